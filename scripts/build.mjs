@@ -1,0 +1,40 @@
+// Bundles the commands into dist/. Bundling is for start-up time and memory: the EC2 client alone takes 480 ms and
+// 128 MB when loaded as packages, 125 ms and 73 MB bundled by its ESM entry (reference of the measurement: docs/).
+
+import { existsSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+const entries = {
+  quorate: 'src/cli/main.ts',
+  executor: 'src/executor/main.ts',
+  guard: 'src/executor/guard.ts',
+  'local-cluster': 'cluster/local/main.ts',
+  'local-controller': 'cluster/local/controller/main.ts',
+  'local-drbd': 'cluster/local/drbd/main.ts',
+  'local-store': 'cluster/local/store/main.ts',
+  demo: 'cluster/local/demo/main.ts',
+  bench: 'scripts/bench/main.ts',
+};
+rmSync('dist', { recursive: true, force: true });
+await build({
+  entryPoints: Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(path))),
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  mainFields: ['module', 'main'],
+  external: ['classic-level'],
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'chunks/[name]-[hash]',
+  sourcemap: 'linked',
+  legalComments: 'none',
+  logLevel: 'warning',
+  // Packages in CommonJS call require() for Node's own modules; an ES module has none.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+});

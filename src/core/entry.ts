@@ -1,0 +1,169 @@
+/**
+ * What a log entry can say. The log is the audit (D4): entries record transitions, not progress.
+ *
+ * Format rules: `kind` and field names are on disk and on the wire for ever; a new field is optional for readers;
+ * an unknown kind is refused with a sentence by the codec, never skipped.
+ */
+import type { ChainHash, Digest, DurationMs, Epoch, LogIndex, NodeId, Term } from './types.ts';
+
+export interface Member {
+  readonly id: NodeId;
+  /** A witness votes and stores the log but never holds (W1). */
+  readonly witness: boolean;
+  /** A learner receives the log but has no vote (E5). */
+  readonly learner: boolean;
+}
+
+/** Timing as cluster state (L8), in ms; symbols of safety.md. `promiseMs` is what L5 derives, or longer. */
+export interface Timing {
+  readonly heartbeatMs: DurationMs;
+  readonly leaseMs: DurationMs;
+  readonly releaseMs: DurationMs;
+  readonly guardMs: DurationMs;
+  readonly watchdog: { readonly timeoutMs: DurationMs; readonly petWindowMs: DurationMs } | null;
+  readonly clockErrorRate: number;
+  readonly promiseMs: DurationMs;
+}
+
+/** Why an election was started. */
+export type ElectionReason =
+  | 'boot'
+  | 'leader-silent'
+  | 'released'
+  | 'transfer'
+  | 'caretaker'
+  | 'retry'
+  | 'operator';
+
+/** Why a tenure ended. */
+export type ReleaseReason =
+  | 'switchover'
+  | 'lease-lost'
+  | 'shutdown'
+  | 'agent-died'
+  | 'stale-data'
+  | 'failure'
+  | 'operator';
+
+export type EntryBody =
+  /** First entry of every log, and each membership or timing change. `inSync` only in the first (H7). */
+  | {
+      readonly kind: 'config';
+      readonly members: readonly Member[];
+      readonly removed: readonly NodeId[];
+      readonly timing: Timing;
+      readonly inSync: readonly NodeId[] | null;
+      readonly cluster: string;
+    }
+  /** First entry of every term (E4). `detectMs`: last sign of the old leader → campaign; null when there was none. */
+  | {
+      readonly kind: 'elected';
+      readonly leader: NodeId;
+      readonly votes: readonly NodeId[];
+      readonly reason: ElectionReason;
+      readonly detectMs: number | null;
+      readonly electMs: number;
+      readonly caretaker: boolean;
+      /** Wall clock in ms since 1970, for people only (T3); null where unknown. */
+      readonly at: number | null;
+    }
+  | { readonly kind: 'tenure-granted'; readonly node: NodeId; readonly at: number | null }
+  /** Proposed after verified local release (R2), or by a new leader that holds proof of it (R4). */
+  | {
+      readonly kind: 'tenure-released';
+      readonly epoch: Epoch;
+      readonly node: NodeId;
+      readonly reason: ReleaseReason;
+      readonly evidence: string;
+      readonly successor: NodeId | null;
+      readonly at: number | null;
+    }
+  /** The takeover of `epoch` ended: for the audit and `lastTakeover`. */
+  | {
+      readonly kind: 'takeover-done';
+      readonly epoch: Epoch;
+      readonly node: NodeId;
+      readonly ok: boolean;
+      readonly totalMs: number;
+      readonly steps: readonly { readonly name: string; readonly ms: number; readonly result: string }[];
+      readonly at: number | null;
+    }
+  | { readonly kind: 'peer-outdated'; readonly peer: NodeId; readonly epoch: Epoch }
+  | { readonly kind: 'peer-in-sync'; readonly peer: NodeId; readonly epoch: Epoch }
+  /** A node whose own disk failed takes itself out (H3). */
+  | { readonly kind: 'node-outdated'; readonly node: NodeId; readonly epoch: Epoch }
+  /** A damaged node has its log again (D2). `markerIndex`/`markerTerm` name the damage that it ends. */
+  | {
+      readonly kind: 'repaired';
+      readonly node: NodeId;
+      readonly markerIndex: LogIndex;
+      readonly markerTerm: Term;
+    }
+  /** Somebody asked for something through the admin interface, whatever came of it. */
+  | { readonly kind: 'operator'; readonly who: string; readonly action: string; readonly at: number | null }
+  /** O3: an operator's override; who, why, and what may be lost. Place kept for `quorate failover`. */
+  | {
+      readonly kind: 'forced';
+      readonly who: string;
+      readonly why: string;
+      readonly mayLose: string;
+      readonly node: NodeId;
+      readonly at: number | null;
+    }
+  /** L7, place kept: a planned restart under the same tenure. */
+  | {
+      readonly kind: 'restart-begun';
+      readonly epoch: Epoch;
+      readonly node: NodeId;
+      readonly durationMs: DurationMs;
+    }
+  | { readonly kind: 'tenure-adopted'; readonly epoch: Epoch; readonly node: NodeId }
+  /** L8, place kept: a voter has persisted the larger promise. */
+  | { readonly kind: 'timing-persisted'; readonly node: NodeId; readonly promiseMs: DurationMs }
+  | { readonly kind: 'note'; readonly text: string };
+
+export type EntryKind = EntryBody['kind'];
+
+export interface Entry {
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** Chain hash of the entry before this one; `GENESIS` for the first. */
+  readonly previous: ChainHash;
+  /** Chain hash of the log up to and including this entry: `digest(canonical(entry without hash))`. */
+  readonly hash: ChainHash;
+  readonly body: EntryBody;
+}
+
+/** `previous` of the first entry. */
+export const GENESIS = '0'.repeat(64) as ChainHash;
+
+/** JSON with sorted keys and no spaces: equal values have equal texts, whatever route their objects took. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
+  if (value !== null && typeof value === 'object') {
+    const fields = Object.entries(value)
+      .filter(([, field]) => field !== undefined)
+      .sort(([left], [right]) => (left < right ? -1 : 1))
+      .map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`);
+    return `{${fields.join(',')}}`;
+  }
+  return JSON.stringify(value);
+}
+
+/** The chain hash of an entry (D1). `quorate-entry-1` names the format: another format gets another prefix. */
+export function hashEntry(digest: Digest, entry: Omit<Entry, 'hash'>): ChainHash {
+  return digest(
+    `quorate-entry-1\n${entry.index}\n${entry.term}\n${entry.previous}\n${canonicalJson(entry.body)}`,
+  ) as ChainHash;
+}
+
+export function makeEntry(
+  digest: Digest,
+  index: LogIndex,
+  term: Term,
+  previous: ChainHash,
+  body: EntryBody,
+): Entry {
+  const unhashed = { index, term, previous, body };
+  return { ...unhashed, hash: hashEntry(digest, unhashed) };
+}

@@ -1,0 +1,4 @@
+export * from './entry.ts';
+export * from './hard-state.ts';
+export * from './messages.ts';
+export * from './types.ts';
