@@ -30,6 +30,54 @@ export const ERRORS = {
     meaning: 'A check of our own logic failed; the agent released and stopped rather than go on.',
     remedy: 'Keep the data directory and the log, restart the agent, report the message.',
   },
+  'entry-invalid': {
+    exit: EXIT.failed,
+    meaning: 'A log entry from a peer or an operator breaks the format or a limit.',
+    remedy: 'Shorten what was sent; if a peer sent it, compare the versions of the agents.',
+  },
+  'entry-kind-unknown': {
+    exit: EXIT.failed,
+    meaning:
+      'A peer sent a log entry of a kind that this version does not know; it is refused, never skipped.',
+    remedy: 'Upgrade this agent to the version of its peers.',
+  },
+  'storage-failed': {
+    exit: EXIT.storage,
+    meaning: 'A write or sync of the log failed or took too long; the agent released and stopped (D3).',
+    remedy: 'Check the disk, its free space and the kernel log, then start the agent again.',
+  },
+  'hard-state-unreadable': {
+    exit: EXIT.hardState,
+    meaning: 'The node cannot know whom it voted for: no trustworthy copy of its hard state is left (D2).',
+    remedy:
+      'Keep the data directory; remove the member and let it join again with a new id and an empty directory.',
+  },
+  'log-unreadable': {
+    exit: EXIT.hardState,
+    meaning: 'The database of the log cannot be opened or read; nothing was changed or deleted.',
+    remedy:
+      'Keep the data directory; remove the member and let it join again with a new id and an empty directory.',
+  },
+  'log-format-unknown': {
+    exit: EXIT.hardState,
+    meaning: 'The data directory was written by another version of the program; it is not read by guessing.',
+    remedy: 'Start the version that wrote it, or a newer one.',
+  },
+  'data-directory-unwritable': {
+    exit: EXIT.failed,
+    meaning: 'The data directory cannot be created or written.',
+    remedy: 'Create it, or give the user of the agent the right to write there; its parent must exist.',
+  },
+  'data-directory-locked': {
+    exit: EXIT.failed,
+    meaning: 'Another process has the data directory open: another agent runs on it.',
+    remedy: 'Stop the other agent, or give this one a directory of its own.',
+  },
+  'data-directory-missing': {
+    exit: EXIT.failed,
+    meaning: 'There is no log where one was to be read.',
+    remedy: 'Give the data_dir of a node, or a copy of it.',
+  },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,0 +1,196 @@
+/**
+ * The gateway for entry bodies (style 4): whatever comes from the disk or from a peer becomes an `EntryBody` here,
+ * branded and within limits, or not at all. Unknown fields are refused: they would not survive into the chain hash.
+ *
+ * Limits hold in both directions: a proposer that checks a body by `entryBodySchema` can store it and read it back.
+ */
+import { z } from 'zod';
+import type { EntryBody, EntryKind, Member, Timing } from '../core/index.ts';
+import { durationMs, epoch, logIndex, nodeId, term } from '../core/index.ts';
+
+/** Characters of a string, or items of a list. A whole body is bounded by `MAX_BODY_BYTES` besides. */
+export const ENTRY_LIMITS = {
+  members: 16,
+  removed: 512,
+  steps: 128,
+  clusterName: 128,
+  stepName: 128,
+  stepResult: 512,
+  who: 256,
+  action: 4096,
+  why: 4096,
+  evidence: 8192,
+  note: 16_384,
+} as const;
+
+/** A body's canonical JSON in UTF-8. */
+export const MAX_BODY_BYTES = 63 * 1024;
+
+/** Runs a branding constructor of the core and turns its complaint into an issue of the schema. */
+function branded<Input, Output>(base: z.ZodType<Input, Input>, make: (value: Input) => Output) {
+  return base.transform((value, context): Output => {
+    try {
+      return make(value);
+    } catch (error) {
+      context.issues.push({ code: 'custom', message: (error as Error).message, input: value });
+      return z.NEVER;
+    }
+  });
+}
+
+const node = branded(z.string(), nodeId);
+const aTerm = branded(z.number(), term);
+const anIndex = branded(z.number(), logIndex);
+const anEpoch = branded(z.number(), epoch);
+const duration = branded(z.number(), durationMs);
+/** A measured time in ms, may have fractions. */
+const milliseconds = z.number().nonnegative();
+const wallClock = z.number().nullable();
+const text = (limit: number) => z.string().max(limit);
+
+const member = z.strictObject({
+  id: node,
+  witness: z.boolean(),
+  learner: z.boolean(),
+}) satisfies z.ZodType<Member>;
+
+const timing = z.strictObject({
+  heartbeatMs: duration,
+  leaseMs: duration,
+  releaseMs: duration,
+  guardMs: duration,
+  watchdog: z.strictObject({ timeoutMs: duration, petWindowMs: duration }).nullable(),
+  clockErrorRate: z.number().min(0).lt(1),
+  promiseMs: duration,
+}) satisfies z.ZodType<Timing>;
+
+const step = z.strictObject({
+  name: text(ENTRY_LIMITS.stepName),
+  ms: milliseconds,
+  result: text(ENTRY_LIMITS.stepResult),
+});
+const nodes = (limit: number) => z.array(node).max(limit);
+const electionReason = z.enum([
+  'boot',
+  'leader-silent',
+  'released',
+  'transfer',
+  'caretaker',
+  'retry',
+  'operator',
+]);
+const releaseReason = z.enum([
+  'switchover',
+  'lease-lost',
+  'shutdown',
+  'agent-died',
+  'stale-data',
+  'failure',
+  'operator',
+]);
+
+/** One schema per kind; the compiler finds a forgotten kind or field. */
+export const bodySchemas = {
+  config: z.strictObject({
+    kind: z.literal('config'),
+    members: z.array(member).min(1).max(ENTRY_LIMITS.members),
+    removed: nodes(ENTRY_LIMITS.removed),
+    timing,
+    inSync: nodes(ENTRY_LIMITS.members).nullable(),
+    cluster: text(ENTRY_LIMITS.clusterName),
+  }),
+  elected: z.strictObject({
+    kind: z.literal('elected'),
+    leader: node,
+    votes: nodes(ENTRY_LIMITS.members),
+    reason: electionReason,
+    detectMs: milliseconds.nullable(),
+    electMs: milliseconds,
+    caretaker: z.boolean(),
+    at: wallClock,
+  }),
+  'tenure-granted': z.strictObject({ kind: z.literal('tenure-granted'), node, at: wallClock }),
+  'tenure-released': z.strictObject({
+    kind: z.literal('tenure-released'),
+    epoch: anEpoch,
+    node,
+    reason: releaseReason,
+    evidence: text(ENTRY_LIMITS.evidence),
+    successor: node.nullable(),
+    at: wallClock,
+  }),
+  'takeover-done': z.strictObject({
+    kind: z.literal('takeover-done'),
+    epoch: anEpoch,
+    node,
+    ok: z.boolean(),
+    totalMs: milliseconds,
+    steps: z.array(step).max(ENTRY_LIMITS.steps),
+    at: wallClock,
+  }),
+  'peer-outdated': z.strictObject({ kind: z.literal('peer-outdated'), peer: node, epoch: anEpoch }),
+  'peer-in-sync': z.strictObject({ kind: z.literal('peer-in-sync'), peer: node, epoch: anEpoch }),
+  'node-outdated': z.strictObject({ kind: z.literal('node-outdated'), node, epoch: anEpoch }),
+  repaired: z.strictObject({
+    kind: z.literal('repaired'),
+    node,
+    markerIndex: anIndex,
+    markerTerm: aTerm,
+  }),
+  operator: z.strictObject({
+    kind: z.literal('operator'),
+    who: text(ENTRY_LIMITS.who),
+    action: text(ENTRY_LIMITS.action),
+    at: wallClock,
+  }),
+  forced: z.strictObject({
+    kind: z.literal('forced'),
+    who: text(ENTRY_LIMITS.who),
+    why: text(ENTRY_LIMITS.why),
+    mayLose: text(ENTRY_LIMITS.why),
+    node,
+    at: wallClock,
+  }),
+  'restart-begun': z.strictObject({
+    kind: z.literal('restart-begun'),
+    epoch: anEpoch,
+    node,
+    durationMs: duration,
+  }),
+  'tenure-adopted': z.strictObject({ kind: z.literal('tenure-adopted'), epoch: anEpoch, node }),
+  'timing-persisted': z.strictObject({ kind: z.literal('timing-persisted'), node, promiseMs: duration }),
+  note: z.strictObject({ kind: z.literal('note'), text: text(ENTRY_LIMITS.note) }),
+} satisfies { readonly [Kind in EntryKind]: z.ZodType<Extract<EntryBody, { kind: Kind }>> };
+
+export const entryBodySchema = z.discriminatedUnion('kind', [
+  bodySchemas.config,
+  bodySchemas.elected,
+  bodySchemas['tenure-granted'],
+  bodySchemas['tenure-released'],
+  bodySchemas['takeover-done'],
+  bodySchemas['peer-outdated'],
+  bodySchemas['peer-in-sync'],
+  bodySchemas['node-outdated'],
+  bodySchemas.repaired,
+  bodySchemas.operator,
+  bodySchemas.forced,
+  bodySchemas['restart-begun'],
+  bodySchemas['tenure-adopted'],
+  bodySchemas['timing-persisted'],
+  bodySchemas.note,
+]);
+
+export const envelopeSchema = z.strictObject({
+  index: branded(z.number().min(1), logIndex),
+  term: aTerm,
+  previous: z.string().regex(/^[0-9a-f]{64}$/),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  body: z.looseObject({ kind: z.string().max(64) }),
+});
+
+export const hardStateSchema = z.strictObject({
+  term: aTerm,
+  votedFor: node.nullable(),
+  commitIndex: anIndex,
+  damaged: z.strictObject({ markerIndex: anIndex, markerTerm: aTerm }).nullable(),
+});
