@@ -30,6 +30,21 @@ export const ERRORS = {
     meaning: 'A check of our own logic failed; the agent released and stopped rather than go on.',
     remedy: 'Keep the data directory and the log, restart the agent, report the message.',
   },
+  'config-invalid': {
+    exit: EXIT.usage,
+    meaning: 'The config file breaks one or more rules; each is printed with its line.',
+    remedy: 'Correct the lines named (docs/configuration.md).',
+  },
+  'config-unreadable': {
+    exit: EXIT.usage,
+    meaning: 'The config file does not exist or cannot be read.',
+    remedy: 'Name an existing file with --config and check its permissions.',
+  },
+  'tls-unreadable': {
+    exit: EXIT.usage,
+    meaning: 'A certificate or key file does not exist or cannot be read.',
+    remedy: 'Check the path and permissions, or make the file with `quorate pki issue`.',
+  },
   'entry-invalid': {
     exit: EXIT.failed,
     meaning: 'A log entry from a peer or an operator breaks the format or a limit.',
@@ -77,6 +92,62 @@ export const ERRORS = {
     exit: EXIT.failed,
     meaning: 'There is no log where one was to be read.',
     remedy: 'Give the data_dir of a node, or a copy of it.',
+  },
+  'certificate-unreadable': {
+    exit: EXIT.usage,
+    meaning: 'A TLS file named in the configuration is missing, may not be read, or is not PEM.',
+    remedy:
+      'Check the path and its rights under `tls:`, or make the files with `quorate pki init` and `quorate pki issue`.',
+  },
+  'certificate-key-mismatch': {
+    exit: EXIT.usage,
+    meaning: 'The private key does not belong to the certificate.',
+    remedy: 'Put the two files of one `quorate pki issue` under `tls:`.',
+  },
+  'certificate-wrong-identity': {
+    exit: EXIT.usage,
+    meaning: 'The certificate is not the one of this node of this cluster.',
+    remedy: 'Correct `node`, `cluster` or `tls.cert`, or issue a certificate for this node.',
+  },
+  'certificate-untrusted': {
+    exit: EXIT.usage,
+    meaning: "The configured CA did not issue the node's certificate; no peer would accept it.",
+    remedy: 'Put the CA and the certificate of the same cluster under `tls:`.',
+  },
+  'certificate-expired': {
+    exit: EXIT.usage,
+    meaning: 'A certificate is past its end, or not valid yet.',
+    remedy: "Issue a new one with `quorate pki issue`; if it is not valid yet, check the host's clock.",
+  },
+  'port-in-use': {
+    exit: EXIT.failed,
+    meaning: 'Another process listens on the configured address.',
+    remedy: 'Stop it (often an agent that still runs), or configure another port.',
+  },
+  'address-not-available': {
+    exit: EXIT.failed,
+    meaning: 'The configured address is not one of this host, or may not be listened on.',
+    remedy: 'Correct the address, or wait until its interface is up.',
+  },
+  'peer-unreachable': {
+    exit: EXIT.unreachable,
+    meaning: 'A peer did not answer before the deadline.',
+    remedy: 'Check that its agent runs and that the replication link reaches its peer address.',
+  },
+  'peer-refused': {
+    exit: EXIT.failed,
+    meaning: 'A peer answered and refused.',
+    remedy: 'Do what its sentence says; most often the certificates or the member lists differ.',
+  },
+  'file-exists': {
+    exit: EXIT.usage,
+    meaning: 'A file that would be written exists already; nothing was written.',
+    remedy: 'Choose another --out, or give --force to replace it (a replaced CA makes all its certificates void).',
+  },
+  'pki-invalid': {
+    exit: EXIT.usage,
+    meaning: 'A certificate cannot be made from what was given.',
+    remedy: 'See `quorate pki issue --help`.',
   },
 } as const satisfies Record<string, ErrorKind>;
 
