@@ -142,7 +142,8 @@ export const ERRORS = {
   'file-exists': {
     exit: EXIT.usage,
     meaning: 'A file that would be written exists already; nothing was written.',
-    remedy: 'Choose another --out, or give --force to replace it (a replaced CA makes all its certificates void).',
+    remedy:
+      'Choose another --out, or give --force to replace it (a replaced CA makes all its certificates void).',
   },
   'pki-invalid': {
     exit: EXIT.usage,

@@ -1,0 +1,166 @@
+/** Relations between sections, each checked as far as its parts could be read. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { leastPromiseMs, type NodeId } from '../core/index.ts';
+import type { MemberConfig, TimingConfig, TlsFiles } from './config.ts';
+import type { Problems } from './problems.ts';
+import { formatDuration } from './scalars.ts';
+import { suggest } from './suggest.ts';
+import { deriveTiming } from './timing.ts';
+
+export const MAX_MEMBERS = 7;
+
+export function checkMembers(members: readonly MemberConfig[], count: number, problems: Problems): void {
+  if (count > MAX_MEMBERS)
+    problems.add(
+      ['members'],
+      `${count} members are too many, the limit is ${MAX_MEMBERS}`,
+      'two data nodes and a witness are usual',
+    );
+  const witnesses = members.filter((member) => member.witness);
+  for (const extra of witnesses.slice(1)) {
+    const first = witnesses[0]?.id;
+    problems.add(
+      ['members', extra.id, 'witness'],
+      `there is already a witness, "${first}"`,
+      'at most one witness',
+    );
+  }
+  if (members.length > 0 && members.length === count && witnesses.length === members.length)
+    problems.add(
+      ['members'],
+      'no member can hold the resources',
+      'a witness never does (W1): add a data node',
+    );
+  const byAddress = new Map<string, NodeId>();
+  for (const member of members) {
+    const first = byAddress.get(member.peer);
+    if (first !== undefined)
+      problems.add(
+        ['members', member.id, 'peer'],
+        `${member.peer} is already the address of "${first}"`,
+        'one address per member',
+      );
+    else byAddress.set(member.peer, member.id);
+  }
+}
+
+/** `fromOption` says that the id came from --node, not from the file. */
+export function checkSelf(
+  node: NodeId | null,
+  fromOption: boolean,
+  ids: readonly string[],
+  problems: Problems,
+): void {
+  if (node === null || ids.length === 0 || ids.includes(node)) return;
+  const near = suggest(node, ids);
+  const hint = near === null ? `members: ${ids.join(', ')}` : `did you mean "${near}"?`;
+  if (fromOption) problems.add(['members'], `--node ${node} is not a member`, hint);
+  else problems.add(['node'], `"${node}" is not a member`, hint);
+}
+
+/** L5, as far as it can be checked before the watchdog has told its timeout. */
+export function checkTiming(
+  timing: TimingConfig,
+  watchdogTimeoutMs: number | null,
+  problems: Problems,
+): void {
+  const { heartbeatMs, leaseMs, promiseMs } = timing;
+  const leastLeaseMs = 3 * heartbeatMs;
+  if (leaseMs < leastLeaseMs) {
+    problems.add(
+      ['timing', 'lease'],
+      `${formatDuration(leaseMs)} is shorter than three heartbeats of ${formatDuration(heartbeatMs)}: one lost packet would end the lease (L5)`,
+      `at least ${formatDuration(leastLeaseMs)}, or a heartbeat of at most ${formatDuration(Math.floor(leaseMs / 3))}`,
+    );
+    return;
+  }
+  const { promiseMs: _, ...values } = timing;
+  const leastMs = Math.ceil(leastPromiseMs({ ...values, watchdogTimeoutMs }));
+  if (promiseMs !== null && promiseMs < leastMs) {
+    const formula = watchdogTimeoutMs === null ? 'k·(L+g+D)' : 'k·max(L+g+D, G+2W)';
+    problems.add(
+      ['timing', 'promise'],
+      `${formatDuration(promiseMs)} is too short: the old holder needs up to ${formatDuration(leastMs)} to let go, ${formula} with these values (L5)`,
+      `at least ${formatDuration(leastMs)}; left out, it is derived`,
+    );
+    return;
+  }
+  try {
+    deriveTiming(timing, watchdogTimeoutMs);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    problems.add(['timing'], error.message);
+  }
+}
+
+const ISSUE_HINT = "`quorate pki init` makes the CA, `quorate pki issue` a node's certificate and key";
+
+/** The three files exist, can be read, and belong together. */
+export function checkTls(tls: TlsFiles, problems: Problems): void {
+  const ca = checkPem(tls.caFile, 'ca', readCertificate, problems);
+  const cert = checkPem(tls.certFile, 'cert', readCertificate, problems);
+  const key = checkPem(tls.keyFile, 'key', createPrivateKey, problems);
+  if (cert !== null && key !== null && !cert.checkPrivateKey(key))
+    problems.add(['tls', 'key'], `${tls.keyFile} is not the key of ${tls.certFile}`, ISSUE_HINT);
+  if (ca !== null && cert !== null && !cert.verify(ca.publicKey))
+    problems.add(['tls', 'cert'], `${tls.certFile} was not issued by ${tls.caFile}`, ISSUE_HINT);
+}
+
+const readCertificate = (pem: string): X509Certificate => new X509Certificate(pem);
+
+function checkPem<Parsed>(
+  file: string,
+  key: string,
+  parse: (pem: string) => Parsed,
+  problems: Problems,
+): Parsed | null {
+  let pem: string;
+  try {
+    pem = readFileSync(file, 'utf8');
+  } catch (error) {
+    problems.add(['tls', key], `cannot read ${file}: ${reasonOf(error)}`, ISSUE_HINT);
+    return null;
+  }
+  try {
+    return parse(pem);
+  } catch {
+    problems.add(
+      ['tls', key],
+      `${file} is not a PEM ${key === 'key' ? 'private key' : 'certificate'}`,
+      ISSUE_HINT,
+    );
+    return null;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EACCES') return 'permission denied';
+  if (code === 'EISDIR') return 'it is a directory';
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Own listeners must not collide with each other or with the own peer address. */
+export function checkListeners(
+  own: MemberConfig | null,
+  admin: string | null,
+  http: string | null,
+  problems: Problems,
+): void {
+  if (admin !== null && admin === own?.peer)
+    problems.add(
+      ['admin', 'listen'],
+      `${admin} is already the peer address of "${own.id}"`,
+      'use another port',
+    );
+  if (http !== null && http === own?.peer)
+    problems.add(
+      ['http', 'listen'],
+      `${http} is already the peer address of "${own.id}"`,
+      'use another port',
+    );
+  if (http !== null && http === admin)
+    problems.add(['http', 'listen'], `${http} is already the admin address`, 'use another port');
+}

@@ -1,0 +1,6 @@
+export * from './config.ts';
+export { type LoadOptions, loadConfig, type ParseResult, parseConfig } from './load.ts';
+export { type Address, formatAddress, formatDuration, parseAddress } from './scalars.ts';
+export { suggest } from './suggest.ts';
+export { deriveTiming } from './timing.ts';
+export { readTls, type TlsMaterial } from './tls.ts';
