@@ -40,10 +40,67 @@ export const ERRORS = {
     meaning: 'The config file does not exist or cannot be read.',
     remedy: 'Name an existing file with --config and check its permissions.',
   },
-  'tls-unreadable': {
+  usage: {
     exit: EXIT.usage,
-    meaning: 'A certificate or key file does not exist or cannot be read.',
-    remedy: 'Check the path and permissions, or make the file with `quorate pki issue`.',
+    meaning: 'The command line asks for something that does not exist or does not fit together.',
+    remedy: 'See `quorate COMMAND --help`.',
+  },
+  'agent-unreachable': {
+    exit: EXIT.unreachable,
+    meaning: 'No agent answered at the address, or the TLS handshake failed.',
+    remedy:
+      'Check that the agent runs, the address (`admin.listen`), and that both certificates are of one CA.',
+  },
+  'answer-invalid': {
+    exit: EXIT.failed,
+    meaning: 'The agent answered something that this version of the command does not understand.',
+    remedy: 'Use the command of the same version as the agent.',
+  },
+  'port-in-use': {
+    exit: EXIT.failed,
+    meaning: 'Another process listens on an address that the agent needs.',
+    remedy: 'Stop the other process (`ss -ltnp` shows it), or change the address in the config file.',
+  },
+  'listen-failed': {
+    exit: EXIT.failed,
+    meaning: 'The agent cannot listen on an address of the config file.',
+    remedy: 'Name an address of this host that the agent may use.',
+  },
+  'not-authorised': {
+    exit: EXIT.failed,
+    meaning: "The caller's certificate does not allow this request.",
+    remedy: 'Use a certificate with the role for it (`quorate pki issue`).',
+  },
+  'not-leader': {
+    exit: EXIT.failed,
+    meaning: 'The agent that was asked does not lead; nothing was done.',
+    remedy: 'Run the command on the leader (`quorate status` names it).',
+  },
+  'not-bootstrapped': {
+    exit: EXIT.failed,
+    meaning: 'The cluster has no log yet; nobody has said which nodes have good data.',
+    remedy: 'Run `quorate bootstrap --in-sync NODE...` on one node.',
+  },
+  'already-bootstrapped': {
+    exit: EXIT.refused,
+    meaning: 'The node has a log already; a second first entry would be a second cluster.',
+    remedy: 'Nothing to do; `quorate status` shows the cluster.',
+  },
+  'refused-unsafe': {
+    exit: EXIT.refused,
+    meaning: 'The request was refused because it could lead to two holders or to lost writes.',
+    remedy: 'Remove the reason given, then ask again.',
+  },
+  'timed-out-unknown': {
+    exit: EXIT.unknown,
+    meaning: 'No answer in time; whether it was done is not known.',
+    remedy: 'Look at `quorate status` before asking again.',
+  },
+  'audit-failed': {
+    exit: EXIT.failed,
+    meaning: 'The log breaks its chain of hashes or one of the safety rules.',
+    remedy:
+      'Keep every data directory and find the first violation in `quorate audit`; do not repair by hand.',
   },
   'entry-invalid': {
     exit: EXIT.failed,

@@ -15,7 +15,7 @@ export function readTls(files: TlsFiles): TlsMaterial {
       return readFileSync(file, 'utf8');
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new QuorateError('tls-unreadable', `cannot read ${file}: ${reason}`, { cause: error });
+      throw new QuorateError('certificate-unreadable', `cannot read ${file}: ${reason}`, { cause: error });
     }
   };
   return { ca: read(files.caFile), cert: read(files.certFile), key: read(files.keyFile) };

@@ -1,0 +1,46 @@
+import type { Entry, LogIndex, NodeId } from '../core/index.ts';
+import type { StatusDocument, TakeoverStep } from './status.ts';
+
+/** One condition that a switchover needs, with what was found. */
+export interface SwitchoverCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+export interface SwitchoverOutcome {
+  readonly dryRun: boolean;
+  readonly from: NodeId | null;
+  readonly to: NodeId;
+  /** Of the new tenure; null on a dry run. */
+  readonly epoch: number | null;
+  /** From the order to the end of the takeover; null on a dry run. */
+  readonly totalMs: number | null;
+  /** What was done, or on a dry run what would be done (`ms` 0, `result` "planned"). */
+  readonly steps: readonly TakeoverStep[];
+  readonly checks: readonly SwitchoverCheck[];
+}
+
+export interface EntriesPage {
+  readonly entries: readonly Entry[];
+  readonly commitIndex: LogIndex;
+}
+
+/**
+ * What the admin service asks of the agent. Rejections are QuorateErrors; their code decides the exit code of the
+ * command: `refused-unsafe` 4, `timed-out-unknown` 5, `not-leader` and everything else 1.
+ */
+export interface AdminBackend {
+  status(): StatusDocument;
+  /** Entries from index `from` on, at most `limit`; empty behind the end. Uncommitted ones may be among them. */
+  entries(from: LogIndex, limit: number): EntriesPage;
+  switchover(request: {
+    readonly to: NodeId | null;
+    readonly who: string;
+    readonly dryRun: boolean;
+  }): Promise<SwitchoverOutcome>;
+  /** H7. Resolves when the first config entry is durable here and handed to the peers. */
+  bootstrap(request: { readonly inSync: readonly NodeId[]; readonly who: string }): Promise<void>;
+  /** H3: resolves only after a new `peer-outdated` entry is committed and applied. Null: the only other data node. */
+  fencePeer(peer: NodeId | null): Promise<'outdated'>;
+}

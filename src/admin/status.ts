@@ -1,0 +1,67 @@
+/** `quorate status --json`: one type for the agent that makes it, the wire, and the commands that read it. */
+import { z } from 'zod';
+
+export const NODE_ROLES = ['leader', 'follower', 'candidate', 'caretaker', 'unreachable', 'damaged'] as const;
+export const PROBES = ['held', 'not-held', 'unknown'] as const;
+
+/** Null where it is not known. What the wire left out is null too. */
+const orNull = <Schema extends z.ZodType>(schema: Schema) => schema.nullable().default(null);
+
+const milliseconds = z.number().nonnegative();
+const index = z.number().int().nonnegative();
+
+export const takeoverStepSchema = z.object({ name: z.string(), ms: milliseconds, result: z.string() });
+
+export const nodeStatusSchema = z.object({
+  id: z.string(),
+  kind: z.enum(['data', 'witness']),
+  zone: orNull(z.string()),
+  role: orNull(z.enum(NODE_ROLES)),
+  reachable: orNull(z.boolean()),
+  matchIndex: orNull(index),
+  inSync: orNull(z.boolean()),
+  standby: z.boolean(),
+  /** Hash of the node's log up to `matchIndex`; equal logs have equal chains. */
+  chain: orNull(z.string()),
+});
+
+export const resourceStatusSchema = z.object({
+  name: z.string(),
+  kind: z.string(),
+  probe: z.enum(PROBES),
+  detail: orNull(z.string()),
+});
+
+export const lastTakeoverSchema = z.object({
+  epoch: index,
+  reason: orNull(z.string()),
+  /** ISO 8601, the wall clock of the node that took over: for people only (T3). */
+  startedAt: orNull(z.string()),
+  steps: z.array(takeoverStepSchema),
+  totalMs: orNull(milliseconds),
+});
+
+export const statusSchema = z.object({
+  cluster: z.string(),
+  /** The node that answered; everything is as it sees it. */
+  observer: z.string(),
+  term: index,
+  leader: orNull(z.string()),
+  holder: orNull(z.string()),
+  epoch: orNull(index),
+  /** Whether the observer knows of a majority of voters: as leader by its acks, else by hearing a leader. */
+  quorum: orNull(z.boolean()),
+  paused: z.boolean(),
+  commitIndex: index,
+  chain: orNull(z.string()),
+  nodes: z.array(nodeStatusSchema),
+  /** `remainingMs` is null at a node that has no lease. */
+  lease: z.object({ remainingMs: orNull(milliseconds) }),
+  resources: z.array(resourceStatusSchema),
+  lastTakeover: orNull(lastTakeoverSchema),
+});
+
+export type StatusDocument = z.infer<typeof statusSchema>;
+export type NodeStatus = z.infer<typeof nodeStatusSchema>;
+export type ResourceStatus = z.infer<typeof resourceStatusSchema>;
+export type TakeoverStep = z.infer<typeof takeoverStepSchema>;
