@@ -56,16 +56,6 @@ export const ERRORS = {
     meaning: 'The agent answered something that this version of the command does not understand.',
     remedy: 'Use the command of the same version as the agent.',
   },
-  'port-in-use': {
-    exit: EXIT.failed,
-    meaning: 'Another process listens on an address that the agent needs.',
-    remedy: 'Stop the other process (`ss -ltnp` shows it), or change the address in the config file.',
-  },
-  'listen-failed': {
-    exit: EXIT.failed,
-    meaning: 'The agent cannot listen on an address of the config file.',
-    remedy: 'Name an address of this host that the agent may use.',
-  },
   'not-authorised': {
     exit: EXIT.failed,
     meaning: "The caller's certificate does not allow this request.",
@@ -206,6 +196,100 @@ export const ERRORS = {
     exit: EXIT.usage,
     meaning: 'A certificate cannot be made from what was given.',
     remedy: 'See `quorate pki issue --help`.',
+  },
+  'drbd-tools-missing': {
+    exit: EXIT.failed,
+    meaning: 'drbdadm or drbdsetup cannot be found, so the block role can be neither read nor changed.',
+    remedy: 'apt-get install drbd-utils, and check PATH of the executor.',
+  },
+  'drbd-refused': {
+    exit: EXIT.refused,
+    meaning: 'DRBD refused a change of role; the kernel sees a reason that the log does not show.',
+    remedy: 'Read the quoted sentence; check connection and disks with `drbdadm status`. Never use --force.',
+  },
+  'command-missing': {
+    exit: EXIT.failed,
+    meaning: 'A command of a resource is not installed or not in PATH.',
+    remedy: 'Install it or correct the command in the config.',
+  },
+  'command-failed': {
+    exit: EXIT.failed,
+    meaning: 'A command of a resource ended with an error.',
+    remedy: 'Run the quoted command by hand and read what it says.',
+  },
+  'command-timed-out': {
+    exit: EXIT.failed,
+    meaning: 'A command of a resource was killed because it took longer than its limit.',
+    remedy: 'Find out what the quoted command waits for; the kernel log may tell.',
+  },
+  'cloud-unreachable': {
+    exit: EXIT.failed,
+    meaning:
+      "The cloud's API cannot be reached, or there are no credentials for it; nothing was changed there.",
+    remedy: 'Check route, DNS and firewall from this node to the endpoint named, and the instance role.',
+  },
+  'cloud-refused': {
+    exit: EXIT.failed,
+    meaning: "The cloud's API refused the request, and trying again would not help.",
+    remedy: 'Check ids in the config and the IAM policy; the quoted code says which.',
+  },
+  'cloud-throttled': {
+    exit: EXIT.failed,
+    meaning: "The cloud's API limited our rate for the whole time that the lease left.",
+    remedy: 'Find what else in the account calls EC2 so often, or ask AWS for a higher limit.',
+  },
+  'cloud-unknown-outcome': {
+    exit: EXIT.unknown,
+    meaning: 'A call to the cloud got no clear answer: it may have been executed or not.',
+    remedy: 'Wait: the holder reads and repairs every second; check the endpoint if it stays.',
+  },
+  'address-held-elsewhere': {
+    exit: EXIT.refused,
+    meaning: 'After a proven release the address is associated with an interface that belongs to no member.',
+    remedy: 'Find out who associated it; disassociate it there, or correct `interfaces` in the config.',
+  },
+  'order-refused': {
+    exit: EXIT.refused,
+    meaning: 'The executor refused an order: older or released epoch, past its deadline, or not ready (O1).',
+    remedy: 'Nothing: the agent asks again under a valid epoch. If it repeats, read both logs.',
+  },
+  'order-ended': {
+    exit: EXIT.failed,
+    meaning: 'An action was called off because its lease ended or its epoch was released.',
+    remedy: 'Nothing: everything is being released. Look for why the lease ended.',
+  },
+  'release-unverified': {
+    exit: EXIT.failed,
+    meaning:
+      'After its release a resource could not be shown to be given up, so the node counts as holding it.',
+    remedy: 'Look at the resource named; the node votes and is ready only after it reads "not-held".',
+  },
+  'watchdog-unusable': {
+    exit: EXIT.failed,
+    meaning: 'The watchdog device cannot be opened, or its timeout does not fit the timing.',
+    remedy:
+      'Load its driver (modprobe softdog), set its timeout (wdctl -s), or choose `mode: off` knowingly.',
+  },
+  'executor-unreachable': {
+    exit: EXIT.unreachable,
+    meaning: 'The executor did not start or does not answer on its socket.',
+    remedy: "Read the executor's log lines; check data_dir and its permissions.",
+  },
+  'executor-busy': {
+    exit: EXIT.failed,
+    meaning: 'Another executor runs for this data directory, or another agent is connected to it.',
+    remedy: 'Stop the other one; one node has one agent and one executor.',
+  },
+  'executor-state-damaged': {
+    exit: EXIT.storage,
+    meaning:
+      'executor-state.json is unreadable: which epochs are dead cannot be known, so none is obeyed (O1).',
+    remedy: 'Check the disk. Make sure that this node holds nothing, then move the file away.',
+  },
+  'channel-broken': {
+    exit: EXIT.failed,
+    meaning: 'Agent and executor did not understand each other: an over-long or malformed line.',
+    remedy: 'Run both from the same version.',
   },
 } as const satisfies Record<string, ErrorKind>;
 
