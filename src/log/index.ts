@@ -1,3 +1,13 @@
 export { decodeEntry, encodeEntry, parseEntry, parseEntryBody } from './entry-codec.ts';
 export { ENTRY_LIMITS, entryBodySchema, MAX_BODY_BYTES } from './entry-schema.ts';
+export { applyPersist, LogWriter, openStored, type WritePlan } from './log-writer.ts';
+export { type RecoveredLog, recover } from './recover.ts';
 export { sha256 } from './sha256.ts';
+export {
+  applyBatch,
+  applyMarker,
+  type BatchWrite,
+  emptyStoredLog,
+  type MarkerWrite,
+  type StoredLog,
+} from './stored-log.ts';

@@ -77,5 +77,9 @@ export function decodeRecord(type: RecordType, stored: Uint8Array): unknown {
     );
   if (bytes.readUInt8(2) !== TYPE_BYTE[type])
     throw new CorruptRecordError(`a record of another type stands where a ${type} record belongs`);
-  return JSON.parse(bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length));
+  try {
+    return JSON.parse(bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length));
+  } catch (cause) {
+    throw new CorruptRecordError(`${type} record is no JSON`, { cause });
+  }
 }
