@@ -7,7 +7,7 @@
 
 import type { Membership } from './cluster-state.ts';
 import type { Entry, EntryBody } from './entry.ts';
-import { GENESIS, hashEntry, makeEntry } from './entry.ts';
+import { GENESIS, makeEntry } from './entry.ts';
 import type { ChainHash, Digest, LogIndex, Term } from './types.ts';
 import { assert, logIndex, term } from './types.ts';
 
@@ -55,6 +55,11 @@ export class LogView {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);
   }
 
+  /** Does this log end strictly before one that ends at (lastTerm, lastIndex)? */
+  isOlderThan(lastTerm: Term, lastIndex: LogIndex): boolean {
+    return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex > this.lastIndex);
+  }
+
   /** Index of the newest `config` entry; 0 when there is none. */
   get configIndex(): LogIndex {
     return this.#configs.at(-1) ?? logIndex(0);
@@ -82,11 +87,6 @@ export class LogView {
     const entry = makeEntry(this.#digest, logIndex(this.lastIndex + 1), ownTerm, this.lastHash, body);
     this.#push(entry);
     return entry;
-  }
-
-  /** Does this entry carry the hash that its content has? */
-  isIntact(entry: Entry): boolean {
-    return hashEntry(this.#digest, entry) === entry.hash;
   }
 
   /** Replaces everything from the first entry's index on. */

@@ -1,0 +1,144 @@
+/**
+ * Holding: the activation gate and the release (H1, H2, R2).
+ *
+ * Invariants: nothing is touched before the gate is passed; a term sees at most one tenure of its leader; a leader
+ * that cannot hold renounces, for good in that term (R3).
+ */
+import type { CoreNode, Leadership } from './node.ts';
+import { beat } from './replication.ts';
+import type { Instant } from './types.ts';
+import { epoch, instant } from './types.ts';
+
+/** After every step of a leader: as far through the gate as the facts allow. */
+export function advanceHolding(node: CoreNode, leadership: Leadership): void {
+  switch (node.hold.kind) {
+    case 'none':
+      return considerHolding(node, leadership);
+    case 'granting':
+      return takeWhenGranted(node);
+    case 'held':
+      return announceLease(node);
+    case 'preparing':
+    case 'releasing':
+      return;
+  }
+}
+
+/** L7: an announced restart of another node's is a claim that the votes do not prove to be over. */
+export function claimsUntil(node: CoreNode, leadership: Leadership): Instant {
+  const restart = node.state.restart;
+  const waitMs = restart === null || restart.node === node.self ? 0 : restart.durationMs * clockFactor(node);
+  return instant(leadership.electedAt + waitMs);
+}
+
+function clockFactor(node: CoreNode): number {
+  const rate = node.timing.clockErrorRate;
+  return (1 + rate) / (1 - rate);
+}
+
+/**
+ * H2, first half. Earlier claims: the vote of a quorum proves that every earlier lease and release is over, because no
+ * voter votes while its promise binds (L2); what is left is an announced restart.
+ */
+function considerHolding(node: CoreNode, leadership: Leadership): void {
+  if (leadership.renounced || leadership.transfer !== null) return;
+  if (node.commitIndex < leadership.firstIndex) return; // own-term entry committed, all before it applied
+  if (!node.isEligible(node.self)) return renounce(node, leadership, 'not in the in-sync set', null);
+  if (node.leaseUntil === null) return; // one round of the own term acknowledged by a quorum
+  if (node.now < claimsUntil(node, leadership)) return;
+  node.hold = { kind: 'preparing' };
+  node.outbox.emit({ kind: 'prepare' });
+}
+
+/** H2, second half: armed, and *then* the lease checked again. */
+export function onPrepared(node: CoreNode, isArmed: boolean): void {
+  const leadership = node.leadership;
+  if (node.hold.kind !== 'preparing' || leadership === null) return;
+  node.hold = { kind: 'none' };
+  if (!isArmed) {
+    renounce(node, leadership, 'the executor cannot hold', instant(node.now + node.timing.promiseMs));
+    return;
+  }
+  if (node.leaseUntil === null) return;
+  const granted = node.appendOwn({ kind: 'tenure-granted', node: node.self, at: node.wallMs });
+  node.hold = { kind: 'granting', epoch: epoch(granted.index), term: node.hard.term };
+}
+
+function takeWhenGranted(node: CoreNode): void {
+  const until = node.leaseUntil;
+  if (node.hold.kind !== 'granting' || until === null || node.commitIndex < node.hold.epoch) return;
+  const { epoch: granted, term } = node.hold;
+  node.hold = { kind: 'held', epoch: granted, term, announcedUntil: until };
+  const previousReleased = node.isPreviousReleased(granted);
+  node.outbox.emit({ kind: 'hold', epoch: granted, term, until, previousReleased });
+}
+
+function announceLease(node: CoreNode): void {
+  const until = node.leaseUntil;
+  if (node.hold.kind !== 'held' || until === null || until <= node.hold.announcedUntil) return;
+  node.hold = { ...node.hold, announcedUntil: until };
+  node.outbox.emit({ kind: 'lease', epoch: node.hold.epoch, until });
+}
+
+/** R3: from now on every message of this leader says that it holds nothing and will not in this term. */
+export function renounce(node: CoreNode, leadership: Leadership, why: string, until: Instant | null): void {
+  leadership.renounced = true;
+  leadership.renouncedUntil = until;
+  node.outbox.event({ event: 'renounced', term: node.hard.term, why });
+  beat(node, leadership);
+}
+
+/** The executor has verified that nothing is held (R2). */
+export function onVerifiedRelease(node: CoreNode, evidence: string): void {
+  if (node.hold.kind !== 'releasing') return;
+  const { epoch: held, term } = node.hold;
+  node.hold = { kind: 'none' };
+  if (held === null) return;
+  node.releasedTerm = term;
+  const transfer = node.leadership?.transfer;
+  if (transfer?.phase === 'releasing' && term === node.hard.term) {
+    const entry = node.appendOwn({
+      kind: 'tenure-released',
+      epoch: held,
+      node: node.self,
+      reason: transfer.reason,
+      evidence,
+      successor: transfer.to,
+      at: node.wallMs,
+    });
+    transfer.phase = 'committing';
+    transfer.releasedIndex = entry.index;
+    transfer.deadline = instant(node.now + node.timing.promiseMs);
+    return;
+  }
+  // Too late for the log of that term, but not for the peers: it will hold nothing in that term any more (R3, R4).
+  for (const to of node.peers) node.outbox.send({ kind: 'renounced', from: node.self, to, term });
+}
+
+/** R1: the planned release was undone; the tenure goes on if its lease does. */
+export function onReleaseFailed(node: CoreNode): void {
+  const leadership = node.leadership;
+  if (
+    node.hold.kind !== 'releasing' ||
+    leadership?.transfer?.phase !== 'releasing' ||
+    node.hold.epoch === null
+  )
+    return;
+  leadership.transfer = null;
+  node.hold = {
+    kind: 'held',
+    epoch: node.hold.epoch,
+    term: node.hold.term,
+    announcedUntil: node.leaseUntil ?? node.now,
+  };
+  node.outbox.event({ event: 'transfer', to: null, phase: 'given up: the release could not end' });
+}
+
+/** O1: without its executor a node does not know what it holds: it stops leading and votes for nobody (L3). */
+export function onExecutorLost(node: CoreNode): void {
+  if (node.role.kind === 'leader') node.stepDown('executor-lost');
+  if (node.hold.kind === 'releasing') return;
+  node.hold = { kind: 'releasing', epoch: null, term: node.hard.term };
+  if (node.role.kind !== 'stopped' && node.role.kind !== 'follower') node.becomeFollower(null);
+  node.armElection(node.timing.heartbeatMs);
+}

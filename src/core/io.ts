@@ -1,0 +1,89 @@
+/** What goes into the core and what comes out of it. */
+import type { ElectionReason, Entry, EntryBody, ReleaseReason } from './entry.ts';
+import type { Persist } from './hard-state.ts';
+import type { Message } from './messages.ts';
+import type { Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
+
+/** What may be proposed from outside; the rest the core writes itself. */
+export type Proposal =
+  | Extract<EntryBody, { kind: 'note' | 'operator' | 'takeover-done' }>
+  | { readonly kind: 'peer-outdated' | 'peer-in-sync'; readonly peer: NodeId }
+  /** H3: the proposer's own disk is not usable. */
+  | { readonly kind: 'self-outdated' }
+  | { readonly kind: 'add-learner'; readonly id: NodeId; readonly witness: boolean }
+  | { readonly kind: 'promote' | 'remove'; readonly id: NodeId };
+
+export type Input =
+  /** Nothing but time. */
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'message'; readonly message: Message }
+  /** Everything up to this persist is durable. */
+  | { readonly kind: 'persisted'; readonly id: number }
+  | { readonly kind: 'persist-failed' }
+  | { readonly kind: 'propose'; readonly proposal: Proposal }
+  /** `to: null`: to whoever may hold, or to nobody (orderly shutdown). */
+  | { readonly kind: 'transfer'; readonly to: NodeId | null; readonly reason: ReleaseReason }
+  /** The executor has armed what must be armed, or cannot (H2). */
+  | { readonly kind: 'prepared'; readonly ok: boolean }
+  /** The executor has verified that nothing is held (R2). */
+  | { readonly kind: 'released'; readonly evidence: string }
+  /** A planned release could not end and was undone: everything is held again (R1). */
+  | { readonly kind: 'release-failed' }
+  /** O1: the executor is gone: what this node holds is not known until `released`. */
+  | { readonly kind: 'executor-lost' }
+  /** As if the election window had just elapsed. */
+  | { readonly kind: 'campaign' }
+  /** H7: the first entry of a new cluster, for a node whose log is empty. */
+  | { readonly kind: 'bootstrap'; readonly entry: Entry };
+
+export type RoleName =
+  | 'follower'
+  | 'pre-candidate'
+  | 'candidate'
+  | 'leader'
+  | 'caretaker'
+  | 'damaged'
+  | 'stopped';
+
+export type StepDownReason =
+  | 'lease-lost'
+  | 'newer-term'
+  | 'disk-stalled'
+  | 'executor-lost'
+  | 'handed-over'
+  | 'caretaker-bound'
+  | 'no-successor'
+  | 'stopped';
+
+/** What a person wants to read in the text log: one line each. */
+export type CoreEvent =
+  | { readonly event: 'role'; readonly role: RoleName; readonly term: Term; readonly leader: NodeId | null }
+  | { readonly event: 'campaign'; readonly term: Term; readonly reason: ElectionReason }
+  | { readonly event: 'stepped-down'; readonly term: Term; readonly why: StepDownReason }
+  | { readonly event: 'renounced'; readonly term: Term; readonly why: string }
+  | { readonly event: 'transfer'; readonly to: NodeId | null; readonly phase: string }
+  | { readonly event: 'freed'; readonly by: NodeId; readonly term: Term }
+  | { readonly event: 'foreign-log'; readonly from: NodeId; readonly index: LogIndex }
+  | { readonly event: 'repaired'; readonly index: LogIndex };
+
+export type Effect =
+  | { readonly kind: 'send'; readonly message: Message }
+  | { readonly kind: 'persist'; readonly persist: Persist }
+  /** Arm the watchdog where required, then answer `prepared` (H2). */
+  | { readonly kind: 'prepare' }
+  /** The gate is passed: take the resources under this epoch. `previousReleased`: the log proves the last release. */
+  | {
+      readonly kind: 'hold';
+      readonly epoch: Epoch;
+      readonly term: Term;
+      readonly until: Instant;
+      readonly previousReleased: boolean;
+    }
+  /** The lease has a new end (T4). */
+  | { readonly kind: 'lease'; readonly epoch: Epoch; readonly until: Instant }
+  | { readonly kind: 'release'; readonly epoch: Epoch | null; readonly mode: 'planned' | 'abrupt' }
+  | { readonly kind: 'committed'; readonly entry: Entry }
+  /** Answer to a proposal: its place in the log (committed only when `committed` says so), or why not. */
+  | { readonly kind: 'proposed'; readonly index: LogIndex; readonly term: Term }
+  | { readonly kind: 'refused'; readonly why: string }
+  | { readonly kind: 'event'; readonly event: CoreEvent };

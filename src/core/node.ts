@@ -1,0 +1,306 @@
+/**
+ * The state that the parts of the core share, and the few moves that all of them make. Decisions live beside it:
+ * elections, replication, holding, transfer.
+ *
+ * Invariants: `hard.term` never falls; `votedFor` changes at most once per term; `commitIndex` never falls and never
+ * passes the log; `releasing` ends only by the executor's word (R2).
+ */
+import type { ClusterState } from './cluster-state.ts';
+import { applyEntry, EMPTY_STATE, mayHoldByKind } from './cluster-state.ts';
+import type { ElectionReason, Entry, EntryBody, ReleaseReason, Timing } from './entry.ts';
+import type { HardState } from './hard-state.ts';
+import type { RoleName, StepDownReason } from './io.ts';
+import type { Lease } from './lease.ts';
+import { LogView } from './log-view.ts';
+import type { ReleaseProof } from './messages.ts';
+import { Outbox } from './outbox.ts';
+import { PromiseRecord } from './promise.ts';
+import type { Random } from './random.ts';
+import { seededRandom } from './random.ts';
+import type { Digest, Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
+import { assert, instant, logIndex, term } from './types.ts';
+
+/** How far a peer's log is known to reach. */
+export interface Progress {
+  next: LogIndex;
+  match: LogIndex;
+  /** Last time that something was sent to it or confirmed by it. */
+  activeAt: Instant;
+  /** One append at a time, until the peer has confirmed where the logs agree. */
+  probing: boolean;
+  outstanding: boolean;
+  /** D2: the damage that it asked a `repaired` entry for, so that it gets one only. */
+  repairedAt: LogIndex;
+}
+
+export interface Transfer {
+  /** Null: whoever may hold, or nobody. */
+  readonly to: NodeId | null;
+  readonly reason: ReleaseReason;
+  phase: 'catching-up' | 'releasing' | 'committing';
+  /** The `tenure-released` entry; 0 before. */
+  releasedIndex: LogIndex;
+  /** After this: given up, or, once released, handed to whoever can. */
+  deadline: Instant;
+}
+
+export interface Leadership {
+  readonly electedAt: Instant;
+  readonly lease: Lease;
+  readonly progress: Map<NodeId, Progress>;
+  /** The `elected` entry (E4). */
+  readonly firstIndex: LogIndex;
+  heartbeatAt: Instant;
+  /** R3: no tenure, and none to come in this term. */
+  renounced: boolean;
+  /** When a renounced leader that must not stay for ever steps down; null where it may wait (H3). */
+  renouncedUntil: Instant | null;
+  transfer: Transfer | null;
+}
+
+export interface Campaign {
+  readonly reason: ElectionReason;
+  readonly startedAt: Instant;
+  readonly detectMs: number | null;
+  readonly caretaker: boolean;
+  readonly proof: ReleaseProof | null;
+  readonly grants: Set<NodeId>;
+}
+
+export type Role =
+  | { readonly kind: 'follower'; leader: NodeId | null }
+  | { readonly kind: 'pre-candidate'; readonly campaign: Campaign; readonly round: number }
+  | { readonly kind: 'candidate'; readonly campaign: Campaign }
+  | { readonly kind: 'leader'; readonly leadership: Leadership }
+  | { readonly kind: 'stopped' };
+
+/** What this node has done about holding. `preparing` and `granting`: nothing has been touched yet. */
+export type Hold =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'preparing' }
+  | { readonly kind: 'granting'; readonly epoch: Epoch; readonly term: Term }
+  | { readonly kind: 'held'; readonly epoch: Epoch; readonly term: Term; readonly announcedUntil: Instant }
+  /** `epoch` null: the executor is lost and what it held is not known. */
+  | { readonly kind: 'releasing'; readonly epoch: Epoch | null; readonly term: Term };
+
+export interface CoreOptions {
+  readonly self: NodeId;
+  readonly digest: Digest;
+  readonly seed: number;
+  /** Used until the log says otherwise (L8). */
+  readonly timing: Timing;
+  readonly recovered: { readonly hardState: HardState; readonly entries: readonly Entry[] };
+  /** When the boot promise began: now, or the kernel's boot where its boot id has changed (L4). */
+  readonly bootedAt: Instant;
+}
+
+export class CoreNode {
+  readonly self: NodeId;
+  readonly digest: Digest;
+  readonly random: Random;
+  readonly log: LogView;
+  readonly outbox: Outbox;
+  readonly promise: PromiseRecord;
+  readonly #fallbackTiming: Timing;
+
+  now: Instant;
+  /** Wall clock in ms for people (T3); null where unknown. */
+  wallMs: number | null = null;
+  hard: HardState;
+  role: Role = { kind: 'follower', leader: null };
+  hold: Hold = { kind: 'none' };
+  state: ClusterState = EMPTY_STATE;
+  commitIndex: LogIndex = logIndex(0);
+  /** A leader that released gets no new tenure in that term (R2). */
+  releasedTerm: Term = term(0);
+  electionAt: Instant | null = null;
+  /** Why the next timer-driven campaign starts, for the audit. */
+  nextReason: ElectionReason = 'boot';
+  failedCampaigns = 0;
+  round = 0;
+  lastLeaderContact: Instant | null = null;
+  /** W2: this witness has refused a data node whose log was strictly older. */
+  hasRefusedOlderLog = false;
+  /** R4: statements about releases, for the log of whoever leads next. One per node: bounded by the members. */
+  readonly proofs = new Map<NodeId, { readonly epoch: Epoch; readonly evidence: string }>();
+
+  #hardChanged = false;
+  #firstUnsaved: LogIndex | null = null;
+
+  constructor(options: CoreOptions, now: Instant) {
+    this.self = options.self;
+    this.digest = options.digest;
+    this.random = seededRandom(options.seed, options.self);
+    this.#fallbackTiming = options.timing;
+    this.now = now;
+    this.hard = options.recovered.hardState;
+    this.log = new LogView(options.digest, options.recovered.entries);
+    this.outbox = new Outbox(this.hard, this.log.lastIndex);
+    this.commitTo(logIndex(Math.min(this.hard.commitIndex, this.log.lastIndex)), false);
+    this.promise = new PromiseRecord(instant(options.bootedAt + this.timing.promiseMs)); // L4
+  }
+
+  // --- who is who ---------------------------------------------------------------------------------------------
+
+  get timing(): Timing {
+    return this.state.timing ?? this.#fallbackTiming;
+  }
+  get voters(): readonly NodeId[] {
+    return this.log.membership.members.filter((member) => !member.learner).map((member) => member.id);
+  }
+  get peers(): readonly NodeId[] {
+    return this.log.membership.members.map((member) => member.id).filter((id) => id !== this.self);
+  }
+  get quorum(): number {
+    return Math.floor(this.voters.length / 2) + 1;
+  }
+  get isVoter(): boolean {
+    return this.voters.includes(this.self);
+  }
+  get isWitness(): boolean {
+    return this.log.membership.members.some((member) => member.id === this.self && member.witness);
+  }
+  isDataVoter(id: NodeId): boolean {
+    return mayHoldByKind(this.log.membership.members, id);
+  }
+  /** H1: a data node in the committed in-sync set. */
+  isEligible(id: NodeId): boolean {
+    return this.isDataVoter(id) && this.state.inSync.includes(id);
+  }
+  /** E3: a node whose data is stale lets the others go first; it never refuses a vote for it. */
+  get preferenceMs(): number {
+    return this.isEligible(this.self) ? 0 : this.timing.heartbeatMs;
+  }
+  get leadership(): Leadership | null {
+    return this.role.kind === 'leader' ? this.role.leadership : null;
+  }
+  get roleName(): RoleName {
+    if (this.role.kind === 'leader') return this.isWitness ? 'caretaker' : 'leader';
+    if (this.role.kind === 'stopped') return 'stopped';
+    return this.hard.damaged === null ? this.role.kind : 'damaged';
+  }
+  /** L3: leads, holds, is releasing, or is not sure whether it still holds. */
+  get isBoundByHolding(): boolean {
+    return this.role.kind === 'leader' || this.hold.kind === 'held' || this.hold.kind === 'releasing';
+  }
+
+  // --- the lease ----------------------------------------------------------------------------------------------
+
+  /** When a quorum last confirmed this leader; null before the first time. */
+  get confirmedAt(): Instant | null {
+    return this.leadership?.lease.confirmedAt(this.voters, this.self, this.now) ?? null;
+  }
+  /** L1: `q + L`, the end of this leader's authority; null when it has none. A renounced leader never has (R3). */
+  get leaseUntil(): Instant | null {
+    const leadership = this.leadership;
+    const confirmed = this.confirmedAt;
+    if (leadership === null || leadership.renounced || confirmed === null) return null;
+    const until = instant(confirmed + this.timing.leaseMs);
+    return this.now < until ? until : null;
+  }
+  get mayHold(): boolean {
+    return this.hold.kind === 'held' && this.leaseUntil !== null;
+  }
+
+  /** Does the log prove that the tenure before this one was released? Without an earlier one there is nothing to fear. */
+  isPreviousReleased(granted: Epoch): boolean {
+    for (let index = granted - 1; index > 0; index -= 1) {
+      const body = this.log.at(logIndex(index))?.body;
+      if (body?.kind === 'tenure-released') return true;
+      if (body?.kind === 'tenure-granted') return false;
+    }
+    return true;
+  }
+
+  // --- moves --------------------------------------------------------------------------------------------------
+
+  setHard(change: Partial<HardState>): void {
+    this.hard = { ...this.hard, ...change };
+    this.#hardChanged = true;
+  }
+  /** Marks entries from `index` on as not yet given to the disk. */
+  markUnsaved(index: LogIndex): void {
+    if (this.#firstUnsaved === null || index < this.#firstUnsaved) this.#firstUnsaved = index;
+  }
+  appendOwn(body: EntryBody): Entry {
+    const entry = this.log.appendOwn(this.hard.term, body);
+    this.markUnsaved(entry.index);
+    return entry;
+  }
+
+  /** A newer term from elsewhere. Never done for the sake of a vote request while a promise binds (L2). */
+  adoptTerm(newer: Term): void {
+    assert(newer > this.hard.term, 'a term may only grow');
+    if (this.role.kind === 'leader') this.stepDown('newer-term');
+    this.setHard({ term: newer, votedFor: null });
+    this.becomeFollower(null);
+  }
+
+  becomeFollower(leader: NodeId | null): void {
+    assert(this.role.kind !== 'leader', 'a leader leaves by stepping down');
+    const isSame = this.role.kind === 'follower' && this.role.leader === leader;
+    this.role = { kind: 'follower', leader };
+    if (!isSame) this.announceRole();
+  }
+
+  /** L6: stop leading at once, in the same term; what is held is released. */
+  stepDown(why: StepDownReason): void {
+    assert(this.role.kind === 'leader', 'only a leader steps down');
+    this.role = { kind: 'follower', leader: null };
+    this.outbox.event({ event: 'stepped-down', term: this.hard.term, why });
+    if (this.hold.kind === 'held') this.beginRelease('abrupt', this.hold.epoch, this.hold.term);
+    else if (this.hold.kind === 'releasing') this.beginRelease('abrupt', this.hold.epoch, this.hold.term);
+    else this.dropPreparation();
+    this.nextReason = 'leader-silent';
+    this.armElection(this.timing.heartbeatMs);
+    this.announceRole();
+  }
+
+  beginRelease(mode: 'planned' | 'abrupt', epoch: Epoch | null, heldTerm: Term): void {
+    this.hold = { kind: 'releasing', epoch, term: heldTerm };
+    this.outbox.emit({ kind: 'release', epoch, mode });
+  }
+
+  /** Nothing was touched: the executor only disarms what it armed. */
+  dropPreparation(): void {
+    if (this.hold.kind === 'none') return;
+    this.hold = { kind: 'none' };
+    this.outbox.emit({ kind: 'release', epoch: null, mode: 'abrupt' });
+  }
+
+  announceRole(): void {
+    const leader =
+      this.role.kind === 'follower' ? this.role.leader : this.role.kind === 'leader' ? this.self : null;
+    this.outbox.event({ event: 'role', role: this.roleName, term: this.hard.term, leader });
+  }
+
+  /** The next election of a data node: `delayMs` from now, plus a random part of the window. */
+  armElection(delayMs: number, windowMs: number = this.timing.heartbeatMs): void {
+    // Always later than now, so that evaluating the deadlines of an instant comes to an end.
+    this.electionAt = instant(this.now + Math.max(delayMs + this.random() * windowMs, 0.001));
+  }
+
+  /** Moves the commit index and folds what has become certain (never uncommitted entries). */
+  commitTo(index: LogIndex, announce = true): void {
+    assert(index <= this.log.lastIndex, `commit ${index} passes the log's end ${this.log.lastIndex}`);
+    while (this.commitIndex < index) {
+      const entry = this.log.at(logIndex(this.commitIndex + 1));
+      assert(entry !== null, 'a committed entry is missing');
+      this.commitIndex = entry.index;
+      this.state = applyEntry(this.state, entry);
+      if (announce) this.outbox.emit({ kind: 'committed', entry });
+    }
+    // Saved with whatever is written next: a lower bound is enough, so it costs no write of its own.
+    this.hard = { ...this.hard, commitIndex: this.commitIndex };
+  }
+
+  /** One persist for all that the step changed. */
+  flush() {
+    const first = this.#firstUnsaved;
+    const entries = first === null ? [] : this.log.slice(first, Number.POSITIVE_INFINITY);
+    const isDirty = this.#hardChanged || first !== null;
+    this.#hardChanged = false;
+    this.#firstUnsaved = null;
+    return this.outbox.flush(this.hard, entries, isDirty, this.log.lastIndex, this.now);
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * A node's promise: until it ends, no vote and no pre-vote for anybody (L2).
+ *
+ * Invariants: `until` only grows, except through `free` with a proof (R4). A leader that is known to have renounced
+ * or released in a term sets no promise in it any more, however late its messages arrive (R3).
+ */
+import type { ReleaseProof } from './messages.ts';
+import type { Instant, NodeId, Term } from './types.ts';
+
+export class PromiseRecord {
+  #to: NodeId | null = null;
+  #term: Term = 0 as Term;
+  #until: Instant;
+  /** The newest term in which each node is known to hold nothing and to get nothing. */
+  readonly #freed = new Map<NodeId, Term>();
+
+  /** L4: at start, a promise to nobody, which no proof can end. */
+  constructor(until: Instant) {
+    this.#until = until;
+  }
+
+  get until(): Instant {
+    return this.#until;
+  }
+
+  binds(now: Instant): boolean {
+    return now < this.#until;
+  }
+
+  /** L2, on a valid message of the current leader. */
+  extend(leader: NodeId, term: Term, until: Instant): void {
+    if (this.isFreed(leader, term)) return;
+    this.#to = leader;
+    this.#term = term;
+    if (until > this.#until) this.#until = until;
+  }
+
+  isFreed(node: NodeId, term: Term): boolean {
+    return (this.#freed.get(node) ?? -1) >= term;
+  }
+
+  /** R4: proof that `node` holds nothing in any term up to `term`. Says whether a binding promise ended by it. */
+  free(proof: ReleaseProof, now: Instant): boolean {
+    if (!this.isFreed(proof.node, proof.term)) this.#freed.set(proof.node, proof.term);
+    if (this.#to !== proof.node || this.#term > proof.term || !this.binds(now)) return false;
+    this.#until = (now - 1) as Instant;
+    return true;
+  }
+}

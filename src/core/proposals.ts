@@ -1,0 +1,101 @@
+/**
+ * What a leader may be asked to write: notes, the in-sync set (H3), membership (E5). One decision per proposal:
+ * an entry, or a sentence why not.
+ */
+import type { EntryBody, Member } from './entry.ts';
+import type { Proposal } from './io.ts';
+import type { CoreNode, Leadership } from './node.ts';
+import type { NodeId } from './types.ts';
+import { assertNever } from './types.ts';
+
+/** D4: from here on only what safety needs is still written (about 100 MB of log). */
+const LOG_ENTRY_LIMIT = 200_000;
+const MAX_NOTE_LENGTH = 4_096;
+const MAX_MEMBERS = 7;
+
+type Decision = { readonly body: EntryBody } | { readonly refused: string };
+
+const refuse = (refused: string): Decision => ({ refused });
+
+export function decide(node: CoreNode, leadership: Leadership, proposal: Proposal): Decision {
+  if (node.isWitness) return refuse('a caretaker takes no proposals (W3)');
+  if (leadership.transfer !== null) return refuse('a transfer of leadership is under way');
+  switch (proposal.kind) {
+    case 'note':
+      if (proposal.text.length > MAX_NOTE_LENGTH)
+        return refuse(`a note has at most ${MAX_NOTE_LENGTH} characters`);
+      return inessential(node, proposal);
+    case 'operator':
+    case 'takeover-done':
+      return inessential(node, proposal);
+    case 'peer-outdated':
+    case 'peer-in-sync':
+      return decidePeer(node, proposal.kind, proposal.peer);
+    case 'self-outdated':
+      return node.hold.kind === 'held'
+        ? { body: { kind: 'node-outdated', node: node.self, epoch: node.hold.epoch } }
+        : refuse('only the holder can take itself out of the in-sync set');
+    case 'add-learner':
+    case 'promote':
+    case 'remove':
+      return decideMembers(node, leadership, proposal);
+    default:
+      return assertNever(proposal);
+  }
+}
+
+function inessential(node: CoreNode, body: EntryBody): Decision {
+  return node.log.lastIndex < LOG_ENTRY_LIMIT ? { body } : refuse('the log is near its size limit (D4)');
+}
+
+function decidePeer(node: CoreNode, kind: 'peer-outdated' | 'peer-in-sync', peer: NodeId): Decision {
+  if (node.hold.kind !== 'held' || !node.mayHold)
+    return refuse('only the holder changes the in-sync set (H3)');
+  if (peer === node.self || !node.isDataVoter(peer))
+    return refuse(`${peer} is not another data node with a vote`);
+  return { body: { kind, peer, epoch: node.hold.epoch } };
+}
+
+/** One change at a time, only after an entry of the own term has committed (E5). */
+function decideMembers(
+  node: CoreNode,
+  leadership: Leadership,
+  proposal: Extract<Proposal, { kind: 'add-learner' | 'promote' | 'remove' }>,
+): Decision {
+  if (node.commitIndex < leadership.firstIndex) return refuse('no entry of this term has committed yet (E5)');
+  if (node.log.configIndex > node.commitIndex) return refuse('another membership change is under way (E5)');
+  const { members, removed } = node.log.membership;
+  const member = members.find((candidate) => candidate.id === proposal.id);
+  if (proposal.kind === 'add-learner') {
+    if (member !== undefined) return refuse(`${proposal.id} is a member already`);
+    if (removed.includes(proposal.id))
+      return refuse(`the id ${proposal.id} was used before; ids are used once (E5)`);
+    if (members.length >= MAX_MEMBERS) return refuse(`a cluster has at most ${MAX_MEMBERS} members`);
+    return config(node, [...members, { id: proposal.id, witness: proposal.witness, learner: true }], removed);
+  }
+  if (member === undefined) return refuse(`${proposal.id} is not a member`);
+  if (proposal.kind === 'promote') {
+    if (!member.learner) return refuse(`${proposal.id} has a vote already`);
+    if ((leadership.progress.get(proposal.id)?.match ?? 0) < node.commitIndex) {
+      return refuse(`${proposal.id} does not have the log yet`);
+    }
+    const changed = members.map((other) => (other.id === proposal.id ? { ...other, learner: false } : other));
+    return config(node, changed, removed);
+  }
+  if (proposal.id === node.self) return refuse('the leader is not removed; transfer first');
+  const left = members.filter((other) => other.id !== proposal.id);
+  return config(node, left, [...removed, proposal.id].sort());
+}
+
+function config(node: CoreNode, members: readonly Member[], removed: readonly NodeId[]): Decision {
+  return {
+    body: {
+      kind: 'config',
+      members,
+      removed,
+      timing: node.timing,
+      inSync: null,
+      cluster: node.state.cluster,
+    },
+  };
+}

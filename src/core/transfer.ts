@@ -1,0 +1,108 @@
+/**
+ * Handing leadership over (R3): planned transfer, caretaker (W3), leader with stale data (H3).
+ *
+ * Invariants: `timeout-now` leaves only after the leader has renounced, so a lost one leaves nobody holding until a
+ * fresh election, never two; a tenure is released and logged before its leader renounces.
+ */
+import type { ReleaseReason } from './entry.ts';
+import { renounce } from './holding.ts';
+import type { CoreNode, Leadership, Transfer } from './node.ts';
+import type { NodeId } from './types.ts';
+import { instant, logIndex } from './types.ts';
+
+/** Starts a transfer; says why not where it does not. */
+export function startTransfer(node: CoreNode, to: NodeId | null, reason: ReleaseReason): string | null {
+  const leadership = node.leadership;
+  if (leadership === null) return 'not the leader';
+  if (leadership.renounced) return 'this leader holds nothing and is handing over already';
+  if (leadership.transfer !== null) return 'a transfer is under way';
+  if (to === node.self) return 'the target leads already';
+  if (to !== null && !node.isDataVoter(to)) return 'the target is not a data node with a vote';
+  if (to !== null && !node.isEligible(to)) return 'the target is not in the in-sync set (H1)';
+  const deadline = instant(node.now + node.timing.promiseMs);
+  leadership.transfer = { to, reason, phase: 'catching-up', releasedIndex: logIndex(0), deadline };
+  node.outbox.event({ event: 'transfer', to, phase: 'catching-up' });
+  return null;
+}
+
+/** After every step of a leader. */
+export function advanceTransfer(node: CoreNode, leadership: Leadership): void {
+  const transfer = leadership.transfer;
+  if (transfer?.phase === 'catching-up') releaseWhenCaughtUp(node, leadership, transfer);
+  if (
+    transfer?.phase === 'committing' &&
+    !leadership.renounced &&
+    node.commitIndex >= transfer.releasedIndex
+  ) {
+    renounce(node, leadership, 'released', transfer.deadline);
+  }
+  if (leadership.renounced && node.commitIndex >= leadership.firstIndex) handOver(node, leadership, transfer);
+  else if (node.hold.kind === 'held' && !node.isEligible(node.self)) startTransfer(node, null, 'stale-data'); // H3
+}
+
+function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: Transfer): void {
+  const isLate = node.now >= transfer.deadline;
+  const isReady =
+    transfer.to === null ? isAnybodyReady(node, leadership) : hasWholeLog(node, leadership, transfer.to);
+  if (!isReady && !isLate) return;
+  if (!isReady && transfer.to !== null) {
+    leadership.transfer = null;
+    node.outbox.event({
+      event: 'transfer',
+      to: transfer.to,
+      phase: 'given up: the target does not catch up',
+    });
+    return;
+  }
+  if (node.hold.kind === 'preparing') node.dropPreparation();
+  if (node.hold.kind === 'held') {
+    transfer.phase = 'releasing';
+    node.outbox.event({ event: 'transfer', to: transfer.to, phase: 'releasing' });
+    node.beginRelease('planned', node.hold.epoch, node.hold.term);
+  } else if (node.hold.kind === 'none' && node.commitIndex >= leadership.firstIndex) {
+    transfer.phase = 'committing';
+    transfer.deadline = instant(node.now + node.timing.promiseMs);
+  }
+}
+
+/** An orderly shutdown need not wait for somebody who is not there. */
+function isAnybodyReady(node: CoreNode, leadership: Leadership): boolean {
+  const reachable = successors(node).filter((id) => isReachable(node, leadership, id));
+  return reachable.length === 0 || reachable.some((id) => hasWholeLog(node, leadership, id));
+}
+
+/** In-sync data nodes first; a caretaker may also bring up one with stale data, which then leads without holding. */
+function successors(node: CoreNode): readonly NodeId[] {
+  const dataNodes = node.voters.filter((id) => id !== node.self && node.isDataVoter(id));
+  const eligible = dataNodes.filter((id) => node.isEligible(id));
+  return node.isWitness ? [...eligible, ...dataNodes.filter((id) => !node.isEligible(id))] : eligible;
+}
+
+function hasWholeLog(node: CoreNode, leadership: Leadership, id: NodeId): boolean {
+  return leadership.progress.get(id)?.match === node.log.lastIndex;
+}
+
+function isReachable(node: CoreNode, leadership: Leadership, id: NodeId): boolean {
+  return leadership.lease.heardFrom(id, node.now - node.timing.leaseMs);
+}
+
+function handOver(node: CoreNode, leadership: Leadership, transfer: Transfer | null): void {
+  const ready = successors(node).filter(
+    (id) => hasWholeLog(node, leadership, id) && isReachable(node, leadership, id),
+  );
+  const wanted = transfer?.to ?? null;
+  // The wanted target has the first half of the bound for itself; then anybody who can is better than nobody.
+  const isPatient =
+    wanted !== null && transfer !== null && node.now < transfer.deadline - node.timing.promiseMs / 2;
+  const target = ready.find((id) => id === wanted) ?? (isPatient ? undefined : ready[0]);
+  if (target === undefined) return;
+  node.outbox.send({
+    kind: 'timeout-now',
+    from: node.self,
+    to: target,
+    term: node.hard.term,
+    proof: { node: node.self, term: node.hard.term },
+  });
+  node.stepDown('handed-over');
+  node.armElection(node.timing.leaseMs + node.timing.heartbeatMs);
+}
