@@ -1,0 +1,200 @@
+/**
+ * A DRBD resource's role, driven by `drbdadm` and read by `drbdsetup events2` (never `--json`: 8.4 has none).
+ *
+ * 1. Never `--force` (O3). Exit codes 11 (state change refused) and 17 (no up-to-date data) are final answers.
+ * 2. Released means read back: role not Primary, from a fresh `events2 --now`, not from memory (R2).
+ * 3. A time-out, an unreadable answer and exit code 20 are `unknown`.
+ */
+import { QuorateError } from '../errors.ts';
+import { commandError, exitError, firstWords } from './command-error.ts';
+import { type DrbdState, parseEvents } from './drbd-events.ts';
+import {
+  connectionOf,
+  isAmbiguous,
+  isSuspended,
+  type OwnDisk,
+  ownDisk,
+  type PeerData,
+  peerData,
+  roleProbe,
+} from './drbd-view.ts';
+import type {
+  AcquireContext,
+  ActionContext,
+  Clock,
+  CommandResult,
+  CommandRunner,
+  ProbeResult,
+  ReleaseContext,
+  Resource,
+} from './types.ts';
+
+/** drbdsetup's exit codes (drbd-utils `drbdsetup.c`). */
+const NO_SUCH_RESOURCE = 10;
+const STATE_CHANGE_REFUSED = 11;
+const NO_UP_TO_DATE_DISK = 17;
+
+/** How long to wait before asking again for Secondary while somebody holds the device open. */
+const HELD_OPEN_RETRY_MS = 20;
+
+export interface DrbdData {
+  readonly peers: ReadonlyMap<string, PeerData>;
+  readonly disk: OwnDisk;
+}
+
+export interface DrbdOptions {
+  readonly name: string;
+  readonly resource: string;
+  readonly runner: CommandRunner;
+  readonly clock: Clock;
+  /** The last state that a follower of `events2` has seen, null when there is none. Good enough to look before acting. */
+  readonly lastSeen?: () => DrbdState | null;
+}
+
+export class DrbdResource implements Resource {
+  readonly kind = 'drbd';
+  readonly scope = 'local';
+  readonly name: string;
+  readonly #resource: string;
+  readonly #runner: CommandRunner;
+  readonly #clock: Clock;
+  readonly #lastSeen: () => DrbdState | null;
+
+  constructor(options: DrbdOptions) {
+    this.name = options.name;
+    this.#resource = options.resource;
+    this.#runner = options.runner;
+    this.#clock = options.clock;
+    this.#lastSeen = options.lastSeen ?? (() => null);
+  }
+
+  async acquire(context: AcquireContext): Promise<string> {
+    const state = this.#lastSeen() ?? (await this.look(context)).state;
+    if (state?.kind === 'present') {
+      if (state.role === 'Primary') return 'was Primary already';
+      if (ownDisk(state) === 'failed') {
+        const disks = state.volumes.map((volume) => volume.disk).join('/');
+        throw new QuorateError('drbd-refused', `${this.#resource}: the own disk is ${disks}, not UpToDate`);
+      }
+    }
+    const command = ['drbdadm', 'primary', this.#resource];
+    const result = await this.#runner.run(command, context);
+    if (result.kind === 'exited' && result.code === 0) return 'Primary';
+    throw this.#failure(command, result);
+  }
+
+  /**
+   * `drbdadm secondary`, again and again while the device is held open: the users before us in the plan are being
+   * killed, and the kernel needs a moment to see the last one go. The deadline bounds it (D).
+   */
+  async release(context: ReleaseContext): Promise<string> {
+    const command = ['drbdadm', 'secondary', this.#resource];
+    for (;;) {
+      const result = await this.#runner.run(command, context);
+      if (result.kind === 'exited' && result.code === 0) return 'Secondary';
+      if (result.kind === 'exited' && isDown(result.code, result.stderr)) return 'is down';
+      const mayRetry =
+        result.kind === 'exited' &&
+        /held open/i.test(result.stderr) &&
+        !context.signal.aborted &&
+        this.#clock.now() + HELD_OPEN_RETRY_MS < context.deadline;
+      if (!mayRetry) throw this.#failure(command, result);
+      await this.#clock.sleep(HELD_OPEN_RETRY_MS, context.signal);
+    }
+  }
+
+  async probe(context: ActionContext): Promise<ProbeResult> {
+    const { state, detail } = await this.look(context);
+    return state === null ? { probe: 'unknown', detail } : roleProbe(state);
+  }
+
+  /** H3: if I/O is suspended although the peer is committed as outdated, the holder resumes it. */
+  async resumeIo(context: ActionContext): Promise<string> {
+    const { state, detail } = await this.look(context);
+    if (state === null) throw new QuorateError('command-failed', `${this.#resource}: ${detail}`);
+    if (!isSuspended(state)) return 'I/O is not suspended';
+    const command = ['drbdadm', 'resume-io', this.#resource];
+    const result = await this.#runner.run(command, context);
+    if (result.kind === 'exited' && result.code === 0) return 'I/O resumed';
+    throw this.#failure(command, result);
+  }
+
+  /** A fresh reading; `state` is null where it is unknown, and `detail` says why. */
+  async look(context: ActionContext): Promise<{ state: DrbdState | null; detail: string }> {
+    const command = ['drbdsetup', 'events2', '--now', this.#resource];
+    const result = await this.#runner.run(command, context);
+    if (result.kind !== 'exited') return { state: null, detail: this.#failure(command, result).message };
+    if (result.code === 0) {
+      const state = parseEvents(result.stdout, this.#resource);
+      return { state, detail: state === null ? 'drbdsetup events2 ended early' : '' };
+    }
+    if (isDown(result.code, result.stderr)) return { state: ABSENT, detail: '' };
+    return { state: null, detail: this.#failure(command, result).message };
+  }
+
+  #failure(command: readonly string[], result: CommandResult): QuorateError {
+    if (result.kind === 'missing') {
+      return new QuorateError('drbd-tools-missing', `${command[0]} is not installed or not in PATH`);
+    }
+    if (result.kind !== 'exited') return commandError(command, result);
+    const isRefused = result.code === STATE_CHANGE_REFUSED || result.code === NO_UP_TO_DATE_DISK;
+    if (!isRefused) return exitError(command, result.code, result.stderr);
+    return new QuorateError(
+      'drbd-refused',
+      `"${command.join(' ')}" was refused (code ${result.code}): ${firstWords(result.stderr)}`,
+      { context: { code: result.code } },
+    );
+  }
+}
+
+const ABSENT: DrbdState = {
+  kind: 'absent',
+  role: '',
+  suspended: '',
+  mayPromote: null,
+  volumes: [],
+  connections: [],
+};
+
+/** Code 10 is every "Failure: (n)": only the two that say that nothing is there mean "not held" (lab.md 5). */
+function isDown(code: number, stderr: string): boolean {
+  return (
+    code === NO_SUCH_RESOURCE && /No such resource|minor not allocated|unknown (minor|resource)/i.test(stderr)
+  );
+}
+
+/** H3 for all replicated devices at once: the worst one counts. Without any device there is nothing to lose. */
+export function replicatedData(
+  states: readonly (DrbdState | null)[],
+  otherDataNodes: readonly string[],
+): DrbdData {
+  const peers = new Map<string, PeerData>();
+  for (const peer of otherDataNodes) {
+    peers.set(
+      peer,
+      worst<PeerData>(
+        states.map((state) => peerOf(state, peer, otherDataNodes)),
+        ['not-in-sync', 'unknown', 'in-sync'],
+      ),
+    );
+  }
+  const disk = worst<OwnDisk>(
+    states.map((state) => ownDisk(state)),
+    ['failed', 'unknown', 'up-to-date'],
+  );
+  return { peers, disk };
+}
+
+function peerOf(state: DrbdState | null, peer: string, otherDataNodes: readonly string[]): PeerData {
+  if (state === null) return 'unknown';
+  const connection = connectionOf(state, peer, otherDataNodes);
+  if (connection === null && isAmbiguous(state, otherDataNodes)) return 'unknown';
+  return peerData(state, connection);
+}
+
+function worst<Value extends string>(
+  values: readonly Value[],
+  worstFirst: readonly [Value, Value, Value],
+): Value {
+  return worstFirst.find((value) => values.includes(value)) ?? worstFirst[2];
+}

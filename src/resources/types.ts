@@ -1,0 +1,85 @@
+/**
+ * One thing that must be held exclusively. `acquire`, `release` and `probe` of a kind stand side by side in one file.
+ *
+ * Resources know nothing of consensus: whether an action is still allowed is decided by whoever hands them their
+ * CommandRunner or Ec2Api (O1, O2); a refused command comes back as an error like any other.
+ *
+ * 1. `acquire` is idempotent: what is held stays untouched.
+ * 2. `release` is idempotent and may be called whatever the state is.
+ * 3. `probe` never changes anything, never throws, and says `unknown` for everything it cannot read (H4).
+ */
+import type { Instant } from '../core/index.ts';
+
+export type Probe = 'held' | 'not-held' | 'unknown';
+
+export interface ProbeResult {
+  readonly probe: Probe;
+  /** One sentence for people. */
+  readonly detail: string;
+}
+
+/** Every action has a deadline and can be called off (style 9). */
+export interface ActionContext {
+  /** Everything must have ended here, on the monotonic clock. */
+  readonly deadline: Instant;
+  readonly signal: AbortSignal;
+}
+
+export interface AcquireContext extends ActionContext {
+  /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation. */
+  readonly previousReleased: boolean;
+}
+
+export type ReleaseMode = 'planned' | 'abrupt';
+
+export interface ReleaseContext extends ActionContext {
+  readonly mode: ReleaseMode;
+}
+
+export interface Resource {
+  readonly name: string;
+  readonly kind: 'drbd' | 'elastic-ip' | 'service';
+  /** Only local facts count for a release (R2): a cloud resource is reported, never required. */
+  readonly scope: 'local' | 'cloud';
+  /** Returns one sentence about what was done; throws a QuorateError. */
+  acquire(context: AcquireContext): Promise<string>;
+  release(context: ReleaseContext): Promise<string>;
+  probe(context: ActionContext): Promise<ProbeResult>;
+}
+
+/** Monotonic time and sleeping, injected so that tests need neither. */
+export interface Clock {
+  now(): Instant;
+  /** Resolves after `ms`, or at once when the signal fires; never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export type CommandResult =
+  | { readonly kind: 'exited'; readonly code: number; readonly stdout: string; readonly stderr: string }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'timed-out'; readonly limitMs: number }
+  | { readonly kind: 'aborted' }
+  /** Killed by a signal from elsewhere, or it could not be started. */
+  | { readonly kind: 'died'; readonly why: string };
+
+export interface CommandOptions {
+  /** The command and all its descendants in the group are killed then. */
+  readonly deadline: Instant;
+  readonly signal: AbortSignal;
+  /** Marks the processes that it starts, so that they can be found later. */
+  readonly marker?: string;
+}
+
+/** Runs one command as a killable child in a process group of its own; never rejects for what the command did. */
+export interface CommandRunner {
+  run(command: readonly string[], options: CommandOptions): Promise<CommandResult>;
+  /** Kills every process that still carries the marker, wherever it went; resolves with how many there were. */
+  killMarked(marker: string): Promise<number>;
+  /** Follows a long-lived command's lines until it ends or the returned function is called. */
+  follow(command: readonly string[], handlers: FollowHandlers): () => void;
+}
+
+export interface FollowHandlers {
+  onLine(line: string): void;
+  onEnd(why: string): void;
+}
