@@ -291,6 +291,11 @@ export const ERRORS = {
     meaning: 'Agent and executor did not understand each other: an over-long or malformed line.',
     remedy: 'Run both from the same version.',
   },
+  'local-controller-state': {
+    exit: EXIT.usage,
+    meaning: 'The state file of the local VPC controller is unreadable or contradicts itself.',
+    remedy: 'Correct the named place; docs and `cluster/local/controller/state-file.ts` list the fields.',
+  },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;
