@@ -12,7 +12,7 @@ interface MetadataReflection {
 
 /** Adds what is missing; a real polyfill, where one is loaded, stays in charge. */
 export function provideReflection(): void {
-  const reflect: MetadataReflection = Reflect;
+  const reflect = Reflect as object as MetadataReflection; // the standard's type does not know them
   if (reflect.getMetadata !== undefined) return;
   const store = new WeakMap<object, Map<MetadataKey, unknown>>();
   reflect.defineMetadata = (key, value, target) => {

@@ -1,0 +1,286 @@
+/**
+ * What peers say to this node: the gRPC server, who may speak, and what becomes of a bad message.
+ *
+ * Invariants: a caller is the node that its certificate names, of this cluster, and a known member; a message that
+ * reaches the agent has passed the codec. A bad message is dropped and counted, and the stream goes on: one wrong
+ * message must not cost a lease. One stream per node and kind: a newer one replaces the older.
+ */
+import {
+  type handleClientStreamingCall,
+  type handleUnaryCall,
+  Metadata,
+  type MethodDefinition,
+  type Server,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type StatusObject,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
+import { assert, type Entry, type Message, type NodeId, type Released } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { createServer, serverCredentials } from './channel.ts';
+import {
+  decodeBootstrap,
+  decodeMessage,
+  type EntryParser,
+  type Lane,
+  WireError,
+  type WireProblem,
+} from './codec.ts';
+import { identityOf, identityUri } from './identity.ts';
+import type { PeerLogger } from './logger.ts';
+import { METHOD } from './schema.ts';
+import type { TlsMaterial } from './tls.ts';
+
+export interface InboundOptions {
+  readonly self: NodeId;
+  readonly cluster: string;
+  readonly listen: string;
+  readonly tls: TlsMaterial;
+  readonly parseEntry: EntryParser;
+  isMember(node: NodeId): boolean;
+  onMessage(message: Message): void;
+  onStatement(released: Released): void;
+  onBootstrap(entry: Entry): Promise<void>;
+  readonly logger: PeerLogger;
+}
+
+type StreamCall = ServerReadableStream<Buffer, null>;
+type Reply = sendUnaryData<null>;
+type Refusal = Pick<StatusObject, 'code' | 'details'>;
+
+/** Time in ms for connections to end at close, before they are cut. */
+const CLOSE_LIMIT_MS = 500;
+
+export class PeerServer {
+  readonly #options: InboundOptions;
+  readonly #server: Server = createServer();
+  readonly #open = new Map<string, { readonly call: StreamCall; readonly reply: Reply }>();
+  readonly #dropped = new Map<WireProblem, number>();
+  readonly #logged = new Set<string>();
+  /** The port that was bound: the configured one, or the kernel's choice for 0. */
+  port = 0;
+  received = 0;
+
+  constructor(options: InboundOptions) {
+    this.#options = options;
+    const stream = (lane: Lane): handleClientStreamingCall<Buffer, null> => {
+      return (call, reply) => this.#onStream(lane, call, reply);
+    };
+    const released: handleUnaryCall<Buffer, null> = (call, reply) => this.#onReleased(call, reply);
+    const bootstrap: handleUnaryCall<Buffer, null> = (call, reply) => this.#onBootstrap(call, reply);
+    this.#server.addService(SERVICE, {
+      heartbeats: stream('heartbeats'),
+      appends: stream('appends'),
+      reportReleased: released,
+      bootstrap,
+    });
+  }
+
+  /** Messages dropped since the start, by problem. */
+  get dropped(): ReadonlyMap<WireProblem, number> {
+    return this.#dropped;
+  }
+
+  async listen(): Promise<void> {
+    const { listen, tls } = this.#options;
+    this.port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(listen, serverCredentials(tls), (error, port) => {
+        if (error === null) resolve(port);
+        else reject(listenError(listen, error));
+      });
+    });
+  }
+
+  /** Ends the streams of a node that is no longer a member. */
+  endStrangers(): void {
+    for (const [key, { reply }] of this.#open) {
+      const node = key.slice(0, key.indexOf(' ')) as NodeId; // the key was made of one
+      if (!this.#options.isMember(node))
+        reply(refusal(status.PERMISSION_DENIED, this.#strangerSentence(node)));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#server.forceShutdown();
+    // The port is free once the listening socket is closed, which `forceShutdown` does not wait for.
+    await new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, CLOSE_LIMIT_MS);
+      this.#server.tryShutdown(() => {
+        clearTimeout(limit);
+        resolve();
+      });
+    });
+  }
+
+  #strangerSentence(node: NodeId): string {
+    return `${node} is not a member that ${this.#options.self} knows`;
+  }
+
+  /** The node that speaks, or why it may not. TLS has checked the issuer; here it is about the name. */
+  #authenticate(
+    call: StreamCall | ServerUnaryCall<Buffer, null>,
+  ): { readonly ok: true; readonly node: NodeId } | { readonly ok: false; readonly why: Refusal } {
+    const { cluster, self } = this.#options;
+    const no = (code: status, details: string) => ({ ok: false, why: { code, details } }) as const;
+    const certificate = call.getAuthContext().sslPeerCertificate?.raw;
+    if (certificate === undefined)
+      return no(status.UNAUTHENTICATED, `${self} wants a certificate of ${cluster}`);
+    const identity = identityOf(certificate);
+    if (identity === null) {
+      return no(
+        status.UNAUTHENTICATED,
+        `the certificate names no node of ${cluster}; issue one with quorate pki`,
+      );
+    }
+    if (identity.cluster !== cluster || !('node' in identity)) {
+      const found = identityUri(identity);
+      return no(
+        status.PERMISSION_DENIED,
+        `the certificate is for ${found}, but ${self} talks to nodes of ${cluster}`,
+      );
+    }
+    if (identity.node === self) return no(status.PERMISSION_DENIED, `${self} is this node's own name`);
+    if (!this.#options.isMember(identity.node)) {
+      return no(status.PERMISSION_DENIED, this.#strangerSentence(identity.node));
+    }
+    return { ok: true, node: identity.node };
+  }
+
+  #onStream(lane: Lane, call: StreamCall, reply: Reply): void {
+    const caller = this.#authenticate(call);
+    let isEnded = false;
+    const replyOnce: Reply = (error, value) => {
+      if (isEnded) return;
+      isEnded = true;
+      reply(error, value);
+    };
+    // A broken connection or an oversized message ends the call by itself.
+    call.on('error', () => {});
+    if (!caller.ok) {
+      this.#refuse(call.getPeer(), caller.why);
+      replyOnce(caller.why);
+      call.resume();
+      return;
+    }
+    const { node } = caller;
+    const key = `${node} ${lane}`;
+    const mine = { call, reply: replyOnce };
+    this.#open.get(key)?.reply(refusal(status.ABORTED, `${node} has opened a newer stream`));
+    this.#open.set(key, mine);
+    call.sendMetadata(new Metadata());
+    const finish = () => {
+      if (this.#open.get(key) === mine) this.#open.delete(key);
+      replyOnce(null, null);
+    };
+    call.on('data', (bytes: Buffer) => {
+      if (!isEnded) this.#receive(bytes, node, lane);
+    });
+    call.on('end', finish);
+    call.on('cancelled', finish);
+  }
+
+  #receive(bytes: Buffer, from: NodeId, lane: Lane): void {
+    const message = this.#checked(from, () => decodeMessage(bytes, this.#receiving(from), lane));
+    if (message instanceof WireError) return;
+    this.received += 1;
+    this.#options.onMessage(message);
+  }
+
+  #receiving(from: NodeId) {
+    const { cluster, self, parseEntry } = this.#options;
+    return { cluster, self, from, parseEntry };
+  }
+
+  /** Counts what does not pass, and says so once per kind and peer: a peer cannot fill the log. */
+  #checked<Value>(from: NodeId, decode: () => Value): Value | WireError {
+    try {
+      return decode();
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      const { problem, message } = error;
+      this.#dropped.set(problem, (this.#dropped.get(problem) ?? 0) + 1);
+      if (!this.#logged.has(`${from} ${problem}`)) {
+        this.#logged.add(`${from} ${problem}`);
+        this.#options.logger.warn(
+          { event: 'peer-message-dropped', node: from, problem, why: message },
+          `dropped a ${problem} message of ${from}: ${message}; further ones are only counted`,
+        );
+      }
+      return error;
+    }
+  }
+
+  #onReleased(call: ServerUnaryCall<Buffer, null>, reply: Reply): void {
+    const caller = this.#authenticate(call);
+    if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
+    const { node } = caller;
+    const message = this.#checked(node, () => decodeMessage(call.request, this.#receiving(node), null));
+    if (message instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, message.message));
+    assert(message.kind === 'released', 'the codec lets only statements through outside the streams');
+    this.#options.onStatement(message);
+    reply(null, null);
+  }
+
+  #onBootstrap(call: ServerUnaryCall<Buffer, null>, reply: Reply): void {
+    const caller = this.#authenticate(call);
+    if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
+    const { node } = caller;
+    const entry = this.#checked(node, () => decodeBootstrap(call.request, this.#receiving(node)));
+    if (entry instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, entry.message));
+    this.#options.onBootstrap(entry).then(
+      () => reply(null, null),
+      (error: unknown) =>
+        reply(refusal(status.FAILED_PRECONDITION, String((error as Error).message ?? error))),
+    );
+  }
+
+  #refuse(peer: string, why: Refusal): Refusal {
+    if (!this.#logged.has(`${why.details}`)) {
+      if (this.#logged.size < LOGGED_LIMIT) this.#logged.add(why.details);
+      this.#options.logger.warn(
+        { event: 'peer-refused', address: peer, why: why.details },
+        `refused ${peer}: ${why.details}`,
+      );
+    }
+    return why;
+  }
+}
+
+/** Distinct refusals that are remembered in order not to be logged again. */
+const LOGGED_LIMIT = 1000;
+
+const refusal = (code: status, details: string): Refusal => ({ code, details });
+
+function listenError(listen: string, cause: Error): QuorateError {
+  const context = { listen };
+  if (/EADDRINUSE/.test(cause.message)) {
+    return new QuorateError('port-in-use', `${listen} is in use by another process`, { cause, context });
+  }
+  return new QuorateError('address-not-available', `cannot listen on ${listen}: ${cause.message}`, {
+    cause,
+    context,
+  });
+}
+
+/** Bytes in, nothing out: what is in the bytes is the codec's to judge, which can refuse without ending a stream. */
+function method(path: string, isStream: boolean): MethodDefinition<Buffer, null> {
+  const asIs = (bytes: Buffer) => bytes;
+  return {
+    path,
+    requestStream: isStream,
+    responseStream: false,
+    requestSerialize: asIs,
+    requestDeserialize: asIs,
+    responseSerialize: () => Buffer.alloc(0),
+    responseDeserialize: () => null,
+  };
+}
+
+const SERVICE = {
+  heartbeats: method(METHOD.heartbeats, true),
+  appends: method(METHOD.appends, true),
+  reportReleased: method(METHOD.reportReleased, false),
+  bootstrap: method(METHOD.bootstrap, false),
+};

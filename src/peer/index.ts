@@ -1,0 +1,25 @@
+export type { Lane, WireProblem } from './codec.ts';
+export {
+  authorityCluster,
+  CLIENT_ROLES,
+  type ClientIdentity,
+  type ClientRole,
+  type Identity,
+  identityOf,
+  identityUri,
+  isClientRole,
+  isClusterName,
+  type NodeIdentity,
+} from './identity.ts';
+export type { PeerLogger } from './logger.ts';
+export {
+  AUTHORITY_DAYS,
+  CERTIFICATE_DAYS,
+  createAuthority,
+  issueClient,
+  issueNode,
+  type KeyPairPem,
+} from './pki.ts';
+export { checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
+export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './transport.ts';
+export { sendBootstrap, sendStatement, type UnaryOptions } from './unary.ts';

@@ -1,0 +1,35 @@
+/** Every limit of the transport (style 12), with what happens at it. */
+export const LIMITS = {
+  /** Larger messages are not sent, and end the stream when received. */
+  messageBytes: 1024 * 1024,
+  /** Entries in one append; more are refused. */
+  appendEntries: 512,
+  /** A statement's evidence; the rest is cut off by the sender. */
+  evidenceCharacters: 4096,
+  hashCharacters: 128,
+  durationMs: 3_600_000,
+  /** Heartbeats waiting in a stream; more are dropped, because a stale heartbeat is worse than none (L1). */
+  queuedHeartbeats: 4,
+  /** Other messages waiting in a stream; more are dropped, the core retransmits. */
+  queuedMessages: 256,
+  queuedBytes: 4 * 1024 * 1024,
+} as const;
+
+/** Every time of the transport, in ms. */
+export const TIMES = {
+  /** Back-off between connection attempts, and between streams that were refused. */
+  backoffMinMs: 50,
+  backoffMaxMs: 200,
+  /** While a TCP connection is not made, another attempt starts every so often: a lost SYN costs a second. */
+  knockEveryMs: 200,
+  knockLimitMs: 1000,
+  /** From a TCP connection to the peer's consent, plus some round trips; grows while attempts time out. */
+  handshakeMs: 250,
+  handshakeRoundTrips: 8,
+  /** A connection is probed when quiet for this long, and given up when a probe is unanswered for as long again. */
+  keepaliveMs: 1000,
+  /** A server gives up a connection whose client is gone without a word. */
+  serverKeepaliveMs: 5000,
+  /** A stream that lived so long was not refused: it is reopened at once. */
+  settledMs: 1000,
+} as const;

@@ -1,0 +1,127 @@
+/**
+ * One long-lived stream to one peer, with its own connection, reopened for as long as it is wanted.
+ *
+ *   dialing ──headers of the peer's handler──▶ up ──any end──▶ dialing (at once if it had lasted, else after back-off)
+ *
+ * Invariants: a message is written only while the stream is up; what waits in it is bounded; nothing here blocks or
+ * throws. Lost messages are the core's business, which expects them.
+ */
+import type { SecureContext } from 'node:tls';
+import { Client, type ClientWritableStream, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { channelOptions } from './channel.ts';
+import { Dialer, type DialTarget } from './dialer.ts';
+import { TIMES } from './limits.ts';
+
+export interface OutboundOptions {
+  readonly context: SecureContext;
+  readonly target: DialTarget;
+  readonly method: string;
+  readonly queuedMessages: number;
+  readonly queuedBytes: number;
+  onUp(): void;
+  /** Each failed attempt, and each end of an open stream. */
+  onDown(reason: string): void;
+}
+
+interface OpenStream {
+  readonly call: ClientWritableStream<Buffer>;
+  /** Monotonic, ms; null until the peer has accepted the stream. */
+  upAt: number | null;
+  waitingBytes: number;
+}
+
+const passThrough = (bytes: Buffer): Buffer => bytes;
+const nothing = (): null => null;
+
+export class OutboundStream {
+  readonly #options: OutboundOptions;
+  #dialer: Dialer;
+  #client: Client;
+  #stream: OpenStream | null = null;
+  #reopening: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: OutboundOptions) {
+    this.#options = options;
+    [this.#dialer, this.#client] = this.#createChannel();
+    this.#open();
+  }
+
+  get isUp(): boolean {
+    return this.#stream !== null && this.#stream.upAt !== null;
+  }
+
+  /** False: dropped, because the stream is down or its queue is full. */
+  send(bytes: Buffer): boolean {
+    const stream = this.#stream;
+    if (stream === null || stream.upAt === null) return false;
+    if (stream.call.writableLength >= this.#options.queuedMessages) return false;
+    if (stream.waitingBytes + bytes.length > this.#options.queuedBytes) return false;
+    stream.waitingBytes += bytes.length;
+    stream.call.write(bytes, () => {
+      stream.waitingBytes -= bytes.length;
+    });
+    return true;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#reopening);
+    this.#dropChannel();
+  }
+
+  #createChannel(): [Dialer, Client] {
+    const { context, target } = this.#options;
+    const dialer = new Dialer(context, target, {
+      onFailure: (error) => this.#options.onDown(error.message),
+      onStuck: () => {
+        this.#dropChannel();
+        [this.#dialer, this.#client] = this.#createChannel();
+        this.#open();
+      },
+    });
+    return [dialer, new Client(target.address, dialer, channelOptions(target))];
+  }
+
+  #dropChannel(): void {
+    const stream = this.#stream;
+    this.#stream = null;
+    stream?.call.cancel();
+    this.#client.close();
+    this.#dialer.dispose();
+  }
+
+  #open(): void {
+    const metadata = new Metadata({ waitForReady: true });
+    const call: ClientWritableStream<Buffer> = this.#client.makeClientStreamRequest(
+      this.#options.method,
+      passThrough,
+      nothing,
+      metadata,
+      (error) => this.#ended(stream, error),
+    );
+    const stream: OpenStream = { call, upAt: null, waitingBytes: 0 };
+    this.#stream = stream;
+    // The end is reported by the callback; without a listener an 'error' of the stream would be thrown.
+    call.on('error', () => {});
+    call.on('metadata', () => {
+      if (this.#stream !== stream || stream.upAt !== null) return;
+      stream.upAt = performance.now();
+      this.#dialer.settle(true);
+      this.#options.onUp();
+    });
+  }
+
+  #ended(stream: OpenStream, error: ServiceError | null): void {
+    if (this.#stream !== stream) return;
+    this.#stream = null;
+    this.#dialer.settle(false);
+    this.#options.onDown(error?.details ?? 'the peer ended the stream');
+    if (this.#isClosed) return;
+    const hasLasted = stream.upAt !== null && performance.now() - stream.upAt > TIMES.settledMs;
+    const spreadMs = TIMES.backoffMaxMs - TIMES.backoffMinMs;
+    const delayMs = hasLasted ? 0 : TIMES.backoffMinMs + Math.random() * spreadMs;
+    this.#reopening = setTimeout(() => this.#open(), delayMs);
+  }
+}

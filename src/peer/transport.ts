@@ -1,0 +1,210 @@
+/**
+ * Carries messages between the agents of a cluster. This node dials every peer and sends all its own messages on two
+ * streams of its own; what peers say arrives on the streams that they opened.
+ *
+ * Promised: messages of one kind of stream arrive in order while its connection lasts. Not promised: that a message
+ * arrives. `send` never blocks and never throws.
+ */
+import type { SecureContext } from 'node:tls';
+import type { Entry, Message, NodeId, Released } from '../core/index.ts';
+import { secureContext } from './channel.ts';
+import { encodeMessage, type Lane, laneOf, type WireProblem } from './codec.ts';
+import { PeerServer } from './inbound.ts';
+import { LIMITS } from './limits.ts';
+import type { PeerLogger } from './logger.ts';
+import { OutboundStream } from './outbound.ts';
+import { METHOD } from './schema.ts';
+import { checkTls, type TlsMaterial } from './tls.ts';
+import { sendBootstrap, sendStatement } from './unary.ts';
+
+export interface PeerTransportOptions {
+  readonly self: NodeId;
+  readonly cluster: string;
+  /** HOST:PORT; port 0 lets the kernel choose (`port` says which). */
+  readonly listen: string;
+  readonly tls: TlsMaterial;
+  onMessage(message: Message): void;
+  onStatement(released: Released): void;
+  /** Rejecting refuses the entry; the message goes to the caller. */
+  onBootstrap(entry: Entry): Promise<void>;
+  /** A hint and nothing more: a dead agent has released nothing (H5). */
+  onLink(peer: NodeId, up: boolean): void;
+  readonly logger: PeerLogger;
+}
+
+export interface PeerCounters {
+  readonly sent: number;
+  /** Not sent: the stream was down, its queue full, or the message too large. */
+  readonly unsent: number;
+  readonly received: number;
+  /** Received and refused, by problem. */
+  readonly dropped: ReadonlyMap<WireProblem, number>;
+}
+
+interface PeerLink {
+  readonly address: string;
+  readonly streams: Readonly<Record<Lane, OutboundStream>>;
+  /** Null until the first attempt has ended. */
+  isUp: boolean | null;
+  /** Reasons that have been logged since the link was last up. */
+  readonly told: Set<string>;
+}
+
+const CERTIFICATE_WARNING_MS = 30 * 86_400_000;
+const TOLD_LIMIT = 20;
+
+export class PeerTransport {
+  readonly #options: PeerTransportOptions;
+  readonly #links = new Map<NodeId, PeerLink>();
+  #peers: ReadonlyMap<NodeId, string> = new Map();
+  #context: SecureContext | null = null;
+  #server: PeerServer | null = null;
+  #isClosed = false;
+  #sent = 0;
+  #unsent = 0;
+
+  constructor(options: PeerTransportOptions) {
+    this.#options = options;
+  }
+
+  /** Throws QuorateError `certificate-…`, `port-in-use` or `address-not-available`. */
+  async start(): Promise<void> {
+    const { tls, cluster, self, logger } = this.#options;
+    const { validForMs } = checkTls(tls, { cluster, node: self });
+    if (validForMs < CERTIFICATE_WARNING_MS) {
+      const days = Math.floor(validForMs / 86_400_000);
+      logger.warn({ event: 'certificate-ends', days }, `this node's certificate ends in ${days} days`);
+    }
+    // Loaded here, not above: the executor, which only makes statements, must not load the log's database.
+    const { parseEntry, sha256 } = await import('../log/index.ts');
+    const server = new PeerServer({
+      ...this.#options,
+      parseEntry: (json) => parseEntry(json, sha256),
+      isMember: (node) => this.#peers.has(node),
+    });
+    await server.listen();
+    if (this.#isClosed) return server.close();
+    this.#server = server;
+    this.#context = secureContext(tls);
+    this.#dialMissing();
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  get counters(): PeerCounters {
+    const dropped = this.#server?.dropped ?? new Map<WireProblem, number>();
+    return { sent: this.#sent, unsent: this.#unsent, received: this.#server?.received ?? 0, dropped };
+  }
+
+  isUp(peer: NodeId): boolean {
+    return this.#links.get(peer)?.isUp === true;
+  }
+
+  /** The other members and where they listen. Streams of those who are gone, or moved, are closed. */
+  setPeers(peers: ReadonlyMap<NodeId, string>): void {
+    this.#peers = new Map([...peers].filter(([peer]) => peer !== this.#options.self));
+    for (const [peer, link] of this.#links) {
+      if (this.#peers.get(peer) === link.address) continue;
+      this.#links.delete(peer);
+      closeStreams(link);
+      if (link.isUp === true) this.#options.onLink(peer, false);
+    }
+    this.#server?.endStrangers();
+    this.#dialMissing();
+  }
+
+  send(message: Message): void {
+    const lane = laneOf(message.kind);
+    const stream = this.#links.get(message.to)?.streams[lane];
+    // Encoding costs most: not for a stream that is down.
+    if (stream?.isUp) {
+      const bytes = encodeMessage(message, this.#options.cluster);
+      if (bytes.length <= LIMITS.messageBytes && stream.send(bytes)) {
+        this.#sent += 1;
+        return;
+      }
+    }
+    this.#unsent += 1;
+  }
+
+  sendStatement(address: string, released: Released): Promise<void> {
+    return sendStatement(address, released, this.#options);
+  }
+
+  sendBootstrap(address: string, entry: Entry): Promise<void> {
+    const { tls, cluster, self } = this.#options;
+    const to = [...this.#peers].find(([, at]) => at === address)?.[0] ?? null;
+    return sendBootstrap(address, entry, { tls, cluster, from: self, to });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const link of this.#links.values()) closeStreams(link);
+    this.#links.clear();
+    await this.#server?.close();
+  }
+
+  #dialMissing(): void {
+    if (this.#context === null || this.#isClosed) return;
+    for (const [peer, address] of this.#peers) {
+      if (!this.#links.has(peer)) this.#links.set(peer, this.#dial(peer, address, this.#context));
+    }
+  }
+
+  #dial(peer: NodeId, address: string, context: SecureContext): PeerLink {
+    const stream = (method: string, queuedMessages: number) =>
+      new OutboundStream({
+        context,
+        target: { address, cluster: this.#options.cluster, node: peer },
+        method,
+        queuedMessages,
+        queuedBytes: LIMITS.queuedBytes,
+        onUp: () => this.#onUp(peer, link),
+        onDown: (reason) => this.#onDown(peer, link, reason),
+      });
+    const link: PeerLink = {
+      address,
+      streams: {
+        heartbeats: stream(METHOD.heartbeats, LIMITS.queuedHeartbeats),
+        appends: stream(METHOD.appends, LIMITS.queuedMessages),
+      },
+      isUp: null,
+      told: new Set(),
+    };
+    return link;
+  }
+
+  #onUp(peer: NodeId, link: PeerLink): void {
+    const areBothUp = link.streams.heartbeats.isUp && link.streams.appends.isUp;
+    if (!areBothUp || link.isUp === true || this.#links.get(peer) !== link) return;
+    link.isUp = true;
+    link.told.clear();
+    this.#options.logger.info(
+      { event: 'peer-up', node: peer, address: link.address },
+      `connected to ${peer} at ${link.address}`,
+    );
+    this.#options.onLink(peer, true);
+  }
+
+  #onDown(peer: NodeId, link: PeerLink, reason: string): void {
+    if (this.#isClosed || this.#links.get(peer) !== link) return;
+    const hasChanged = link.isUp !== false;
+    link.isUp = false;
+    if (!link.told.has(reason) && link.told.size < TOLD_LIMIT) {
+      link.told.add(reason);
+      this.#options.logger.warn(
+        { event: 'peer-down', node: peer, address: link.address, why: reason },
+        `no connection to ${peer} at ${link.address}: ${reason}`,
+      );
+    }
+    if (hasChanged) this.#options.onLink(peer, false);
+  }
+}
+
+function closeStreams(link: PeerLink): void {
+  link.streams.heartbeats.close();
+  link.streams.appends.close();
+}
