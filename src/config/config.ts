@@ -42,10 +42,11 @@ export interface TimingConfig {
   readonly promiseMs: DurationMs | null;
 }
 
+/** PEM files. Their contents are not part of a config, so that a config can be logged. */
 export interface TlsFiles {
-  readonly caFile: string;
-  readonly certFile: string;
-  readonly keyFile: string;
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface WatchdogConfig {

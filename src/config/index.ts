@@ -3,4 +3,3 @@ export { type LoadOptions, loadConfig, type ParseResult, parseConfig } from './l
 export { type Address, formatAddress, formatDuration, parseAddress } from './scalars.ts';
 export { suggest } from './suggest.ts';
 export { deriveTiming } from './timing.ts';
-export { readTls, type TlsMaterial } from './tls.ts';

@@ -217,8 +217,8 @@ function watchdogOf(
 function tlsOf(section: z.output<typeof schema.tlsSection> | null, base: string): TlsFiles | null {
   if (section === null) return null;
   return {
-    caFile: resolve(base, section.ca),
-    certFile: resolve(base, section.cert),
-    keyFile: resolve(base, section.key),
+    ca: resolve(base, section.ca),
+    cert: resolve(base, section.cert),
+    key: resolve(base, section.key),
   };
 }

@@ -1,0 +1,146 @@
+/** The admin service from the caller's side: typed answers, every call with a deadline. */
+import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
+import { z } from 'zod';
+import { type Entry, type NodeId, nodeId } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { parseEntry, sha256 } from '../log/index.ts';
+import { identityOf, serverNameOf, type TlsMaterial } from '../peer/index.ts';
+import type { SwitchoverOutcome } from './backend.ts';
+import { fromServiceError } from './errors.ts';
+import { adminService, type WireEntriesPage } from './proto.ts';
+import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
+
+export interface AdminClientOptions {
+  /** HOST:PORT. */
+  readonly address: string;
+  readonly tls: TlsMaterial;
+  /** The name to log, besides the certificate's. */
+  readonly who: string;
+}
+
+const QUESTION_TIMEOUT_MS = 5_000;
+const AUDIT_TIMEOUT_MS = 60_000;
+const BOOTSTRAP_TIMEOUT_MS = 30_000;
+const FENCE_TIMEOUT_MS = 30_000;
+/** More entries than D4 lets a log have: a wrong agent must not fill the memory. */
+const MAX_ENTRIES = 1_000_000;
+
+const outcomeSchema = z.object({
+  dryRun: z.boolean(),
+  from: z.string().transform(nodeId).nullable().default(null),
+  to: z.string().transform(nodeId),
+  epoch: z.number().nullable().default(null),
+  totalMs: z.number().nullable().default(null),
+  steps: z.array(takeoverStepSchema),
+  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+});
+
+export class AdminClient {
+  readonly #options: AdminClientOptions;
+  readonly #client: Client;
+
+  constructor(options: AdminClientOptions) {
+    this.#options = options;
+    const { ca, cert, key } = options.tls;
+    const secure = credentials.createSsl(Buffer.from(ca), Buffer.from(key), Buffer.from(cert), {
+      // The address is not in the certificate; any node of the CA may answer, a client's certificate may not.
+      checkServerIdentity: (_host, certificate) => {
+        const identity = identityOf(certificate.raw);
+        return identity !== null && 'node' in identity
+          ? undefined
+          : new Error('the certificate of the agent does not name a node');
+      },
+    });
+    this.#client = new Client(options.address, secure, {
+      'grpc.ssl_target_name_override': serverNameOf(nodeId('agent')),
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 500,
+      'grpc.enable_http_proxy': 0,
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async status(): Promise<StatusDocument> {
+    return this.#parse(statusSchema, await this.#call('Status', {}, QUESTION_TIMEOUT_MS, false));
+  }
+
+  /** The committed log. Every entry's hash is checked against its content; the chain is for the audit to check. */
+  async entries(): Promise<Entry[]> {
+    const method = this.#method('AuditEntries');
+    const entries: Entry[] = [];
+    const stream = this.#client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      (bytes: Buffer) => method.responseDeserialize(bytes) as WireEntriesPage,
+      { from: 1 },
+      { deadline: Date.now() + AUDIT_TIMEOUT_MS },
+    );
+    try {
+      for await (const page of stream as AsyncIterable<WireEntriesPage>) {
+        for (const { body, ...envelope } of page.entries)
+          entries.push(parseEntry({ ...envelope, body: JSON.parse(body) }, sha256));
+        if (entries.length > MAX_ENTRIES)
+          throw new QuorateError('answer-invalid', `the log has more than ${MAX_ENTRIES} entries`);
+      }
+    } catch (error) {
+      stream.cancel();
+      if (error instanceof QuorateError) throw error;
+      throw fromServiceError(error as ServiceError, this.#options.address, false);
+    }
+    return entries;
+  }
+
+  async switchover(request: {
+    to: NodeId | null;
+    dryRun: boolean;
+    timeoutMs: number;
+  }): Promise<SwitchoverOutcome> {
+    const { to, dryRun, timeoutMs } = request;
+    const wire = { to: to ?? '', dryRun, who: this.#options.who };
+    const answer = await this.#call('Switchover', wire, timeoutMs, !dryRun);
+    return this.#parse(outcomeSchema, answer);
+  }
+
+  async bootstrap(inSync: readonly NodeId[]): Promise<void> {
+    await this.#call('Bootstrap', { inSync, who: this.#options.who }, BOOTSTRAP_TIMEOUT_MS, true);
+  }
+
+  async fencePeer(peer: NodeId | null): Promise<'outdated'> {
+    const answer = await this.#call('FencePeer', { peer: peer ?? '' }, FENCE_TIMEOUT_MS, true);
+    return this.#parse(z.object({ result: z.literal('outdated') }), answer).result;
+  }
+
+  #method(name: string) {
+    const method = adminService()[name];
+    if (method === undefined) throw new QuorateError('answer-invalid', `admin.proto has no ${name}`);
+    return method;
+  }
+
+  #call(name: string, request: object, timeoutMs: number, mayHaveActed: boolean): Promise<unknown> {
+    const method = this.#method(name);
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        (bytes: Buffer): unknown => method.responseDeserialize(bytes),
+        request,
+        { deadline: Date.now() + timeoutMs },
+        (error, answer) => {
+          if (error === null) resolve(answer);
+          else reject(fromServiceError(error, this.#options.address, mayHaveActed));
+        },
+      );
+    });
+  }
+
+  #parse<Schema extends z.ZodType>(schema: Schema, answer: unknown): z.output<Schema> {
+    const result = schema.safeParse(answer);
+    if (result.success) return result.data;
+    const issue = result.error.issues[0];
+    const where = issue === undefined ? '' : `${issue.path.join('.')}: ${issue.message}`;
+    throw new QuorateError('answer-invalid', `the agent at ${this.#options.address} answered ${where}`);
+  }
+}
