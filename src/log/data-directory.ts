@@ -1,0 +1,217 @@
+/**
+ * The data directory of a node:
+ *
+ *   FORMAT    "quorate-log 1", written last at creation: without it the creation did not end
+ *   level/    LevelDB: entries and hard state; its LOCK keeps a second agent out
+ *   marker    two slots (marker-file.ts)
+ *   salvage/  LevelDB's write-ahead logs as they were before an open that found damage (D3): LevelDB replaces them
+ */
+import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { QuorateError } from '../errors.ts';
+import { chooseHardState } from './hard-state-copies.ts';
+import {
+  type Database,
+  openDatabase,
+  readHardStateRecord,
+  readRecords,
+  writeBatch,
+} from './level-records.ts';
+import { MarkerFile, preallocateMarkerFile, readMarkerFile, type Slots } from './marker-file.ts';
+import type { BatchWrite, MarkerWrite, StoredLog } from './stored-log.ts';
+
+export const PATHS = { format: 'FORMAT', level: 'level', marker: 'marker', salvage: 'salvage' } as const;
+const FORMAT_NAME = 'quorate-log';
+const FORMAT_VERSION = '1';
+
+/** The disk as the log writes it; a test puts a failing or recording one in its place. */
+export interface LogMedium {
+  /** Resolves when the batch is durable, as a whole. */
+  writeBatch(batch: BatchWrite): Promise<void>;
+  /** Resolves when the slot is durable. */
+  writeMarker(marker: MarkerWrite): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OpenedDirectory {
+  readonly medium: LogMedium;
+  readonly stored: StoredLog;
+  readonly problems: readonly string[];
+  /** Tells whether the logs that LevelDB replaced while it opened are worth keeping. */
+  settleSalvage(keep: boolean): Promise<void>;
+}
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** @returns false where there is no FORMAT. @throws QuorateError `log-format-unknown` */
+export async function checkFormat(directory: string): Promise<boolean> {
+  let text: string;
+  try {
+    text = await readFile(join(directory, PATHS.format), 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+  if (text.trim() !== `${FORMAT_NAME} ${FORMAT_VERSION}`)
+    throw new QuorateError(
+      'log-format-unknown',
+      `${join(directory, PATHS.format)} says ${JSON.stringify(text.slice(0, 64).trim())}, this program reads "${FORMAT_NAME} ${FORMAT_VERSION}"`,
+      { context: { directory } },
+    );
+  return true;
+}
+
+async function writeFormat(directory: string): Promise<void> {
+  const path = join(directory, PATHS.format);
+  const handle = await open(`${path}.new`, 'w', 0o600);
+  try {
+    await handle.writeFile(`${FORMAT_NAME} ${FORMAT_VERSION}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${path}.new`, path);
+  await syncDirectory(directory);
+}
+
+async function createDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: 0o700 });
+    await syncDirectory(dirname(directory));
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+/** Links LevelDB's write-ahead logs before LevelDB replaces them. Without hard links there is nothing to salvage. */
+async function linkForSalvage(directory: string): Promise<OpenedDirectory['settleSalvage']> {
+  const level = join(directory, PATHS.level);
+  const salvage = join(directory, PATHS.salvage);
+  const linked: string[] = [];
+  const logs = (await exists(level)) ? (await readdir(level)).filter((name) => name.endsWith('.log')) : [];
+  if (logs.length > 0) await mkdir(salvage, { recursive: true, mode: 0o700 });
+  for (const name of logs) {
+    try {
+      await link(join(level, name), join(salvage, name));
+      linked.push(join(salvage, name));
+    } catch {
+      // Kept from an earlier open, or a file system without links.
+    }
+  }
+  return async (keep) => {
+    if (!keep) for (const path of linked) await rm(path, { force: true });
+  };
+}
+
+async function readStored(database: Database, slots: Slots): Promise<StoredLog> {
+  const hardStateRecord = await readHardStateRecord(database);
+  const withoutEntries: StoredLog = { records: new Map(), hardStateRecord, slots };
+  let expectedLast = 0;
+  try {
+    expectedLast = chooseHardState(withoutEntries)?.record.tail.index ?? 0;
+  } catch {
+    // `recover` says the same, with everything that can be said about it.
+  }
+  return { ...withoutEntries, records: await readRecords(database, expectedLast) };
+}
+
+/** Reads a directory that nothing else writes to; a LevelDB changes its files when it is opened, so give it a copy. */
+export async function readDirectory(directory: string): Promise<StoredLog> {
+  const slots = (await readMarkerFile(join(directory, PATHS.marker))) ?? [null, null];
+  const database = await openDatabase(join(directory, PATHS.level), false);
+  try {
+    return await readStored(database, slots);
+  } finally {
+    await database.close();
+  }
+}
+
+function unwritable(directory: string, error: unknown): unknown {
+  const code = codeOf(error);
+  if (error instanceof QuorateError || code === undefined) return error;
+  return new QuorateError(
+    'data-directory-unwritable',
+    `the data directory ${directory} cannot be used: ${(error as Error).message}`,
+    { cause: error, context: { directory } },
+  );
+}
+
+async function openMarker(directory: string, problems: string[], hasFormat: boolean) {
+  const path = join(directory, PATHS.marker);
+  const slots = await readMarkerFile(path);
+  if (slots === null && hasFormat) problems.push(`the marker file ${path} is missing and is made anew`);
+  await preallocateMarkerFile(path);
+  if (slots === null) await syncDirectory(directory);
+  return { marker: await MarkerFile.open(path), slots: slots ?? ([null, null] as const) };
+}
+
+async function openLocked(directory: string, settleSalvage: OpenedDirectory['settleSalvage']) {
+  const problems: string[] = [];
+  const hasFormat = await checkFormat(directory);
+  const level = join(directory, PATHS.level);
+  // LevelDB without CURRENT would start from nothing and delete what it does not know (D3).
+  if (hasFormat && !(await exists(join(level, 'CURRENT'))))
+    throw new QuorateError(
+      'log-unreadable',
+      `the database ${level} is missing or has lost its file CURRENT`,
+      {
+        context: { directory },
+      },
+    );
+  const database = await openDatabase(level, !hasFormat);
+  try {
+    const { marker, slots } = await openMarker(directory, problems, hasFormat);
+    const stored = await readStored(database, slots);
+    if (!hasFormat) {
+      if (stored.hardStateRecord !== null) problems.push(`${join(directory, PATHS.format)} was missing`);
+      await syncDirectory(directory);
+      await writeFormat(directory);
+    }
+    const medium: LogMedium = {
+      writeBatch: (batch) => writeBatch(database, batch),
+      writeMarker: (write) => marker.write(write),
+      close: async () => {
+        await Promise.all([marker.close(), database.close()]);
+      },
+    };
+    return { medium, stored, problems, settleSalvage };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** @throws QuorateError `data-directory-unwritable`, `data-directory-locked`, `log-unreadable`, `log-format-unknown` */
+export async function openDirectory(directory: string): Promise<OpenedDirectory> {
+  try {
+    await createDirectory(directory);
+    const settleSalvage = await linkForSalvage(directory);
+    try {
+      return await openLocked(directory, settleSalvage);
+    } catch (error) {
+      await settleSalvage(codeOf(error) === 'log-unreadable');
+      throw error;
+    }
+  } catch (error) {
+    throw unwritable(directory, error);
+  }
+}
