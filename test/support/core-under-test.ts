@@ -1,0 +1,310 @@
+/**
+ * The contract through which anybody runs scenarios against the core without knowing its insides. Time, network and the
+ * disk's completions belong to the harness; the disk's bytes, their codec and their recovery are the product's own.
+ */
+import type { Effect, Entry, Message, Persist, Proposal } from '../../src/core/index.ts';
+import {
+  Core,
+  canonicalJson,
+  deriveTiming,
+  GENESIS,
+  instant,
+  logIndex,
+  makeEntry,
+  nodeId,
+  term,
+} from '../../src/core/index.ts';
+import type { LogWriter, StoredLog } from '../../src/log/index.ts';
+import { applyBatch, applyMarker, emptyStoredLog, openStored, sha256 } from '../../src/log/index.ts';
+
+export type TestConfig = {
+  members: { id: string; witness?: boolean }[];
+  heartbeatMs: number;
+  leaseMs: number;
+  releaseMs: number;
+  guardMs: number;
+  watchdog: { timeoutMs: number; petWindowMs: number } | null;
+  clockErrorRate: number;
+  seed: number;
+};
+
+export interface TestDisk {
+  /** Opaque: kept by the harness, lives on after `crash()`. */
+  readonly kind: 'disk';
+}
+
+export type OpaqueMessage = { from: string; to: string; kind: string; term: number; body: unknown };
+
+export type TestCommand =
+  | { kind: 'note'; text: string }
+  | { kind: 'peer-outdated'; peer: string }
+  | { kind: 'peer-in-sync'; peer: string }
+  | { kind: 'add-learner' | 'promote' | 'remove'; member: { id: string; witness?: boolean } };
+
+export type Observed = {
+  role: 'follower' | 'pre-candidate' | 'candidate' | 'leader' | 'caretaker' | 'damaged' | 'stopped';
+  term: number;
+  leader: string | null;
+  votedFor: string | null;
+  commitIndex: number;
+  lastIndex: number;
+  lastTerm: number;
+  promiseMs: number;
+  promiseUntilMs: number;
+  leaseUntilMs: number | null;
+  mayHold: boolean;
+  releasing: boolean;
+  epoch: number | null;
+  inSync: string[];
+  members: { id: string; witness: boolean; learner: boolean }[];
+  renounced: boolean;
+  entries: { index: number; term: number; kind: string; text: string | null }[];
+  chain: string;
+};
+
+export interface TestNode {
+  deliver(message: OpaqueMessage, nowMs: number): void;
+  advance(nowMs: number): void;
+  nextDeadlineMs(): number | null;
+  campaign(nowMs: number): void;
+  propose(command: TestCommand, nowMs: number): 'accepted' | 'refused';
+  transfer(to: string, nowMs: number): void;
+  released(nowMs: number): void;
+  fsyncDone(nowMs: number): void;
+  fsyncFail(nowMs: number): void;
+  pendingFsyncs(): number;
+  crash(unsynced: 'keep' | 'lose' | { keep: number }, executor: 'dies' | 'releases'): OpaqueMessage[];
+  takeOutbox(): OpaqueMessage[];
+  observe(): Observed;
+}
+
+class MemoryDisk implements TestDisk {
+  readonly kind = 'disk';
+  stored: StoredLog = emptyStoredLog();
+}
+
+function memory(disk: TestDisk): MemoryDisk {
+  if (!(disk instanceof MemoryDisk)) throw new TypeError('not a disk of newDisk()');
+  return disk;
+}
+
+function flipByte(bytes: Uint8Array): Uint8Array {
+  const flipped = Uint8Array.from(bytes);
+  const middle = Math.floor(flipped.length / 2);
+  flipped[middle] = (flipped[middle] ?? 0) ^ 0x10;
+  return flipped;
+}
+
+export function newDisk(): TestDisk {
+  return new MemoryDisk();
+}
+
+export function corruptEntry(disk: TestDisk, index: number): void {
+  const { stored } = memory(disk);
+  const record = stored.records.get(index);
+  if (record === undefined) throw new RangeError(`entry ${index} is not on this disk`);
+  memory(disk).stored = { ...stored, records: new Map(stored.records).set(index, flipByte(record)) };
+}
+
+export function corruptHardState(disk: TestDisk, copy: 'log' | 'marker' | 'both'): void {
+  const { stored } = memory(disk);
+  const flip = (bytes: Uint8Array | null) => (bytes === null ? null : flipByte(bytes));
+  const [first, second] = stored.slots;
+  memory(disk).stored = {
+    ...stored,
+    hardStateRecord: copy === 'marker' ? stored.hardStateRecord : flip(stored.hardStateRecord),
+    slots: copy === 'log' ? stored.slots : [flip(first), flip(second)],
+  };
+}
+
+function timingOf(config: TestConfig) {
+  return deriveTiming({
+    heartbeatMs: config.heartbeatMs,
+    leaseMs: config.leaseMs,
+    releaseMs: config.releaseMs,
+    guardMs: config.guardMs,
+    watchdogTimeoutMs: config.watchdog?.timeoutMs ?? null,
+    clockErrorRate: config.clockErrorRate,
+    ...(config.watchdog === null ? {} : { petWindowMs: config.watchdog.petWindowMs }),
+  });
+}
+
+/** The same first entry on every node: equal members, equal bytes. */
+function firstEntry(config: TestConfig): Entry {
+  const members = config.members
+    .map(({ id, witness }) => ({ id: nodeId(id), witness: witness ?? false, learner: false }))
+    .sort((left, right) => (left.id < right.id ? -1 : 1));
+  return makeEntry(sha256, logIndex(1), term(0), GENESIS, {
+    kind: 'config',
+    members,
+    removed: [],
+    timing: timingOf(config),
+    inSync: members.filter((member) => !member.witness).map((member) => member.id),
+    cluster: 'test',
+  });
+}
+
+/** What `quorate bootstrap` writes to a new node before its core starts. */
+function format(disk: MemoryDisk, config: TestConfig): void {
+  const { writer } = openStored(disk.stored);
+  const hardState = { term: term(0), votedFor: null, commitIndex: logIndex(1), damaged: null };
+  const plan = writer.plan([{ id: 0, hardState, entries: [firstEntry(config)] }]);
+  disk.stored = applyMarker(applyBatch(disk.stored, plan.batch), plan.marker);
+}
+
+export function boot(id: string, config: TestConfig, disk: TestDisk, nowMs: number): TestNode {
+  return new CoreUnderTest(id, config, memory(disk), nowMs);
+}
+
+class CoreUnderTest implements TestNode {
+  readonly #id: string;
+  readonly #disk: MemoryDisk;
+  readonly #writer: LogWriter;
+  readonly #core: Core;
+  readonly #pending: Persist[] = [];
+  #outbox: OpaqueMessage[] = [];
+
+  constructor(id: string, config: TestConfig, disk: MemoryDisk, nowMs: number) {
+    const timing = timingOf(config);
+    if (disk.stored.records.size === 0 && disk.stored.hardStateRecord === null) format(disk, config);
+    const { recovered, writer } = openStored(disk.stored);
+    this.#id = id;
+    this.#disk = disk;
+    this.#writer = writer;
+    const now = instant(nowMs);
+    const options = { self: nodeId(id), digest: sha256, seed: config.seed, timing, recovered, bootedAt: now };
+    this.#core = new Core(options, now);
+  }
+
+  deliver(message: OpaqueMessage, nowMs: number): void {
+    // The gateway's business in production; here the body is our own message, unchanged.
+    this.#run({ kind: 'message', message: message.body as Message }, nowMs);
+  }
+  advance(nowMs: number): void {
+    this.#run({ kind: 'tick' }, nowMs);
+  }
+  nextDeadlineMs(): number | null {
+    return this.#core.nextDeadline();
+  }
+  campaign(nowMs: number): void {
+    this.#run({ kind: 'campaign' }, nowMs);
+  }
+  propose(command: TestCommand, nowMs: number): 'accepted' | 'refused' {
+    const effects = this.#run({ kind: 'propose', proposal: proposalOf(command) }, nowMs);
+    return effects.some((effect) => effect.kind === 'proposed') ? 'accepted' : 'refused';
+  }
+  transfer(to: string, nowMs: number): void {
+    this.#run({ kind: 'transfer', to: nodeId(to), reason: 'switchover' }, nowMs);
+  }
+  released(nowMs: number): void {
+    this.#run({ kind: 'released', evidence: 'nothing held, says the harness' }, nowMs);
+  }
+
+  fsyncDone(nowMs: number): void {
+    if (this.#core.view.role.kind === 'stopped') return; // D3: never again on this handle
+    const persist = this.#pending.shift();
+    if (persist === undefined) throw new Error('no fsync is outstanding');
+    this.#write(persist);
+    this.#run({ kind: 'persisted', id: persist.id }, nowMs);
+  }
+  fsyncFail(nowMs: number): void {
+    this.#run({ kind: 'persist-failed' }, nowMs);
+    this.#outbox = [];
+  }
+  pendingFsyncs(): number {
+    return this.#pending.length;
+  }
+
+  crash(unsynced: 'keep' | 'lose' | { keep: number }, executor: 'dies' | 'releases'): OpaqueMessage[] {
+    const all = this.#pending.length;
+    const kept = unsynced === 'keep' ? all : unsynced === 'lose' ? 0 : Math.min(unsynced.keep, all);
+    for (const persist of this.#pending.splice(0).slice(0, kept)) this.#write(persist);
+    this.#outbox = [];
+    const { hold, peers, self } = this.#core.view;
+    const isHolding = hold.kind === 'held' || hold.kind === 'releasing';
+    if (executor === 'dies' || !isHolding || hold.epoch === null) return [];
+    const { epoch, term: heldTerm } = hold;
+    return peers.map((to) =>
+      wrap({ kind: 'released', from: self, to, term: heldTerm, epoch, evidence: 'verified by the harness' }),
+    );
+  }
+
+  takeOutbox(): OpaqueMessage[] {
+    const taken = this.#outbox;
+    this.#outbox = [];
+    return taken;
+  }
+
+  observe(): Observed {
+    const view = this.#core.view;
+    const { role, hold, hard, log } = view;
+    const leader = role.kind === 'leader' ? this.#id : role.kind === 'follower' ? role.leader : null;
+    return {
+      role: view.roleName,
+      term: hard.term,
+      leader,
+      votedFor: hard.votedFor,
+      commitIndex: view.commitIndex,
+      lastIndex: log.lastIndex,
+      lastTerm: log.lastTerm,
+      promiseMs: view.timing.promiseMs,
+      promiseUntilMs: view.promise.until,
+      leaseUntilMs: view.leaseUntil,
+      mayHold: view.mayHold,
+      releasing: hold.kind === 'releasing',
+      epoch: hold.kind === 'held' || hold.kind === 'releasing' ? hold.epoch : null,
+      inSync: [...view.state.inSync],
+      members: log.membership.members.map(({ id, witness, learner }) => ({ id, witness, learner })),
+      renounced: view.leadership?.renounced ?? false,
+      entries: log.all.map((entry) => ({
+        index: entry.index,
+        term: entry.term,
+        kind: entry.body.kind,
+        text: textOf(entry),
+      })),
+      chain: log.lastHash,
+    };
+  }
+
+  #write(persist: Persist): void {
+    const plan = this.#writer.plan([persist]);
+    this.#disk.stored = applyMarker(applyBatch(this.#disk.stored, plan.batch), plan.marker);
+  }
+
+  #run(input: Parameters<Core['step']>[0], nowMs: number): Effect[] {
+    const effects = this.#core.step(input, instant(nowMs));
+    for (const effect of effects) {
+      if (effect.kind === 'send') this.#outbox.push(wrap(effect.message));
+      else if (effect.kind === 'persist') this.#pending.push(effect.persist);
+    }
+    // What must be armed is armed at once here (H2).
+    if (effects.some((effect) => effect.kind === 'prepare')) this.#run({ kind: 'prepared', ok: true }, nowMs);
+    return effects;
+  }
+}
+
+function wrap(message: Message): OpaqueMessage {
+  return { from: message.from, to: message.to, kind: message.kind, term: message.term, body: message };
+}
+
+function textOf({ body }: Entry): string | null {
+  if (body.kind === 'note') return body.text;
+  return body.kind === 'peer-outdated' || body.kind === 'peer-in-sync' ? body.peer : null;
+}
+
+function proposalOf(command: TestCommand): Proposal {
+  switch (command.kind) {
+    case 'note':
+      return command;
+    case 'peer-outdated':
+    case 'peer-in-sync':
+      return { kind: command.kind, peer: nodeId(command.peer) };
+    case 'add-learner':
+      return { kind: 'add-learner', id: nodeId(command.member.id), witness: command.member.witness ?? false };
+    case 'promote':
+    case 'remove':
+      return { kind: command.kind, id: nodeId(command.member.id) };
+    default:
+      throw new RangeError(`unknown command ${canonicalJson(command)}`);
+  }
+}
