@@ -1,6 +1,6 @@
 /** `quorate pki`: the certificates that the agents and operators of a cluster know each other by. */
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { QuorateError } from '../errors.ts';
 import {
@@ -36,6 +36,8 @@ interface IssueOptions {
   readonly name?: string;
 }
 
+/** The authority's files are ca.pem and ca.key. */
+const AUTHORITY_NAME = 'ca';
 const CERTIFICATE_MODE = 0o644;
 const KEY_MODE = 0o600;
 
@@ -99,7 +101,7 @@ function report(files: readonly NewFile[]): void {
 
 async function init(options: InitOptions): Promise<void> {
   const authority = await createAuthority(options.cluster, { days: options.days });
-  const files = pairFiles(options.out, 'ca', authority);
+  const files = pairFiles(options.out, AUTHORITY_NAME, authority);
   await writeNew(options.out, files, options.force === true);
   report(files);
 }
@@ -112,6 +114,9 @@ async function issue(options: IssueOptions): Promise<void> {
   }
   if (isForClient && options.host !== undefined) {
     throw new QuorateError('pki-invalid', "--host is for a node's certificate");
+  }
+  if (node === AUTHORITY_NAME && resolve(options.out) === resolve(options.ca)) {
+    throw new QuorateError('pki-invalid', `a node called ${node} needs an --out other than that of the CA`);
   }
   const authority = await readAuthority(options.ca);
   let files: NewFile[];

@@ -56,12 +56,16 @@ function parseIdentity(uri: string): Identity | null {
   }
 }
 
+/**
+ * The names of a certificate's `subjectAltName` as Node prints them: `URI:…, DNS:…`. A name that holds a separator is
+ * printed as a JSON string, and must not be cut there: `DNS:"x, URI:quorate://c/a, y"` is one name.
+ */
+const ALTERNATIVE_NAME = /(?:[^,"]|"(?:[^"\\]|\\.)*")+/g;
+
 /** The `quorate:` URIs of a certificate, a CA's own included. */
 function quorateUris(certificate: X509Certificate): string[] {
-  // Node prints the names as `URI:…, DNS:…` and quotes one that could be mistaken for a separator; a quoted one
-  // holds characters that no identity has, so that it cannot match below.
-  return (certificate.subjectAltName ?? '')
-    .split(', ')
+  return (certificate.subjectAltName?.match(ALTERNATIVE_NAME) ?? [])
+    .map((name) => name.trimStart())
     .filter((name) => name.startsWith(`URI:${SCHEME}`))
     .map((name) => name.slice('URI:'.length));
 }

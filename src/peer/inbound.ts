@@ -30,7 +30,7 @@ import {
 } from './codec.ts';
 import { identityOf, identityUri } from './identity.ts';
 import type { PeerLogger } from './logger.ts';
-import { METHOD } from './schema.ts';
+import { ACKNOWLEDGED, type Acknowledged, METHOD } from './schema.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface InboundOptions {
@@ -46,8 +46,8 @@ export interface InboundOptions {
   readonly logger: PeerLogger;
 }
 
-type StreamCall = ServerReadableStream<Buffer, null>;
-type Reply = sendUnaryData<null>;
+type StreamCall = ServerReadableStream<Buffer, Acknowledged>;
+type Reply = sendUnaryData<Acknowledged>;
 type Refusal = Pick<StatusObject, 'code' | 'details'>;
 
 /** Time in ms for connections to end at close, before they are cut. */
@@ -65,11 +65,11 @@ export class PeerServer {
 
   constructor(options: InboundOptions) {
     this.#options = options;
-    const stream = (lane: Lane): handleClientStreamingCall<Buffer, null> => {
+    const stream = (lane: Lane): handleClientStreamingCall<Buffer, Acknowledged> => {
       return (call, reply) => this.#onStream(lane, call, reply);
     };
-    const released: handleUnaryCall<Buffer, null> = (call, reply) => this.#onReleased(call, reply);
-    const bootstrap: handleUnaryCall<Buffer, null> = (call, reply) => this.#onBootstrap(call, reply);
+    const released: handleUnaryCall<Buffer, Acknowledged> = (call, reply) => this.#onReleased(call, reply);
+    const bootstrap: handleUnaryCall<Buffer, Acknowledged> = (call, reply) => this.#onBootstrap(call, reply);
     this.#server.addService(SERVICE, {
       heartbeats: stream('heartbeats'),
       appends: stream('appends'),
@@ -120,7 +120,7 @@ export class PeerServer {
 
   /** The node that speaks, or why it may not. TLS has checked the issuer; here it is about the name. */
   #authenticate(
-    call: StreamCall | ServerUnaryCall<Buffer, null>,
+    call: StreamCall | ServerUnaryCall<Buffer, Acknowledged>,
   ): { readonly ok: true; readonly node: NodeId } | { readonly ok: false; readonly why: Refusal } {
     const { cluster, self } = this.#options;
     const no = (code: status, details: string) => ({ ok: false, why: { code, details } }) as const;
@@ -172,7 +172,7 @@ export class PeerServer {
     call.sendMetadata(new Metadata());
     const finish = () => {
       if (this.#open.get(key) === mine) this.#open.delete(key);
-      replyOnce(null, null);
+      replyOnce(null, ACKNOWLEDGED);
     };
     call.on('data', (bytes: Buffer) => {
       if (!isEnded) this.#receive(bytes, node, lane);
@@ -212,7 +212,7 @@ export class PeerServer {
     }
   }
 
-  #onReleased(call: ServerUnaryCall<Buffer, null>, reply: Reply): void {
+  #onReleased(call: ServerUnaryCall<Buffer, Acknowledged>, reply: Reply): void {
     const caller = this.#authenticate(call);
     if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
     const { node } = caller;
@@ -220,17 +220,17 @@ export class PeerServer {
     if (message instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, message.message));
     assert(message.kind === 'released', 'the codec lets only statements through outside the streams');
     this.#options.onStatement(message);
-    reply(null, null);
+    reply(null, ACKNOWLEDGED);
   }
 
-  #onBootstrap(call: ServerUnaryCall<Buffer, null>, reply: Reply): void {
+  #onBootstrap(call: ServerUnaryCall<Buffer, Acknowledged>, reply: Reply): void {
     const caller = this.#authenticate(call);
     if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
     const { node } = caller;
     const entry = this.#checked(node, () => decodeBootstrap(call.request, this.#receiving(node)));
     if (entry instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, entry.message));
     this.#options.onBootstrap(entry).then(
-      () => reply(null, null),
+      () => reply(null, ACKNOWLEDGED),
       (error: unknown) =>
         reply(refusal(status.FAILED_PRECONDITION, String((error as Error).message ?? error))),
     );
@@ -265,7 +265,7 @@ function listenError(listen: string, cause: Error): QuorateError {
 }
 
 /** Bytes in, nothing out: what is in the bytes is the codec's to judge, which can refuse without ending a stream. */
-function method(path: string, isStream: boolean): MethodDefinition<Buffer, null> {
+function method(path: string, isStream: boolean): MethodDefinition<Buffer, Acknowledged> {
   const asIs = (bytes: Buffer) => bytes;
   return {
     path,
@@ -274,7 +274,7 @@ function method(path: string, isStream: boolean): MethodDefinition<Buffer, null>
     requestSerialize: asIs,
     requestDeserialize: asIs,
     responseSerialize: () => Buffer.alloc(0),
-    responseDeserialize: () => null,
+    responseDeserialize: () => ACKNOWLEDGED,
   };
 }
 

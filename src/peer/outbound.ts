@@ -11,6 +11,7 @@ import { Client, type ClientWritableStream, Metadata, type ServiceError } from '
 import { channelOptions } from './channel.ts';
 import { Dialer, type DialTarget } from './dialer.ts';
 import { TIMES } from './limits.ts';
+import { ACKNOWLEDGED } from './schema.ts';
 
 export interface OutboundOptions {
   readonly context: SecureContext;
@@ -31,7 +32,6 @@ interface OpenStream {
 }
 
 const passThrough = (bytes: Buffer): Buffer => bytes;
-const nothing = (): null => null;
 
 export class OutboundStream {
   readonly #options: OutboundOptions;
@@ -97,7 +97,7 @@ export class OutboundStream {
     const call: ClientWritableStream<Buffer> = this.#client.makeClientStreamRequest(
       this.#options.method,
       passThrough,
-      nothing,
+      () => ACKNOWLEDGED,
       metadata,
       (error) => this.#ended(stream, error),
     );

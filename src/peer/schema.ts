@@ -57,3 +57,7 @@ export const METHOD = {
   reportReleased: '/quorate.v1.Peer/ReportReleased',
   bootstrap: '/quorate.v1.Peer/Bootstrap',
 } as const;
+
+/** The answer to every call: nothing but that it was taken. gRPC knows no null message. */
+export type Acknowledged = Readonly<Record<string, never>>;
+export const ACKNOWLEDGED: Acknowledged = Object.freeze({});

@@ -116,12 +116,11 @@ export class PeerTransport {
   }
 
   send(message: Message): void {
-    const lane = laneOf(message.kind);
-    const stream = this.#links.get(message.to)?.streams[lane];
+    const stream = this.#links.get(message.to)?.streams[laneOf(message.kind)];
     // Encoding costs most: not for a stream that is down.
     if (stream?.isUp) {
-      const bytes = encodeMessage(message, this.#options.cluster);
-      if (bytes.length <= LIMITS.messageBytes && stream.send(bytes)) {
+      const bytes = encodeWithin(message, this.#options.cluster);
+      if (bytes !== null && stream.send(bytes)) {
         this.#sent += 1;
         return;
       }
@@ -201,6 +200,24 @@ export class PeerTransport {
       );
     }
     if (hasChanged) this.#options.onLink(peer, false);
+  }
+}
+
+/**
+ * The message within the limits; an append that is over them loses entries from its end. It stays a true append, the
+ * ack says how far it went, and a catch-up of large entries cannot repeat the same dropped message for ever.
+ */
+function encodeWithin(message: Message, cluster: string): Buffer | null {
+  let attempt = message;
+  for (;;) {
+    const isTooLong = attempt.kind === 'append' && attempt.entries.length > LIMITS.appendEntries;
+    if (!isTooLong) {
+      const bytes = encodeMessage(attempt, cluster);
+      if (bytes.length <= LIMITS.messageBytes) return bytes;
+    }
+    if (attempt.kind !== 'append' || attempt.entries.length < 2) return null;
+    const half = Math.min(LIMITS.appendEntries, Math.floor(attempt.entries.length / 2));
+    attempt = { ...attempt, entries: attempt.entries.slice(0, half) };
   }
 }
 

@@ -8,7 +8,7 @@ import { QuorateError } from '../errors.ts';
 import { channelOptions, secureContext } from './channel.ts';
 import { encodeBootstrap, encodeMessage } from './codec.ts';
 import { Dialer } from './dialer.ts';
-import { METHOD } from './schema.ts';
+import { ACKNOWLEDGED, METHOD } from './schema.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface UnaryOptions {
@@ -64,7 +64,7 @@ function callOnce(
     const call = client.makeUnaryRequest(
       method,
       (value: Buffer) => value,
-      () => null,
+      () => ACKNOWLEDGED,
       bytes,
       new Metadata({ waitForReady: true }),
       { deadline: Date.now() + deadlineMs },
