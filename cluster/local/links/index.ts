@@ -1,0 +1,2 @@
+export { type CutMode, Links, type Route } from './links.ts';
+export { type LinksCommand, runLinks } from './process.ts';
