@@ -33,6 +33,12 @@ export interface DialEvents {
   onStuck(): void;
 }
 
+/**
+ * By how much the limit of an attempt is multiplied after so many time-outs in a row. Mostly short, because an attempt
+ * whose bytes were lost is only in the way once the link is healed; now and then long, for a peer under load.
+ */
+const PATIENCE = [1, 1, 2, 1, 1, 4] as const;
+
 export function splitAddress(address: string): { host: string; port: number } {
   const at = address.lastIndexOf(':');
   return { host: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) };
@@ -132,8 +138,7 @@ export class Dialer extends ChannelCredentials {
     this.#socket = null;
     const { host, port } = splitAddress(this.#target.address);
     const roundTripMs = await knock(host, port, this.#closing.signal);
-    // A loaded or far peer may need longer: every time-out doubles the limit, the third one starts over.
-    const patience = 2 ** (this.#timeoutsInARow % 3);
+    const patience = PATIENCE[this.#timeoutsInARow % PATIENCE.length] ?? 1;
     const limitMs = (TIMES.handshakeMs + TIMES.handshakeRoundTrips * roundTripMs) * patience;
     this.#deadline = setTimeout(() => this.#expire(limitMs), limitMs);
   }

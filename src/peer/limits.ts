@@ -12,6 +12,7 @@ export const LIMITS = {
   queuedHeartbeats: 4,
   /** Other messages waiting in a stream; more are dropped, the core retransmits. */
   queuedMessages: 256,
+  /** Likewise; a queue below it takes one more message, of whatever size. */
   queuedBytes: 4 * 1024 * 1024,
 } as const;
 
@@ -23,7 +24,7 @@ export const TIMES = {
   /** While a TCP connection is not made, another attempt starts every so often: a lost SYN costs a second. */
   knockEveryMs: 200,
   knockLimitMs: 1000,
-  /** From a TCP connection to the peer's consent, plus some round trips; grows while attempts time out. */
+  /** From a TCP connection to the peer's consent, plus some round trips; see PATIENCE of the dialer. */
   handshakeMs: 250,
   handshakeRoundTrips: 8,
   /** A connection is probed when quiet for this long, and given up when a probe is unanswered for as long again. */

@@ -51,12 +51,18 @@ export class OutboundStream {
     return this.#stream !== null && this.#stream.upAt !== null;
   }
 
-  /** False: dropped, because the stream is down or its queue is full. */
-  send(bytes: Buffer): boolean {
+  /** False: a message would be dropped, because the stream is down or its queue is full. */
+  get hasRoom(): boolean {
     const stream = this.#stream;
     if (stream === null || stream.upAt === null) return false;
-    if (stream.call.writableLength >= this.#options.queuedMessages) return false;
-    if (stream.waitingBytes + bytes.length > this.#options.queuedBytes) return false;
+    const { queuedMessages, queuedBytes } = this.#options;
+    return stream.call.writableLength < queuedMessages && stream.waitingBytes < queuedBytes;
+  }
+
+  /** False: dropped. */
+  send(bytes: Buffer): boolean {
+    const stream = this.#stream;
+    if (stream === null || !this.hasRoom) return false;
     stream.waitingBytes += bytes.length;
     stream.call.write(bytes, () => {
       stream.waitingBytes -= bytes.length;

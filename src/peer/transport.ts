@@ -117,8 +117,8 @@ export class PeerTransport {
 
   send(message: Message): void {
     const stream = this.#links.get(message.to)?.streams[laneOf(message.kind)];
-    // Encoding costs most: not for a stream that is down.
-    if (stream?.isUp) {
+    // Encoding costs most: not for a message that would be dropped.
+    if (stream?.hasRoom) {
       const bytes = encodeWithin(message, this.#options.cluster);
       if (bytes !== null && stream.send(bytes)) {
         this.#sent += 1;

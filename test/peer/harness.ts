@@ -222,8 +222,10 @@ export class TcpProxy {
     crossing.server?.pause();
   }
 
-  forward(): void {
+  /** Moves on; `forgetting` what was stalled: that stays silent for ever, as after lost packets, new ones pass. */
+  forward({ forgetting = false } = {}): void {
     this.#isStalled = false;
+    if (forgetting) return;
     for (const crossing of this.crossings) {
       crossing.isStalled = false;
       if (crossing.server === null) this.#cross(crossing);
