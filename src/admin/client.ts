@@ -3,8 +3,7 @@ import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { z } from 'zod';
 import { type Entry, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { parseEntry, sha256 } from '../log/index.ts';
-import { identityOf, serverNameOf, type TlsMaterial } from '../peer/index.ts';
+import { identityOf, type TlsMaterial } from '../peer/index.ts';
 import type { SwitchoverOutcome } from './backend.ts';
 import { fromServiceError } from './errors.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
@@ -17,6 +16,9 @@ export interface AdminClientOptions {
   /** The name to log, besides the certificate's. */
   readonly who: string;
 }
+
+/** For TLS's server name indication, where an address may not stand. It decides nothing. */
+const SERVER_NAME = 'agent.quorate';
 
 const QUESTION_TIMEOUT_MS = 5_000;
 const AUDIT_TIMEOUT_MS = 60_000;
@@ -52,7 +54,7 @@ export class AdminClient {
       },
     });
     this.#client = new Client(options.address, secure, {
-      'grpc.ssl_target_name_override': serverNameOf(nodeId('agent')),
+      'grpc.ssl_target_name_override': SERVER_NAME,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 500,
       'grpc.enable_http_proxy': 0,
@@ -69,6 +71,8 @@ export class AdminClient {
 
   /** The committed log. Every entry's hash is checked against its content; the chain is for the audit to check. */
   async entries(): Promise<Entry[]> {
+    // Loaded here only: it brings the database with it.
+    const { parseEntry, sha256 } = await import('../log/index.ts');
     const method = this.#method('AuditEntries');
     const entries: Entry[] = [];
     const stream = this.#client.makeServerStreamRequest(

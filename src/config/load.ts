@@ -8,7 +8,7 @@ import { QuorateError } from '../errors.ts';
 import { checkListeners, checkMembers, checkSelf, checkTiming, checkTls } from './checks.ts';
 import type { Config, MemberConfig, TimingConfig, TlsFiles, WatchdogConfig } from './config.ts';
 import { Problems } from './problems.ts';
-import { readResources } from './resources.ts';
+import { type NamedMember, readResources } from './resources.ts';
 import { show } from './scalars.ts';
 import * as schema from './schema.ts';
 import { readSection, reportUnknownKey } from './sections.ts';
@@ -102,8 +102,13 @@ function readRoot(
   const cluster = required('cluster', schema.clusterName);
   const node = readNode(root, options, problems);
   const dataDir = readDataDir(required('data_dir', schema.filePath), base, problems);
-  const { members, ids } = readMembers(root.members, problems);
-  checkSelf(node, options.node !== undefined, ids, problems);
+  const { members, named } = readMembers(root.members, problems);
+  checkSelf(
+    node,
+    options.node !== undefined,
+    named.map(({ id }) => id),
+    problems,
+  );
   const watchdog = watchdogOf(optional('watchdog', schema.watchdogSection), base);
   const timing = timingOf(optional('timing', schema.timingSection));
   if (timing !== null)
@@ -118,7 +123,7 @@ function readRoot(
   const maxDataLossMs =
     root.max_data_loss === undefined ? durationMs(0) : required('max_data_loss', schema.maxDataLoss);
   const cloud = optional('cloud', schema.cloudSection);
-  const resources = readResources(root.resources, { members, self: node, problems });
+  const resources = readResources(root.resources, { members: named, self: node, problems });
   const firstAddress = resources.find((resource) => resource.kind === 'elastic-ip');
   if (cloud !== null && cloud.region === null && firstAddress !== undefined)
     problems.add(
@@ -170,7 +175,7 @@ function readDataDir(value: string | null, base: string, problems: Problems): st
   return path;
 }
 
-function readMembers(value: unknown, problems: Problems): { members: MemberConfig[]; ids: string[] } {
+function readMembers(value: unknown, problems: Problems): { members: MemberConfig[]; named: NamedMember[] } {
   const example = 'as "a: {zone: us-east-1a, peer: 10.0.1.10:7400}"';
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     problems.add(
@@ -178,7 +183,7 @@ function readMembers(value: unknown, problems: Problems): { members: MemberConfi
       value === undefined ? 'is missing' : `expected a map, got ${show(value)}`,
       example,
     );
-    return { members: [], ids: [] };
+    return { members: [], named: [] };
   }
   const entries = Object.entries(value);
   if (entries.length === 0) problems.add(['members'], 'is empty', example);
@@ -191,8 +196,12 @@ function readMembers(value: unknown, problems: Problems): { members: MemberConfi
     members.push({ id, zone: section.zone ?? null, peer: section.peer, witness: section.witness });
   }
   checkMembers(members, entries.length, problems);
-  return { members, ids: entries.map(([key]) => key) };
+  const named = entries.map(([id, raw]) => ({ id, witness: isMarkedWitness(raw) }));
+  return { members, named };
 }
+
+const isMarkedWitness = (raw: unknown): boolean =>
+  typeof raw === 'object' && raw !== null && 'witness' in raw && raw.witness !== false;
 
 function timingOf(section: z.output<typeof schema.timingSection> | null): TimingConfig | null {
   if (section === null) return null;

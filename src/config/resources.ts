@@ -1,7 +1,7 @@
 /** The `resources` list: kinds, names, order, and that each data node is covered. */
 import { isIP } from 'node:net';
 import type { NodeId } from '../core/index.ts';
-import type { MemberConfig, ResourceConfig } from './config.ts';
+import type { ResourceConfig } from './config.ts';
 import type { Path, Problems } from './problems.ts';
 import { show } from './scalars.ts';
 import {
@@ -21,8 +21,14 @@ interface Listed {
   readonly section: ResourceSection;
 }
 
+/** A member as far as the file names it, also one with an error elsewhere: that must not cause errors here. */
+export interface NamedMember {
+  readonly id: string;
+  readonly witness: boolean;
+}
+
 export interface ResourceContext {
-  readonly members: readonly MemberConfig[];
+  readonly members: readonly NamedMember[];
   readonly self: NodeId | null;
   readonly problems: Problems;
 }
@@ -211,7 +217,7 @@ function checkInterfaces(
   path: Path,
   { members, problems }: ResourceContext,
 ): void {
-  const holders = members.filter((member) => !member.witness).map((member) => member.id as string);
+  const holders = members.filter((member) => !member.witness).map((member) => member.id);
   for (const id of holders) {
     if (!Object.hasOwn(interfaces, id))
       problems.add(path, `data node "${id}" has no interface`, `add "${id}: eni-..."`);
@@ -244,7 +250,7 @@ function viaOf(
     );
     return null;
   }
-  const holders = members.filter((member) => !member.witness).map((member) => member.id as string);
+  const holders = members.filter((member) => !member.witness).map((member) => member.id);
   for (const id of holders)
     if (!Object.hasOwn(via, id))
       problems.add(path, `data node "${id}" has no address`, `add "${id}: ADDRESS"`);
@@ -253,7 +259,7 @@ function viaOf(
   return self === null ? null : (via[self] ?? null);
 }
 
-function notHolder(id: string, members: readonly MemberConfig[]): string {
+function notHolder(id: string, members: readonly NamedMember[]): string {
   return members.some((member) => member.id === id)
     ? `"${id}" is the witness, which never holds (W1)`
     : `there is no member "${id}"`;

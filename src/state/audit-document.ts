@@ -57,7 +57,8 @@ export type ViolationKind = keyof typeof VIOLATIONS;
 
 export interface AuditViolation {
   readonly index: number;
-  readonly term: number;
+  /** Null for what cannot be read at all. */
+  readonly term: number | null;
   readonly kind: ViolationKind;
   readonly what: string;
 }

@@ -1,0 +1,85 @@
+/** The audit as a timeline, one line for each entry that says something to people. */
+import { assertNever, type Entry, type EntryBody } from '../core/index.ts';
+import { type AuditDocument, isoTime } from '../state/index.ts';
+import { humanMs, type Paint } from './output.ts';
+
+export function renderAudit(entries: readonly Entry[], document: AuditDocument, paint: Paint): string[] {
+  const width = String(entries.at(-1)?.index ?? 0).length;
+  const lines = entries.flatMap((entry) => {
+    const text = sentence(entry.body);
+    if (text === null) return [];
+    const at = 'at' in entry.body ? isoTime(entry.body.at) : null;
+    const time = paint('dim', (at ?? '').padEnd(24));
+    return [`${String(entry.index).padStart(width)}  ${time}  term ${entry.term}: ${text}`];
+  });
+  const { chain, violations, tenures } = document;
+  const gaps = tenures.flatMap(({ gapMs }) => (gapMs === null ? [] : [gapMs]));
+  return [
+    ...lines,
+    '',
+    `${chain.entries} entries, ${document.terms.length} elections, ${tenures.length} tenures` +
+      (gaps.length === 0 ? '' : `, longest known gap ${humanMs(Math.max(...gaps))}`),
+    chain.ok
+      ? `${paint('green', 'the chain is whole')}, head ${chain.head}`
+      : `${paint('red', 'THE CHAIN IS BROKEN')}, head ${chain.head}`,
+    ...(violations.length === 0
+      ? [paint('green', 'no rule is broken')]
+      : violations.map(
+          ({ index, kind, what }) => `${paint('red', 'VIOLATION')} at entry ${index}: ${kind}: ${what}`,
+        )),
+  ];
+}
+
+/** Null for entries that matter to the agents only. */
+function sentence(body: EntryBody): string | null {
+  switch (body.kind) {
+    case 'config': {
+      const members = body.members.map(
+        (one) => `${one.id}${one.witness ? ' (witness)' : one.learner ? ' (learner)' : ''}`,
+      );
+      const inSync = body.inSync === null ? '' : `, in sync: ${body.inSync.join(' ')}`;
+      return `members ${members.join(' ')}${inSync}, promise ${humanMs(body.timing.promiseMs)}`;
+    }
+    case 'elected': {
+      const detected = body.detectMs === null ? '' : `, noticed after ${humanMs(body.detectMs)}`;
+      const role = body.caretaker ? 'elected caretaker' : 'elected';
+      return `${body.leader} ${role} by ${body.votes.join(' ')} (${body.reason}${detected}, election ${humanMs(body.electMs)})`;
+    }
+    case 'tenure-granted':
+      return `${body.node} may hold`;
+    case 'tenure-released': {
+      const next = body.successor === null ? '' : ` for ${body.successor}`;
+      return `${body.node} has released epoch ${body.epoch}${next} (${body.reason}): ${body.evidence}`;
+    }
+    case 'takeover-done': {
+      const failed = body.steps
+        .filter((step) => step.result !== 'ok')
+        .map((step) => `${step.name}: ${step.result}`);
+      return body.ok
+        ? `${body.node} holds everything after ${humanMs(body.totalMs)}`
+        : `${body.node} could not take everything (${failed.join('; ')})`;
+    }
+    case 'peer-outdated':
+      return `${body.peer} is out of sync (said in epoch ${body.epoch})`;
+    case 'peer-in-sync':
+      return `${body.peer} is in sync again (said in epoch ${body.epoch})`;
+    case 'node-outdated':
+      return `${body.node} has taken itself out of sync (epoch ${body.epoch})`;
+    case 'repaired':
+      return `${body.node} has its log again, damaged up to entry ${body.markerIndex}`;
+    case 'operator':
+      return `${body.who}: ${body.action}`;
+    case 'forced':
+      return `${body.who} FORCED ${body.node} to hold: ${body.why} (may lose ${body.mayLose})`;
+    case 'restart-begun':
+      return `${body.node} restarts within ${humanMs(body.durationMs)}, keeping epoch ${body.epoch}`;
+    case 'tenure-adopted':
+      return `${body.node} is back and goes on with epoch ${body.epoch}`;
+    case 'note':
+      return `note: ${body.text}`;
+    case 'timing-persisted':
+      return null;
+    default:
+      return assertNever(body);
+  }
+}

@@ -1,0 +1,78 @@
+/** Commander, the commands by name, and the way from an error to one line and an exit code. */
+import { Command, CommanderError } from 'commander';
+import { InvariantError } from '../core/index.ts';
+import { EXIT, type ExitCode, QuorateError } from '../errors.ts';
+
+/** One file per command, loaded when it is named; all of them for the help. */
+const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
+  agent: async (program) => (await import('./agent.ts')).registerAgent(program),
+  status: async (program) => (await import('./status.ts')).registerStatus(program),
+  audit: async (program) => (await import('./audit.ts')).registerAudit(program),
+  switchover: async (program) => (await import('./switchover.ts')).registerSwitchover(program),
+  bootstrap: async (program) => (await import('./bootstrap.ts')).registerBootstrap(program),
+  'fence-peer': async (program) => (await import('./fence-peer-command.ts')).registerFencePeer(program),
+  pki: async (program) => (await import('./pki.ts')).registerPki(program),
+};
+
+/** Runs one command line, without the program's name. Resolves with the exit code; never rejects. */
+export async function run(words: readonly string[]): Promise<number> {
+  const program = new Command('quorate')
+    .description('Decides which one storage server may hold, and moves it when it fails.')
+    .version('0.1.0')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ writeErr: () => {}, outputError: () => {} })
+    .configureHelp({ showGlobalOptions: false });
+  let exit: number | null = null;
+  program.hook('postAction', (_program, action) => {
+    const wanted: unknown = action.opts().exitCode;
+    if (typeof wanted === 'number') exit = wanted;
+  });
+  try {
+    const register = Object.hasOwn(COMMANDS, words[0] ?? '') ? COMMANDS[words[0] ?? ''] : undefined;
+    if (register !== undefined) await register(program);
+    else for (const each of Object.values(COMMANDS)) await each(program);
+    forEachCommand(program, (command) => command.exitOverride().copyInheritedSettings(program));
+    if (words.length === 0) throw new QuorateError('usage', 'no command given');
+    await program.parseAsync(words, { from: 'user' });
+    return exit ?? EXIT.done;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+function forEachCommand(parent: Command, visit: (command: Command) => void): void {
+  for (const command of parent.commands) {
+    visit(command);
+    forEachCommand(command, visit);
+  }
+}
+
+/** Says it on stderr, one line for each thing that is wrong, and returns the exit code. */
+export function report(error: unknown): ExitCode {
+  if (error instanceof CommanderError) return reportCommander(error);
+  if (error instanceof QuorateError) {
+    const { problems } = error.context;
+    if (Array.isArray(problems)) for (const problem of problems) complain(String(problem));
+    else complain(error.oneLine);
+    return error.exitCode;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  if (process.env.QUORATE_DEBUG !== undefined && error instanceof Error)
+    complain(error.stack ?? message, false);
+  else complain(`unexpected: ${message}`);
+  return error instanceof InvariantError ? EXIT.invariant : EXIT.failed;
+}
+
+function reportCommander(error: CommanderError): ExitCode {
+  if (error.exitCode === 0) return EXIT.done;
+  // Commander has shown the help of a group, as `quorate pki`, and calls that an error.
+  const message =
+    error.code === 'commander.help' ? 'name one of its commands' : error.message.replace(/^error: /, '');
+  complain(new QuorateError('usage', message).oneLine);
+  return EXIT.usage;
+}
+
+function complain(text: string, isOneLine = true): void {
+  process.stderr.write(`quorate: ${isOneLine ? text.replaceAll(/\s*\n\s*/g, ' ') : text}\n`);
+}

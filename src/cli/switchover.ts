@@ -1,0 +1,65 @@
+/** `quorate switchover`: moves the resources to another data node, in order. */
+import { type Command, InvalidArgumentError } from 'commander';
+import type { SwitchoverOutcome } from '../admin/index.ts';
+import { QuorateError } from '../errors.ts';
+import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
+import { parseNodeOption } from './node-option.ts';
+import { humanMs, paintFor, printJson, table } from './output.ts';
+
+interface SwitchoverOptions extends ConnectionOptions {
+  readonly to?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly timeout: number;
+}
+
+const DEFAULT_TIMEOUT_S = 60;
+const MAX_TIMEOUT_S = 3600;
+
+export function registerSwitchover(program: Command): void {
+  withConnection(program.command('switchover').description('hand the resources over to another data node'))
+    .option('--to <node>', 'the node to take over; without it, the best one')
+    .option('--dry-run', 'only say what would be done, and whether it could be')
+    .option('--timeout <seconds>', 'how long to wait for the end', parseSeconds, DEFAULT_TIMEOUT_S)
+    .option('--json', 'print one JSON document')
+    .action(async (options: SwitchoverOptions) => {
+      const to = options.to === undefined ? null : parseNodeOption('--to', options.to);
+      const dryRun = options.dryRun === true;
+      const timeoutMs = options.timeout * 1000;
+      const outcome = await withClient(options, (client) => client.switchover({ to, dryRun, timeoutMs }));
+      if (options.json === true) printJson(outcome);
+      else process.stdout.write(`${render(outcome).join('\n')}\n`);
+      const failed = outcome.checks.filter((check) => !check.ok);
+      if (failed.length > 0)
+        throw new QuorateError(
+          'refused-unsafe',
+          failed.map(({ name, detail }) => `${name}: ${detail}`).join('; '),
+        );
+    });
+}
+
+function parseSeconds(value: string): number {
+  const seconds = Number(value);
+  if (!(seconds >= 1 && seconds <= MAX_TIMEOUT_S))
+    throw new InvalidArgumentError(`1 to ${MAX_TIMEOUT_S} seconds`);
+  return seconds;
+}
+
+function render(outcome: SwitchoverOutcome): string[] {
+  const { from, to, epoch, totalMs } = outcome;
+  const paint = paintFor(process.stdout);
+  const head = outcome.dryRun
+    ? `would move from ${from ?? 'nobody'} to ${to}`
+    : `moved from ${from ?? 'nobody'} to ${to}, epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;
+  const checks = outcome.checks.map((check) => [
+    { text: `  ${check.name}` },
+    check.ok ? { text: 'ok', colour: 'green' as const } : { text: 'no', colour: 'red' as const },
+    { text: check.detail },
+  ]);
+  const steps = outcome.steps.map((step) => [
+    { text: `  ${step.name}` },
+    { text: outcome.dryRun ? '' : humanMs(step.ms) },
+    { text: step.result },
+  ]);
+  return [head, ...table(checks, paint), ...table(steps, paint)];
+}
