@@ -98,7 +98,8 @@ async function createDirectory(directory: string): Promise<void> {
     await mkdir(directory, { mode: 0o700 });
     await syncDirectory(dirname(directory));
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    // Something is there: fine if it is a directory.
+    if (codeOf(error) !== 'EEXIST' || !(await stat(directory)).isDirectory()) throw error;
   }
 }
 
@@ -145,11 +146,14 @@ export async function readDirectory(directory: string): Promise<StoredLog> {
   }
 }
 
+/** The disk's own failures; anything else is a matter of paths and rights. */
+const DISK_ERRORS = new Set(['EIO', 'ENOSPC', 'EDQUOT']);
+
 function unwritable(directory: string, error: unknown): unknown {
   const code = codeOf(error);
   if (error instanceof QuorateError || code === undefined) return error;
   return new QuorateError(
-    'data-directory-unwritable',
+    DISK_ERRORS.has(code) ? 'storage-failed' : 'data-directory-unwritable',
     `the data directory ${directory} cannot be used: ${(error as Error).message}`,
     { cause: error, context: { directory } },
   );

@@ -41,7 +41,7 @@ function openError(path: string, error: unknown): QuorateError {
       return new QuorateError(
         /permission denied|read-only/i.test(cause?.message ?? '')
           ? 'data-directory-unwritable'
-          : 'log-unreadable',
+          : 'storage-failed',
         `the database ${path} cannot be opened: ${cause?.message ?? error}`,
         options,
       );

@@ -65,9 +65,11 @@ export async function readDirectoryCopy(directory: string): Promise<StoredLog> {
   }
 }
 
+/** The entry, if it is intact and in its place, whatever its neighbours are. */
 function decodeAlone(stored: StoredLog, index: number, digest: Digest): Entry | undefined {
   try {
-    return decodeEntry(stored.records.get(index) ?? new Uint8Array(0), digest);
+    const entry = decodeEntry(stored.records.get(index) ?? new Uint8Array(0), digest);
+    return entry.index === index ? entry : undefined;
   } catch {
     return undefined;
   }
