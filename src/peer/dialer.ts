@@ -128,7 +128,7 @@ export class Dialer extends ChannelCredentials {
       return await step;
     } catch (error) {
       clearTimeout(this.#deadline);
-      if (!this.#closing.signal.aborted) this.#events.onFailure(error as Error);
+      if (!this.#closing.signal.aborted) this.#events.onFailure(explain(error as Error));
       throw error;
     }
   }
@@ -170,10 +170,26 @@ export class Dialer extends ChannelCredentials {
     this.#socket = result.socket;
     // In TLS 1.3 a server refuses a client's certificate only after the client's handshake has ended.
     result.socket.once('error', (error) => {
-      if (!this.#closing.signal.aborted) this.#events.onFailure(error);
+      if (!this.#closing.signal.aborted) this.#events.onFailure(explain(error));
     });
     return result;
   }
+}
+
+/** What TLS means by the codes that an operator meets; all else in its own words. */
+const EXPLANATIONS: readonly (readonly [RegExp, string])[] = [
+  [/SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/, "its certificate is from another authority than this node's CA"],
+  [/^CERT_HAS_EXPIRED/, 'its certificate has expired'],
+  [/^CERT_NOT_YET_VALID/, "its certificate is not valid yet, or this host's clock is behind"],
+  [/ALERT_UNKNOWN_CA/, "it does not trust the authority of this node's certificate"],
+  [/ALERT_CERTIFICATE_EXPIRED/, "it finds this node's certificate expired"],
+  [/ALERT_(BAD_)?CERTIFICATE/, "it does not accept this node's certificate"],
+];
+
+function explain(error: Error): Error {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  const meaning = EXPLANATIONS.find(([pattern]) => pattern.test(code))?.[1];
+  return meaning === undefined ? error : new Error(`${meaning} (${code})`, { cause: error });
 }
 
 function checkServer(target: DialTarget, certificate: Uint8Array): Error | undefined {

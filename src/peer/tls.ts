@@ -33,19 +33,20 @@ async function readPem(file: string, what: string): Promise<string> {
     if (text.length > FILE_LIMIT_BYTES) throw new Error(`larger than ${FILE_LIMIT_BYTES} bytes`);
     return text;
   } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : String(cause);
-    throw new QuorateError('certificate-unreadable', `${what} ${file}: ${why}`, { cause, context: { file } });
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = isMissing ? 'does not exist' : `cannot be read: ${String(cause)}`;
+    throw new QuorateError('certificate-unreadable', `${what} ${file} ${why}`, { cause, context: { file } });
   }
 }
 
 /** Reads the three files; what is in them is checked by `checkTls`. */
 export async function readTls(paths: TlsPaths): Promise<TlsMaterial> {
-  const [ca, cert, key] = await Promise.all([
-    readPem(paths.ca, 'the CA certificate'),
-    readPem(paths.cert, 'the certificate'),
-    readPem(paths.key, 'the private key'),
-  ]);
-  return { ca, cert, key, files: paths };
+  return {
+    ca: await readPem(paths.ca, 'the CA certificate'),
+    cert: await readPem(paths.cert, 'the certificate'),
+    key: await readPem(paths.key, 'the private key'),
+    files: paths,
+  };
 }
 
 function parseCertificates(pem: string, file: string): [X509Certificate, ...X509Certificate[]] {
