@@ -115,12 +115,12 @@ export class Ec2Endpoint {
 
   #run(query: Query, decision: Decision, identity: Identity | null, record: CallRecord): Reply {
     const { call, now } = this.#options;
-    if (identity === null) throw authFailure();
-    this.#authorise(query.action, identity.accessKey);
     const action = ACTIONS.get(query.action);
     if (action === undefined) {
       throw new Ec2Error('InvalidAction', `The action ${query.action} is not valid for this web service.`);
     }
+    if (identity === null) throw authFailure();
+    this.#authorise(query.action, identity.accessKey);
     query.check(action.parameters);
     if (decision.isUnauthorized) throw unauthorized();
     if (action.parameters.includes(DRY_RUN) && query.flag(DRY_RUN) === true) throw dryRunSucceeded();

@@ -191,7 +191,9 @@ export class FaultControl {
   }
 
   #takeToken({ action, nowMs }: ArrivingCall): boolean {
-    const limit = this.#faults.throttle[action] ?? this.#faults.throttle['*'];
+    const { throttle } = this.#faults;
+    // Own properties only: the action's name comes from outside, and may be "constructor".
+    const limit = Object.hasOwn(throttle, action) ? throttle[action] : throttle['*'];
     if (limit === undefined) return true;
     const bucket = this.#buckets.get(action) ?? { tokens: limit.burst, atMs: nowMs };
     const refill = ((nowMs - bucket.atMs) / 1000) * limit.ratePerSecond;

@@ -175,11 +175,18 @@ function checkHeld(state: Unchecked, report: (path: (string | number)[], message
     held.add(ip);
   }
   for (const [index, table] of state.routeTables.entries()) {
+    for (const [n, subnet] of table.subnets.entries()) {
+      if (!state.subnets.some((one) => one.id === subnet)) {
+        report(['routeTables', index, 'subnets', n], 'is not in subnets');
+      }
+    }
     for (const [n, route] of table.routes.entries()) {
       const place = ['routeTables', index, 'routes', n];
       if ((route.interface === undefined) === (route.gateway === undefined)) {
         report(place, 'needs either interface or gateway');
       }
+      const isKnown = state.interfaces.some((one) => one.id === route.interface);
+      if (route.interface !== undefined && !isKnown) report([...place, 'interface'], 'is not in interfaces');
     }
     repeats(table.routes.map((route) => canonicalCidr(route.destination) ?? '')).forEach((n) => {
       report(['routeTables', index, 'routes', n, 'destination'], 'is used twice');

@@ -85,10 +85,11 @@ function describeInstanceStatus({ query, view }: Call): { [name: string]: Xml } 
     'instance-state-name': (one) => [one.state],
   };
   const { items, nextToken } = page(applyFilters(chosen, query, statusFields), query, ids.length > 0);
-  const check = (one: Instance): Xml =>
-    one.state === 'running'
-      ? { status: 'ok', details: [{ name: 'reachability', status: 'passed' }] }
-      : { status: 'not-applicable' };
+  const check = (one: Instance): Xml => {
+    if (one.state !== 'running') return { status: 'not-applicable' };
+    const [status, result] = one.powered ? ['ok', 'passed'] : ['impaired', 'failed'];
+    return { status, details: [{ name: 'reachability', status: result }] };
+  };
   return {
     instanceStatusSet: items.map((one) => ({
       instanceId: one.id,
@@ -119,11 +120,11 @@ function changesXml(before: readonly Instance[], world: World): { instancesSet: 
 }
 
 function stopInstances(call: Call): { instancesSet: Xml } {
+  const { query } = call;
+  const how = { force: query.flag('Force') === true, skipOsShutdown: query.flag('SkipOsShutdown') === true };
   const before = neededInstances(call);
   const wrong = before.find((one) => !['running', 'stopping', 'stopped'].includes(one.state));
   if (wrong !== undefined) throw notInState(wrong, 'stopped');
-  const { query } = call;
-  const how = { force: query.flag('Force') === true, skipOsShutdown: query.flag('SkipOsShutdown') === true };
   for (const one of before) call.power.stop(one.id, how);
   return changesXml(before, call.store.current);
 }
