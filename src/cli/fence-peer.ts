@@ -7,7 +7,6 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, resolve } from 'node:path';
-import { performance } from 'node:perf_hooks';
 
 const DRBD_PEER_OUTDATED = 4;
 const FAILED = 1;
