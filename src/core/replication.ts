@@ -238,9 +238,11 @@ function store(node: CoreNode, message: Append): boolean {
   node.log.replaceFrom(fresh);
   node.markUnsaved(from);
   for (const entry of fresh) {
-    // R4: the release is a fact from the moment that its holder wrote it down, committed or not.
+    // R4: the release is a fact from the moment that it is written down, committed or not. It proves nothing beyond the
+    // term of its grant: the node may have been elected again since, and a later leader may be the one that wrote it.
     if (entry.body.kind === 'tenure-released') {
-      noteRelease(node, { node: entry.body.node, term: entry.term }, entry.body.successor);
+      const grantTerm = node.log.termAt(logIndex(entry.body.epoch));
+      if (grantTerm !== null) noteRelease(node, { node: entry.body.node, term: grantTerm }, entry.body.successor);
     }
   }
   return true;

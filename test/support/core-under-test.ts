@@ -162,6 +162,8 @@ class CoreUnderTest implements TestNode {
   readonly #writer: LogWriter;
   readonly #core: Core;
   readonly #pending: Persist[] = [];
+  readonly #seen: Observed['entries'] = [];
+  readonly #seenHashes: string[] = [];
   #outbox: OpaqueMessage[] = [];
 
   constructor(id: string, config: TestConfig, disk: MemoryDisk, nowMs: number) {
@@ -256,14 +258,23 @@ class CoreUnderTest implements TestNode {
       inSync: [...view.state.inSync],
       members: log.membership.members.map(({ id, witness, learner }) => ({ id, witness, learner })),
       renounced: view.leadership?.renounced ?? false,
-      entries: log.all.map((entry) => ({
-        index: entry.index,
-        term: entry.term,
-        kind: entry.body.kind,
-        text: textOf(entry),
-      })),
+      entries: this.#entries(),
       chain: log.lastHash,
     };
+  }
+
+  /** Seen after every event of long runs: only what is new since the last look is converted. */
+  #entries(): Observed['entries'] {
+    const { log } = this.#core.view;
+    let kept = Math.min(this.#seen.length, log.lastIndex);
+    while (kept > 0 && log.hashAt(logIndex(kept)) !== this.#seenHashes[kept - 1]) kept -= 1;
+    this.#seen.length = kept;
+    this.#seenHashes.length = kept;
+    for (const entry of log.slice(logIndex(kept + 1), log.lastIndex - kept)) {
+      this.#seen.push({ index: entry.index, term: entry.term, kind: entry.body.kind, text: textOf(entry) });
+      this.#seenHashes.push(entry.hash);
+    }
+    return this.#seen.slice();
   }
 
   #write(persist: Persist): void {

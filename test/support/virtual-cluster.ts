@@ -7,7 +7,7 @@
  */
 
 import { seededRandom } from '../../src/core/random.ts';
-import type { OpaqueMessage, TestConfig, TestDisk, TestNode } from './core-under-test.ts';
+import type { Observed, OpaqueMessage, TestConfig, TestDisk, TestNode } from './core-under-test.ts';
 import { boot, newDisk } from './core-under-test.ts';
 
 export interface Faults {
@@ -91,6 +91,7 @@ export class VirtualCluster {
   #order = 0;
   readonly #leaders = new Map<number, string>();
   readonly #committed: string[] = [];
+  readonly #checked = new Map<string, number>();
   #wake = new Map<string, number>();
 
   constructor(config: TestConfig, faults: Faults = CALM, ids: string[] = config.members.map(({ id }) => id)) {
@@ -239,7 +240,9 @@ export class VirtualCluster {
     while (!condition()) {
       const next = this.#queue.at(-1);
       if (next === undefined || next.at > start + deadlineMs) {
-        throw new Error(`not within ${deadlineMs} ms: ${what}\n${this.story.slice(-40).join('\n')}`);
+        throw new Error(
+          `seed ${this.config.seed}: not within ${deadlineMs} ms: ${what}\n${this.story.slice(-40).join('\n')}`,
+        );
       }
       this.#next();
     }
@@ -384,14 +387,20 @@ export class VirtualCluster {
       }
       if (seen.commitIndex > seen.lastIndex)
         this.#fail(`${host.id} commits ${seen.commitIndex} past ${seen.lastIndex}`);
-      for (const entry of seen.entries.slice(0, seen.commitIndex)) {
-        const text = `${entry.term} ${entry.kind} ${entry.text}`;
-        const known = this.#committed[entry.index] ?? text;
-        if (known !== text)
-          this.#fail(`committed entry ${entry.index} changes: ${known} → ${text} on ${host.id}`);
-        this.#committed[entry.index] = text;
-      }
+      this.#checkCommitted(host, seen);
     }
+  }
+  /** Compares what is newly committed here with what anybody has committed; a new life is compared from the start. */
+  #checkCommitted(host: Host, seen: Observed): void {
+    const key = `${host.id}/${host.life}`;
+    for (let index = (this.#checked.get(key) ?? 0) + 1; index <= seen.commitIndex; index += 1) {
+      const entry = seen.entries[index - 1];
+      const text = `${entry?.term} ${entry?.kind} ${entry?.text}`;
+      const known = this.#committed[index] ?? text;
+      if (known !== text) this.#fail(`committed entry ${index} changes: ${known} → ${text} on ${host.id}`);
+      this.#committed[index] = text;
+    }
+    this.#checked.set(key, seen.commitIndex);
   }
   #fail(what: string): never {
     throw new Error(
