@@ -57,7 +57,7 @@ export function table(rows: readonly (readonly Cell[])[], paint: Paint, width = 
 }
 
 export function clip(text: string, width: number): string {
-  const flat = text.replaceAll(/\s+/g, ' ');
+  const flat = text.replaceAll(/[\r\n\t]+/g, ' ');
   return flat.length <= width ? flat : `${flat.slice(0, Math.max(0, width - 1))}…`;
 }
 

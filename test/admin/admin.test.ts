@@ -1,0 +1,233 @@
+import { createServer } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AdminClient, AdminServer, statusSchema } from '../../src/admin/index.ts';
+import { nodeId } from '../../src/core/index.ts';
+import { QuorateError } from '../../src/errors.ts';
+import { sha256 } from '../../src/log/index.ts';
+import type { TlsMaterial } from '../../src/peer/index.ts';
+import { audit } from '../../src/state/index.ts';
+import { a, chain, config, elected, FAILOVER, note } from '../state/story.ts';
+import { type FakeAgent, FakeBackend, type Identities, identities, STATUS, startFakeAgent } from './fake.ts';
+
+let known: Identities;
+let agent: FakeAgent;
+beforeAll(async () => {
+  known = await identities();
+  agent = await startFakeAgent(known);
+});
+afterAll(() => agent.close());
+beforeEach(() => {
+  agent.backend.asked.length = 0;
+  agent.backend.failure = null;
+  agent.backend.statusDocument = STATUS;
+  agent.backend.log = FAILOVER;
+  agent.backend.committed = FAILOVER.length;
+});
+
+async function as<Result>(
+  tls: TlsMaterial,
+  work: (client: AdminClient) => Promise<Result>,
+  address = agent.address,
+) {
+  const client = new AdminClient({ address, tls, who: 'root@nas-a' });
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+  }
+}
+const failure = (code: string) => expect.objectContaining({ code });
+
+describe('status', () => {
+  it('arrives as it was sent, nulls and all', async () => {
+    expect(await as(known.viewer, (client) => client.status())).toEqual(STATUS);
+  });
+
+  it('arrives where nothing is known yet', async () => {
+    agent.backend.statusDocument = {
+      ...STATUS,
+      term: 0,
+      leader: null,
+      holder: null,
+      epoch: null,
+      quorum: null,
+      commitIndex: 0,
+      chain: null,
+      nodes: [],
+      lease: { remainingMs: null },
+      resources: [],
+      lastTakeover: null,
+    };
+    expect(await as(known.a, (client) => client.status())).toEqual(agent.backend.statusDocument);
+  });
+
+  it('has exactly the fields of the contract', () => {
+    const keys = (schema: { shape: object }): string[] => Object.keys(schema.shape);
+    expect(keys(statusSchema)).toEqual(
+      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover'.split(
+        ' ',
+      ),
+    );
+    const { nodes, resources, lease } = statusSchema.shape;
+    expect(keys(nodes.element)).toEqual(
+      'id kind zone role reachable matchIndex inSync standby chain'.split(' '),
+    );
+    expect(keys(resources.element)).toEqual('name kind probe detail'.split(' '));
+    expect(keys(lease)).toEqual(['remainingMs']);
+    expect(Object.keys(STATUS.lastTakeover ?? {})).toEqual('epoch reason startedAt steps totalMs'.split(' '));
+  });
+});
+
+describe('audit entries', () => {
+  it('arrive whole, so that the audit is the same as beside the log', async () => {
+    const entries = await as(known.viewer, (client) => client.entries());
+    expect(entries).toEqual(FAILOVER);
+    expect(audit(entries, sha256)).toEqual(audit(FAILOVER, sha256));
+  });
+
+  it('come in pages, large ones too', async () => {
+    const big = 'x'.repeat(16_000);
+    agent.backend.log = chain(
+      [0, config()],
+      [1, elected(a)],
+      ...Array.from({ length: 1500 }, (_, n) => [1, note(n % 5 === 0 ? big : `${n}`)] as const),
+    );
+    agent.backend.committed = 1502;
+    expect(await as(known.viewer, (client) => client.entries())).toHaveLength(1502);
+  });
+
+  it('end at the commit index', async () => {
+    agent.backend.committed = 5;
+    expect(await as(known.viewer, (client) => client.entries())).toEqual(FAILOVER.slice(0, 5));
+    agent.backend.log = [];
+    agent.backend.committed = 0;
+    expect(await as(known.viewer, (client) => client.entries())).toEqual([]);
+  });
+
+  it('are refused when one does not have the hash that it states', async () => {
+    agent.backend.log = FAILOVER.map((entry) =>
+      entry.index === 4 ? { ...entry, body: note('forged') } : entry,
+    );
+    await expect(as(known.viewer, (client) => client.entries())).rejects.toEqual(failure('entry-invalid'));
+  });
+});
+
+describe('requests', () => {
+  it('reach the agent with who asks, as the certificate proves it', async () => {
+    const outcome = await as(known.operator, (client) =>
+      client.switchover({ to: nodeId('b'), dryRun: false, timeoutMs: 5000 }),
+    );
+    expect(outcome).toMatchObject({ from: 'a', to: 'b', epoch: 11, totalMs: 48, dryRun: false });
+    await as(known.a, (client) => client.switchover({ to: null, dryRun: true, timeoutMs: 5000 }));
+    await as(known.admin, (client) => client.bootstrap([nodeId('a'), nodeId('b')]));
+    expect(await as(known.a, (client) => client.fencePeer(null))).toBe('outdated');
+    expect(agent.backend.asked).toEqual([
+      { to: 'b', dryRun: false, who: 'root@nas-a (quorate://nas-prod/client/operator/alice)' },
+      { to: null, dryRun: true, who: 'root@nas-a (quorate://nas-prod/a)' },
+      { inSync: ['a', 'b'], who: 'root@nas-a (quorate://nas-prod/client/admin/alice)' },
+      { peer: null },
+    ]);
+  });
+
+  it.each(['refused-unsafe', 'not-leader', 'timed-out-unknown', 'already-bootstrapped'] as const)(
+    'fail with the code of the agent: %s',
+    async (code) => {
+      agent.backend.failure = new QuorateError(code, 'b is not in sync – über');
+      const request = as(known.a, (client) =>
+        client.switchover({ to: null, dryRun: false, timeoutMs: 5000 }),
+      );
+      await expect(request).rejects.toEqual(
+        expect.objectContaining({ code, message: 'b is not in sync – über' }),
+      );
+    },
+  );
+
+  it('that change something end unknown when no answer comes, questions end unreachable', async () => {
+    agent.backend.failure = 'silence';
+    const request = as(known.a, (client) => client.switchover({ to: null, dryRun: false, timeoutMs: 200 }));
+    await expect(request).rejects.toEqual(failure('timed-out-unknown'));
+    const dry = as(known.a, (client) => client.switchover({ to: null, dryRun: true, timeoutMs: 200 }));
+    await expect(dry).rejects.toEqual(failure('agent-unreachable'));
+  });
+
+  it('that never reached an agent are unreachable, not unknown', async () => {
+    const request = as(
+      known.a,
+      (client) => client.switchover({ to: null, dryRun: false, timeoutMs: 3000 }),
+      '127.0.0.1:9',
+    );
+    await expect(request).rejects.toEqual(failure('agent-unreachable'));
+  });
+});
+
+describe('who may ask', () => {
+  it('a viewer may look and nothing else, an operator may not bootstrap', async () => {
+    const order = { to: null, dryRun: true, timeoutMs: 5000 };
+    await expect(as(known.viewer, (client) => client.switchover(order))).rejects.toEqual(
+      failure('not-authorised'),
+    );
+    await expect(as(known.viewer, (client) => client.fencePeer(null))).rejects.toEqual(
+      failure('not-authorised'),
+    );
+    await expect(as(known.operator, (client) => client.bootstrap([]))).rejects.toEqual(
+      failure('not-authorised'),
+    );
+    expect(agent.backend.asked).toEqual([]);
+  });
+
+  it("another cluster's certificate does not get through TLS, on either side", async () => {
+    await expect(as(known.stranger, (client) => client.status())).rejects.toEqual(
+      failure('agent-unreachable'),
+    );
+    await expect(as(known.otherCluster, (client) => client.status())).rejects.toEqual(
+      failure('agent-unreachable'),
+    );
+  });
+
+  it("a client's certificate cannot play the agent", async () => {
+    const impostor = new AdminServer({
+      listen: '127.0.0.1:0',
+      cluster: 'nas-prod',
+      tls: known.admin,
+      backend: new FakeBackend(),
+    });
+    const address = `127.0.0.1:${await impostor.start()}`;
+    await expect(as(known.admin, (client) => client.status(), address)).rejects.toEqual(
+      failure('agent-unreachable'),
+    );
+    await impostor.close();
+  });
+
+  it('the same CA with the name of another cluster is refused', async () => {
+    const server = new AdminServer({
+      listen: '127.0.0.1:0',
+      cluster: 'nas-2',
+      tls: known.a,
+      backend: new FakeBackend(),
+    });
+    const address = `127.0.0.1:${await server.start()}`;
+    await expect(as(known.a, (client) => client.status(), address)).rejects.toEqual(
+      failure('not-authorised'),
+    );
+    await server.close();
+  });
+});
+
+it('names the address that is in use', async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const listen = `127.0.0.1:${(taken.address() as { port: number }).port}`;
+  const server = new AdminServer({ listen, cluster: 'nas-prod', tls: known.a, backend: new FakeBackend() });
+  const caught = await server.start().catch((error: unknown) => error);
+  expect(caught).toMatchObject({ code: 'port-in-use', message: `admin.listen ${listen} is in use` });
+  await server.close();
+  await new Promise((resolve) => taken.close(resolve));
+  const elsewhere = new AdminServer({
+    listen: '192.0.2.1:7401',
+    cluster: 'x',
+    tls: known.a,
+    backend: new FakeBackend(),
+  });
+  await expect(elsewhere.start()).rejects.toEqual(failure('address-not-available'));
+  await elsewhere.close();
+});

@@ -1,0 +1,235 @@
+/** Commands in this process, against the admin service over mutual TLS with an agent that answers what it is told. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { statusSchema } from '../../src/admin/index.ts';
+import { run } from '../../src/cli/program.ts';
+import { EXIT, QuorateError } from '../../src/errors.ts';
+import { LogStore, sha256 } from '../../src/log/index.ts';
+import { audit } from '../../src/state/index.ts';
+import { type FakeAgent, identities, STATUS, startFakeAgent } from '../admin/fake.ts';
+import { a, b, chain, config, elected, FAILOVER, granted } from '../state/story.ts';
+
+let agent: FakeAgent;
+beforeAll(async () => {
+  agent = await startFakeAgent(await identities());
+});
+afterAll(() => agent.close());
+beforeEach(() => {
+  agent.backend.asked.length = 0;
+  agent.backend.failure = null;
+  agent.backend.log = FAILOVER;
+  agent.backend.committed = FAILOVER.length;
+  agent.backend.statusDocument = STATUS;
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+async function quorate(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    err += String(text);
+    return true;
+  });
+  const code = await run(words);
+  vi.restoreAllMocks();
+  return { code, out, err };
+}
+const inDirectory = (name: string): string => join(agent.directory, name);
+const withConfig = (): string[] => ['--config', inDirectory('q.yaml')];
+const withAddress = (role: string): string[] => [
+  ...['--address', agent.address, '--tls-ca', inDirectory('ca.pem')],
+  ...['--tls-cert', inDirectory(`${role}.pem`), '--tls-key', inDirectory(`${role}.key`)],
+];
+
+describe('status', () => {
+  it('--json prints exactly one document, of the contract', async () => {
+    const { code, out, err } = await quorate('status', '--json', ...withConfig());
+    expect({ code, err }).toEqual({ code: EXIT.done, err: '' });
+    expect(JSON.parse(out)).toEqual(STATUS);
+    expect(statusSchema.parse(JSON.parse(out))).toEqual(STATUS);
+  });
+
+  it('fits 80 columns and has no colour where nobody looks', async () => {
+    const { code, out } = await quorate('status', ...withAddress('viewer'));
+    expect(code).toBe(EXIT.done);
+    for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    expect(out).not.toContain('\u001b');
+    expect(out).toMatch(/^nas-prod: a holds \(epoch 8\), a leads term 3\n/);
+    expect(out).toMatch(/\nb +data +- +unreachable +outdated +\? +\?\n/);
+    expect(out).toMatch(/\nblock +drbd +held +r0 is Primary.*…\n/);
+  });
+
+  it('fits 80 columns with long names', async () => {
+    const long = 'very-long-name-of-a-node-in-a-zone-'.repeat(2);
+    agent.backend.statusDocument = {
+      ...STATUS,
+      cluster: long,
+      nodes: STATUS.nodes.map((node) => ({ ...node, id: long, zone: long })),
+      resources: STATUS.resources.map((resource) => ({ ...resource, name: long })),
+    };
+    const { out } = await quorate('status', ...withConfig());
+    for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  it('--json --watch would be more than one document', async () => {
+    expect((await quorate('status', '--json', '--watch', ...withConfig())).code).toBe(EXIT.usage);
+  });
+});
+
+describe('audit', () => {
+  it('--json is the audit of the log', async () => {
+    const { code, out } = await quorate('audit', '--json', ...withConfig());
+    expect(code).toBe(EXIT.done);
+    expect(JSON.parse(out)).toEqual(audit(FAILOVER, sha256));
+  });
+
+  it('prints a timeline', async () => {
+    const { out } = await quorate('audit', ...withConfig());
+    expect(out).toMatch(/^1 .*term 0: members a b w \(witness\), in sync: a b, promise 1\.64 s\n/);
+    expect(out).toMatch(
+      /\n4 +2026-01-02T03:04:06\.678Z +term 1: a has released epoch 3 for b \(switchover\): r0 is Secondary\n/,
+    );
+    expect(out).toMatch(
+      /\n8 entries, 3 elections, 3 tenures, longest known gap 50 ms\nthe chain is whole, head /,
+    );
+  });
+
+  it('--verify fails on a violation, after printing it', async () => {
+    agent.backend.log = chain([0, config()], [1, elected(a)], [1, granted(b)]);
+    agent.backend.committed = 3;
+    const plain = await quorate('audit', ...withConfig());
+    expect(plain.code).toBe(EXIT.done);
+    expect(plain.out).toContain('VIOLATION at entry 3: granted-by-other');
+    const { code, out, err } = await quorate('audit', '--verify', '--json', ...withConfig());
+    expect(code).toBe(EXIT.failed);
+    expect(JSON.parse(out).violations).toHaveLength(1);
+    expect(err).toMatch(/^quorate: entry 3: .*\[audit-failed\]\n$/);
+  });
+
+  it('is the same offline from the data directory', async () => {
+    const directory = inDirectory('data');
+    mkdirSync(directory, { recursive: true });
+    const { store } = await LogStore.open(directory, { digest: sha256 });
+    const hardState = {
+      term: FAILOVER[7]?.term ?? (0 as never),
+      votedFor: null,
+      commitIndex: FAILOVER[5]?.index ?? (0 as never),
+      damaged: null,
+    };
+    await store.persist([{ id: 1, hardState, entries: FAILOVER }]);
+    await store.close();
+    const offline = await quorate('audit', '--json', '--data-dir', directory);
+    expect(offline).toMatchObject({ code: EXIT.done, err: '' });
+    expect(offline.out).toBe((await quorate('audit', '--json', ...withConfig())).out);
+  });
+
+  it('says that a data directory without a log has none', async () => {
+    expect((await quorate('audit', '--data-dir', inDirectory('nothing'))).code).toBe(EXIT.failed);
+  });
+});
+
+describe('switchover', () => {
+  it('says what was done', async () => {
+    const { code, out } = await quorate('switchover', '--to', 'b', ...withConfig());
+    expect(code).toBe(EXIT.done);
+    expect(out).toMatch(/^moved from a to b, epoch 11, 48 ms\n {2}in sync +ok +b is in sync\n/);
+    expect(agent.backend.asked).toMatchObject([{ to: 'b', dryRun: false }]);
+  });
+
+  it('--dry-run --json', async () => {
+    const { out } = await quorate('switchover', '--dry-run', '--json', ...withAddress('operator'));
+    expect(JSON.parse(out)).toMatchObject({ dryRun: true, from: 'a', to: 'b', epoch: null });
+  });
+
+  const failures = [
+    ['refused-unsafe', EXIT.refused],
+    ['not-leader', EXIT.failed],
+    ['timed-out-unknown', EXIT.unknown],
+  ] as const;
+  it.each(failures)('%s ends with exit code %i and one line', async (code, exit) => {
+    agent.backend.failure = new QuorateError(code, 'the leader is b');
+    const result = await quorate('switchover', ...withConfig());
+    expect(result).toMatchObject({ code: exit, out: '' });
+    expect(result.err).toMatch(new RegExp(`^quorate: the leader is b — .*\\[${code}\\]\\n$`));
+  });
+
+  it('without an answer the outcome is unknown', async () => {
+    agent.backend.failure = 'silence';
+    expect((await quorate('switchover', '--timeout', '1', ...withConfig())).code).toBe(EXIT.unknown);
+  });
+});
+
+it('bootstrap', async () => {
+  const { code, out } = await quorate('bootstrap', '--in-sync', 'a', 'b', ...withAddress('admin'));
+  expect({ code, out }).toEqual({ code: EXIT.done, out: 'the cluster begins, in sync: a b\n' });
+  expect(agent.backend.asked).toMatchObject([{ inSync: ['a', 'b'] }]);
+});
+
+it("fence-peer by address has DRBD's exit codes too", async () => {
+  expect((await quorate('fence-peer', '--peer', 'b', ...withAddress('operator'))).code).toBe(4);
+  agent.backend.failure = new QuorateError('refused-unsafe', 'no tenure');
+  const refused = await quorate('fence-peer', ...withAddress('operator'));
+  expect(refused.code).toBe(1);
+  expect(refused.err).toMatch(/^quorate: fence-peer: the peer is not fenced: no tenure/);
+});
+
+describe('exit codes', () => {
+  const usage: [string, string[]][] = [
+    ['no command', []],
+    ['an unknown command', ['stauts']],
+    ['an unknown option', ['status', '--jsom']],
+    ['no connection', ['status']],
+    ['half a connection', ['status', '--address', '127.0.0.1:1']],
+    ['a bad address', ['status', '--address', 'x', '--tls-ca', 'a', '--tls-cert', 'a', '--tls-key', 'a']],
+    ['a bad node id', ['switchover', '--to', 'B!', '--config', 'q.yaml']],
+    ['a bad time-out', ['switchover', '--timeout', 'long', '--config', 'q.yaml']],
+    ['bootstrap without nodes', ['bootstrap', '--config', 'q.yaml']],
+    ['no config file', ['status', '--config', '/nonexistent/q.yaml']],
+    ['agent without config', ['agent']],
+  ];
+  it.each(usage)('2: %s', async (_what, words) => {
+    const { code, out, err } = await quorate(...words);
+    expect({ code, out }).toEqual({ code: EXIT.usage, out: '' });
+    expect(err).toMatch(/^quorate: .*\n$/);
+    expect(err.trimEnd()).not.toContain('\n');
+  });
+
+  it('2: each error of a config on a line of its own', async () => {
+    const file = inDirectory('bad.yaml');
+    writeFileSync(file, 'cluster: x\nnode: 7\nfoo: 1\n');
+    const { code, err } = await quorate('status', '--config', file);
+    expect(code).toBe(EXIT.usage);
+    const lines = err.trimEnd().split('\n');
+    expect(lines).toHaveLength(6);
+    for (const line of lines) expect(line).toMatch(new RegExp(`^quorate: ${file}:\\d+: `));
+  });
+
+  it('3: nobody there', async () => {
+    const { code, err } = await quorate('status', ...withAddress('a').with(1, '127.0.0.1:9'));
+    expect(code).toBe(EXIT.unreachable);
+    expect(err).toMatch(/^quorate: no agent answers at 127\.0\.0\.1:9: .*\[agent-unreachable\]\n$/);
+  });
+
+  it('3: a certificate of another cluster', async () => {
+    expect((await quorate('status', ...withAddress('stranger'))).code).toBe(EXIT.unreachable);
+  });
+
+  it('1: not authorised', async () => {
+    const { code, err } = await quorate('switchover', ...withAddress('viewer'));
+    expect(code).toBe(EXIT.failed);
+    expect(err).toContain('Switchover needs the role operator');
+  });
+
+  it.each([['--help'], ['status', '--help'], ['--version']])('0: %s %s', async (...words) => {
+    const { code, out } = await quorate(...words.filter((word) => word !== undefined));
+    expect(code).toBe(EXIT.done);
+    expect(out).not.toBe('');
+  });
+});
