@@ -71,7 +71,7 @@ export class DrbdResource implements Resource {
   async acquire(context: AcquireContext): Promise<string> {
     const state = this.#lastSeen() ?? (await this.look(context)).state;
     if (state?.kind === 'present') {
-      if (state.role === 'Primary') return 'was Primary already';
+      // The role in memory may be a moment old; `primary` on a Primary changes nothing, so it is never skipped.
       if (ownDisk(state) === 'failed') {
         const disks = state.volumes.map((volume) => volume.disk).join('/');
         throw new QuorateError('drbd-refused', `${this.#resource}: the own disk is ${disks}, not UpToDate`);
@@ -105,7 +105,12 @@ export class DrbdResource implements Resource {
 
   async probe(context: ActionContext): Promise<ProbeResult> {
     const { state, detail } = await this.look(context);
-    return state === null ? { probe: 'unknown', detail } : roleProbe(state);
+    return DrbdResource.probeOf(state, detail);
+  }
+
+  /** What a state says about holding; `detail` is the reason where there is none. */
+  static probeOf(state: DrbdState | null, detail = ''): ProbeResult {
+    return state === null && detail !== '' ? { probe: 'unknown', detail } : roleProbe(state);
   }
 
   /** H3: if I/O is suspended although the peer is committed as outdated, the holder resumes it. */

@@ -2,11 +2,11 @@
  * Desired and observed → steps. Pure.
  *
  * 1. A resource is acquired only after everything that it comes `after`; released only before that.
- * 2. What is held stays untouched; what is not held is not released (planned).
+ * 2. What is held stays untouched; what is not held is not released.
  * 3. `unknown` is acted upon in a takeover (an acquire looks first) and in a release (fail closed), never in a
  *    repair (H4).
- * 4. An abrupt release knows local facts only (R2): it takes every local resource, whatever was observed, and
- *    skips the cloud.
+ * 4. An abrupt release knows local facts only (R2) and skips the cloud. Nothing observed means that everything local is
+ *    released.
  */
 import { assert } from '../core/index.ts';
 import type { Probe } from '../resources/index.ts';
@@ -49,10 +49,11 @@ export function planRelease(
   observed: Observed,
   mode: 'planned' | 'abrupt',
 ): Plan {
-  const chosen =
-    mode === 'abrupt'
-      ? choose(resources, (resource) => resource.scope === 'local')
-      : choose(resources, (resource) => observed.get(resource.name) !== 'not-held');
+  const chosen = choose(
+    resources,
+    (resource) =>
+      (mode === 'planned' || resource.scope === 'local') && observed.get(resource.name) !== 'not-held',
+  );
   const needs = new Map(
     resources.map((resource) => [resource.name, nearestChosen(resources, resource.name, chosen)]),
   );

@@ -1,0 +1,318 @@
+/**
+ * The agent's side of the executor. Small on purpose: no cloud SDK, no child processes but the executor itself.
+ *
+ * `start` finds an executor on its socket or spawns one; `replace` spawns one that first makes sure that the old one is
+ * gone (O1). Orders go over the channel, renewals over the guard's own socket (T4).
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { systemClock } from './clock.ts';
+import { readLines } from './lines.ts';
+import { lockOwner } from './lock.ts';
+import { ownProcess, type ProcessId } from './processes.ts';
+import {
+  type ExecutorEvent,
+  eventSchema,
+  greetingSchema,
+  type OrderText,
+  PROTOCOL_VERSION,
+} from './protocol.ts';
+import { channelSocket, guardSocket } from './unix-path.ts';
+
+export interface TakeOrder {
+  readonly epoch: Epoch;
+  readonly term: Term;
+  /** End of the lease. */
+  readonly until: Instant;
+  /** The release of the tenure before is proven in the log. */
+  readonly previousReleased: boolean;
+}
+
+export interface ExecutorClient {
+  start(onEvent: (event: ExecutorEvent) => void): Promise<void>;
+  /** O1: after `gone`. A new executor that takes over from the dead one, releases and verifies; then `ready`. */
+  replace(): Promise<void>;
+  arm(): void;
+  /** Nothing was taken after `arm`: closes the watchdog in order. A release does so by itself. */
+  disarm(): void;
+  take(order: TakeOrder): void;
+  /** To the guard's own socket, with every confirmed round. */
+  renew(epoch: Epoch, until: Instant): void;
+  release(epoch: Epoch, mode: 'planned' | 'abrupt'): void;
+  resumeIo(epoch: Epoch): void;
+  setMembers(members: ReadonlyMap<NodeId, string>): void;
+  setTiming(timing: Timing): void;
+  /** An orderly farewell: no statement, and the executor ends too (unless it was told to stay). */
+  close(): Promise<void>;
+  readonly connected: boolean;
+}
+
+export interface ExecutorClientOptions {
+  readonly node: NodeId;
+  readonly cluster: string;
+  readonly configFile: string;
+  readonly dataDir: string;
+  /** Peer addresses of the other members. */
+  readonly members: ReadonlyMap<NodeId, string>;
+  readonly timing: Timing;
+  /** dist/executor.mjs; found beside the running bundle where absent. */
+  readonly program?: string;
+  /** Further arguments for the executor, as `--self-fence sysrq`. */
+  readonly args?: readonly string[];
+  /** The process whose death the executor makes sure of; this one where absent. */
+  readonly agentProcess?: ProcessId;
+}
+
+const START_LIMIT_MS = 15_000;
+const RETRY_MS = 20;
+const GREETING_LIMIT_MS = 5000;
+const CLOSE_LIMIT_MS = 2000;
+/** A guard that does not read gets no more: an old renewal is worth nothing. */
+const MAX_UNSENT_BYTES = 16 * 1024;
+
+export function createExecutorClient(options: ExecutorClientOptions): ExecutorClient {
+  return new Client(options);
+}
+
+class Client implements ExecutorClient {
+  readonly #options: ExecutorClientOptions;
+  #members: ReadonlyMap<NodeId, string>;
+  #timing: Timing;
+  #onEvent: (event: ExecutorEvent) => void = () => undefined;
+  #channel: Socket | null = null;
+  #guard: Socket | null = null;
+  #child: ChildProcess | null = null;
+  #isClosing = false;
+
+  constructor(options: ExecutorClientOptions) {
+    this.#options = options;
+    this.#members = options.members;
+    this.#timing = options.timing;
+  }
+
+  get connected(): boolean {
+    return this.#channel !== null;
+  }
+
+  async start(onEvent: (event: ExecutorEvent) => void): Promise<void> {
+    this.#onEvent = onEvent;
+    const found = await tryConnect(channelSocket(this.#options.dataDir));
+    await this.#greet(found ?? (await this.#spawnAndConnect([])));
+  }
+
+  async replace(): Promise<void> {
+    this.#drop();
+    await this.#greet(await this.#spawnAndConnect(['--replace']));
+  }
+
+  arm(): void {
+    this.#send({ kind: 'arm' });
+  }
+
+  disarm(): void {
+    this.#send({ kind: 'disarm' });
+  }
+
+  take(order: TakeOrder): void {
+    this.#send({ kind: 'take', ...order });
+  }
+
+  renew(epoch: Epoch, until: Instant): void {
+    const guard = this.#guard;
+    if (guard === null || guard.writableLength > MAX_UNSENT_BYTES) return;
+    guard.write(`${JSON.stringify({ epoch, until })}\n`);
+  }
+
+  release(epoch: Epoch, mode: 'planned' | 'abrupt'): void {
+    this.#send({ kind: 'release', epoch, mode });
+  }
+
+  resumeIo(epoch: Epoch): void {
+    this.#send({ kind: 'resume-io', epoch });
+  }
+
+  setMembers(members: ReadonlyMap<NodeId, string>): void {
+    this.#members = members;
+    this.#send({ kind: 'members', members: Object.fromEntries(members) });
+  }
+
+  setTiming(timing: Timing): void {
+    this.#timing = timing;
+    this.#send({ kind: 'timing', timing });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    const channel = this.#channel;
+    this.#send({ kind: 'bye' });
+    if (channel !== null) {
+      const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()));
+      channel.end();
+      await Promise.race([closed, systemClock.sleep(CLOSE_LIMIT_MS)]);
+    }
+    this.#drop();
+    this.#child?.unref();
+  }
+
+  #send(order: OrderText): void {
+    // A dead channel is told by `gone`; whatever was asked for is void then.
+    this.#channel?.write(`${JSON.stringify(order)}\n`);
+  }
+
+  async #spawnAndConnect(extra: readonly string[]): Promise<Socket> {
+    const { node, configFile, dataDir, args = [] } = this.#options;
+    const program = this.#options.program ?? findProgram();
+    const child = spawn(
+      process.execPath,
+      [program, '--config', configFile, '--node', node, ...args, ...extra],
+      {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      },
+    );
+    this.#child = child;
+    let failure: string | null = null;
+    child.once('error', (error) => {
+      failure = error.message;
+    });
+    child.once('exit', (code, signal) => {
+      failure ??= `it ended with ${code === null ? signal : `code ${code}`}`;
+    });
+    const end = systemClock.now() + START_LIMIT_MS;
+    for (;;) {
+      // The old one may still listen, or hang with its socket open: only the child counts, once it has the lock.
+      const isChildThere = lockOwner(dataDir)?.pid === child.pid;
+      const socket = isChildThere ? await tryConnect(channelSocket(dataDir)) : null;
+      if (socket !== null) return socket;
+      if (failure !== null)
+        throw new QuorateError('executor-unreachable', `the executor did not start: ${failure}`);
+      if (systemClock.now() >= end) {
+        throw new QuorateError(
+          'executor-unreachable',
+          `no executor on ${dataDir} after ${START_LIMIT_MS} ms`,
+        );
+      }
+      await systemClock.sleep(RETRY_MS);
+    }
+  }
+
+  /** Resolves when the executor has said welcome and the guard's socket is connected. */
+  #greet(channel: Socket): Promise<void> {
+    const { node, cluster, configFile, agentProcess = ownProcess() } = this.#options;
+    return new Promise((resolve, reject) => {
+      const fail = (why: string): void => {
+        channel.destroy();
+        reject(new QuorateError('executor-unreachable', `the executor ${why}`));
+      };
+      const timer = setTimeout(() => fail('did not answer'), GREETING_LIMIT_MS);
+      let isGreeted = false;
+      channel.on('error', () => undefined);
+      channel.once('close', () => {
+        clearTimeout(timer);
+        if (!isGreeted)
+          reject(new QuorateError('executor-unreachable', 'the executor closed the connection'));
+        if (this.#channel === channel) this.#onGone();
+      });
+      readLines(channel, {
+        onTooLong: () => fail('sent an over-long line'),
+        onLine: (line) => {
+          if (isGreeted) return this.#onLine(channel, line);
+          clearTimeout(timer);
+          isGreeted = true;
+          const greeting = parse(greetingSchema, line);
+          if (greeting === null) return fail('speaks another protocol');
+          if (greeting.kind === 'refused') {
+            channel.destroy();
+            return reject(new QuorateError('executor-busy', `the executor refused: ${greeting.why}`));
+          }
+          this.#channel = channel;
+          this.#connectGuard(greeting.session).then(resolve, () => fail("has no guard's socket"));
+        },
+      });
+      const hello = {
+        kind: 'hello',
+        version: PROTOCOL_VERSION,
+        node,
+        cluster,
+        config: configFile,
+        ...agentProcess,
+        members: Object.fromEntries(this.#members),
+        timing: this.#timing,
+      } satisfies OrderText;
+      channel.write(`${JSON.stringify(hello)}\n`);
+    });
+  }
+
+  async #connectGuard(session: string): Promise<void> {
+    const socket = await tryConnect(guardSocket(this.#options.dataDir));
+    if (socket === null) throw new QuorateError('executor-unreachable', "the guard's socket refused");
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      if (this.#guard !== socket) return;
+      this.#guard = null;
+      // Without it no lease can be renewed: the executor is dying.
+      this.#channel?.destroy();
+    });
+    socket.resume();
+    socket.write(`${JSON.stringify({ session })}\n`);
+    this.#guard = socket;
+  }
+
+  #onLine(channel: Socket, line: string): void {
+    if (channel !== this.#channel) return;
+    const event = parse(eventSchema, line);
+    if (event === null) channel.destroy();
+    else this.#onEvent(event);
+  }
+
+  #onGone(): void {
+    this.#drop();
+    if (!this.#isClosing) this.#onEvent({ kind: 'gone' });
+  }
+
+  #drop(): void {
+    const sockets = [this.#channel, this.#guard];
+    this.#channel = null;
+    this.#guard = null;
+    for (const socket of sockets) socket?.destroy();
+  }
+}
+
+function parse<Output>(
+  schema: { safeParse(value: unknown): { success: true; data: Output } | { success: false } },
+  line: string,
+): Output | null {
+  try {
+    const result = schema.safeParse(JSON.parse(line));
+    return result.success ? result.data : null;
+  } catch {
+    return null;
+  }
+}
+
+function tryConnect(path: string): Promise<Socket | null> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.removeAllListeners('error');
+      socket.on('error', () => undefined);
+      resolve(socket);
+    });
+    socket.once('error', () => resolve(null));
+  });
+}
+
+/** Bundled, this code is in dist/ or in dist/chunks/. */
+function findProgram(): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const found = [here, dirname(here), join(here, '../../dist')]
+    .map((directory) => join(directory, 'executor.mjs'))
+    .find((path) => existsSync(path));
+  if (found === undefined)
+    throw new QuorateError('executor-unreachable', 'executor.mjs is not beside this program');
+  return found;
+}

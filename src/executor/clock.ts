@@ -1,0 +1,57 @@
+/** The monotonic clock (T1), and the check that the host was not suspended under us (T3). */
+import { uptime } from 'node:os';
+import { instant } from '../core/index.ts';
+import type { Clock } from '../resources/index.ts';
+
+export const systemClock: Clock = {
+  now: () => instant(Number(process.hrtime.bigint()) / 1e6),
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const done = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal?.addEventListener('abort', done, { once: true });
+    }),
+};
+
+const MAX_BRACKET_MS = 5;
+const MAX_APART_MS = 50;
+
+/**
+ * T3: CLOCK_MONOTONIC stops in suspend, CLOCK_BOOTTIME does not. Twice in a row more than 50 ms apart from where they
+ * stood at the start: time went by that our lease did not count.
+ */
+export class SuspendCheck {
+  readonly #now: () => number;
+  readonly #bootMs: () => number;
+  #base: number | null = null;
+  #apart = 0;
+
+  constructor(now: () => number = systemClock.now, bootMs: () => number = () => uptime() * 1000) {
+    this.#now = now;
+    this.#bootMs = bootMs;
+  }
+
+  /** `suspect`: ask again at once. `suspended`: the lease is void; the new distance is the base from now on. */
+  check(): 'fine' | 'suspect' | 'suspended' {
+    const before = this.#now();
+    const boot = this.#bootMs();
+    const after = this.#now();
+    if (after - before > MAX_BRACKET_MS) return 'fine';
+    const distance = boot - (before + after) / 2;
+    this.#base ??= distance;
+    if (Math.abs(distance - this.#base) <= MAX_APART_MS) {
+      this.#apart = 0;
+      return 'fine';
+    }
+    this.#apart += 1;
+    if (this.#apart < 2) return 'suspect';
+    this.#apart = 0;
+    this.#base = distance;
+    return 'suspended';
+  }
+}

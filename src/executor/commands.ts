@@ -1,0 +1,223 @@
+/**
+ * Runs commands as children that can be killed, each in a process group of its own.
+ *
+ * 1. Every child is marked in its environment with this data directory, and so are its descendants: whoever starts
+ *    after we died finds and kills them (O1). A record in a file could be lost between fork and write; this cannot.
+ * 2. A child is killed with its group at its deadline or when its signal fires, and counts as in flight until it is gone.
+ * 3. Output is bounded; what a daemon inherits stays open and is drained, so that it never meets a broken pipe.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type {
+  Clock,
+  CommandOptions,
+  CommandResult,
+  CommandRunner,
+  FollowHandlers,
+} from '../resources/index.ts';
+import { groupOf, isGroupGone, processesWith, signalProcess } from './processes.ts';
+
+export const NODE_MARK = 'QUORATE_EXECUTOR_CHILD';
+export const RESOURCE_MARK = 'QUORATE_RESOURCE';
+
+const MAX_OUTPUT_BYTES = 256 * 1024;
+/** How long a killed child may take to vanish before its caller is told; it stays in flight. */
+const KILL_GRACE_MS = 50;
+/** After exit, how long to wait for the rest of the output if a daemon holds the pipe open. */
+const DRAIN_MS = 20;
+const SCAN_PAUSE_MS = 10;
+const MAX_SCANS = 200;
+const GROUP_POLL_MS = 2;
+
+export class ChildRunner implements CommandRunner {
+  readonly #mark: string;
+  readonly #clock: Clock;
+  readonly #inFlight = new Map<ChildProcess, Promise<void>>();
+  /** Process groups of living children, followers too. */
+  readonly #groups = new Set<number>();
+
+  /** `mark` names this node on this host, for example its data directory. */
+  constructor(mark: string, clock: Clock) {
+    this.#mark = mark;
+    this.#clock = clock;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  run(command: readonly string[], options: CommandOptions): Promise<CommandResult> {
+    const limitMs = options.deadline - this.#clock.now();
+    if (options.signal.aborted) return Promise.resolve({ kind: 'aborted' });
+    if (limitMs <= 0) return Promise.resolve({ kind: 'timed-out', limitMs: 0 });
+    const child = this.#spawn(command, options.marker);
+    return new Promise((resolve) => {
+      const output = collect(child);
+      let ending: CommandResult | null = null;
+      const kill = (why: CommandResult): void => {
+        if (ending !== null) return;
+        ending = why;
+        killGroup(child);
+        setTimeout(() => finish(why), KILL_GRACE_MS);
+      };
+      const onAbort = (): void => kill({ kind: 'aborted' });
+      const timer = setTimeout(() => kill({ kind: 'timed-out', limitMs }), limitMs);
+      const finish = (result: CommandResult): void => {
+        clearTimeout(timer);
+        options.signal.removeEventListener('abort', onAbort);
+        resolve(result);
+      };
+      options.signal.addEventListener('abort', onAbort, { once: true });
+      child.once('error', (error) => finish(startError(error)));
+      child.once('exit', (code, signal) => {
+        if (ending !== null) return finish(ending);
+        // From here on a late kill would only hit what the command has left running on purpose: a daemon.
+        clearTimeout(timer);
+        options.signal.removeEventListener('abort', onAbort);
+        if (code === null) return finish({ kind: 'died', why: `killed by ${signal}` });
+        void output
+          .ended(DRAIN_MS)
+          .then(() => finish({ kind: 'exited', code, stdout: output.stdout(), stderr: output.stderr() }));
+      });
+    });
+  }
+
+  /** SIGKILL to everything that runs, then wait until it is gone; false if something is not at the end. */
+  async killInFlight(limitMs: number): Promise<boolean> {
+    const running = [...this.#inFlight];
+    for (const [child] of running) killGroup(child);
+    if (running.length === 0) return true;
+    const end = this.#clock.now() + limitMs;
+    const ended = Promise.all(running.map(([, gone]) => gone)).then(() => true);
+    if (!(await Promise.race([ended, this.#clock.sleep(limitMs).then(() => false)]))) return false;
+    const groups = running.flatMap(([child]) => (child.pid === undefined ? [] : [child.pid]));
+    while (!groups.every((group) => isGroupGone(group))) {
+      if (this.#clock.now() >= end) return false;
+      await this.#clock.sleep(GROUP_POLL_MS);
+    }
+    return true;
+  }
+
+  async killMarked(marker: string): Promise<number> {
+    return (await this.#killAll(() => processesWith(RESOURCE_MARK, marker))).killed;
+  }
+
+  /** Children of an executor of this node that died before us (O1); false if one of them cannot be killed. */
+  async killLeftovers(): Promise<boolean> {
+    const result = await this.#killAll(() =>
+      processesWith(NODE_MARK, this.#mark).filter((pid) => !this.#groups.has(groupOf(pid) ?? 0)),
+    );
+    return result.isGone;
+  }
+
+  follow(command: readonly string[], handlers: FollowHandlers): () => void {
+    const child = this.#spawn(command, undefined, true);
+    let isOver = false;
+    const end = (why: string): void => {
+      if (isOver) return;
+      isOver = true;
+      handlers.onEnd(why);
+    };
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        if (!isOver) handlers.onLine(line);
+      });
+    }
+    child.stderr?.resume();
+    child.once('error', (error) => end(startError(error).kind));
+    child.once('exit', (code) => end(`exit code ${code}`));
+    return () => {
+      isOver = true;
+      killGroup(child);
+    };
+  }
+
+  /** Until two scans in a row find nobody: a killed process may have forked just before. */
+  async #killAll(scan: () => number[]): Promise<{ killed: number; isGone: boolean }> {
+    const killed = new Set<number>();
+    let quiet = 0;
+    for (let round = 0; round < MAX_SCANS && quiet < 2; round++) {
+      const found = scan();
+      for (const pid of found) {
+        killed.add(pid);
+        signalProcess(pid, 'SIGKILL');
+      }
+      quiet = found.length === 0 ? quiet + 1 : 0;
+      if (killed.size === 0) return { killed: 0, isGone: true };
+      await this.#clock.sleep(quiet === 0 ? SCAN_PAUSE_MS : 1);
+    }
+    return { killed: killed.size, isGone: quiet >= 2 };
+  }
+
+  #spawn(command: readonly string[], marker: string | undefined, isFollower = false): ChildProcess {
+    const [program = '', ...args] = command;
+    const env = {
+      ...process.env,
+      [NODE_MARK]: this.#mark,
+      ...(marker === undefined ? {} : { [RESOURCE_MARK]: marker }),
+    };
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
+    const { pid } = child;
+    if (pid !== undefined) {
+      this.#groups.add(pid);
+      child.once('exit', () => this.#groups.delete(pid));
+    }
+    if (!isFollower) {
+      const gone = new Promise<void>((resolve) => {
+        const end = (): void => {
+          this.#inFlight.delete(child);
+          resolve();
+        };
+        child.once('exit', end);
+        child.once('error', () => {
+          if (child.pid === undefined) end();
+        });
+      });
+      this.#inFlight.set(child, gone);
+    }
+    return child;
+  }
+}
+
+function killGroup(child: ChildProcess): void {
+  // Detached means that the child leads a group with its own pid as number.
+  if (child.pid !== undefined && !signalProcess(-child.pid, 'SIGKILL')) child.kill('SIGKILL');
+}
+
+function startError(error: Error & { code?: unknown }): CommandResult {
+  return error.code === 'ENOENT' ? { kind: 'missing' } : { kind: 'died', why: error.message };
+}
+
+function collect(child: ChildProcess) {
+  const texts = { stdout: '', stderr: '' };
+  let open = 0;
+  let onAllEnded: () => void = () => undefined;
+  for (const name of ['stdout', 'stderr'] as const) {
+    const stream = child[name];
+    if (stream === null) continue;
+    open += 1;
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => {
+      if (texts[name].length < MAX_OUTPUT_BYTES) texts[name] += text;
+    });
+    stream.on('error', () => undefined);
+    stream.once('close', () => {
+      open -= 1;
+      if (open === 0) onAllEnded();
+    });
+  }
+  return {
+    stdout: () => texts.stdout,
+    stderr: () => texts.stderr,
+    /** Both pipes closed, or the limit: a daemon that inherited them never closes them. */
+    ended: (limitMs: number): Promise<void> =>
+      new Promise((resolve) => {
+        if (open === 0) return resolve();
+        const timer = setTimeout(resolve, limitMs);
+        onAllEnded = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      }),
+  };
+}

@@ -1,0 +1,484 @@
+/**
+ * The executor's main thread: orders of one agent, plans, the cloud, the reconcile loop, and what follows when the agent
+ * goes away. Whether anything may be done is the guard's word.
+ *
+ * 1. One plan at a time: a release calls off a takeover or a repair and waits until it has ended.
+ * 2. The cloud is called only with a valid lease, read from the guard's memory right before (O2).
+ * 3. When the channel closes: everything is released at once, the agent is made sure to be gone, and only then the
+ *    members are told (R4).
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  assert,
+  assertNever,
+  type Epoch,
+  type Instant,
+  instant,
+  type NodeId,
+  type Term,
+  type Timing,
+} from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import type { Clock, OwnDisk, PeerData, ProbeResult, Resource } from '../resources/index.ts';
+import {
+  type Plan,
+  type PlanReport,
+  type PlanResource,
+  planRelease,
+  planTakeover,
+  runPlan,
+  type Step,
+} from '../takeover/index.ts';
+import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
+import type { Guard } from './guard-proxy.ts';
+import { Observer } from './observer.ts';
+import { killAndWait, type ProcessId, startTimeOf } from './processes.ts';
+import { clip, type Hello, type Order, type SentEvent } from './protocol.ts';
+import { Reconciler } from './reconciler.ts';
+import type { SharedLease } from './shared-lease.ts';
+import { type SendStatement, sendToAll } from './statement.ts';
+
+/** How long one step of a plan may take; the lease cuts all of them shorter. */
+const STEP_LIMIT_MS = { acquire: 60_000, release: 60_000 } as const;
+const PROBE_LIMIT_MS = 3000;
+const RESUME_LIMIT_MS = 10_000;
+const REPORT_MS = 1000;
+const KILL_LIMIT_MS = 10_000;
+
+export interface ExecutorOptions {
+  readonly node: NodeId;
+  readonly cluster: string;
+  readonly graph: readonly (PlanResource & { readonly kind: Resource['kind'] })[];
+  readonly cloud: ReadonlyMap<string, Resource>;
+  readonly otherDataNodes: readonly NodeId[];
+  readonly hasReplication: boolean;
+  readonly guard: Guard;
+  readonly lease: SharedLease;
+  readonly clock: Clock;
+  readonly send: (event: SentEvent) => void;
+  readonly sendStatement: SendStatement;
+  readonly killProcess?: (id: ProcessId) => Promise<boolean>;
+  readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+interface Agent {
+  readonly process: ProcessId;
+  members: ReadonlyMap<NodeId, string>;
+  timing: Timing;
+  /** The last order to take: its term is what the statement speaks about (R4). */
+  lastTake: { readonly epoch: Epoch; readonly term: Term } | null;
+  isReady: boolean;
+  saidBye: boolean;
+}
+
+interface Tenure {
+  readonly epoch: Epoch;
+  readonly abort: AbortController;
+  isTaken: boolean;
+  isReleasing: boolean;
+}
+
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #observer: Observer;
+  #agent: Agent | null = null;
+  #tenure: Tenure | null = null;
+  readonly #reconciler: Reconciler;
+  /** What runs: a takeover, a release, or repairs. A release waits for them. */
+  readonly #plans = new Set<Promise<unknown>>();
+  #timer: NodeJS.Timeout | null = null;
+  #ending: Promise<void> = Promise.resolve();
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+    const isVacuous = !options.hasReplication;
+    this.#observer = new Observer(
+      options.graph.map(({ name, kind }) => ({ name, kind, probe: (isFresh) => this.#probe(name, isFresh) })),
+      options.clock,
+      {
+        // Without a replicated device there is nothing that could be out of sync.
+        peers: Object.fromEntries(
+          options.otherDataNodes.map((id) => [id, isVacuous ? 'in-sync' : 'unknown']),
+        ),
+        disk: isVacuous ? 'up-to-date' : 'unknown',
+      },
+    );
+    this.#reconciler = new Reconciler({
+      graph: options.graph,
+      observer: this.#observer,
+      clock: options.clock,
+      repairer: () => this.#repairer(),
+      onProbes: () => this.#sendProbes(),
+      log: (level, fields) => this.#log(level, fields),
+    });
+  }
+
+  /** Resolves when the last agent's end has been dealt with. */
+  get ending(): Promise<void> {
+    return this.#ending;
+  }
+
+  get saidBye(): boolean {
+    return this.#agent?.saidBye ?? false;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#reconciler.look(), REPORT_MS);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+  }
+
+  // ---- the agent
+
+  onHello(hello: Hello): { session: string } | { refusal: string } {
+    const { node, cluster } = this.#options;
+    if (hello.node !== node || hello.cluster !== cluster) {
+      return { refusal: `this is the executor of node ${node} of cluster ${cluster}` };
+    }
+    if (startTimeOf(hello.pid) !== hello.startTime) return { refusal: 'there is no such process' };
+    const session = randomBytes(16).toString('hex');
+    const agent: Agent = {
+      process: { pid: hello.pid, startTime: hello.startTime },
+      members: hello.members,
+      timing: hello.timing,
+      lastTake: null,
+      isReady: false,
+      saidBye: false,
+    };
+    this.#agent = agent;
+    this.#log('info', { event: 'agent-connected', pid: hello.pid });
+    void this.#makeReady(agent, session);
+    return { session };
+  }
+
+  async #makeReady(agent: Agent, session: string): Promise<void> {
+    const released = await this.#options.guard.ask({ op: 'hello', session, timing: agent.timing });
+    if (this.#agent !== agent) return;
+    agent.isReady = true;
+    this.#options.send({ kind: 'ready', evidence: clip(released.evidence) });
+    void this.#reconciler.look();
+  }
+
+  onOrder(order: Exclude<Order, { kind: 'hello' }>): void {
+    const agent = this.#agent;
+    assert(agent !== null, 'orders come from a connected agent');
+    switch (order.kind) {
+      case 'arm':
+        return void this.#arm();
+      case 'disarm':
+        return void this.#options.guard
+          .ask({ op: 'disarm' })
+          .catch((error) => this.#warn('disarm-failed', error));
+      case 'take':
+        return void this.#take(agent, order);
+      case 'release':
+        return void this.#release(order.epoch, order.mode);
+      case 'resume-io':
+        return void this.#resumeIo(order.epoch);
+      case 'members':
+        agent.members = order.members;
+        return;
+      case 'timing':
+        agent.timing = order.timing;
+        return void this.#options.guard.ask({ op: 'timing', timing: order.timing });
+      case 'bye':
+        agent.saidBye = true;
+        return;
+      default:
+        return assertNever(order);
+    }
+  }
+
+  onClosed(): void {
+    const agent = this.#agent;
+    assert(agent !== null, 'only a connected agent can go');
+    this.#agent = null;
+    this.#log(agent.saidBye ? 'info' : 'warn', { event: 'agent-gone', pid: agent.process.pid });
+    this.#ending = this.#onAgentGone(agent).catch((error: unknown) => this.#warn('agent-end-failed', error));
+  }
+
+  /** R4: released and verified, and the agent gone: only both together may be stated. */
+  async #onAgentGone(agent: Agent): Promise<void> {
+    const last = agent.lastTake;
+    this.#endTenure();
+    const releasing = this.#options.guard.ask({ op: 'abrupt', epoch: null, why: 'the agent is gone' });
+    if (agent.saidBye) return void (await releasing);
+    const kill = this.#options.killProcess ?? ((id) => killAndWait(id, KILL_LIMIT_MS, this.#options.clock));
+    const [released, isGone] = await Promise.all([releasing, kill(agent.process)]);
+    if (!isGone) return this.#log('error', { event: 'agent-not-gone', pid: agent.process.pid });
+    if (last === null) return;
+    const acknowledged = await sendToAll({
+      members: agent.members,
+      statement: {
+        kind: 'released',
+        from: this.#options.node,
+        term: last.term,
+        epoch: last.epoch,
+        evidence: clip(`agent process ${agent.process.pid} is gone; ${released.evidence}`),
+      },
+      send: this.#options.sendStatement,
+      clock: this.#options.clock,
+      limitMs: 2 * agent.timing.promiseMs,
+      signal: new AbortController().signal,
+    });
+    this.#log('info', { event: 'release-stated', epoch: last.epoch, term: last.term, acknowledged });
+  }
+
+  // ---- orders
+
+  async #arm(): Promise<void> {
+    try {
+      await this.#options.guard.ask({ op: 'arm' });
+      this.#options.send({ kind: 'armed' });
+    } catch (error) {
+      this.#options.send({ kind: 'arm-failed', why: words(error) });
+    }
+  }
+
+  async #take(agent: Agent, order: Extract<Order, { kind: 'take' }>): Promise<void> {
+    const { epoch, term, until, previousReleased } = order;
+    const startedAt = this.#options.clock.now();
+    const fail = (step: string, why: string, steps: PlanReport['steps'] = []): void =>
+      this.#options.send({
+        kind: 'take-failed',
+        epoch,
+        step,
+        why: clip(why),
+        steps: clipped(steps),
+        totalMs: rounded(this.#options.clock.now() - startedAt),
+      });
+    if (!agent.isReady) return fail('gate', 'the executor has not verified yet that nothing is held');
+    if (this.#tenure !== null) return fail('gate', `epoch ${this.#tenure.epoch} has not ended`);
+    const tenure: Tenure = { epoch, abort: new AbortController(), isTaken: false, isReleasing: false };
+    this.#tenure = tenure;
+    agent.lastTake = { epoch, term };
+    try {
+      await this.#options.guard.ask({ op: 'begin', epoch, term, until });
+    } catch (error) {
+      if (this.#tenure === tenure) this.#tenure = null;
+      return fail('gate', words(error));
+    }
+    // Everything local was just verified as released; an acquire of the cloud looks for itself.
+    const plan = planTakeover(this.#options.graph, new Map());
+    const report = await this.#run(plan, tenure, previousReleased);
+    if (report.outcome !== 'done' || this.#tenure !== tenure) {
+      const step = report.failure?.step ?? 'lease';
+      return fail(
+        step,
+        report.failure?.why ?? 'called off: the lease ended or a release was ordered',
+        report.steps,
+      );
+    }
+    tenure.isTaken = true;
+    this.#observer.setHolding(true);
+    const { steps, totalMs } = report;
+    this.#log('info', { event: 'taken', epoch, totalMs, steps });
+    this.#options.send({ kind: 'taken', epoch, steps: clipped(steps), totalMs });
+    void this.#reconciler.look();
+  }
+
+  async #release(epoch: Epoch, mode: 'planned' | 'abrupt'): Promise<void> {
+    const tenure = this.#tenure;
+    if (mode === 'abrupt' || tenure === null || tenure.epoch !== epoch) {
+      if (tenure !== null && tenure.epoch <= epoch) this.#endTenure();
+      const released = await this.#options.guard.ask({ op: 'abrupt', epoch, why: 'ordered' });
+      // A release that took place now is reported by the guard itself; one of the past is told again.
+      if (released.ms === 0) this.#sendReleased(released);
+      return;
+    }
+    if (tenure.isReleasing) return;
+    tenure.isReleasing = true;
+    const startedAt = this.#options.clock.now();
+    // A takeover or repair that runs is called off first: one plan at a time.
+    tenure.abort.abort();
+    await Promise.all(this.#plans);
+    if (this.#tenure !== tenure) return;
+    const going: Tenure = { epoch, abort: new AbortController(), isTaken: tenure.isTaken, isReleasing: true };
+    this.#tenure = going;
+    const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going, false);
+    this.#log('info', { event: 'planned-release', epoch, outcome: report.outcome, steps: report.steps });
+    if (this.#tenure !== going) return;
+    if (report.outcome === 'done') {
+      await this.#options.guard.ask({ op: 'finish', epoch });
+      return;
+    }
+    await this.#takeBack(going, report, startedAt);
+  }
+
+  /** R1: if a step cannot end (a busy mount), what was given up is acquired again, and that is reported. */
+  async #takeBack(tenure: Tenure, report: PlanReport, startedAt: Instant): Promise<void> {
+    const { epoch } = tenure;
+    const again = await this.#run(planTakeover(this.#options.graph, new Map()), tenure, false);
+    if (this.#tenure !== tenure) return;
+    tenure.isReleasing = false;
+    this.#observer.setHolding(true);
+    const step = report.failure?.step ?? 'lease';
+    const outcome =
+      again.outcome === 'done' ? 'everything is held again' : `and ${again.failure?.why ?? again.outcome}`;
+    const why = `${report.failure?.why ?? 'called off'}; ${outcome}`;
+    this.#log('error', {
+      event: 'release-failed',
+      epoch,
+      step,
+      why,
+      ms: this.#options.clock.now() - startedAt,
+    });
+    this.#options.send({ kind: 'release-failed', epoch, step, why: clip(why) });
+  }
+
+  async #resumeIo(epoch: Epoch): Promise<void> {
+    try {
+      const result = await this.#options.guard.ask({ op: 'resume-io', epoch, limitMs: RESUME_LIMIT_MS });
+      this.#log('info', { event: 'io-resumed', epoch, result });
+    } catch (error) {
+      this.#warn('resume-io-failed', error);
+    }
+  }
+
+  // ---- the guard
+
+  onGuardReport(report: GuardReport): void {
+    switch (report.kind) {
+      case 'revoked':
+        if (this.#tenure !== null && this.#tenure.epoch <= report.epoch) this.#endTenure();
+        return;
+      case 'released':
+        if (report.released.epoch !== null) this.#sendReleased(report.released);
+        this.#observer.probeSoon();
+        return;
+      case 'data':
+        if (this.#options.hasReplication) {
+          // The guard's own words for nodes that come from the config.
+          this.#observer.peers = report.peers as Record<NodeId, PeerData>;
+          this.#observer.disk = report.disk as OwnDisk;
+        }
+        this.#observer.probeSoon();
+        return void this.#reconciler.look();
+      case 'log':
+        return this.#log(report.level, report.fields);
+      case 'answer':
+      case 'refusal':
+      case 'listening':
+        return;
+      default:
+        return assertNever(report);
+    }
+  }
+
+  #endTenure(): void {
+    const tenure = this.#tenure;
+    if (tenure === null) return;
+    this.#tenure = null;
+    tenure.abort.abort();
+    this.#observer.setHolding(false);
+    // An abrupt release leaves the cloud's side to the next holder: the association is no longer ours.
+    const context = { mode: 'abrupt' as const, deadline: instant(0), signal: AbortSignal.abort() };
+    for (const resource of this.#options.cloud.values()) void resource.release(context);
+  }
+
+  #sendReleased({ epoch, evidence, ms, mode }: Released): void {
+    this.#options.send({ kind: 'released', epoch, evidence: clip(evidence), ms, mode });
+  }
+
+  // ---- plans
+
+  #run(plan: Plan, tenure: Tenure, previousReleased: boolean): Promise<PlanReport> {
+    const cloudSignal = new AbortController();
+    const stopWatch = this.#abortAtLeaseEnd(tenure, cloudSignal);
+    const signal = AbortSignal.any([tenure.abort.signal, cloudSignal.signal]);
+    const running = runPlan(plan, {
+      signal,
+      now: () => this.#options.clock.now(),
+      perform: (step) => this.#perform(step, tenure, signal, previousReleased),
+    }).finally(() => {
+      stopWatch();
+      this.#plans.delete(running);
+    });
+    this.#plans.add(running);
+    return running;
+  }
+
+  #perform(step: Step, tenure: Tenure, signal: AbortSignal, previousReleased: boolean): Promise<string> {
+    const limitMs = STEP_LIMIT_MS[step.action];
+    const { name, action } = step;
+    const { epoch } = tenure;
+    const cloud = this.#options.cloud.get(name);
+    if (cloud === undefined) {
+      return action === 'acquire'
+        ? this.#options.guard.ask({ op: 'acquire', name, epoch, previousReleased, limitMs }, signal)
+        : this.#options.guard.ask({ op: 'release', name, epoch, limitMs }, signal);
+    }
+    const context = { deadline: instant(this.#options.clock.now() + limitMs), signal };
+    return action === 'acquire'
+      ? cloud.acquire({ ...context, previousReleased })
+      : cloud.release({ ...context, mode: 'planned' });
+  }
+
+  /** O2: a call to the cloud ends with the lease, even if no message of the guard gets through in time. */
+  #abortAtLeaseEnd(tenure: Tenure, controller: AbortController): () => void {
+    const { lease, clock } = this.#options;
+    let timer: NodeJS.Timeout | null = null;
+    const look = (): void => {
+      if (!lease.isValid(tenure.epoch, clock.now())) return controller.abort();
+      timer = setTimeout(look, Math.max(1, Math.ceil(lease.until - clock.now())));
+    };
+    look();
+    return () => {
+      if (timer !== null) clearTimeout(timer);
+    };
+  }
+
+  // ---- probes and repair
+
+  #probe(name: string, isFresh: boolean): Promise<ProbeResult> {
+    const cloud = this.#options.cloud.get(name);
+    const unknown = (error: unknown): ProbeResult => ({ probe: 'unknown', detail: words(error) });
+    if (cloud === undefined) {
+      return this.#options.guard.ask({ op: 'probe', name, isFresh, limitMs: PROBE_LIMIT_MS }).catch(unknown);
+    }
+    const deadline = instant(this.#options.clock.now() + PROBE_LIMIT_MS);
+    return cloud.probe({ deadline, signal: AbortSignal.timeout(PROBE_LIMIT_MS) }).catch(unknown);
+  }
+
+  #sendProbes(): void {
+    this.#options.send({
+      kind: 'probes',
+      resources: this.#observer.observations.map((observation) => ({
+        ...observation,
+        detail: clip(observation.detail),
+      })),
+      peers: { ...this.#observer.peers },
+      disk: this.#observer.disk,
+    });
+  }
+
+  /** Only what was taken, and is not being given up, is repaired. */
+  #repairer(): ((plan: Plan) => Promise<PlanReport>) | null {
+    const tenure = this.#tenure;
+    if (tenure === null || !tenure.isTaken || tenure.isReleasing) return null;
+    return (plan) => this.#run(plan, tenure, false);
+  }
+
+  #warn(event: string, error: unknown): void {
+    this.#log('warn', { event, why: words(error) });
+  }
+
+  #log(level: LogLevel, fields: Readonly<Record<string, unknown>>): void {
+    this.#options.log(level, { node: this.#options.node, ...fields });
+  }
+}
+
+function words(error: unknown): string {
+  if (error instanceof QuorateError) return clip(`${error.message} [${error.code}]`);
+  return clip(error instanceof Error ? error.message : String(error));
+}
+
+function clipped(steps: PlanReport['steps']): { name: string; ms: number; result: string }[] {
+  return steps.map(({ name, ms, result }) => ({ name, ms, result: clip(result) }));
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

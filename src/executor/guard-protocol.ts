@@ -1,0 +1,105 @@
+/** What the executor's two threads say to each other. Both ends are our own code: typed, not parsed. */
+
+import type { ResourceConfig } from '../config/index.ts';
+import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
+import { type ErrorCode, QuorateError } from '../errors.ts';
+import type { DrbdData, ProbeResult, ReleaseMode } from '../resources/index.ts';
+import type { LeaseBuffer } from './shared-lease.ts';
+
+export interface GuardData {
+  readonly dataDir: string;
+  /** Marks the children of this node's executor. */
+  readonly mark: string;
+  readonly socketPath: string;
+  readonly resources: readonly ResourceConfig[];
+  readonly otherDataNodes: readonly NodeId[];
+  readonly watchdog: { readonly device: string; readonly mode: 'required' | 'automatic' } | null;
+  readonly selfFence: 'off' | 'sysrq';
+  readonly releaseMs: number;
+  readonly lease: LeaseBuffer;
+}
+
+export type GuardOrder =
+  /** A new agent is there: only renewals with its session count, and its timing. Then release and verify (L4). */
+  | { readonly op: 'hello'; readonly session: string; readonly timing: Timing }
+  | { readonly op: 'timing'; readonly timing: Timing }
+  | { readonly op: 'arm' }
+  | { readonly op: 'disarm' }
+  | { readonly op: 'begin'; readonly epoch: Epoch; readonly term: Term; readonly until: Instant }
+  | {
+      readonly op: 'acquire';
+      readonly name: string;
+      readonly epoch: Epoch;
+      readonly previousReleased: boolean;
+      readonly limitMs: number;
+    }
+  | { readonly op: 'release'; readonly name: string; readonly epoch: Epoch; readonly limitMs: number }
+  | { readonly op: 'probe'; readonly name: string; readonly isFresh: boolean; readonly limitMs: number }
+  | { readonly op: 'resume-io'; readonly epoch: Epoch; readonly limitMs: number }
+  /** The planned plan has ended: verify, and the epoch is dead. */
+  | { readonly op: 'finish'; readonly epoch: Epoch }
+  /** Release everything now; `null`: whatever there is. */
+  | { readonly op: 'abrupt'; readonly epoch: Epoch | null; readonly why: string };
+
+export interface Released {
+  /** Null: there was no tenure. */
+  readonly epoch: Epoch | null;
+  readonly term: Term | null;
+  readonly evidence: string;
+  readonly ms: number;
+  readonly mode: ReleaseMode;
+}
+
+export interface GuardAnswers {
+  hello: Released;
+  timing: null;
+  arm: null;
+  disarm: null;
+  begin: null;
+  acquire: string;
+  release: string;
+  probe: ProbeResult;
+  'resume-io': string;
+  finish: Released;
+  abrupt: Released;
+}
+
+export type GuardRequest =
+  | { readonly kind: 'order'; readonly id: number; readonly order: GuardOrder }
+  | { readonly kind: 'cancel'; readonly id: number };
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+export type GuardReport =
+  | { readonly kind: 'listening' }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: GuardAnswers[GuardOrder['op']] }
+  | { readonly kind: 'refusal'; readonly id: number; readonly error: WireError }
+  /** The epoch's right to act has ended: drop everything that was in progress for it. */
+  | { readonly kind: 'revoked'; readonly epoch: Epoch; readonly why: string }
+  /** The guard has released by itself, or as ordered. */
+  | { readonly kind: 'released'; readonly released: Released }
+  | {
+      readonly kind: 'data';
+      readonly peers: Readonly<Record<string, string>>;
+      readonly disk: DrbdData['disk'];
+    }
+  | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: Readonly<Record<string, unknown>> };
+
+/** An error that survives the way between threads. */
+export interface WireError {
+  readonly code: ErrorCode | null;
+  readonly message: string;
+  readonly context: Readonly<Record<string, unknown>>;
+}
+
+export function toWire(error: unknown): WireError {
+  if (error instanceof QuorateError)
+    return { code: error.code, message: error.message, context: error.context };
+  return { code: null, message: error instanceof Error ? error.message : String(error), context: {} };
+}
+
+export function fromWire(error: WireError): Error {
+  return error.code === null
+    ? new Error(error.message)
+    : new QuorateError(error.code, error.message, { context: { ...error.context } });
+}

@@ -1,0 +1,91 @@
+/** The main thread's end of the guard. An order can be called off; a dead guard is the end of the process. */
+import { Worker } from 'node:worker_threads';
+import {
+  fromWire,
+  type GuardAnswers,
+  type GuardData,
+  type GuardOrder,
+  type GuardReport,
+  type GuardRequest,
+} from './guard-protocol.ts';
+
+export interface GuardEvents {
+  /** Everything but answers. */
+  onReport(report: Exclude<GuardReport, { kind: 'answer' | 'refusal' | 'listening' }>): void;
+  /** Without the guard nobody releases and nobody pets: the process must end. */
+  onDeath(why: unknown): void;
+}
+
+interface Waiting {
+  resolve(value: GuardAnswers[GuardOrder['op']]): void;
+  reject(error: Error): void;
+}
+
+/** What the main thread needs of the guard; tests put a fake here. */
+export interface Guard {
+  ask<Order extends GuardOrder>(order: Order, signal?: AbortSignal): Promise<GuardAnswers[Order['op']]>;
+}
+
+const GUARD_HEAP_MB = 48;
+
+export class GuardProxy implements Guard {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+  #isClosing = false;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+  }
+
+  static async start(path: string | URL, data: GuardData, events: GuardEvents): Promise<GuardProxy> {
+    const worker = new Worker(path, {
+      workerData: data,
+      resourceLimits: { maxOldGenerationSizeMb: GUARD_HEAP_MB },
+    });
+    const proxy = new GuardProxy(worker);
+    await new Promise<void>((resolve, reject) => {
+      worker.on('message', (report: GuardReport) => {
+        if (report.kind === 'listening') resolve();
+        else proxy.#onReport(report, events);
+      });
+      worker.once('error', (error) => {
+        reject(error);
+        events.onDeath(error);
+      });
+      worker.once('exit', (code) => {
+        if (!proxy.#isClosing) events.onDeath(new Error(`the guard ended with code ${code}`));
+      });
+    });
+    return proxy;
+  }
+
+  ask<Order extends GuardOrder>(order: Order, signal?: AbortSignal): Promise<GuardAnswers[Order['op']]> {
+    const id = this.#nextId++;
+    const cancel = (): void => this.#send({ kind: 'cancel', id });
+    return new Promise<GuardAnswers[Order['op']]>((resolve, reject) => {
+      // The guard answers each order by its own kind.
+      this.#waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
+      this.#send({ kind: 'order', id, order });
+      if (signal?.aborted) cancel();
+      else signal?.addEventListener('abort', cancel, { once: true });
+    }).finally(() => signal?.removeEventListener('abort', cancel));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#worker.terminate();
+  }
+
+  #send(request: GuardRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  #onReport(report: Exclude<GuardReport, { kind: 'listening' }>, events: GuardEvents): void {
+    if (report.kind !== 'answer' && report.kind !== 'refusal') return events.onReport(report);
+    const waiting = this.#waiting.get(report.id);
+    this.#waiting.delete(report.id);
+    if (report.kind === 'answer') waiting?.resolve(report.value);
+    else waiting?.reject(fromWire(report.error));
+  }
+}

@@ -1,0 +1,255 @@
+/** The guard's thread: its resources, its socket, its orders. What may happen when is decided in `guard-core.ts`. */
+import type { MessagePort } from 'node:worker_threads';
+import type { ResourceConfig } from '../config/index.ts';
+import { assert, assertNever, type Epoch, type Instant, instant } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import {
+  type ActionContext,
+  type CommandRunner,
+  DrbdResource,
+  type DrbdState,
+  type Resource,
+  replicatedData,
+  ServiceResource,
+} from '../resources/index.ts';
+import { SuspendCheck, systemClock } from './clock.ts';
+import { ChildRunner } from './commands.ts';
+import { DrbdFollower } from './drbd-follower.ts';
+import { GuardCore } from './guard-core.ts';
+import {
+  type GuardAnswers,
+  type GuardData,
+  type GuardOrder,
+  type GuardReport,
+  type GuardRequest,
+  toWire,
+} from './guard-protocol.ts';
+import { GuardSocket } from './guard-socket.ts';
+import { noFence, sysrqFence } from './self-fence.ts';
+import { SharedLease } from './shared-lease.ts';
+import { StateFile } from './state-file.ts';
+import { openWatchdog } from './watchdog.ts';
+
+/** A reading by `events2 --now` counts this long where no follower runs. */
+const READING_LIFE_MS = 15_000;
+
+export class GuardWorker {
+  readonly #data: GuardData;
+  readonly #port: MessagePort;
+  readonly #core: GuardCore;
+  readonly #runner: ChildRunner;
+  readonly #local = new Map<string, Resource>();
+  readonly #gated = new Map<string, (epoch: Epoch) => Resource>();
+  readonly #drbd = new Map<string, DrbdWatch>();
+  readonly #running = new Map<number, AbortController>();
+  #socket: GuardSocket | null = null;
+  #reported = '';
+
+  constructor(data: GuardData, port: MessagePort) {
+    this.#data = data;
+    this.#port = port;
+    this.#runner = new ChildRunner(data.mark, systemClock);
+    for (const config of data.resources) this.#addResource(config);
+    const { watchdog } = data;
+    this.#core = new GuardCore({
+      graph: data.resources.map((config) => ({
+        name: config.name,
+        scope: this.#local.has(config.name) ? 'local' : 'cloud',
+        after: config.after,
+      })),
+      local: this.#local,
+      clock: systemClock,
+      lease: new SharedLease(data.lease),
+      state: StateFile.open(data.dataDir),
+      children: this.#runner,
+      watchdog: watchdog === null ? null : { ...watchdog, open: openWatchdog },
+      suspendCheck: () => new SuspendCheck(),
+      selfFence: data.selfFence === 'sysrq' ? sysrqFence : noFence,
+      report: (report) => this.#report(report),
+      releaseMs: data.releaseMs,
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#port.on('message', (request: GuardRequest) => this.#onRequest(request));
+    this.#socket = await GuardSocket.listen(this.#data.socketPath, {
+      onRenew: (epoch, until) => this.#core.renew(epoch, until),
+      onClosed: () => void this.#core.abrupt(null, 'the agent closed its connection'),
+    });
+    for (const watch of this.#drbd.values()) watch.follower.start();
+    this.#report({ kind: 'listening' });
+  }
+
+  #addResource(config: ResourceConfig): void {
+    if (config.kind === 'elastic-ip') return;
+    const watch = config.kind === 'drbd' ? this.#watch(config.resource) : null;
+    if (watch !== null) this.#drbd.set(config.name, watch);
+    const make = (runner: CommandRunner): Resource => {
+      const shared = { name: config.name, runner, clock: systemClock };
+      switch (config.kind) {
+        case 'drbd':
+          return new DrbdResource({
+            ...shared,
+            resource: config.resource,
+            lastSeen: () => watch?.follower.state() ?? null,
+          });
+        case 'service':
+          return new ServiceResource({
+            ...shared,
+            service: config.service,
+            marker: `${this.#data.mark}#${config.name}`,
+          });
+        default:
+          return assertNever(config);
+      }
+    };
+    this.#local.set(config.name, make(this.#runner));
+    this.#gated.set(config.name, (epoch) => make(this.#gatedRunner(epoch)));
+  }
+
+  #watch(resource: string): DrbdWatch {
+    const follower = new DrbdFollower(resource, this.#runner, systemClock, () => this.#reportData());
+    return { follower, reading: null };
+  }
+
+  /** O1: the check of epoch and lease, and the start of the command, are one step of one thread. */
+  #gatedRunner(epoch: Epoch): CommandRunner {
+    return {
+      run: (command, options) =>
+        this.#core.mayAct(epoch) ? this.#runner.run(command, options) : Promise.resolve({ kind: 'aborted' }),
+      killMarked: (marker) => this.#runner.killMarked(marker),
+      follow: (command, handlers) => this.#runner.follow(command, handlers),
+    };
+  }
+
+  #onRequest(request: GuardRequest): void {
+    this.#core.evaluate();
+    if (request.kind === 'cancel') {
+      this.#running.get(request.id)?.abort();
+      return;
+    }
+    const { id, order } = request;
+    const controller = new AbortController();
+    this.#running.set(id, controller);
+    this.#perform(order, controller.signal)
+      .then(
+        (value) => this.#report({ kind: 'answer', id, value }),
+        (error: unknown) => {
+          // A broken invariant is not an answer: this thread ends, and the process with it.
+          if (!(error instanceof QuorateError)) setImmediate(() => Promise.reject(error));
+          this.#report({ kind: 'refusal', id, error: toWire(error) });
+        },
+      )
+      .finally(() => this.#running.delete(id));
+  }
+
+  async #perform(order: GuardOrder, signal: AbortSignal): Promise<GuardAnswers[GuardOrder['op']]> {
+    switch (order.op) {
+      case 'hello':
+        this.#core.setTiming(order.timing);
+        this.#socket?.setSession(order.session);
+        return this.#core.verify('a new agent said hello (L4)');
+      case 'timing':
+        this.#core.setTiming(order.timing);
+        return null;
+      case 'arm':
+        await this.#core.arm();
+        return null;
+      case 'disarm':
+        await this.#core.disarm();
+        return null;
+      case 'begin':
+        await this.#core.begin(order.epoch, order.term, order.until);
+        return null;
+      case 'acquire': {
+        const { previousReleased, epoch } = order;
+        const context = this.#actContext(order, signal);
+        return this.#gatedResource(order.name, epoch).acquire({ ...context, previousReleased });
+      }
+      case 'release': {
+        const context = this.#actContext(order, signal);
+        return this.#gatedResource(order.name, order.epoch).release({ ...context, mode: 'planned' });
+      }
+      case 'probe':
+        return this.#probe(order, { deadline: after(order.limitMs), signal });
+      case 'resume-io':
+        return this.#resumeIo(order, signal);
+      case 'finish':
+        return this.#core.finish(order.epoch);
+      case 'abrupt':
+        return this.#core.abrupt(order.epoch, order.why);
+      default:
+        return assertNever(order);
+    }
+  }
+
+  #actContext(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): ActionContext {
+    return {
+      deadline: after(order.limitMs),
+      signal: AbortSignal.any([signal, this.#core.signalOf(order.epoch)]),
+    };
+  }
+
+  async #probe(
+    order: { name: string; isFresh: boolean },
+    context: ActionContext,
+  ): Promise<GuardAnswers['probe']> {
+    const watch = this.#drbd.get(order.name);
+    const resource = this.#local.get(order.name);
+    assert(resource !== undefined, `no local resource ${order.name}`);
+    if (!(resource instanceof DrbdResource) || watch === undefined) return resource.probe(context);
+    const seen = watch.follower.state();
+    if (seen !== null && !order.isFresh) return DrbdResource.probeOf(seen);
+    const look = await resource.look(context);
+    watch.reading = look.state === null ? null : { state: look.state, at: systemClock.now() };
+    this.#reportData();
+    return DrbdResource.probeOf(look.state, look.detail);
+  }
+
+  async #resumeIo(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): Promise<string> {
+    const context = this.#actContext(order, signal);
+    const said: string[] = [];
+    for (const name of this.#drbd.keys()) {
+      const resource = this.#gatedResource(name, order.epoch);
+      assert(resource instanceof DrbdResource, `${name} is not a DRBD resource`);
+      said.push(`${name}: ${await resource.resumeIo(context)}`);
+    }
+    return said.join('; ');
+  }
+
+  #gatedResource(name: string, epoch: Epoch): Resource {
+    const make = this.#gated.get(name);
+    assert(make !== undefined, `no local resource ${name}`);
+    return make(epoch);
+  }
+
+  /** Peers and own disk, told when they change (H3). */
+  #reportData(): void {
+    const now = systemClock.now();
+    const states = [...this.#drbd.values()].map((watch): DrbdState | null => {
+      const seen = watch.follower.state();
+      if (seen !== null) return seen;
+      return watch.reading !== null && now - watch.reading.at < READING_LIFE_MS ? watch.reading.state : null;
+    });
+    const data = replicatedData(states, this.#data.otherDataNodes);
+    const report = { kind: 'data', peers: Object.fromEntries(data.peers), disk: data.disk } as const;
+    // The role is not in it, but a change of role must be looked at too.
+    const text = JSON.stringify([report, states.map((state) => [state?.role, state?.suspended])]);
+    if (text === this.#reported) return;
+    this.#reported = text;
+    this.#report(report);
+  }
+
+  #report(report: GuardReport): void {
+    this.#port.postMessage(report);
+  }
+}
+
+interface DrbdWatch {
+  readonly follower: DrbdFollower;
+  reading: { readonly state: DrbdState; readonly at: Instant } | null;
+}
+
+function after(limitMs: number): Instant {
+  return instant(systemClock.now() + limitMs);
+}

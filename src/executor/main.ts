@@ -1,0 +1,189 @@
+/**
+ * Entry of the executor process (dist/executor.mjs).
+ *
+ *     node executor.mjs --config FILE [--node ID] [--replace] [--stay] [--wait-ms MS] [--self-fence sysrq]
+ *
+ * Exits 0 when its agent has gone, everything is released and said, and no new agent came; with `--stay` never.
+ */
+import { mkdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import pino from 'pino';
+import { loadConfig, type TlsFiles } from '../config/index.ts';
+import { EXIT, QuorateError } from '../errors.ts';
+import { Channel } from './channel.ts';
+import { systemClock } from './clock.ts';
+import { Executor } from './executor.ts';
+import { GuardProxy } from './guard-proxy.ts';
+import { takeLock } from './lock.ts';
+import { cloudResources, graphOf, otherDataNodes, resourcesOf } from './settings.ts';
+import { newLeaseBuffer, SharedLease } from './shared-lease.ts';
+import type { SendStatement } from './statement.ts';
+import { channelSocket, guardSocket } from './unix-path.ts';
+
+const WAIT_MS = 10_000;
+const LOCK_LIMIT_MS = 10_000;
+const LAST_RELEASE_LIMIT_MS = 30_000;
+
+// Never on stdout; and not synchronously: a full pipe must not stop the executor.
+const logger = pino({ name: 'executor', base: null }, pino.destination({ fd: 2, sync: false }));
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      config: { type: 'string' },
+      node: { type: 'string' },
+      replace: { type: 'boolean', default: false },
+      stay: { type: 'boolean', default: false },
+      'wait-ms': { type: 'string', default: String(WAIT_MS) },
+      'self-fence': { type: 'string', default: 'off' },
+    },
+  });
+  if (values.config === undefined)
+    throw new QuorateError('config-unreadable', 'the executor needs --config FILE');
+  const config = loadConfig(values.config, { node: values.node });
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const lock = await takeLock(config.dataDir, values.replace, LOCK_LIMIT_MS, systemClock);
+  const leaseBuffer = newLeaseBuffer();
+  const lease = new SharedLease(leaseBuffer);
+  const resources = resourcesOf(config);
+  const { device, mode } = config.watchdog;
+
+  // Until everything is built nobody can be connected, so nothing can be reported.
+  let executor: Executor | null = null;
+  let channel: Channel | null = null;
+  const guard = await GuardProxy.start(
+    new URL('./guard.mjs', import.meta.url),
+    {
+      dataDir: config.dataDir,
+      mark: `${config.cluster}/${config.node}@${config.dataDir}`,
+      socketPath: guardSocket(config.dataDir),
+      resources,
+      otherDataNodes: otherDataNodes(config),
+      watchdog: mode === 'off' ? null : { device, mode },
+      selfFence: values['self-fence'] === 'sysrq' ? 'sysrq' : 'off',
+      releaseMs: config.timing.releaseMs,
+      lease: leaseBuffer,
+    },
+    {
+      onReport: (report) => executor?.onGuardReport(report),
+      onDeath: (error) => die(error),
+    },
+  );
+  const cloud = await cloudResources(config, systemClock, () =>
+    lease.isValid(lease.epoch, systemClock.now()),
+  );
+  const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
+  const running = new Executor({
+    node: config.node,
+    cluster: config.cluster,
+    graph: graphOf(resources),
+    cloud,
+    otherDataNodes: otherDataNodes(config),
+    hasReplication: resources.some((resource) => resource.kind === 'drbd'),
+    guard,
+    lease,
+    clock: systemClock,
+    send: (event) => channel?.send(event),
+    sendStatement: statementSender(config.cluster, config.tls),
+    log: (level, fields) => logger[level](fields),
+  });
+  executor = running;
+  channel = await Channel.listen(channelSocket(config.dataDir), {
+    onHello: (hello) => {
+      const answer = running.onHello(hello);
+      if ('session' in answer) waiting.stop();
+      return answer;
+    },
+    onOrder: (order) => running.onOrder(order),
+    onClosed: () => {
+      const { saidBye } = running;
+      running.onClosed();
+      void running.ending.then(() => {
+        if (channel?.isConnected === true) return;
+        if (saidBye && !values.stay) void end(EXIT.done);
+        else waiting.start();
+      });
+    },
+  });
+  running.start();
+  waiting.start();
+  logger.info({ event: 'executor-started', node: config.node, pid: process.pid });
+
+  let isEnding = false;
+  async function end(code: number): Promise<void> {
+    if (isEnding) return;
+    isEnding = true;
+    running.close();
+    await channel?.close();
+    lock.close();
+    await guard.close();
+    logger.info({ event: 'executor-ended', code });
+    logger.flush(() => process.exit(code));
+  }
+
+  // Ctrl-C reaches agent and executor: with an agent it is the agent that says when to go.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (channel?.isConnected === true) {
+        waiting.setLimit(0);
+        return;
+      }
+      void running.ending.then(() => end(EXIT.done));
+    });
+  }
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ event: 'invariant-broken', why: error.stack ?? error.message });
+    const released = guard.ask({ op: 'abrupt', epoch: null, why: 'the main thread failed' });
+    void Promise.race([released, systemClock.sleep(LAST_RELEASE_LIMIT_MS)]).finally(() => die(error));
+  });
+}
+
+/** After the last agent has gone: how long to wait for the next one. */
+class Waiting {
+  #limitMs: number | null;
+  readonly #onOver: () => void;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(limitMs: number | null, onOver: () => void) {
+    this.#limitMs = limitMs;
+    this.#onOver = onOver;
+  }
+
+  setLimit(limitMs: number): void {
+    this.#limitMs = limitMs;
+  }
+
+  start(): void {
+    this.stop();
+    if (this.#limitMs !== null) this.#timer = setTimeout(this.#onOver, this.#limitMs);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
+
+/** gRPC is loaded when it is needed: while the guard's thread releases, which takes as long. */
+function statementSender(cluster: string, files: TlsFiles): SendStatement {
+  return async (address, statement, signal) => {
+    const { readTls, sendStatement } = await import('../peer/index.ts');
+    const tls = await readTls(files);
+    await sendStatement(address, statement, { tls, cluster, signal });
+  };
+}
+
+/** Without the guard, or with a broken invariant: end at once. A successor releases (O1), the watchdog ticks on. */
+function die(error: unknown): never {
+  const message = error instanceof QuorateError ? error.oneLine : String(error);
+  process.stderr.write(
+    `${JSON.stringify({ level: 60, name: 'executor', event: 'executor-died', msg: message })}\n`,
+  );
+  process.exit(error instanceof QuorateError ? error.exitCode : EXIT.invariant);
+}
+
+try {
+  await main();
+} catch (error) {
+  die(error);
+}

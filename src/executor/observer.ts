@@ -1,0 +1,121 @@
+/**
+ * What is known of every resource: probes at the pace that each kind can afford, kept for a second's report and for the
+ * reconcile loop (H4). A probe runs alone for its resource; one that hangs delays only its own.
+ */
+import type { Instant, NodeId } from '../core/index.ts';
+import type { Clock, OwnDisk, PeerData, Probe, ProbeResult, Resource } from '../resources/index.ts';
+
+export interface Observation extends ProbeResult {
+  readonly name: string;
+  readonly kind: Resource['kind'];
+}
+
+export interface ObservedResource {
+  readonly name: string;
+  readonly kind: Resource['kind'];
+  probe(isFresh: boolean): Promise<ProbeResult>;
+}
+
+/** Milliseconds between two probes. DRBD's are free where a follower runs; a service's cost a process. */
+const PACE_MS: Readonly<Record<Resource['kind'], { readonly holding: number; readonly idle: number }>> = {
+  drbd: { holding: 1000, idle: 2000 },
+  service: { holding: 2000, idle: 15_000 },
+  'elastic-ip': { holding: 5000, idle: 10_000 },
+};
+/** O2: after a takeover the address is read every second for at least 30 s: a late call may steal it back. */
+const WATCHFUL_MS = 40_000;
+const WATCHFUL_PACE_MS = 1000;
+/** A reading by a command of its own now and then, in case the follower stands still. */
+const FRESH_EVERY_MS = { holding: 10_000, idle: 30_000 } as const;
+
+interface Entry {
+  readonly resource: ObservedResource;
+  last: ProbeResult;
+  nextAt: number;
+  freshAt: number;
+  running: Promise<void> | null;
+}
+
+export class Observer {
+  readonly #entries: Entry[];
+  readonly #clock: Clock;
+  #holdingSince: Instant | null = null;
+  /** Counts changes of the tenure: a probe that began before one says nothing about it. */
+  #generation = 0;
+  peers: Readonly<Record<NodeId, PeerData>>;
+  disk: OwnDisk;
+
+  constructor(
+    resources: readonly ObservedResource[],
+    clock: Clock,
+    initial: { peers: Readonly<Record<NodeId, PeerData>>; disk: OwnDisk },
+  ) {
+    this.#clock = clock;
+    this.peers = initial.peers;
+    this.disk = initial.disk;
+    this.#entries = resources.map((resource) => ({
+      resource,
+      last: { probe: 'unknown', detail: 'not read yet' },
+      nextAt: 0,
+      freshAt: 0,
+      running: null,
+    }));
+  }
+
+  setHolding(isHolding: boolean): void {
+    this.#holdingSince = isHolding ? this.#clock.now() : null;
+    this.#generation += 1;
+    this.probeSoon();
+    for (const entry of this.#entries) entry.last = { probe: 'unknown', detail: 'not read since the change' };
+  }
+
+  probeSoon(): void {
+    for (const entry of this.#entries) entry.nextAt = 0;
+  }
+
+  get observed(): Map<string, Probe> {
+    return new Map(this.#entries.map((entry) => [entry.resource.name, entry.last.probe]));
+  }
+
+  get observations(): Observation[] {
+    return this.#entries.map(({ resource, last }) => ({
+      name: resource.name,
+      kind: resource.kind,
+      probe: last.probe,
+      detail: last.detail,
+    }));
+  }
+
+  /** Starts what is due; resolves when those have ended, with true if something changed. */
+  async look(): Promise<boolean> {
+    const before = JSON.stringify(this.observations);
+    await Promise.all(this.#entries.map((entry) => this.#probe(entry)));
+    return JSON.stringify(this.observations) !== before;
+  }
+
+  #probe(entry: Entry): Promise<void> {
+    const now = this.#clock.now();
+    if (entry.running !== null) return Promise.resolve();
+    if (now < entry.nextAt) return Promise.resolve();
+    const isFresh = now >= entry.freshAt;
+    if (isFresh) entry.freshAt = now + FRESH_EVERY_MS[this.#holdingSince === null ? 'idle' : 'holding'];
+    entry.nextAt = now + this.#paceMs(entry, now);
+    const generation = this.#generation;
+    entry.running = entry.resource
+      .probe(isFresh)
+      .then((result) => {
+        if (generation === this.#generation) entry.last = result;
+      })
+      .finally(() => {
+        entry.running = null;
+      });
+    return entry.running;
+  }
+
+  #paceMs(entry: Entry, now: Instant): number {
+    const pace = PACE_MS[entry.resource.kind];
+    if (this.#holdingSince === null) return pace.idle;
+    const isWatchful = entry.resource.kind === 'elastic-ip' && now < this.#holdingSince + WATCHFUL_MS;
+    return isWatchful ? WATCHFUL_PACE_MS : pace.holding;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
+ *
+ *     agent → executor   hello, arm, disarm, take, release, resume-io, members, timing, bye
+ *     executor → agent   welcome, refused, then ExecutorEvents
+ *
+ * The lease itself does not travel here but on the guard's own socket (T4).
+ */
+import { z } from 'zod';
+import { durationMs, epoch, instant, nodeId, term } from '../core/index.ts';
+
+const text = (most: number) => z.string().max(most);
+const asEpoch = z.number().transform((value) => epoch(value));
+const asTerm = z.number().transform((value) => term(value));
+const asInstant = z.number().transform((value) => instant(value));
+const asNode = z.string().transform((value) => nodeId(value));
+const asDuration = z.number().transform((value) => durationMs(value));
+
+export const PROTOCOL_VERSION = 1;
+const MAX_MEMBERS = 16;
+const MAX_TEXT = 4096;
+
+const timing = z.strictObject({
+  heartbeatMs: asDuration,
+  leaseMs: asDuration,
+  releaseMs: asDuration,
+  guardMs: asDuration,
+  watchdog: z.strictObject({ timeoutMs: asDuration, petWindowMs: asDuration }).nullable(),
+  clockErrorRate: z.number(),
+  promiseMs: asDuration,
+});
+
+const members = z
+  .record(z.string(), text(300))
+  .refine((value) => Object.keys(value).length <= MAX_MEMBERS, 'too many members')
+  .transform((value) => new Map(Object.entries(value).map(([id, address]) => [nodeId(id), address])));
+
+const mode = z.enum(['planned', 'abrupt']);
+
+export const orderSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('hello'),
+    version: z.literal(PROTOCOL_VERSION),
+    node: asNode,
+    cluster: text(63),
+    config: text(MAX_TEXT),
+    /** The agent's process, to make sure that it is gone (R4). */
+    pid: z.number().int().positive(),
+    startTime: z.string().regex(/^\d{1,20}$/),
+    /** Peer addresses of the other members, for the statement (R4). */
+    members,
+    timing,
+  }),
+  z.strictObject({ kind: z.literal('arm') }),
+  z.strictObject({ kind: z.literal('disarm') }),
+  z.strictObject({
+    kind: z.literal('take'),
+    epoch: asEpoch,
+    term: asTerm,
+    until: asInstant,
+    previousReleased: z.boolean(),
+  }),
+  z.strictObject({ kind: z.literal('release'), epoch: asEpoch, mode }),
+  z.strictObject({ kind: z.literal('resume-io'), epoch: asEpoch }),
+  z.strictObject({ kind: z.literal('members'), members }),
+  z.strictObject({ kind: z.literal('timing'), timing }),
+  /** An orderly farewell: no statement, no kill. */
+  z.strictObject({ kind: z.literal('bye') }),
+]);
+
+export type Order = z.output<typeof orderSchema>;
+export type OrderText = z.input<typeof orderSchema>;
+export type Hello = Extract<Order, { kind: 'hello' }>;
+
+const steps = z.array(z.strictObject({ name: text(100), ms: z.number(), result: text(MAX_TEXT) })).max(100);
+const probe = z.enum(['held', 'not-held', 'unknown']);
+const asNullableEpoch = asEpoch.nullable();
+
+export const eventSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('ready'), evidence: text(MAX_TEXT) }),
+  z.strictObject({ kind: z.literal('armed') }),
+  z.strictObject({ kind: z.literal('arm-failed'), why: text(MAX_TEXT) }),
+  z.strictObject({ kind: z.literal('taken'), epoch: asEpoch, steps, totalMs: z.number() }),
+  z.strictObject({
+    kind: z.literal('take-failed'),
+    epoch: asEpoch,
+    step: text(100),
+    why: text(MAX_TEXT),
+    steps,
+    totalMs: z.number(),
+  }),
+  z.strictObject({
+    kind: z.literal('released'),
+    epoch: asNullableEpoch,
+    evidence: text(MAX_TEXT),
+    ms: z.number(),
+    mode,
+  }),
+  /** R1: a planned step could not end; what was given up has been taken again, the tenure goes on. */
+  z.strictObject({ kind: z.literal('release-failed'), epoch: asEpoch, step: text(100), why: text(MAX_TEXT) }),
+  z.strictObject({
+    kind: z.literal('probes'),
+    resources: z
+      .array(z.strictObject({ name: text(100), kind: text(50), probe, detail: text(MAX_TEXT) }))
+      .max(100),
+    peers: z.record(z.string(), z.enum(['in-sync', 'not-in-sync', 'unknown'])),
+    disk: z.enum(['up-to-date', 'failed', 'unknown']),
+  }),
+]);
+
+/** What the executor tells the agent. `gone` is added by the client when the channel closes. */
+export type ExecutorEvent = z.output<typeof eventSchema> | { readonly kind: 'gone' };
+export type SentEvent = z.output<typeof eventSchema>;
+
+export const greetingSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('welcome'),
+    session: text(64),
+    pid: z.number().int(),
+    startTime: text(20),
+  }),
+  z.strictObject({ kind: z.literal('refused'), why: text(MAX_TEXT) }),
+]);
+
+export type Greeting = z.output<typeof greetingSchema>;
+
+export function clip(value: string): string {
+  return value.length <= MAX_TEXT ? value : `${value.slice(0, MAX_TEXT - 1)}…`;
+}

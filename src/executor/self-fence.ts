@@ -1,0 +1,16 @@
+/** R1: what outlives D means self-fencing. Injected, and off outside a real host or a guest of the lab. */
+import { writeFileSync } from 'node:fs';
+
+export type SelfFence = (why: string) => void;
+
+export const noFence: SelfFence = () => undefined;
+
+/** `b` reboots at once, without syncing: that is the point. */
+export const sysrqFence: SelfFence = () => {
+  try {
+    writeFileSync('/proc/sys/kernel/sysrq', '1');
+  } catch {
+    // Allowed already, or not at all; the trigger below decides.
+  }
+  writeFileSync('/proc/sysrq-trigger', 'b');
+};

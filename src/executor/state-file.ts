@@ -1,0 +1,116 @@
+/**
+ * What the executor must remember over its own death: `executor-state.json` in the data directory.
+ *
+ * 1. `releasedEpoch`: this epoch and every older one are dead for ever (R2, O1). Durable before a release is reported.
+ * 2. `begunEpoch`: a tenure was begun; a successor that finds it greater than `releasedEpoch` has released it unseen.
+ *    Written before the first action, not synced: it must survive our process, and after a power cut the epoch is
+ *    dead anyway, because the agent lost its term too.
+ * 3. `isArmed`: the watchdog ticks, and only we may close it.
+ * Replaced atomically, checked by a digest; an unreadable file is an error, never a fresh start.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { QuorateError } from '../errors.ts';
+
+export interface ExecutorState {
+  readonly releasedEpoch: number;
+  readonly begunEpoch: number;
+  readonly begunTerm: number;
+  readonly isArmed: boolean;
+}
+
+export const FRESH_STATE: ExecutorState = { releasedEpoch: 0, begunEpoch: 0, begunTerm: 0, isArmed: false };
+
+const VERSION = 1;
+
+export class StateFile {
+  readonly #path: string;
+  #state: ExecutorState;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, state: ExecutorState) {
+    this.#path = path;
+    this.#state = state;
+  }
+
+  static open(dataDir: string): StateFile {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    const path = join(dataDir, 'executor-state.json');
+    return new StateFile(path, readState(path));
+  }
+
+  get state(): ExecutorState {
+    return this.#state;
+  }
+
+  /** Known to us at once; resolves when it is in the file, and `durable` when it would survive a power cut. */
+  update(change: Partial<ExecutorState>, how: 'written' | 'durable'): Promise<void> {
+    this.#state = { ...this.#state, ...change };
+    const writing = this.#writing.then(() => write(this.#path, this.#state, how === 'durable'));
+    this.#writing = writing.catch(() => undefined);
+    return writing;
+  }
+}
+
+async function write(path: string, state: ExecutorState, isSynced: boolean): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(encode(state));
+    if (isSynced) await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  if (!isSynced) return;
+  const directory = await open(dirname(path), 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function readState(path: string): ExecutorState {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return FRESH_STATE;
+    throw new QuorateError('executor-state-damaged', `${path} cannot be read`, { cause: error });
+  }
+  const state = decode(text);
+  if (state === null)
+    throw new QuorateError('executor-state-damaged', `${path} has a bad format or checksum`);
+  return state;
+}
+
+function encode(state: ExecutorState): string {
+  const { releasedEpoch, begunEpoch, begunTerm, isArmed } = state;
+  const body = { version: VERSION, releasedEpoch, begunEpoch, begunTerm, isArmed };
+  return `${JSON.stringify({ ...body, checksum: checksum(body) })}\n`;
+}
+
+function decode(text: string): ExecutorState | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof value !== 'object' || value === null) return null;
+  const { checksum: claimed, ...body } = value as Record<string, unknown>;
+  const { version, releasedEpoch, begunEpoch, begunTerm, isArmed } = body;
+  if (claimed !== checksum(body) || version !== VERSION) return null;
+  if (!isCount(releasedEpoch) || !isCount(begunEpoch) || !isCount(begunTerm)) return null;
+  if (typeof isArmed !== 'boolean') return null;
+  return { releasedEpoch, begunEpoch, begunTerm, isArmed };
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+function checksum(body: Record<string, unknown>): string {
+  return createHash('sha256').update(JSON.stringify(body)).digest('hex').slice(0, 16);
+}
