@@ -2,14 +2,17 @@
  * The data directory of a node:
  *
  *   FORMAT    "quorate-log 1", written last at creation: without it the creation did not end
- *   level/    LevelDB: entries and hard state; its LOCK keeps a second agent out
+ *   lock/     an empty LevelDB, only for its LOCK: keeps a second agent out before anything else is touched
+ *   level/    LevelDB: entries and hard state
  *   marker    two slots (marker-file.ts)
- *   salvage/  LevelDB's write-ahead logs as they were before an open that found damage (D3): LevelDB replaces them
+ *   salvage/  what an open that found damage would have cost (D3): LevelDB's write-ahead logs, which it replaces, and
+ *             whole databases that it cannot open
  */
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { QuorateError } from '../errors.ts';
 import { chooseHardState } from './hard-state-copies.ts';
+import { findHurtTable } from './level-files.ts';
 import {
   type Database,
   openDatabase,
@@ -20,7 +23,13 @@ import {
 import { MarkerFile, preallocateMarkerFile, readMarkerFile, type Slots } from './marker-file.ts';
 import type { BatchWrite, MarkerWrite, StoredLog } from './stored-log.ts';
 
-export const PATHS = { format: 'FORMAT', level: 'level', marker: 'marker', salvage: 'salvage' } as const;
+export const PATHS = {
+  format: 'FORMAT',
+  lock: 'lock',
+  level: 'level',
+  marker: 'marker',
+  salvage: 'salvage',
+} as const;
 const FORMAT_NAME = 'quorate-log';
 const FORMAT_VERSION = '1';
 
@@ -135,12 +144,31 @@ async function readStored(database: Database, slots: Slots): Promise<StoredLog> 
   return { ...withoutEntries, records: await readRecords(database, expectedLast) };
 }
 
-/** Reads a directory that nothing else writes to; a LevelDB changes its files when it is opened, so give it a copy. */
-export async function readDirectory(directory: string): Promise<StoredLog> {
-  const slots = (await readMarkerFile(join(directory, PATHS.marker))) ?? [null, null];
-  const database = await openDatabase(join(directory, PATHS.level), false);
+/** The database, or why it cannot be opened. */
+async function tryDatabase(path: string, createIfMissing: boolean): Promise<Database | string> {
+  // LevelDB without CURRENT would start from nothing and delete what it does not know (D3).
+  if (!createIfMissing && !(await exists(join(path, 'CURRENT'))))
+    return 'the database has lost its file CURRENT';
+  const hurt = await findHurtTable(path);
+  if (hurt !== null) return hurt;
   try {
-    return await readStored(database, slots);
+    return await openDatabase(path, createIfMissing);
+  } catch (error) {
+    if (codeOf(error) === 'log-unreadable') return (error as QuorateError).message;
+    throw error;
+  }
+}
+
+/** Reads a directory that nothing else writes to; a LevelDB changes its files when it is opened, so give it a copy. */
+export async function readDirectory(
+  directory: string,
+): Promise<{ readonly stored: StoredLog; readonly problems: readonly string[] }> {
+  const slots = (await readMarkerFile(join(directory, PATHS.marker))) ?? [null, null];
+  const database = await tryDatabase(join(directory, PATHS.level), false);
+  if (typeof database === 'string')
+    return { stored: { records: new Map(), hardStateRecord: null, slots }, problems: [database] };
+  try {
+    return { stored: await readStored(database, slots), problems: [] };
   } finally {
     await database.close();
   }
@@ -168,51 +196,74 @@ async function openMarker(directory: string, problems: string[], hasFormat: bool
   return { marker: await MarkerFile.open(path), slots: slots ?? ([null, null] as const) };
 }
 
-async function openLocked(directory: string, settleSalvage: OpenedDirectory['settleSalvage']) {
-  const problems: string[] = [];
-  const hasFormat = await checkFormat(directory);
-  const level = join(directory, PATHS.level);
-  // LevelDB without CURRENT would start from nothing and delete what it does not know (D3).
-  if (hasFormat && !(await exists(join(level, 'CURRENT'))))
+/**
+ * Sets a database aside that cannot be opened, and starts an empty one: the node is damaged then, and the leader sends it
+ * the log again (D2). Only where the marker alone says whom the node voted for.
+ */
+async function replaceDatabase(directory: string, slots: Slots, why: string): Promise<Database> {
+  if (chooseHardState({ records: new Map(), hardStateRecord: null, slots }) === null)
     throw new QuorateError(
       'log-unreadable',
-      `the database ${level} is missing or has lost its file CURRENT`,
+      `the log in ${directory} cannot be read, nor its marker: ${why}`,
       {
         context: { directory },
       },
     );
-  const database = await openDatabase(level, !hasFormat);
+  const level = join(directory, PATHS.level);
+  const salvage = join(directory, PATHS.salvage);
+  await mkdir(salvage, { recursive: true, mode: 0o700 });
+  const taken = (await readdir(salvage)).filter((name) => name.startsWith('level-')).length;
+  if (await exists(level)) await rename(level, join(salvage, `level-${taken + 1}`));
+  await syncDirectory(salvage);
+  await syncDirectory(directory);
+  return openDatabase(level, true);
+}
+
+async function openLocked(directory: string, lock: Database): Promise<OpenedDirectory> {
+  const problems: string[] = [];
+  const hasFormat = await checkFormat(directory);
+  const { marker, slots } = await openMarker(directory, problems, hasFormat);
+  const settleSalvage = await linkForSalvage(directory);
+  let database: Database | null = null;
   try {
-    const { marker, slots } = await openMarker(directory, problems, hasFormat);
+    const opened = await tryDatabase(join(directory, PATHS.level), !hasFormat);
+    if (typeof opened === 'string') problems.push(opened);
+    database = typeof opened === 'string' ? await replaceDatabase(directory, slots, opened) : opened;
     const stored = await readStored(database, slots);
     if (!hasFormat) {
       if (stored.hardStateRecord !== null) problems.push(`${join(directory, PATHS.format)} was missing`);
       await syncDirectory(directory);
       await writeFormat(directory);
     }
+    const records = database;
     const medium: LogMedium = {
-      writeBatch: (batch) => writeBatch(database, batch),
+      writeBatch: (batch) => writeBatch(records, batch),
       writeMarker: (write) => marker.write(write),
       close: async () => {
-        await Promise.all([marker.close(), database.close()]);
+        await Promise.all([marker.close(), records.close()]);
+        await lock.close();
       },
     };
     return { medium, stored, problems, settleSalvage };
   } catch (error) {
-    await database.close();
+    await Promise.all([settleSalvage(database !== null), marker.close(), database?.close()]);
     throw error;
   }
 }
 
-/** @throws QuorateError `data-directory-unwritable`, `data-directory-locked`, `log-unreadable`, `log-format-unknown` */
+/**
+ * @throws QuorateError `data-directory-unwritable`, `data-directory-locked`, `storage-failed`, `log-unreadable`,
+ *   `log-format-unknown`, `hard-state-unreadable`
+ */
 export async function openDirectory(directory: string): Promise<OpenedDirectory> {
   try {
     await createDirectory(directory);
-    const settleSalvage = await linkForSalvage(directory);
+    await checkFormat(directory);
+    const lock = await openDatabase(join(directory, PATHS.lock), true);
     try {
-      return await openLocked(directory, settleSalvage);
+      return await openLocked(directory, lock);
     } catch (error) {
-      await settleSalvage(codeOf(error) === 'log-unreadable');
+      await lock.close();
       throw error;
     }
   } catch (error) {

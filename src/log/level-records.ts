@@ -25,27 +25,22 @@ function entryKey(index: number): Buffer {
   return key;
 }
 
+function openCode(code: string | undefined, message: string) {
+  if (code === 'LEVEL_LOCKED') return 'data-directory-locked';
+  if (code === 'LEVEL_CORRUPTION' || /no such file/i.test(message)) return 'log-unreadable';
+  if (/permission denied|read-only/i.test(message)) return 'data-directory-unwritable';
+  return 'storage-failed';
+}
+
 function openError(path: string, error: unknown): QuorateError {
   const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-  const options = { cause: error, context: { path } };
-  switch (cause?.code) {
-    case 'LEVEL_LOCKED':
-      return new QuorateError(
-        'data-directory-locked',
-        `the log in ${path} is open in another process`,
-        options,
-      );
-    case 'LEVEL_CORRUPTION':
-      return new QuorateError('log-unreadable', `the database ${path} is corrupt: ${cause.message}`, options);
-    default:
-      return new QuorateError(
-        /permission denied|read-only/i.test(cause?.message ?? '')
-          ? 'data-directory-unwritable'
-          : 'storage-failed',
-        `the database ${path} cannot be opened: ${cause?.message ?? error}`,
-        options,
-      );
-  }
+  const message = cause?.message ?? String(error);
+  const code = openCode(cause?.code, message);
+  const sentence =
+    code === 'data-directory-locked'
+      ? `${path} is open in another process`
+      : `the database ${path} cannot be opened: ${message}`;
+  return new QuorateError(code, sentence, { cause: error, context: { path } });
 }
 
 /** Snappy is off: it saves little on a log this small, and a flipped byte would cost a whole block. */

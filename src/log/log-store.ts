@@ -181,7 +181,11 @@ async function openWritable(directory: string, digest: Digest): Promise<Opened> 
 }
 
 async function openReadOnly(directory: string, digest: Digest): Promise<Opened> {
-  const stored = await readDirectoryCopy(directory);
+  const { stored, problems } = await readDirectoryCopy(directory);
   const recovered = recover(stored, digest);
-  return { medium: readOnlyMedium, writer: new LogWriter(stored, recovered), recovered };
+  return {
+    medium: readOnlyMedium,
+    writer: new LogWriter(stored, recovered),
+    recovered: { ...recovered, problems: [...problems, ...recovered.problems] },
+  };
 }

@@ -40,7 +40,7 @@ async function copyLog(from: string, to: string): Promise<void> {
 }
 
 /** @throws QuorateError `data-directory-missing`, `log-format-unknown`, `log-unreadable` */
-export async function readDirectoryCopy(directory: string): Promise<StoredLog> {
+export async function readDirectoryCopy(directory: string): ReturnType<typeof readDirectory> {
   await checkFormat(directory);
   if (!(await exists(join(directory, PATHS.level))))
     throw new QuorateError('data-directory-missing', `there is no log in ${directory}`, {
@@ -103,8 +103,9 @@ export function verifyRecords(stored: StoredLog, digest: Digest): VerifyProblem[
 
 /** @throws QuorateError `data-directory-missing`, `log-format-unknown`, `log-unreadable` */
 export async function verifyDirectory(directory: string, digest: Digest): Promise<VerifiedDirectory> {
-  const stored = await readDirectoryCopy(directory);
+  const { stored, problems: ofDatabase } = await readDirectoryCopy(directory);
   const problems = verifyRecords(stored, digest);
+  problems.push(...ofDatabase.map((problem) => ({ index: null, problem })));
   try {
     const recovered = recover(stored, digest);
     const others = recovered.problems.map((problem) => ({ index: null, problem }));

@@ -34,7 +34,7 @@ test('D2: a new directory is empty, and what was persisted is there after a rest
     problems: [],
   });
   await second.store.close();
-  expect((await readdir(directory)).sort()).toEqual(['FORMAT', 'level', 'marker', 'salvage']);
+  expect((await readdir(directory)).sort()).toEqual(['FORMAT', 'level', 'lock', 'marker', 'salvage']);
   expect(await readdir(join(directory, 'salvage'))).toEqual([]);
 });
 
