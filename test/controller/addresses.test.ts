@@ -6,7 +6,7 @@ import {
   DisassociateAddressCommand,
 } from '@aws-sdk/client-ec2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { A, B, outcome, type Running, SPARE, startController, VIP } from './support.ts';
+import { A, B, outcome, type Running, SPARE, startController, twoNodes, VIP } from './support.ts';
 
 let running: Running;
 beforeEach(async () => {
@@ -169,6 +169,18 @@ describe('AssociateAddress', () => {
     expect(await wrong({ NetworkInterfaceId: B.eni, DryRun: true })).toBe('412 DryRunOperation');
     expect(running.controller.world).toBe(before);
   });
+});
+
+it('an instance with two interfaces must be told apart', async () => {
+  const [a, b] = twoNodes().interfaces ?? [];
+  if (a === undefined || b === undefined) throw new Error('twoNodes has two');
+  const one = await startController({ interfaces: [a, { ...b, instance: A.instance }] });
+  try {
+    const command = new AssociateAddressCommand({ AllocationId: VIP.allocation, InstanceId: A.instance });
+    expect(await outcome(one.ec2.send(command))).toBe('400 InvalidInstanceID');
+  } finally {
+    await one.stop();
+  }
 });
 
 describe('DisassociateAddress', () => {

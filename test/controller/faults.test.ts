@@ -74,13 +74,13 @@ describe('throttling', () => {
 
 describe('delayed visibility', () => {
   it('others see the old world for a while; whoever changed it sees its own change', async () => {
-    running.controller.setFaults({ visibility: { delayMs: 300 } });
+    running.controller.setFaults({ visibility: { delayMs: 1_000 } });
     const other = running.client({ accessKey: 'AKIDOTHER' });
     await moveTo(B.eni);
     expect(holder()).toBe(B.eni);
     expect(await seenHolder()).toBe(B.eni);
     expect(await seenHolder(other)).toBe(A.eni);
-    await pause(320);
+    await pause(1_020);
     expect(await seenHolder(other)).toBe(B.eni);
   });
 
@@ -188,11 +188,11 @@ describe('an unreachable controller', () => {
 
   it('refuses connections for a time, breaks open ones, and comes back at the same place', async () => {
     await describeVip();
-    running.controller.refuseConnections(300);
+    running.controller.refuseConnections(1_000);
     await pause(30);
     const error = await describeVip().catch((one: NodeJS.ErrnoException) => one);
     expect(error).toMatchObject({ code: 'ECONNREFUSED' });
-    await pause(400);
+    await pause(1_100);
     expect(await outcome(describeVip())).toBe('ok');
   });
 });
@@ -253,10 +253,10 @@ describe('the local API switches faults', () => {
   });
 
   it('closes the listener', async () => {
-    await local(running.controller, 'POST', 'listener', { closedForMs: 200 });
+    await local(running.controller, 'POST', 'listener', { closedForMs: 1_000 });
     await pause(50);
     await expect(fetch(`${running.controller.endpoint}/_local/state`)).rejects.toThrow();
-    await pause(300);
+    await pause(1_100);
     expect((await local(running.controller, 'GET', 'calls')).json).toEqual([]);
     expect(running.controller.endpoint).toContain(HOST);
   });

@@ -11,23 +11,28 @@ import { readStateFile } from './state-file.ts';
 
 const USAGE = 'usage: local-controller --state FILE --listen 127.x.y.z:PORT [--seed NUMBER]';
 
+class UsageError extends Error {}
+
+function parseOptions() {
+  try {
+    const seed = { type: 'string', default: '1' } as const;
+    return parseArgs({ options: { state: { type: 'string' }, listen: { type: 'string' }, seed } }).values;
+  } catch (cause) {
+    throw new UsageError(`${cause instanceof Error ? cause.message : String(cause)}\n${USAGE}`, { cause });
+  }
+}
+
 function parseListen(text: string): { host: string; port: number } {
   const [, host = '', port = ''] = /^(127\.\d+\.\d+\.\d+):(\d{1,5})$/.exec(text) ?? [];
-  if (host === '' || Number(port) > 65_535) throw new TypeError(`--listen ${text}: expected 127.x.y.z:PORT`);
+  if (host === '' || Number(port) > 65_535) throw new UsageError(`--listen ${text}: expected 127.x.y.z:PORT`);
   return { host, port: Number(port) };
 }
 
 async function run(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      state: { type: 'string' },
-      listen: { type: 'string' },
-      seed: { type: 'string', default: '1' },
-    },
-  });
-  if (values.state === undefined || values.listen === undefined) throw new TypeError(USAGE);
+  const values = parseOptions();
+  if (values.state === undefined || values.listen === undefined) throw new UsageError(USAGE);
   const seed = Number(values.seed);
-  if (!Number.isSafeInteger(seed)) throw new TypeError(`--seed ${values.seed}: expected a whole number`);
+  if (!Number.isSafeInteger(seed)) throw new UsageError(`--seed ${values.seed}: expected a whole number`);
   const controller = new VpcController({
     state: readStateFile(values.state),
     listen: parseListen(values.listen),
@@ -43,7 +48,8 @@ async function run(): Promise<void> {
 }
 
 run().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof QuorateError ? error.message : String(error)}\n`);
-  const isUsage = error instanceof TypeError;
-  process.exit(error instanceof QuorateError ? error.exitCode : isUsage ? EXIT.usage : EXIT.failed);
+  const isOurs = error instanceof QuorateError || error instanceof UsageError;
+  process.stderr.write(`${isOurs ? error.message : String(error)}\n`);
+  if (error instanceof QuorateError) process.exit(error.exitCode);
+  process.exit(error instanceof UsageError ? EXIT.usage : EXIT.failed);
 });
