@@ -7,7 +7,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 type Envelope = { readonly id: number; readonly command: unknown };
 type Reply = { readonly id: number; readonly error: string | null };
 
-export function serveParent<Command>(perform: (command: Command) => Promise<void>): void {
+export function serveParent<Command>(
+  perform: (command: Command) => Promise<void>,
+  onParentGone: () => void = () => undefined,
+): void {
   process.on('message', (message) => {
     // Only `HelperProcess` below sends on this channel.
     const { id, command } = message as Envelope;
@@ -16,7 +19,10 @@ export function serveParent<Command>(perform: (command: Command) => Promise<void
       (error) => process.send?.({ id, error: String(error) } satisfies Reply),
     );
   });
-  process.once('disconnect', () => process.exit(0));
+  process.once('disconnect', () => {
+    onParentGone();
+    process.exit(0);
+  });
 }
 
 export class HelperProcess<Command> {
@@ -47,8 +53,11 @@ export class HelperProcess<Command> {
     this.#nextId += 1;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, (error) => (error === null ? resolve() : reject(new Error(error))));
-      if (!this.#child.connected) this.#waiting.get(id)?.('the helper process has ended');
-      else this.#child.send({ id, command } satisfies Envelope);
+      const failed = (error: Error | null): void => {
+        if (error !== null) this.#waiting.get(id)?.(error.message);
+      };
+      if (this.#child.connected) this.#child.send({ id, command } satisfies Envelope, failed);
+      else failed(new Error('the helper process has ended'));
     });
   }
 

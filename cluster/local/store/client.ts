@@ -1,6 +1,6 @@
 /** A client of the store's line protocol, for demo and tests: one connection, answers in order of arrival. */
 import { connect, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
+import { onLines } from './lines.ts';
 
 export class StoreClient {
   readonly #socket: Socket;
@@ -9,7 +9,7 @@ export class StoreClient {
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.setNoDelay(true);
-    createInterface({ input: socket }).on('line', (line) => this.#waiting.shift()?.resolve(line));
+    onLines(socket, (line) => this.#waiting.shift()?.resolve(line));
     const ended = (): void => {
       socket.destroy();
       for (const { reject } of this.#waiting.splice(0)) reject(new Error('the store is gone'));

@@ -6,8 +6,8 @@
  *   anything that fails → error TEXT
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import { DeviceClient } from '../drbd/device-client.ts';
+import { onLines } from './lines.ts';
 import { Store } from './store.ts';
 
 const CLOSE_TIMEOUT_MS = 30;
@@ -60,7 +60,7 @@ export class StoreService {
     socket.setNoDelay(true);
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#clients.delete(socket));
-    createInterface({ input: socket }).on('line', (line) => {
+    onLines(socket, (line) => {
       this.#perform(line, socket).then(
         (answer) => this.#reply(socket, answer),
         (error) => this.#reply(socket, `error ${error instanceof Error ? error.message : String(error)}`),

@@ -33,7 +33,10 @@ export class StoreStandby {
       socket.once('data', (bytes) => {
         const command = bytes.toString('utf8').trim();
         // A probe must not wait behind a start that waits for a suspended device.
-        if (command === 'probe') return socket.end(this.#service === null ? 'idle\n' : 'running\n');
+        if (command === 'probe') {
+          socket.end(this.#service === null ? 'idle\n' : 'running\n');
+          return;
+        }
         const answer = this.#last.then(() => this.#perform(command));
         this.#last = answer.catch(() => undefined);
         answer.then(

@@ -21,6 +21,11 @@ export interface WatchdogFired {
 
 export function runWatchdogs(): void {
   const watchdogs = new Map<string, Watchdog>();
+  const tags = new Set<string>();
+  // The host process may have been killed outright: this one outlives it long enough to leave nothing behind.
+  const cleanUp = (): void => {
+    for (const tag of tags) killProcesses(tag);
+  };
   serveParent<WatchdogCommand>(async (command) => {
     switch (command.kind) {
       case 'add': {
@@ -30,6 +35,7 @@ export function runWatchdogs(): void {
           process.send?.({ kind: 'fired', node } satisfies WatchdogFired);
         };
         const watchdog = new Watchdog({ socket, timeoutMs, fire });
+        tags.add(tag);
         watchdogs.set(node, watchdog);
         return watchdog.listen();
       }
@@ -38,5 +44,5 @@ export function runWatchdogs(): void {
       default:
         return assertNever(command);
     }
-  });
+  }, cleanUp);
 }

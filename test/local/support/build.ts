@@ -14,11 +14,27 @@ export async function bundle(entries: Record<string, string>): Promise<string> {
     entryPoints: entries,
     outdir,
     bundle: true,
+    splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
+    mainFields: ['module', 'main'],
+    external: ['classic-level'],
     outExtension: { '.js': '.mjs' },
     logLevel: 'warning',
+    // As in scripts/build.mjs: packages in CommonJS call require().
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
   });
   return outdir;
+}
+
+/** The programs of a local cluster without agents. */
+export function bundleMachine(): Promise<string> {
+  return bundle({
+    'local-cluster': 'cluster/local/main.ts',
+    'local-drbd': 'cluster/local/drbd/main.ts',
+    'local-store': 'cluster/local/store/main.ts',
+  });
 }
