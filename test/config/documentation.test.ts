@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import * as schema from '../../src/config/schema.ts';
+import { ERRORS, type ErrorCode, EXIT } from '../../src/errors.ts';
+
+const configuration = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+
+describe('docs/configuration.md', () => {
+  const keys = (prefix: string, section: { shape: object }): string[] =>
+    Object.keys(section.shape).map((key) => `${prefix}${key}`);
+  it.each([
+    ...schema.TOP_LEVEL_KEYS,
+    ...keys('members.ID.', schema.memberSection),
+    ...keys('timing.', schema.timingSection),
+    ...keys('tls.', schema.tlsSection),
+    ...keys('admin.', schema.listenSection),
+    ...keys('http.', schema.listenSection),
+    ...keys('watchdog.', schema.watchdogSection),
+    ...keys('fencing.', schema.fencingSection),
+    ...keys('cloud.', schema.cloudSection),
+    ...Object.values(schema.resourceSections).flatMap((section) => keys('resources[].', section)),
+    ...schema.RESOURCE_KINDS,
+    ...schema.PLANNED_KINDS,
+  ])('says what %s means', (key) => expect(configuration).toContain(`\`${key}\``));
+});
+
+const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: 'Done.',
+  failed: 'Failed; the sentence on stderr says why.',
+  usage: 'The command line or the config file is wrong; nothing was done.',
+  unreachable: 'No agent could be reached; nothing was done.',
+  refused: 'Refused because unsafe; nothing was done.',
+  unknown: 'Timed out: whether it was done is not known.',
+  storage: 'The agent stopped because its disk failed (D3).',
+  invariant: 'The agent stopped because a check of its own logic failed.',
+  hardState: 'The agent did not start: its data directory cannot be trusted (D2).',
+};
+
+const cell = (text: string): string => text.replaceAll('|', '\\|');
+
+function errorsDocument(): string {
+  const codes = (Object.keys(ERRORS) as ErrorCode[]).sort();
+  return `# Exit codes and errors
+
+Made from the table in \`src/errors.ts\` by \`npx vitest run -u test/config/documentation.test.ts\`.
+
+Every error is one line on stderr that ends with its code in brackets:
+
+\`\`\`
+quorate: the data of "b" is not in sync — Remove the reason given, then ask again. [refused-unsafe]
+\`\`\`
+
+## Exit codes
+
+| exit code | meaning |
+|---|---|
+${Object.entries(EXIT)
+  .map(([name, code]) => `| ${code} | ${cell(EXIT_MEANINGS[name as keyof typeof EXIT])} |`)
+  .join('\n')}
+
+\`quorate fence-peer\` is DRBD's handler and has DRBD's codes instead: 4 the peer is outdated, 1 everything else.
+
+## Errors
+
+| code | exit code | meaning | what to do |
+|---|---|---|---|
+${codes
+  .map(
+    (code) =>
+      `| \`${code}\` | ${ERRORS[code].exit} | ${cell(ERRORS[code].meaning)} | ${cell(ERRORS[code].remedy)} |`,
+  )
+  .join('\n')}
+`;
+}
+
+it('docs/errors.md is the table of errors', async () => {
+  await expect(errorsDocument()).toMatchFileSnapshot('../../docs/errors.md');
+});
