@@ -122,6 +122,10 @@ export class DrbdPair {
     await ended;
   }
 
+  isRunning(side: Side): boolean {
+    return this.#processes.has(side);
+  }
+
   signal(side: Side, name: 'SIGSTOP' | 'SIGCONT'): void {
     this.#processes.get(side)?.kill(name);
   }
