@@ -285,7 +285,7 @@ export class Executor {
       if (tenure !== null && tenure.epoch <= epoch) this.#endTenure();
       const released = await this.#options.guard.ask({ op: 'abrupt', epoch, why: 'ordered' });
       // A release that took place now is reported by the guard itself; one of the past is told again.
-      if (released.ms === 0) this.#sendReleased(released);
+      if (released.isRepeat) this.#sendReleased(released);
       return;
     }
     if (tenure.isReleasing) return;

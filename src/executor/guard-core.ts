@@ -227,7 +227,14 @@ export class GuardCore {
     if (phase.kind === 'unverified') return this.verify(why);
     if (phase.kind === 'tenure') {
       if (epoch === null || epoch >= phase.tenure.epoch) return this.#startAbrupt(why);
-      return { epoch, term: null, evidence: `epoch ${epoch} ended before`, ms: 0, mode: 'abrupt' };
+      return {
+        epoch,
+        term: null,
+        evidence: `epoch ${epoch} ended before`,
+        ms: 0,
+        mode: 'abrupt',
+        isRepeat: true,
+      };
     }
     const dead = epoch ?? makeEpoch(this.#options.state.state.releasedEpoch);
     if (dead > this.#options.state.state.releasedEpoch) {
@@ -241,6 +248,7 @@ export class GuardCore {
       evidence: 'nothing is held since the last verified release',
       ms: 0,
       mode: 'abrupt',
+      isRepeat: true,
     };
   }
 
@@ -315,7 +323,7 @@ export class GuardCore {
       this.#isArmRequested = false;
       await this.#closeWatchdog();
       const ms = Math.round((this.#now() - startedAt) * 10) / 10;
-      const released: Released = { epoch: dead, term: deadTerm, evidence, ms, mode };
+      const released: Released = { epoch: dead, term: deadTerm, evidence, ms, mode, isRepeat: false };
       this.#log('info', { event: 'released', epoch: dead, mode, ms, evidence });
       this.#options.report({ kind: 'released', released });
       settle(released);

@@ -48,6 +48,8 @@ export interface Released {
   readonly evidence: string;
   readonly ms: number;
   readonly mode: ReleaseMode;
+  /** Nothing was done: it had been released before. */
+  readonly isRepeat: boolean;
 }
 
 export interface GuardAnswers {

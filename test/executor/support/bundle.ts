@@ -1,0 +1,38 @@
+/** The executor as it ships: two bundles, built once per test file into a scratch directory. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+export interface Bundle {
+  readonly program: string;
+  remove(): void;
+}
+
+export async function bundleExecutor(): Promise<Bundle> {
+  const directory = mkdtempSync(join(tmpdir(), 'quorate-executor-'));
+  await build({
+    absWorkingDir: root,
+    entryPoints: { executor: 'src/executor/main.ts', guard: 'src/executor/guard.ts' },
+    outdir: directory,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    mainFields: ['module', 'main'],
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunks/[name]-[hash]',
+    logLevel: 'error',
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  });
+  return {
+    program: join(directory, 'executor.mjs'),
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
