@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Entry, type HardState, logIndex, term } from '../../src/core/index.ts';
+import { type Entry, type HardState, logIndex, makeEntry, term } from '../../src/core/index.ts';
 import {
   applyBatch,
   applyMarker,
   applyPersist,
   emptyStoredLog,
+  encodeEntry,
   openStored,
   recover,
   type StoredLog,
@@ -122,6 +123,40 @@ describe('D2: on open', () => {
     });
     expect(recover(corruptRecord(ahead, 11))).toMatchObject({ status: 'clean', entries: node.log });
     expect(recover(withRecord(ahead, 11, null))).toMatchObject({ status: 'clean', entries: node.log });
+  });
+
+  test('an entry behind the tail of a later term than the hard state was never acknowledged: ignored', () => {
+    const { node, disk } = tenEntries();
+    const later = new ScriptedNode(node.log, node.hardState);
+    const { batch } = openStored(disk).writer.plan([later.vote('w'), later.append()]);
+    // A power cut before the marker, and then level's copy of the hard state is hurt besides.
+    const recovered = recover(corruptLogCopy(applyBatch(disk, batch)));
+    expect(recovered).toMatchObject({ status: 'clean', entries: node.log, hardState: node.hardState });
+  });
+
+  test.each([
+    ['a lower term', 11, 0, 'lower term'],
+    ['another index', 12, 1, 'in the place of'],
+  ])('an entry that links but has %s ends the log', (_, index, termNumber, why) => {
+    const { node, disk } = tenEntries();
+    const head = node.log.at(-1)?.hash;
+    if (head === undefined) throw new Error('no head');
+    const odd = makeEntry(sha256, logIndex(index), term(termNumber), head, { kind: 'note', text: 'odd' });
+    const recovered = recover(withRecord(disk, 11, encodeEntry(odd)));
+    expect(recovered).toMatchObject({ status: 'clean', entries: node.log });
+    expect(recovered.problems.join()).toContain(why);
+  });
+
+  test('a suffix that was kept counts from the next write on: losing it then is damage', () => {
+    const { node, disk } = tenEntries();
+    const more = new ScriptedNode(node.log, node.hardState);
+    const { batch } = openStored(disk).writer.plan([more.append(3)]);
+    const ahead = { ...disk, records: applyBatch(disk, batch).records };
+    const { writer } = openStored(ahead);
+    const plan = writer.plan([more.vote('w')]);
+    const voted = applyMarker(applyBatch(ahead, plan.batch), plan.marker);
+    expect(recover(voted)).toMatchObject({ status: 'clean', entries: more.log });
+    expect(recover(corruptRecord(voted, 12)).damage).toEqual({ markerIndex: 13, markerTerm: 1 });
   });
 
   test('D1: a log that lost a conflict in its middle claims no commit for what it still has', () => {
