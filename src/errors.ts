@@ -81,6 +81,16 @@ export const ERRORS = {
     meaning: 'The request was refused because it could lead to two holders or to lost writes.',
     remedy: 'Remove the reason given, then ask again.',
   },
+  'switchover-failed': {
+    exit: EXIT.failed,
+    meaning: 'A switchover was begun and did not end on its target.',
+    remedy: 'See `quorate status` for who holds now and `quorate audit` for why; correct the cause and try again.',
+  },
+  'disk-lost': {
+    exit: EXIT.hardState,
+    meaning: "The data directory is empty, but the cluster's log says that this node has voted before.",
+    remedy: 'Remove this id from the cluster and let the node join under a new one (D2); or restore its data directory.',
+  },
   'timed-out-unknown': {
     exit: EXIT.unknown,
     meaning: 'No answer in time; whether it was done is not known.',

@@ -179,6 +179,7 @@ function becomeLeader(node: CoreNode, campaign: Campaign): void {
 /** What forbids a vote to this candidate whatever its term, and how long a promise still does. */
 function refusalOf(node: CoreNode, message: PreVote | Vote): { retryAfterMs: number | null } | null {
   if (node.isBoundByHolding || node.hard.damaged !== null) return { retryAfterMs: null };
+  if (node.log.lastIndex === 0) return { retryAfterMs: null }; // not a member yet, or a lost disk (D2)
   if (message.proof !== null) noteRelease(node, message.proof); // R3: the vote carries its cause's proof
   if (node.promise.binds(node.now)) return { retryAfterMs: node.promise.until - node.now };
   if (node.state.removed.includes(message.from)) return { retryAfterMs: null };

@@ -242,7 +242,8 @@ function store(node: CoreNode, message: Append): boolean {
     // term of its grant: the node may have been elected again since, and a later leader may be the one that wrote it.
     if (entry.body.kind === 'tenure-released') {
       const grantTerm = node.log.termAt(logIndex(entry.body.epoch));
-      if (grantTerm !== null) noteRelease(node, { node: entry.body.node, term: grantTerm }, entry.body.successor);
+      if (grantTerm !== null)
+        noteRelease(node, { node: entry.body.node, term: grantTerm }, entry.body.successor);
     }
   }
   return true;

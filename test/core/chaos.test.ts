@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { chaos } from '../support/chaos.ts';
 
-const SEEDS = Number(process.env['CHAOS_SEEDS'] ?? 150);
-const FIRST = Number(process.env['CHAOS_FIRST'] ?? 1);
+const SEEDS = Number(process.env.CHAOS_SEEDS ?? 150);
+const FIRST = Number(process.env.CHAOS_FIRST ?? 1);
 
 test(`random faults on ${SEEDS} seeds: never two holders, committed entries stay, and it recovers`, {
   timeout: 600_000,

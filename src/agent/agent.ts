@@ -1,0 +1,407 @@
+/**
+ * The agent process: puts log, core, peers, executor and admin service together, and takes them down in the order that
+ * keeps one holder.
+ *
+ * Start: log, then an executor that has verified that nothing is held, then the boot promise, and only then peers (L4).
+ * End: hand over and release while the lease still runs; what cannot end in time is left to the executor, which
+ * releases by itself when its channel closes (O1).
+ */
+import { existsSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { AdminServer, LocalSocket } from '../admin/index.ts';
+import { agentSocket, type Config, deriveTiming } from '../config/index.ts';
+import type { CoreEvent, Entry, Message, NodeId, Timing } from '../core/index.ts';
+import { InvariantError, logIndex } from '../core/index.ts';
+import { EXIT, QuorateError } from '../errors.ts';
+import {
+  createExecutorClient,
+  type ExecutorClient,
+  type ExecutorEvent,
+  readWatchdogTimeoutMs,
+} from '../executor/index.ts';
+import { LogStore, sha256 } from '../log/index.ts';
+import { PeerTransport, readTls, type TlsMaterial } from '../peer/index.ts';
+import { Backend } from './backend.ts';
+import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
+import { bootPromiseStart } from './clock.ts';
+import { DiskLossCheck } from './disk-loss.ts';
+import { Driver } from './driver.ts';
+import { statusOf, TakeoverHistory } from './status.ts';
+import { Upkeep } from './upkeep.ts';
+
+/** A SIGTERM must end: after this the executor's abrupt release does what the hand-over could not. */
+const SHUTDOWN_LIMIT_MS = 20_000;
+/** How long a node that has handed over waits to hear of the new leader: its vote may be needed. */
+const FAREWELL_LIMIT_MS = 1_500;
+const READY_LIMIT_MS = 60_000;
+const REPLACE_RETRY_MS = 500;
+
+type Probes = Extract<ExecutorEvent, { kind: 'probes' }>;
+
+export class Agent {
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #executor: ExecutorClient;
+  readonly #timing: Timing;
+  readonly #takeovers = new TakeoverHistory();
+  #store: LogStore | null = null;
+  #driver: Driver | null = null;
+  #transport: PeerTransport | null = null;
+  #admin: AdminServer | null = null;
+  #local: LocalSocket | null = null;
+  #backend: Backend | null = null;
+  #upkeep: Upkeep | null = null;
+  #diskLoss: DiskLossCheck | null = null;
+  #probes: Probes | null = null;
+  #onReady: (() => void) | null = null;
+  #isEnding = false;
+  #isFatal = false;
+  #waiting: { isDone: () => boolean; resolve: () => void }[] = [];
+  #resolveExit: (code: number) => void = () => {};
+  readonly #exit = new Promise<number>((resolve) => {
+    this.#resolveExit = resolve;
+  });
+
+  constructor(config: Config, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+    this.#timing = configuredTiming(config);
+    this.#executor = createExecutorClient({
+      node: config.node,
+      cluster: config.cluster,
+      configFile: config.file,
+      dataDir: config.dataDir,
+      members: this.#others(),
+      timing: this.#timing,
+    });
+  }
+
+  /** Resolves with the exit code when the agent has ended; rejects where it could not start. */
+  async run(): Promise<number> {
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.#takeDown();
+      throw error;
+    }
+    const code = await this.#exit;
+    // After a fatal error nothing is worth waiting for: the executor releases when the process is gone (O1).
+    if (!this.#isFatal) await this.#takeDown();
+    return code;
+  }
+
+  // --- start ---
+
+  async #start(): Promise<void> {
+    const config = this.#config;
+    const tls = await readTls(config.tls);
+    const { store, recovered } = await LogStore.open(config.dataDir, { digest: sha256 });
+    this.#store = store;
+    for (const problem of recovered.problems) this.#log.warn({ event: 'log-problem', problem }, problem);
+    const transport = this.#newTransport(tls);
+    this.#transport = transport;
+    // Before anything is answered: a port in use or a wrong certificate must not cost a release.
+    await transport.start();
+    await this.#startExecutor();
+    this.#diskLoss = new DiskLossCheck(config.node, recovered.status === 'empty');
+    const driver = new Driver({
+      core: {
+        self: config.node,
+        digest: sha256,
+        seed: randomSeed(),
+        timing: this.#timing,
+        recovered,
+        bootedAt: await bootPromiseStart(config.dataDir),
+      },
+      executor: this.#executor,
+      store,
+      send: (message) => transport.send(message),
+      onCommitted: (entry) => this.#onCommitted(entry),
+      onEvent: (event) => this.#onCoreEvent(event),
+      onStep: () => this.#wake(),
+      onFatal: (error) => this.#onFatal(error),
+    });
+    for (const entry of driver.view.log.slice(logIndex(1), driver.view.commitIndex))
+      this.#takeovers.onCommitted(entry);
+    this.#driver = driver;
+    this.#executor.setTiming(driver.view.timing);
+    this.#upkeep = new Upkeep(driver, this.#executor, this.#log);
+    this.#backend = new Backend({
+      config,
+      driver,
+      status: () => this.#status(),
+      bootstrap: (request) => this.#bootstrap(request.inSync),
+    });
+    this.#local = new LocalSocket(agentSocket(config.dataDir), this.#backend);
+    await this.#local.start();
+    this.#admin = new AdminServer({
+      listen: config.admin.listen,
+      cluster: config.cluster,
+      tls,
+      backend: this.#backend,
+    });
+    await this.#admin.start();
+    transport.setPeers(this.#others());
+    this.#log.info(
+      { event: 'started', node: config.node, log: recovered.status, term: recovered.hardState.term },
+      `node ${config.node} runs`,
+    );
+  }
+
+  #newTransport(tls: TlsMaterial): PeerTransport {
+    const { node, cluster, members } = this.#config;
+    return new PeerTransport({
+      self: node,
+      cluster,
+      listen: members.find(({ id }) => id === node)?.peer ?? '',
+      tls,
+      onMessage: (message) => this.#onMessage(message),
+      onStatement: (message) => this.#onMessage(message),
+      onBootstrap: (entry) => this.#acceptBootstrap(entry),
+      onLink: () => {}, // a hint, never a reason to act (H5)
+      logger: this.#log,
+    });
+  }
+
+  #others(): Map<NodeId, string> {
+    const { members, node } = this.#config;
+    return new Map(members.filter(({ id }) => id !== node).map(({ id, peer }) => [id, peer]));
+  }
+
+  /** L4: nothing is answered before the executor has verified that nothing is held. */
+  async #startExecutor(): Promise<void> {
+    const ready = new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () =>
+          reject(
+            new QuorateError(
+              'executor-unreachable',
+              `the executor did not verify a release within ${READY_LIMIT_MS} ms`,
+            ),
+          ),
+        READY_LIMIT_MS,
+      );
+      this.#onReady = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    ready.catch(() => {});
+    await this.#executor.start((event) => this.#onExecutor(event));
+    await ready;
+  }
+
+  // --- what comes in ---
+
+  #onMessage(message: Message): void {
+    const lost = this.#diskLoss?.isLost(message) ?? false;
+    if (lost)
+      return this.#onFatal(
+        new QuorateError(
+          'disk-lost',
+          `${this.#config.dataDir} is empty, but ${message.from} has a log in which ${this.#config.node} votes`,
+        ),
+      );
+    this.#driver?.input({ kind: 'message', message });
+  }
+
+  #onExecutor(event: ExecutorEvent): void {
+    if (event.kind === 'ready') {
+      this.#onReady?.();
+      this.#onReady = null;
+    }
+    if (event.kind === 'released') {
+      this.#log.info(
+        { event: 'released', epoch: event.epoch, ms: event.ms, mode: event.mode },
+        `released in ${event.ms.toFixed(0)} ms (${event.mode}; D is ${this.#timing.releaseMs} ms)`,
+      );
+    }
+    if (event.kind === 'probes') this.#probes = event;
+    this.#driver?.onExecutorEvent(event);
+    switch (event.kind) {
+      case 'taken':
+        return this.#upkeep?.onTaken(event);
+      case 'take-failed':
+        return this.#upkeep?.onTakeFailed(event);
+      case 'probes':
+        return this.#upkeep?.onProbes(event);
+      case 'gone':
+        return void this.#replaceExecutor();
+      default:
+        return;
+    }
+  }
+
+  /** O1: a new executor that releases. Until it has, this node votes for nobody; its watchdog is not petted either. */
+  async #replaceExecutor(): Promise<void> {
+    while (!this.#isEnding) {
+      this.#log.error({ event: 'executor-lost' }, 'the executor is gone; starting one that releases (O1)');
+      try {
+        await this.#executor.replace();
+        return;
+      } catch (error) {
+        this.#log.error({ event: 'executor-replace-failed', error: String(error) }, 'no new executor yet');
+        await new Promise((resolve) => setTimeout(resolve, REPLACE_RETRY_MS));
+      }
+    }
+  }
+
+  #onCommitted(entry: Entry): void {
+    this.#takeovers.onCommitted(entry);
+    this.#backend?.onCommitted(entry);
+    if (entry.body.kind === 'config') this.#executor.setTiming(entry.body.timing);
+    if (entry.body.kind !== 'note') {
+      this.#log.info(
+        { event: 'committed', index: entry.index, term: entry.term, entry: entry.body },
+        `${entry.index} ${entry.body.kind}`,
+      );
+    }
+  }
+
+  #onCoreEvent(event: CoreEvent): void {
+    this.#log.info({ node: this.#config.node, ...event }, event.event);
+  }
+
+  // --- bootstrap (H7) ---
+
+  async #bootstrap(inSync: readonly NodeId[]): Promise<void> {
+    checkInSync(this.#config, inSync, this.#probes);
+    const entry = firstEntry(this.#config, this.#timing, inSync);
+    this.#checkBlank(entry);
+    for (const address of this.#others().values()) await this.#transport?.sendBootstrap(address, entry);
+    await this.#storeFirst(entry);
+  }
+
+  async #acceptBootstrap(entry: Entry): Promise<void> {
+    checkOffered(this.#config, entry);
+    this.#checkBlank(entry);
+    await this.#storeFirst(entry);
+  }
+
+  #checkBlank(entry: Entry): void {
+    const driver = this.#driver;
+    if (driver === null) throw new QuorateError('peer-refused', 'the agent is still starting');
+    const first = driver.view.log.hashAt(logIndex(1));
+    if (first !== null && (first !== entry.hash || driver.view.log.lastIndex > 1)) {
+      throw new QuorateError('already-bootstrapped', `${this.#config.node} has a log already`);
+    }
+  }
+
+  async #storeFirst(entry: Entry): Promise<void> {
+    const driver = this.#driver;
+    if (driver === null) return;
+    if (driver.view.log.lastIndex === 0) {
+      this.#diskLoss?.bootstrapped();
+      driver.input({ kind: 'bootstrap', entry });
+    }
+    await this.#until(() => driver.view.outbox.durableIndex >= 1, SHUTDOWN_LIMIT_MS);
+  }
+
+  #status() {
+    if (this.#driver === null) throw new QuorateError('not-bootstrapped', 'the agent is still starting');
+    return statusOf({
+      config: this.#config,
+      driver: this.#driver,
+      isUp: (peer) => this.#transport?.isUp(peer) ?? false,
+      resources: this.#probes?.resources ?? [],
+      lastTakeover: this.#takeovers.last,
+    });
+  }
+
+  // --- end ---
+
+  /** SIGTERM: hand over, release, leave. A second signal does not wait. */
+  async shutdown(): Promise<void> {
+    if (this.#isEnding) return this.#resolveExit(EXIT.failed);
+    this.#isEnding = true;
+    this.#log.info({ event: 'shutdown' }, 'handing over');
+    const driver = this.#driver;
+    if (driver === null) return this.#resolveExit(EXIT.done);
+    const hasLed = driver.view.role.kind === 'leader';
+    if (hasLed) driver.transfer({ kind: 'transfer', to: null, reason: 'shutdown' });
+    const isReleased = await this.#until(
+      () => driver.view.role.kind !== 'leader' && driver.view.hold.kind === 'none',
+      SHUTDOWN_LIMIT_MS,
+    );
+    if (hasLed && isReleased) {
+      await this.#until(
+        () => driver.view.role.kind === 'follower' && driver.view.role.leader !== null,
+        FAREWELL_LIMIT_MS,
+      );
+    }
+    this.#resolveExit(isReleased ? EXIT.done : EXIT.failed);
+  }
+
+  #onFatal(error: unknown): void {
+    const isBroken = error instanceof InvariantError;
+    const code = isBroken ? EXIT.invariant : error instanceof QuorateError ? error.exitCode : EXIT.storage;
+    this.#log.fatal(
+      {
+        event: 'fatal',
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        code,
+      },
+      String(error),
+    );
+    this.#isEnding = true;
+    this.#isFatal = true;
+    this.#resolveExit(code);
+  }
+
+  /** Resolves true once the condition holds after some step, false when the time is over. */
+  #until(isDone: () => boolean, limitMs: number): Promise<boolean> {
+    if (isDone()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((other) => other !== waiter);
+        resolve(false);
+      }, limitMs);
+      const waiter = {
+        isDone,
+        resolve: () => {
+          clearTimeout(timer);
+          resolve(true);
+        },
+      };
+      this.#waiting.push(waiter);
+    });
+  }
+
+  #wake(): void {
+    if (this.#waiting.length === 0) return;
+    const done = this.#waiting.filter(({ isDone }) => isDone());
+    this.#waiting = this.#waiting.filter((waiter) => !done.includes(waiter));
+    for (const waiter of done) waiter.resolve();
+  }
+
+  async #takeDown(): Promise<void> {
+    this.#isEnding = true;
+    const isReleased =
+      this.#driver === null ||
+      (this.#driver.view.hold.kind === 'none' && this.#driver.view.role.kind !== 'leader');
+    this.#driver?.end();
+    this.#upkeep?.end();
+    await Promise.allSettled([this.#admin?.close(), this.#local?.close()]);
+    // An executor that may still hold is not told goodbye: the closing channel makes it release and say so (R4).
+    if (isReleased) await this.#executor.close().catch(() => {});
+    await Promise.allSettled([this.#transport?.close(), this.#store?.close()]);
+  }
+}
+
+/** What the config says, for a node without a log and for `bootstrap`; afterwards the log's timing rules (L8). */
+function configuredTiming(config: Config): Timing {
+  const { mode, device, timeoutMs } = config.watchdog;
+  if (mode === 'off' || (mode === 'automatic' && !existsSync(device)))
+    return deriveTiming(config.timing, null);
+  if (!existsSync(device))
+    throw new QuorateError('watchdog-unusable', `watchdog.device ${device} does not exist`);
+  const readMs = timeoutMs ?? readWatchdogTimeoutMs(device);
+  if (readMs === null)
+    throw new QuorateError('watchdog-unusable', `${device} does not say its timeout: set watchdog.timeout`);
+  return deriveTiming(config.timing, readMs);
+}
+
+/** Spreads the election windows of the nodes; nothing depends on its quality. */
+function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 31);
+}

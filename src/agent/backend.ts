@@ -1,0 +1,167 @@
+/** What operators and DRBD's handlers may ask of a running agent. */
+import type { AdminBackend, StatusDocument, SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
+import { type Config, dataNodes } from '../config/index.ts';
+import type { Entry, LogIndex, NodeId } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import type { Driver } from './driver.ts';
+
+const SWITCHOVER_LIMIT_MS = 60_000;
+const FENCE_LIMIT_MS = 25_000;
+const MAX_PAGE = 10_000;
+
+export interface BackendOptions {
+  readonly config: Config;
+  readonly driver: Driver;
+  readonly status: () => StatusDocument;
+  readonly bootstrap: AdminBackend['bootstrap'];
+}
+
+/** Told about every committed entry; `false` once it needs no more. */
+export type Watcher = (entry: Entry) => boolean;
+
+export class Backend implements AdminBackend {
+  readonly #options: BackendOptions;
+  #watchers: Watcher[] = [];
+
+  constructor(options: BackendOptions) {
+    this.#options = options;
+  }
+
+  onCommitted(entry: Entry): void {
+    if (this.#watchers.length > 0) this.#watchers = this.#watchers.filter((watch) => watch(entry));
+  }
+
+  status(): StatusDocument {
+    return this.#options.status();
+  }
+
+  entries(from: LogIndex, limit: number) {
+    const { log, commitIndex } = this.#options.driver.view;
+    return { entries: log.slice(from, Math.min(limit, MAX_PAGE)), commitIndex };
+  }
+
+  bootstrap(request: Parameters<AdminBackend['bootstrap']>[0]): Promise<void> {
+    return this.#options.bootstrap(request);
+  }
+
+  /** H3: answered only after a new entry, appended after the request, is committed and applied. */
+  async fencePeer(peer: NodeId | null): Promise<'outdated'> {
+    const { driver, config } = this.#options;
+    const others = dataNodes(config).filter((member) => member.id !== driver.view.self);
+    const target = peer ?? (others.length === 1 ? others[0]?.id : undefined);
+    if (target === undefined)
+      throw new QuorateError('usage', 'there is more than one other data node: say which with --peer');
+    this.#requireLeader();
+    await driver.commit({ kind: 'peer-outdated', peer: target }, FENCE_LIMIT_MS);
+    return 'outdated';
+  }
+
+  async switchover(request: Parameters<AdminBackend['switchover']>[0]): Promise<SwitchoverOutcome> {
+    const { driver } = this.#options;
+    this.#requireLeader();
+    const from = driver.view.self;
+    const to = request.to ?? driver.view.voters.find((id) => id !== from && driver.view.isEligible(id));
+    if (to === undefined)
+      throw new QuorateError('refused-unsafe', 'no other data node is in the in-sync set (H1)');
+    const checks = this.#checks(to);
+    const failed = checks.find(({ ok }) => !ok);
+    if (request.dryRun) {
+      const steps = ['release here, in reverse order', `hand leadership to ${to}`, `take over on ${to}`];
+      const planned = steps.map((name) => ({ name, ms: 0, result: 'planned' }));
+      return { dryRun: true, from, to, epoch: null, totalMs: null, steps: planned, checks };
+    }
+    if (failed !== undefined)
+      throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${failed.detail}`);
+    await driver.commit(
+      { kind: 'operator', who: request.who, action: `switchover to ${to}`, at: Date.now() },
+      SWITCHOVER_LIMIT_MS,
+    );
+    const began = performance.now();
+    const taken = this.#nextTakeover(to);
+    const refused = driver.transfer({ kind: 'transfer', to, reason: 'switchover' });
+    if (refused !== null) {
+      taken.cancel();
+      throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${refused}`);
+    }
+    const { epoch, steps } = await taken.promise;
+    return { dryRun: false, from, to, epoch, totalMs: performance.now() - began, steps, checks };
+  }
+
+  #checks(to: NodeId): SwitchoverCheck[] {
+    const { view } = this.#options.driver;
+    const isReachable = view.leadership?.lease.heardFrom(to, view.now - view.timing.leaseMs) ?? false;
+    return [
+      {
+        name: 'data node',
+        ok: view.isDataVoter(to),
+        detail: `${to} ${view.isDataVoter(to) ? 'is' : 'is not'} a data node with a vote`,
+      },
+      {
+        name: 'other node',
+        ok: to !== view.self,
+        detail: to === view.self ? `${to} holds already` : `${to} is not the holder`,
+      },
+      {
+        name: 'in sync',
+        ok: view.isEligible(to),
+        detail: `${to} ${view.isEligible(to) ? 'is' : 'is not'} in the in-sync set (H1)`,
+      },
+      { name: 'reachable', ok: isReachable, detail: `${to} ${isReachable ? 'answers' : 'does not answer'}` },
+    ];
+  }
+
+  #nextTakeover(to: NodeId) {
+    let cancel = () => {};
+    const promise = new Promise<{ epoch: number; steps: SwitchoverOutcome['steps'] }>((resolve, reject) => {
+      let isOpen = true;
+      const end = (settle: () => void) => {
+        isOpen = false;
+        clearTimeout(timer);
+        settle();
+      };
+      const timer = setTimeout(() => {
+        end(() =>
+          reject(
+            new QuorateError(
+              'timed-out-unknown',
+              `the takeover by ${to} did not end within ${SWITCHOVER_LIMIT_MS} ms`,
+            ),
+          ),
+        );
+      }, SWITCHOVER_LIMIT_MS);
+      cancel = () => end(() => resolve({ epoch: 0, steps: [] }));
+      this.#watchers.push(({ body }) => {
+        if (!isOpen) return false;
+        if (body.kind === 'tenure-granted' && body.node !== to) {
+          end(() =>
+            reject(
+              new QuorateError('switchover-failed', `the switchover did not reach ${to}: ${body.node} holds`),
+            ),
+          );
+        } else if (body.kind === 'takeover-done' && body.node === to) {
+          if (body.ok) end(() => resolve({ epoch: body.epoch, steps: body.steps }));
+          else
+            end(() =>
+              reject(
+                new QuorateError(
+                  'switchover-failed',
+                  `${to} could not take over: ${body.steps.at(-1)?.result ?? ''}`,
+                ),
+              ),
+            );
+        }
+        return isOpen;
+      });
+    });
+    return { promise, cancel: () => cancel() };
+  }
+
+  #requireLeader(): void {
+    const { view } = this.#options.driver;
+    if (view.role.kind === 'leader') return;
+    const leader = view.role.kind === 'follower' ? view.role.leader : null;
+    const hint =
+      leader === null ? 'no leader is known here' : `the leader is ${leader}: run the command there`;
+    throw new QuorateError('not-leader', `${view.self} does not lead; ${hint}`);
+  }
+}

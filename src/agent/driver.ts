@@ -1,0 +1,269 @@
+/**
+ * Runs the core: one input at a time, its effects in order, its deadlines on a timer (style 8).
+ *
+ * No `await` stands between reading and changing consensus state: what takes time (disk, network, executor) comes back
+ * as an input of its own.
+ */
+import type {
+  CoreEvent,
+  CoreOptions,
+  Effect,
+  Entry,
+  Input,
+  LogIndex,
+  Message,
+  Persist,
+  Proposal,
+  Term,
+} from '../core/index.ts';
+import { assertNever, Core } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
+import { now } from './clock.ts';
+
+export interface DriverOptions {
+  readonly core: CoreOptions;
+  readonly executor: Pick<ExecutorClient, 'arm' | 'disarm' | 'take' | 'renew' | 'release'>;
+  readonly store: { persist(persists: readonly Persist[]): Promise<void> };
+  readonly send: (message: Message) => void;
+  readonly onCommitted: (entry: Entry) => void;
+  readonly onEvent: (event: CoreEvent) => void;
+  /** Called after every step: the place for what follows from the state as a whole. */
+  readonly onStep: () => void;
+  /** A write failed (D3) or an invariant broke: the process must end. Never called twice. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export type ProposeResult = { readonly index: LogIndex; readonly term: Term } | { readonly refused: string };
+
+interface Waiter {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** `setTimeout` counts in whole ms and may not be asked for more than this. */
+const MAX_TIMER_MS = 60_000;
+const MAX_WAITERS = 1_000;
+
+export class Driver {
+  readonly #options: DriverOptions;
+  readonly #core: Core;
+  readonly #inputs: Input[] = [];
+  #isStepping = false;
+  #isEnded = false;
+  #timer: NodeJS.Timeout | null = null;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #waiters: Waiter[] = [];
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+    this.#core = new Core(options.core, now());
+    this.#arm();
+  }
+
+  get view(): Core['view'] {
+    return this.#core.view;
+  }
+
+  /** No further input is taken; waiting proposals end as unknown. */
+  end(): void {
+    this.#isEnded = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#dropWaiters(() => true);
+  }
+
+  input(input: Input): void {
+    this.#inputs.push(input);
+    this.#drain();
+  }
+
+  /** Proposes at once; the place in the log, or why not. Whether it commits is another matter. */
+  propose(proposal: Proposal): ProposeResult {
+    let result: ProposeResult = { refused: 'the agent is ending' };
+    this.#step({ kind: 'propose', proposal }, (effect) => {
+      if (effect.kind === 'proposed') result = effect;
+      else if (effect.kind === 'refused') result = { refused: effect.why };
+    });
+    this.#drain();
+    return result;
+  }
+
+  /** Proposes and waits for the commit. Rejects `refused-unsafe` at once, or `timed-out-unknown` when that is lost sight of. */
+  async commit(proposal: Proposal, limitMs: number): Promise<LogIndex> {
+    const result = this.propose(proposal);
+    if ('refused' in result) throw new QuorateError('refused-unsafe', `refused: ${result.refused}`);
+    await this.#committed(result.index, result.term, limitMs);
+    return result.index;
+  }
+
+  /** Asks for a transfer (R3); why not, or null. */
+  transfer(input: Extract<Input, { kind: 'transfer' }>): string | null {
+    let refused: string | null = null;
+    this.#step(input, (effect) => {
+      if (effect.kind === 'refused') refused = effect.why;
+    });
+    this.#drain();
+    return refused;
+  }
+
+  onExecutorEvent(event: ExecutorEvent): void {
+    const { hold } = this.view;
+    switch (event.kind) {
+      case 'ready':
+        return this.input({ kind: 'released', evidence: event.evidence });
+      case 'armed':
+        return this.input({ kind: 'prepared', ok: true });
+      case 'arm-failed':
+        return this.input({ kind: 'prepared', ok: false });
+      case 'released': {
+        const held = hold.kind === 'held' || hold.kind === 'releasing' ? hold.epoch : null;
+        // A report about another tenure says nothing about this one.
+        if (event.epoch === null || event.epoch !== held) return;
+        // The guard let go by itself (a suspended host, a watchdog that failed): the tenure is over.
+        if (hold.kind === 'held') this.input({ kind: 'executor-lost' });
+        return this.input({ kind: 'released', evidence: event.evidence });
+      }
+      case 'release-failed':
+        return this.input({ kind: 'release-failed' });
+      case 'gone':
+        return this.input({ kind: 'executor-lost' });
+      case 'taken':
+      case 'take-failed':
+      case 'probes':
+        return;
+      default:
+        return assertNever(event);
+    }
+  }
+
+  #drain(): void {
+    if (this.#isStepping) return;
+    for (let input = this.#inputs.shift(); input !== undefined; input = this.#inputs.shift())
+      this.#step(input);
+  }
+
+  #step(input: Input, watch: (effect: Effect) => void = () => {}): void {
+    if (this.#isEnded) return;
+    this.#isStepping = true;
+    try {
+      for (const effect of this.#core.step(input, now(), Date.now())) {
+        watch(effect);
+        this.#perform(effect);
+      }
+      this.#options.onStep();
+      this.#arm();
+    } catch (error) {
+      this.end();
+      this.#options.onFatal(error);
+    } finally {
+      this.#isStepping = false;
+    }
+  }
+
+  #perform(effect: Effect): void {
+    const { executor } = this.#options;
+    switch (effect.kind) {
+      case 'send':
+        return this.#options.send(effect.message);
+      case 'persist':
+        return this.#persist(effect.persist);
+      case 'prepare':
+        return executor.arm();
+      case 'hold': {
+        const { epoch, term, until, previousReleased } = effect;
+        executor.renew(epoch, until);
+        return executor.take({ epoch, term, until, previousReleased });
+      }
+      case 'lease':
+        return executor.renew(effect.epoch, effect.until);
+      case 'release':
+        return effect.epoch === null ? executor.disarm() : executor.release(effect.epoch, effect.mode);
+      case 'committed':
+        this.#onCommitted(effect.entry);
+        return;
+      case 'event':
+        if (effect.event.event === 'stepped-down') this.#dropWaiters(() => true);
+        return this.#options.onEvent(effect.event);
+      case 'proposed':
+      case 'refused':
+        return;
+      default:
+        return assertNever(effect);
+    }
+  }
+
+  #persist(persist: Persist): void {
+    this.#options.store.persist([persist]).then(
+      () => this.input({ kind: 'persisted', id: persist.id }),
+      (error: unknown) => {
+        // D3: never again on this handle. The step releases; then the process ends.
+        this.input({ kind: 'persist-failed' });
+        if (!this.#isEnded) {
+          this.end();
+          this.#options.onFatal(error);
+        }
+      },
+    );
+  }
+
+  #arm(): void {
+    const due = this.#core.nextDeadline();
+    const at = due ?? Number.POSITIVE_INFINITY;
+    if (at === this.#timerAt && this.#timer !== null) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#timerAt = at;
+    if (due === null) return;
+    const waitMs = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(due - now())));
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.input({ kind: 'tick' });
+    }, waitMs);
+  }
+
+  #onCommitted(entry: Entry): void {
+    const done = this.#waiters.filter(({ index }) => index <= entry.index);
+    if (done.length > 0) this.#waiters = this.#waiters.filter(({ index }) => index > entry.index);
+    this.#options.onCommitted(entry);
+    for (const waiter of done) {
+      if (waiter.term === this.view.log.termAt(waiter.index)) waiter.resolve();
+      else waiter.reject(unknownOutcome());
+    }
+  }
+
+  #committed(index: LogIndex, term: Term, limitMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.view.commitIndex >= index) return resolve();
+      if (this.#waiters.length >= MAX_WAITERS) return reject(unknownOutcome());
+      const timer = setTimeout(() => this.#dropWaiters((other) => other === waiter), limitMs);
+      const waiter: Waiter = {
+        index,
+        term,
+        resolve: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      this.#waiters.push(waiter);
+    });
+  }
+
+  #dropWaiters(isLost: (waiter: Waiter) => boolean): void {
+    const lost = this.#waiters.filter(isLost);
+    this.#waiters = this.#waiters.filter((waiter) => !isLost(waiter));
+    for (const waiter of lost) waiter.reject(unknownOutcome());
+  }
+}
+
+function unknownOutcome(): QuorateError {
+  return new QuorateError(
+    'timed-out-unknown',
+    'leadership or time ran out before the entry was known to be committed',
+  );
+}

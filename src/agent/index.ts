@@ -1,0 +1,25 @@
+import { pino } from 'pino';
+import type { Config } from '../config/index.ts';
+import { EXIT } from '../errors.ts';
+import { Agent } from './agent.ts';
+
+/**
+ * Runs a node until SIGTERM or SIGINT; resolves with the exit code. Rejects with a QuorateError where it cannot start.
+ * Logs are JSON lines on stderr; stdout stays empty.
+ */
+export async function runAgent(config: Config): Promise<number> {
+  const log = pino(
+    { base: { node: config.node }, level: process.env.QUORATE_LOG_LEVEL ?? 'info' },
+    pino.destination({ fd: 2, sync: true }),
+  );
+  const agent = new Agent(config, log);
+  const onSignal = () => void agent.shutdown();
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  // Style 5: a broken invariant, or an error that nobody handled, ends the process; the executor releases.
+  process.on('uncaughtException', (error) => {
+    log.fatal({ event: 'fatal', error: error.stack ?? String(error) }, error.message);
+    process.exit(EXIT.invariant);
+  });
+  return agent.run();
+}

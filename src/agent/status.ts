@@ -1,0 +1,96 @@
+/** `status`: what this node knows, as the contract of design.md has it; null where it does not know. */
+
+import type { ResourceStatus, StatusDocument } from '../admin/index.ts';
+import { type Config, memberOf } from '../config/index.ts';
+import type { Entry, NodeId } from '../core/index.ts';
+import type { Driver } from './driver.ts';
+
+type Takeover = NonNullable<StatusDocument['lastTakeover']>;
+
+/** The last takeover, followed through the committed entries. */
+export class TakeoverHistory {
+  #reason: string | null = null;
+  #grantedAt: number | null = null;
+  #last: Takeover | null = null;
+
+  onCommitted({ index, body }: Entry): void {
+    if (body.kind === 'elected') this.#reason = body.reason;
+    if (body.kind === 'tenure-granted') {
+      this.#grantedAt = body.at;
+      const startedAt = this.#grantedAt === null ? null : new Date(this.#grantedAt).toISOString();
+      this.#last = { epoch: index, reason: this.#reason, startedAt, steps: [], totalMs: null };
+    }
+    if (body.kind === 'takeover-done' && this.#last !== null && this.#last.epoch === body.epoch) {
+      this.#last = { ...this.#last, steps: [...body.steps], totalMs: body.totalMs };
+    }
+  }
+
+  get last(): Takeover | null {
+    return this.#last;
+  }
+}
+
+export interface StatusSources {
+  readonly config: Config;
+  readonly driver: Driver;
+  readonly isUp: (peer: NodeId) => boolean;
+  readonly resources: readonly ResourceStatus[];
+  readonly lastTakeover: Takeover | null;
+}
+
+export function statusOf({ config, driver, isUp, resources, lastTakeover }: StatusSources): StatusDocument {
+  const { view } = driver;
+  const { leadership, state, log } = view;
+  const leader =
+    view.role.kind === 'leader' ? view.self : view.role.kind === 'follower' ? view.role.leader : null;
+  const leaseUntil = view.leaseUntil;
+  const tenure = state.tenure !== null && !state.tenure.released ? state.tenure : null;
+  return {
+    cluster: config.cluster,
+    observer: view.self,
+    term: view.hard.term,
+    leader,
+    holder: tenure?.node ?? null,
+    epoch: tenure?.epoch ?? null,
+    quorum:
+      leadership === null
+        ? leader === null
+          ? null
+          : view.promise.binds(view.now)
+        : view.confirmedAt !== null,
+    paused: false,
+    commitIndex: view.commitIndex,
+    chain: log.lastIndex === 0 ? null : log.lastHash,
+    nodes: log.membership.members.map((member) => {
+      const isSelf = member.id === view.self;
+      const match = isSelf ? view.outbox.durableIndex : (leadership?.progress.get(member.id)?.match ?? null);
+      return {
+        id: member.id,
+        kind: member.witness ? ('witness' as const) : ('data' as const),
+        zone: memberOf(config, member.id)?.zone ?? null,
+        role: isSelf ? ownRole(driver) : otherRole(member.id, leader, member.witness, isUp(member.id)),
+        reachable: isSelf || isUp(member.id),
+        matchIndex: match,
+        inSync: member.witness ? null : state.inSync.includes(member.id),
+        standby: false,
+        chain: match === null ? null : log.hashAt(match),
+      };
+    }),
+    lease: { remainingMs: leaseUntil === null ? null : Math.max(0, leaseUntil - view.now) },
+    resources: [...resources],
+    lastTakeover,
+  };
+}
+
+function ownRole({ view }: Driver): NonNullable<StatusDocument['nodes'][number]['role']> {
+  const role = view.roleName;
+  if (role === 'pre-candidate') return 'candidate';
+  return role === 'stopped' ? 'damaged' : role;
+}
+
+/** Of the others only the leader is known for certain; who answers at all follows or campaigns. */
+function otherRole(id: NodeId, leader: NodeId | null, isWitness: boolean, isReachable: boolean) {
+  if (id === leader) return isWitness ? ('caretaker' as const) : ('leader' as const);
+  if (!isReachable) return 'unreachable' as const;
+  return leader === null ? null : ('follower' as const);
+}

@@ -1,0 +1,119 @@
+/**
+ * What the holder owes the log and its executor during a tenure: the in-sync set follows the block layer (H3), a lost
+ * handler reply is made good, a takeover's end is written down, a failed takeover moves on (H6).
+ */
+
+import type { Logger } from 'pino';
+import type { Epoch, Proposal } from '../core/index.ts';
+import { logIndex, nodeId } from '../core/index.ts';
+import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
+import { now } from './clock.ts';
+import type { Driver } from './driver.ts';
+
+type Event<Kind extends ExecutorEvent['kind']> = Extract<ExecutorEvent, { kind: Kind }>;
+
+/** A failed takeover is moved away at once the first time, then no sooner than this after the last one. */
+const FAILURE_BACK_OFF_MS = { first: 1_000, most: 60_000 } as const;
+
+export class Upkeep {
+  readonly #driver: Driver;
+  readonly #executor: Pick<ExecutorClient, 'resumeIo'>;
+  readonly #log: Logger;
+  #failures = 0;
+  #retry: NodeJS.Timeout | null = null;
+  #lastFailureAt = Number.NEGATIVE_INFINITY;
+  /** Proposals that wait for their commit: proposed once, not with every probe. */
+  readonly #proposed = new Map<string, number>();
+
+  constructor(driver: Driver, executor: Pick<ExecutorClient, 'resumeIo'>, log: Logger) {
+    this.#driver = driver;
+    this.#executor = executor;
+    this.#log = log;
+  }
+
+  end(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
+  }
+
+  onProbes(event: Event<'probes'>): void {
+    const { view } = this.#driver;
+    if (!view.mayHold || view.hold.kind !== 'held') return;
+    const { epoch } = view.hold;
+    if (event.disk === 'failed') this.#proposeOnce(epoch, { kind: 'self-outdated' });
+    for (const [id, data] of Object.entries(event.peers)) {
+      const peer = nodeId(id);
+      if (data === 'in-sync' && !view.state.inSync.includes(peer)) {
+        this.#proposeOnce(epoch, { kind: 'peer-in-sync', peer });
+      }
+    }
+    if (event.ioSuspended && this.#isPeerOut(epoch)) this.#executor.resumeIo(epoch);
+  }
+
+  /** H3: this epoch has taken a peer out, and the handler's reply did not arrive. */
+  #isPeerOut(epoch: Epoch): boolean {
+    const { log, commitIndex, state } = this.#driver.view;
+    return log
+      .slice(logIndex(epoch), commitIndex - epoch + 1)
+      .some(
+        ({ body }) =>
+          body.kind === 'peer-outdated' && body.epoch === epoch && !state.inSync.includes(body.peer),
+      );
+  }
+
+  /** The same proposal again only after the log has moved on by a commit or a refusal. */
+  #proposeOnce(epoch: Epoch, proposal: Proposal): void {
+    const key = `${epoch} ${JSON.stringify(proposal)}`;
+    const last = this.#proposed.get(key);
+    const { view } = this.#driver;
+    if (last !== undefined && last > view.commitIndex) return;
+    const result = this.#driver.propose(proposal);
+    if ('refused' in result)
+      this.#log.warn({ event: 'proposal-refused', proposal, why: result.refused }, result.refused);
+    else this.#proposed.set(key, result.index);
+  }
+
+  onTaken({ epoch, steps, totalMs }: Event<'taken'>): void {
+    this.#failures = 0;
+    this.#proposed.clear();
+    this.#log.info(
+      { event: 'taken', epoch, totalMs, steps },
+      `holds everything after ${totalMs.toFixed(0)} ms`,
+    );
+    this.#driver.propose({
+      kind: 'takeover-done',
+      epoch,
+      node: this.#driver.view.self,
+      ok: true,
+      totalMs,
+      steps,
+      at: Date.now(),
+    });
+  }
+
+  /** H6: release, and let an eligible node try; with nobody else this node tries again, later and later. */
+  onTakeFailed({ epoch, step, why, steps, totalMs }: Event<'take-failed'>): void {
+    const { view } = this.#driver;
+    this.#log.error({ event: 'take-failed', epoch, step, why }, `takeover failed at ${step}: ${why}`);
+    if (!view.mayHold || view.hold.kind !== 'held' || view.hold.epoch !== epoch) return;
+    this.#driver.propose({
+      kind: 'takeover-done',
+      epoch,
+      node: view.self,
+      ok: false,
+      totalMs,
+      steps,
+      at: Date.now(),
+    });
+    const waitMs = Math.min(FAILURE_BACK_OFF_MS.first * 2 ** this.#failures, FAILURE_BACK_OFF_MS.most);
+    const sinceLast = now() - this.#lastFailureAt;
+    const delayMs = this.#failures === 0 ? 0 : Math.max(0, waitMs - sinceLast);
+    this.#failures += 1;
+    this.#lastFailureAt = now();
+    this.#retry = setTimeout(() => {
+      const { hold } = this.#driver.view;
+      if (hold.kind === 'held' && hold.epoch === epoch) {
+        this.#driver.transfer({ kind: 'transfer', to: null, reason: 'failure' });
+      }
+    }, delayMs);
+  }
+}
