@@ -46,8 +46,14 @@ export function fromServiceError(error: ServiceError, address: string, mayHaveAc
   if (mayHaveActed && (isSilent || wasLost || error.code === status.INTERNAL))
     return new QuorateError('timed-out-unknown', `no answer from ${address}: ${message}`, { cause: error });
   if (isSilent || error.code === status.UNAVAILABLE)
-    return new QuorateError('agent-unreachable', `no agent answers at ${address}: ${message}`, {
+    return new QuorateError('agent-unreachable', `no agent answers at ${address}: ${dialFailure(message)}`, {
       cause: error,
     });
   return new QuorateError('answer-invalid', `the agent at ${address} failed: ${message}`, { cause: error });
+}
+
+/** gRPC wraps the one fact in its own words, and keeps the reason of a failed handshake to itself. */
+function dialFailure(message: string): string {
+  const cause = /Last error: (?:Error: )?(.*?)\.? Resolution note:/s.exec(message)?.[1] ?? message;
+  return /^Failed to connect/.test(cause) ? 'the TLS handshake failed or the connection was cut' : cause;
 }

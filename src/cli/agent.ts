@@ -15,9 +15,7 @@ export function registerAgent(program: Command): void {
     .option('--node <id>', 'which member this node is, where the file does not say it')
     .action(async ({ config, node }: AgentOptions) => {
       const loaded = loadConfig(config, { node });
-      const { runAgent } = await import('../agent/index.ts').catch((error: unknown) => {
-        throw error;
-      });
+      const { runAgent } = await import('../agent/index.ts');
       // The agent has ended: what still keeps the event loop busy must not keep the process.
       process.exit(await runAgent(loaded));
     });

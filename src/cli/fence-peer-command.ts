@@ -1,7 +1,8 @@
 /** The help of `quorate fence-peer`, and its slower way through the admin address. With --config see fence-peer.ts. */
 import type { Command } from 'commander';
-import { QuorateError } from '../errors.ts';
+import { EXIT, QuorateError } from '../errors.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
+import { ExitWith } from './exit-with.ts';
 import { parseNodeOption } from './node-option.ts';
 
 interface FenceOptions extends ConnectionOptions {
@@ -21,12 +22,12 @@ export function registerFencePeer(program: Command): void {
       try {
         const peer = options.peer === undefined ? null : parseNodeOption('--peer', options.peer);
         await withClient(options, (client) => client.fencePeer(peer));
-        command.setOptionValue('exitCode', DRBD_PEER_OUTDATED);
       } catch (error) {
-        // Whatever failed, DRBD must not read one of its own codes out of it.
         const line = error instanceof QuorateError ? error.oneLine : String(error);
         process.stderr.write(`quorate: fence-peer: the peer is not fenced: ${line}\n`);
-        command.setOptionValue('exitCode', 1);
+        // Whatever failed, DRBD must not read one of its own codes out of it.
+        throw new ExitWith(EXIT.failed);
       }
+      throw new ExitWith(DRBD_PEER_OUTDATED);
     });
 }

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { InvariantError } from '../core/index.ts';
 import { EXIT, type ExitCode, QuorateError } from '../errors.ts';
+import { ExitWith } from './exit-with.ts';
 
 /** One file per command, loaded when it is named; all of them for the help. */
 const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
@@ -23,11 +24,6 @@ export async function run(words: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .configureHelp({ showGlobalOptions: false });
-  let exit: number | null = null;
-  program.hook('postAction', (_program, action) => {
-    const wanted: unknown = action.opts().exitCode;
-    if (typeof wanted === 'number') exit = wanted;
-  });
   try {
     const register = Object.hasOwn(COMMANDS, words[0] ?? '') ? COMMANDS[words[0] ?? ''] : undefined;
     if (register !== undefined) await register(program);
@@ -35,7 +31,7 @@ export async function run(words: readonly string[]): Promise<number> {
     forEachCommand(program, (command) => command.exitOverride().copyInheritedSettings(program));
     if (words.length === 0) throw new QuorateError('usage', 'no command given');
     await program.parseAsync(words, { from: 'user' });
-    return exit ?? EXIT.done;
+    return EXIT.done;
   } catch (error) {
     return report(error);
   }
@@ -49,7 +45,8 @@ function forEachCommand(parent: Command, visit: (command: Command) => void): voi
 }
 
 /** Says it on stderr, one line for each thing that is wrong, and returns the exit code. */
-export function report(error: unknown): ExitCode {
+export function report(error: unknown): number {
+  if (error instanceof ExitWith) return error.exitCode;
   if (error instanceof CommanderError) return reportCommander(error);
   if (error instanceof QuorateError) {
     const { problems } = error.context;

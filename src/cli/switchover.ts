@@ -13,7 +13,8 @@ interface SwitchoverOptions extends ConnectionOptions {
   readonly timeout: number;
 }
 
-const DEFAULT_TIMEOUT_S = 60;
+/** A little longer than the agent itself waits, so that its answer arrives. */
+const DEFAULT_TIMEOUT_S = 65;
 const MAX_TIMEOUT_S = 3600;
 
 export function registerSwitchover(program: Command): void {

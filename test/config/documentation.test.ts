@@ -42,7 +42,7 @@ function errorsDocument(): string {
   const codes = (Object.keys(ERRORS) as ErrorCode[]).sort();
   return `# Exit codes and errors
 
-Made from the table in \`src/errors.ts\` by \`npx vitest run -u test/config/documentation.test.ts\`.
+Made from the table in \`src/errors.ts\` by \`npx vitest run test/config/documentation.test.ts -u\`.
 
 Every error is one line on stderr that ends with its code in brackets:
 
