@@ -251,6 +251,18 @@ async function openLocked(directory: string, lock: Database): Promise<OpenedDire
   }
 }
 
+/** There is nothing in this database, so where it is hurt it is made anew; only its LOCK stays, which somebody may hold. */
+async function takeLock(directory: string): Promise<Database> {
+  const path = join(directory, PATHS.lock);
+  try {
+    return await openDatabase(path, true);
+  } catch (error) {
+    if (codeOf(error) !== 'log-unreadable') throw error;
+    for (const name of await readdir(path)) if (name !== 'LOCK') await rm(join(path, name));
+    return openDatabase(path, true);
+  }
+}
+
 /**
  * @throws QuorateError `data-directory-unwritable`, `data-directory-locked`, `storage-failed`, `log-unreadable`,
  *   `log-format-unknown`, `hard-state-unreadable`
@@ -259,7 +271,7 @@ export async function openDirectory(directory: string): Promise<OpenedDirectory>
   try {
     await createDirectory(directory);
     await checkFormat(directory);
-    const lock = await openDatabase(join(directory, PATHS.lock), true);
+    const lock = await takeLock(directory);
     try {
       return await openLocked(directory, lock);
     } catch (error) {

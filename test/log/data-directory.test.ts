@@ -160,6 +160,15 @@ describe('D2: a creation that a power cut ended goes on', () => {
   });
 });
 
+test('a hurt lock database does not matter', async () => {
+  const node = await written();
+  await writeFile(join(directory, 'lock', 'CURRENT'), 'MANIFEST-999999\n');
+  const { store, recovered } = await open();
+  expect(recovered).toMatchObject({ status: 'clean', entries: node.log, problems: [] });
+  await expect(open()).rejects.toMatchObject({ code: 'data-directory-locked' });
+  await store.close();
+});
+
 test('D2: a table that a power cut left half written, and that nothing refers to, is no damage', async () => {
   const node = await written();
   await writeFile(join(directory, 'level', '000099.ldb'), 'half a table');
