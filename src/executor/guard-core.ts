@@ -68,7 +68,12 @@ type Phase =
   | { readonly kind: 'unverified' }
   | { readonly kind: 'released' }
   | { readonly kind: 'tenure'; readonly tenure: Tenure }
-  | { readonly kind: 'releasing'; readonly mode: ReleaseMode; readonly result: Promise<Released> };
+  | {
+      readonly kind: 'releasing';
+      readonly mode: ReleaseMode;
+      readonly epoch: Epoch | null;
+      readonly result: Promise<Released>;
+    };
 
 /** Waits between two rounds of a release that could not be verified. */
 const RETRY_MS = { first: 10, most: 500 } as const;
@@ -124,11 +129,11 @@ export class GuardCore {
     this.evaluate();
     const phase = this.#phase;
     if (phase.kind === 'tenure' && phase.tenure.epoch === epoch) {
-      this.#extend(epoch, until);
+      this.#extend(until);
       this.#options.lease.set(epoch, this.#until);
-    } else if (phase.kind === 'releasing' && phase.mode === 'planned') {
+    } else if (phase.kind === 'releasing' && phase.mode === 'planned' && phase.epoch === epoch) {
       // The lease runs on under a planned release: only petting and the bound of the release hear of it.
-      this.#extend(epoch, until);
+      this.#extend(until);
     } else if (epoch > this.#options.state.state.releasedEpoch) {
       this.#early = { epoch, until };
     }
@@ -141,20 +146,25 @@ export class GuardCore {
     this.#isArmRequested = true;
     if (this.#watchdog !== null) return;
     const opened = await watchdog.open(watchdog.device);
-    const limitMs = this.#timing?.watchdog?.timeoutMs ?? null;
-    if (limitMs === null || opened.timeoutMs > limitMs) {
+    const misfit = this.#misfit(opened.timeoutMs);
+    if (misfit !== null || !this.#isArmRequested || this.#watchdog !== null) {
       await opened.disarm();
-      const needed =
-        limitMs === null ? 'the cluster was set up without a watchdog' : `the promise allows ${limitMs} ms`;
-      throw new QuorateError(
-        'watchdog-unusable',
-        `${watchdog.device} fires after ${opened.timeoutMs} ms, but ${needed} (L5)`,
-      );
+      if (misfit === null) return;
+      throw new QuorateError('watchdog-unusable', `${watchdog.device} ${misfit}`);
     }
     opened.onLost((why) => this.#onWatchdogLost(why));
     this.#watchdog = opened;
     await this.#options.state.update({ isArmed: true }, 'written');
     this.#startTicking();
+  }
+
+  /** A device that fires later than the promise allows for would let two hold (L5). */
+  #misfit(timeoutMs: number): string | null {
+    const limitMs = this.#timing?.watchdog?.timeoutMs ?? null;
+    if (limitMs === null) return 'cannot be used: the cluster was set up without a watchdog (L5)';
+    return timeoutMs > limitMs
+      ? `fires after ${timeoutMs} ms, but the promise allows ${limitMs} ms (L5)`
+      : null;
   }
 
   async disarm(): Promise<void> {
@@ -176,7 +186,7 @@ export class GuardCore {
     const early = this.#early?.epoch === epoch ? this.#early.until : until;
     this.#early = null;
     this.#until = instant(0);
-    this.#extend(epoch, instant(Math.max(until, early)));
+    this.#extend(instant(Math.max(until, early)));
     if (now >= this.#until)
       throw refused(`the order's lease ended ${Math.round(now - this.#until)} ms ago (O1)`);
     const tenure = { epoch, term, abort: new AbortController(), suspend: this.#options.suspendCheck() };
@@ -259,10 +269,8 @@ export class GuardCore {
 
   // ---- lease
 
-  #extend(epoch: Epoch, until: Instant): void {
+  #extend(until: Instant): void {
     assert(this.#timing !== null, 'a lease needs a timing');
-    const current = this.#phase.kind === 'tenure' ? this.#phase.tenure.epoch : epoch;
-    assert(epoch === current, 'a lease is extended for its own epoch only');
     // L1: q + L with q ≤ now. More can only be a mistake of the sender.
     const bounded = Math.min(until, this.#now() + this.#timing.leaseMs);
     if (bounded <= this.#until) return;
@@ -296,17 +304,17 @@ export class GuardCore {
     this.#options.lease.clear();
     this.#early = null;
     this.#isOverdue = false;
-    // The phase first: what the abort wakes must find that nothing may act any more.
     let settle: (released: Released) => void = () => undefined;
     const result = new Promise<Released>((resolve) => {
       settle = resolve;
     });
-    this.#phase = { kind: 'releasing', mode, result };
-    tenure?.abort.abort();
     const { begunEpoch, releasedEpoch, begunTerm } = this.#options.state.state;
     const isUnfinished = begunEpoch > releasedEpoch;
     const dead = tenure?.epoch ?? (isUnfinished ? makeEpoch(begunEpoch) : null);
     const deadTerm = tenure?.term ?? (isUnfinished ? makeTerm(begunTerm) : null);
+    // The phase first: what the abort wakes must find that nothing may act any more.
+    this.#phase = { kind: 'releasing', mode, epoch: dead, result };
+    tenure?.abort.abort();
     if (dead !== null) this.#options.report({ kind: 'revoked', epoch: dead, why });
     this.#log(mode === 'abrupt' && dead !== null ? 'warn' : 'info', {
       event: 'release-begun',
@@ -317,16 +325,16 @@ export class GuardCore {
     const watch = this.#watchOverdue(mode, startedAt, dead);
     void this.#releaseUntilVerified(isReadFirst, wasUnverified).then(async (evidence) => {
       clearTimeout(watch.timer);
+      const ms = Math.round((this.#now() - startedAt) * 10) / 10;
       if (dead !== null) await this.#bury(dead);
       this.#phase = { kind: 'released' };
       this.#isOverdue = false;
       this.#isArmRequested = false;
-      await this.#closeWatchdog();
-      const ms = Math.round((this.#now() - startedAt) * 10) / 10;
       const released: Released = { epoch: dead, term: deadTerm, evidence, ms, mode, isRepeat: false };
       this.#log('info', { event: 'released', epoch: dead, mode, ms, evidence });
       this.#options.report({ kind: 'released', released });
       settle(released);
+      await this.#closeWatchdog();
     });
     return result;
   }
@@ -473,7 +481,8 @@ export class GuardCore {
     }
     this.#watchdog = null;
     await opened.disarm();
-    await state.update({ isArmed: false }, 'written');
+    // Unless it was armed again meanwhile.
+    if (this.#watchdog === null) await state.update({ isArmed: false }, 'written');
   }
 
   #onWatchdogLost(why: string): void {

@@ -78,6 +78,8 @@ export class GuardWorker {
     });
     for (const watch of this.#drbd.values()) watch.follower.start();
     this.#report({ kind: 'listening' });
+    // O1: what a dead predecessor left is released now, not only when an agent comes.
+    void this.#core.verify('the executor starts');
   }
 
   #addResource(config: ResourceConfig): void {

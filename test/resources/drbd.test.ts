@@ -1,0 +1,122 @@
+/** `drbdadm` and `drbdsetup` as scripts that fail as the real ones do, run by the real command runner. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { instant } from '../../src/core/index.ts';
+import { QuorateError } from '../../src/errors.ts';
+import { systemClock } from '../../src/executor/clock.ts';
+import { ChildRunner } from '../../src/executor/commands.ts';
+import { DrbdResource } from '../../src/resources/index.ts';
+import { FakeDrbd } from '../executor/support/fake-drbd.ts';
+
+const systemPath = process.env.PATH ?? '';
+let directory: string;
+let tools: FakeDrbd;
+let runner: ChildRunner;
+let drbd: DrbdResource;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'quorate-drbd-'));
+  tools = new FakeDrbd(directory);
+  process.env.PATH = tools.path;
+  runner = new ChildRunner(directory, systemClock);
+  drbd = new DrbdResource({ name: 'block', resource: 'r0', runner, clock: systemClock });
+});
+afterEach(() => {
+  process.env.PATH = systemPath;
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const within = (ms: number, signal: AbortSignal = new AbortController().signal) => ({
+  deadline: instant(systemClock.now() + ms),
+  signal,
+});
+const acquire = (ms = 5000) => drbd.acquire({ ...within(ms), previousReleased: false });
+const errorOf = async (acting: Promise<unknown>): Promise<QuorateError> => {
+  const error = await acting.then(
+    () => null,
+    (caught: unknown) => caught,
+  );
+  if (!(error instanceof QuorateError)) throw new Error(`expected a QuorateError, got ${String(error)}`);
+  return error;
+};
+
+describe('drbd', () => {
+  it('looks, then promotes; never with force (O3)', async () => {
+    expect(await acquire()).toBe('Primary');
+    expect(tools.role).toBe('Primary');
+    expect(tools.calls).toEqual(['drbdsetup events2 --now r0', 'drbdadm primary r0']);
+    expect((await drbd.probe(within(1000))).probe).toBe('held');
+  });
+
+  it.each([
+    [11, '0: State change failed: (-1) Multiple primaries not allowed by config'],
+    [17, '0: State change failed: (-2) Need access to UpToDate data'],
+  ])('code %i is final and quoted', async (code, sentence) => {
+    tools.set('refuse', `${code}\n${sentence}`);
+    const error = await errorOf(acquire());
+    expect(error.code).toBe('drbd-refused');
+    expect(error.message).toContain(sentence);
+    expect(tools.calls.filter((call) => call.startsWith('drbdadm'))).toHaveLength(1);
+  });
+
+  it('does not even ask with a failed disk (H3)', async () => {
+    tools.set('disk', 'Diskless');
+    expect((await errorOf(acquire())).message).toContain('Diskless');
+    expect(tools.calls).toEqual(['drbdsetup events2 --now r0']);
+  });
+
+  it('missing tools: a probe is unknown, an action names the remedy', async () => {
+    process.env.PATH = '/nonexistent';
+    expect((await drbd.probe(within(1000))).probe).toBe('unknown');
+    const error = await errorOf(acquire());
+    expect(error.code).toBe('drbd-tools-missing');
+    expect(error.oneLine).toContain('apt-get install drbd-utils');
+  });
+
+  it('a hanging command is killed at the deadline, with its children, and named', async () => {
+    tools.set('hang');
+    const startedAt = systemClock.now();
+    const error = await errorOf(drbd.release({ ...within(200), mode: 'abrupt' }));
+    expect(systemClock.now() - startedAt).toBeLessThan(1500);
+    expect(error.code).toBe('command-timed-out');
+    expect(error.message).toContain('drbdadm secondary r0');
+    expect(error.message).toMatch(/\d+ ms/);
+    expect(await runner.killInFlight(1000)).toBe(true);
+    expect((await drbd.probe(within(200))).probe).toBe('unknown');
+  });
+
+  it('R1: held open is asked again until the last user is gone', async () => {
+    await acquire();
+    tools.set('held-open');
+    const releasing = drbd.release({ ...within(10_000), mode: 'abrupt' });
+    while (tools.calls.filter((call) => call === 'drbdadm secondary r0').length < 2)
+      await systemClock.sleep(5);
+    tools.clear('held-open');
+    expect(await releasing).toBe('Secondary');
+    expect(tools.role).toBe('Secondary');
+  });
+
+  it('R1: held open to the end is an error, not a release', async () => {
+    await acquire();
+    tools.set('held-open');
+    const error = await errorOf(drbd.release({ ...within(300), mode: 'abrupt' }));
+    expect(['command-timed-out', 'drbd-refused']).toContain(error.code);
+    expect((await drbd.probe(within(1000))).probe).toBe('held');
+  });
+
+  it('code 20 is unknown; a resource that is down is not held', async () => {
+    tools.set('unreadable');
+    expect((await drbd.probe(within(1000))).probe).toBe('unknown');
+    tools.clear('unreadable');
+    tools.set('down');
+    expect((await drbd.probe(within(1000))).probe).toBe('not-held');
+  });
+
+  it('H3: resumes I/O only when it is suspended', async () => {
+    expect(await drbd.resumeIo(within(1000))).toContain('not suspended');
+    tools.set('suspended', 'fencing');
+    expect(await drbd.resumeIo(within(1000))).toBe('I/O resumed');
+    expect(tools.get('suspended')).toBe('no');
+  });
+});
