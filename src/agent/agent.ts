@@ -117,6 +117,8 @@ export class Agent {
       store,
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
+      whyNotUnwatched: (view) => whyNotUnwatched(config, view),
+      onRefusedToHold: (why) => this.#log.error({ event: 'cannot-hold', why }, `cannot hold: ${why}`),
       onEvent: (event) => this.#onCoreEvent(event),
       onStep: () => this.#wake(),
       onFatal: (error) => this.#onFatal(error),
@@ -399,6 +401,18 @@ function configuredTiming(config: Config): Timing {
   if (readMs === null)
     throw new QuorateError('watchdog-unusable', `${device} does not say its timeout: set watchdog.timeout`);
   return deriveTiming(config.timing, readMs);
+}
+
+/**
+ * H2 without an armed watchdog: DRBD refuses to promote while the old holder can write, or the log proves that the last
+ * tenure was released. `mode: off` gives that up by name.
+ */
+function whyNotUnwatched(config: Config, { state }: Driver['view']): string | null {
+  if (config.watchdog.mode === 'required')
+    return 'watchdog.mode is required, but the cluster was set up without one';
+  if (config.watchdog.mode === 'off' || config.resources.some(({ kind }) => kind === 'drbd')) return null;
+  if (state.tenure === null || state.tenure.released) return null;
+  return `no watchdog, no DRBD, and no proof that ${state.tenure.node} has released epoch ${state.tenure.epoch} (H2)`;
 }
 
 /** Spreads the election windows of the nodes; nothing depends on its quality. */

@@ -26,7 +26,10 @@ export interface DriverOptions {
   readonly executor: Pick<ExecutorClient, 'arm' | 'disarm' | 'take' | 'renew' | 'release'>;
   readonly store: { persist(persists: readonly Persist[]): Promise<void> };
   readonly send: (message: Message) => void;
+  /** H2 where no watchdog is armed: why this node may not hold nevertheless, or null. */
+  readonly whyNotUnwatched: (view: Core['view']) => string | null;
   readonly onCommitted: (entry: Entry) => void;
+  readonly onRefusedToHold: (why: string) => void;
   readonly onEvent: (event: CoreEvent) => void;
   /** Called after every step: the place for what follows from the state as a whole. */
   readonly onStep: () => void;
@@ -116,6 +119,7 @@ export class Driver {
       case 'armed':
         return this.input({ kind: 'prepared', ok: true });
       case 'arm-failed':
+        this.#options.onRefusedToHold(event.why);
         return this.input({ kind: 'prepared', ok: false });
       case 'released': {
         const held = hold.kind === 'held' || hold.kind === 'releasing' ? hold.epoch : null;
@@ -170,7 +174,7 @@ export class Driver {
       case 'persist':
         return this.#persist(effect.persist);
       case 'prepare':
-        return executor.arm();
+        return this.#prepare();
       case 'hold': {
         const { epoch, term, until, previousReleased } = effect;
         executor.renew(epoch, until);
@@ -192,6 +196,14 @@ export class Driver {
       default:
         return assertNever(effect);
     }
+  }
+
+  /** H2: armed where the cluster has watchdogs; otherwise only with another proof that nobody else can still write. */
+  #prepare(): void {
+    if (this.view.timing.watchdog !== null) return this.#options.executor.arm();
+    const why = this.#options.whyNotUnwatched(this.view);
+    if (why !== null) this.#options.onRefusedToHold(why);
+    this.#inputs.push({ kind: 'prepared', ok: why === null });
   }
 
   #persist(persist: Persist): void {

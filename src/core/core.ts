@@ -80,7 +80,7 @@ export class Core {
       if (node.electionAt !== null && node.role.kind !== 'stopped') times.push(node.electionAt);
     } else {
       times.push(leadership.heartbeatAt, authorityEnd(node, leadership));
-      if (leadership.renouncedUntil !== null) times.push(leadership.renouncedUntil);
+      if (leadership.renouncedUntil !== null) times.push(leadership.renouncedUntil, leadership.handOverAt);
       if (leadership.transfer !== null) times.push(leadership.transfer.deadline);
       if (node.outbox.waitingSince !== null) times.push(node.outbox.waitingSince + node.timing.leaseMs);
       if (node.hold.kind === 'none') times.push(claimsUntil(node, leadership));

@@ -165,6 +165,7 @@ function becomeLeader(node: CoreNode, campaign: Campaign): void {
     // W3: a caretaker is renounced from its first message.
     renounced: campaign.caretaker,
     renouncedUntil: campaign.caretaker ? instant(node.now + node.timing.promiseMs) : null,
+    handOverAt: node.now,
     transfer: null,
   };
   node.role = { kind: 'leader', leadership };

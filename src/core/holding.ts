@@ -9,6 +9,9 @@ import { beat } from './replication.ts';
 import type { Instant } from './types.ts';
 import { epoch, instant } from './types.ts';
 
+/** A leader whose executor fails again and again stays up to 32 promises before the next node tries. */
+const MAX_DOUBLINGS = 5;
+
 /** After every step of a leader: as far through the gate as the facts allow. */
 export function advanceHolding(node: CoreNode, leadership: Leadership): void {
   switch (node.hold.kind) {
@@ -55,13 +58,21 @@ export function onPrepared(node: CoreNode, isArmed: boolean): void {
   const leadership = node.leadership;
   if (node.hold.kind !== 'preparing' || leadership === null) return;
   node.hold = { kind: 'none' };
-  if (!isArmed) {
-    renounce(node, leadership, 'the executor cannot hold', instant(node.now + node.timing.promiseMs));
-    return;
-  }
+  if (!isArmed) return giveUpHolding(node, leadership);
+  node.failedPreparations = 0;
   if (node.leaseUntil === null) return;
   const granted = node.appendOwn({ kind: 'tenure-granted', node: node.self, at: node.wallMs });
   node.hold = { kind: 'granting', epoch: epoch(granted.index), term: node.hard.term };
+}
+
+/** Let another node try; where none can, wait longer each time, and stand down at the end to begin afresh. */
+function giveUpHolding(node: CoreNode, leadership: Leadership): void {
+  const { promiseMs } = node.timing;
+  const waitMs =
+    node.failedPreparations === 0 ? 0 : promiseMs * 2 ** Math.min(node.failedPreparations, MAX_DOUBLINGS);
+  node.failedPreparations += 1;
+  leadership.handOverAt = instant(node.now + waitMs);
+  renounce(node, leadership, 'the executor cannot hold', instant(node.now + waitMs + promiseMs));
 }
 
 function takeWhenGranted(node: CoreNode): void {

@@ -55,6 +55,8 @@ export interface Leadership {
   renounced: boolean;
   /** When a renounced leader that must not stay for ever steps down; null where it may wait (H3). */
   renouncedUntil: Instant | null;
+  /** A renounced leader hands over from here on: at once, or later where nobody seems able to hold. */
+  handOverAt: Instant;
   transfer: Transfer | null;
 }
 
@@ -117,6 +119,8 @@ export class CoreNode {
   /** Why the next timer-driven campaign starts, for the audit. */
   nextReason: ElectionReason = 'boot';
   failedCampaigns = 0;
+  /** Times in a row that the executor could not hold: each lengthens the wait, so that two such nodes do not flood the log. */
+  failedPreparations = 0;
   round = 0;
   lastLeaderContact: Instant | null = null;
   /** W2: this witness has refused a data node whose log was strictly older. */

@@ -87,6 +87,7 @@ function isReachable(node: CoreNode, leadership: Leadership, id: NodeId): boolea
 }
 
 function handOver(node: CoreNode, leadership: Leadership, transfer: Transfer | null): void {
+  if (node.now < leadership.handOverAt) return;
   const ready = successors(node).filter(
     (id) => hasWholeLog(node, leadership, id) && isReachable(node, leadership, id),
   );
