@@ -184,8 +184,8 @@ interface Crossing {
 }
 
 /**
- * A TCP proxy that can stop in the two ways that matter: stalled (takes connections, moves no byte, closes nothing) and
- * refusing (nobody listens).
+ * A TCP proxy that can fail in the ways that matter: stalled (takes connections, moves no byte, closes nothing),
+ * refusing (nobody listens), slamming (takes connections and closes them).
  */
 export class TcpProxy {
   readonly crossings: Crossing[] = [];
@@ -194,6 +194,7 @@ export class TcpProxy {
   #server: Server;
   #port = 0;
   #isStalled = false;
+  #isSlamming = false;
 
   private constructor(target: number) {
     this.#target = target;
@@ -214,6 +215,12 @@ export class TcpProxy {
   stall(): void {
     this.#isStalled = true;
     for (const crossing of this.crossings) this.stallOne(crossing);
+  }
+
+  /** From now on closes every connection as soon as it is made. */
+  slam(): void {
+    this.#isSlamming = true;
+    for (const { client } of this.crossings) client.destroy();
   }
 
   stallOne(crossing: Crossing): void {
@@ -267,7 +274,8 @@ export class TcpProxy {
         crossing.server?.destroy();
         this.crossings.splice(this.crossings.indexOf(crossing), 1);
       });
-      if (this.#isStalled) client.pause();
+      if (this.#isSlamming) client.destroy();
+      else if (this.#isStalled) client.pause();
       else this.#cross(crossing);
       this.accepted.note(now());
     });
