@@ -1,12 +1,13 @@
 /** The machine around the agents, without agents: what they will stand on. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type ClusterEvent, LocalCluster } from '../../cluster/local/cluster.ts';
 import { findProcesses } from '../../cluster/local/node/index.ts';
-import { bundleMachine } from './support/build.ts';
+import { bundle, bundleMachine } from './support/build.ts';
 import { until } from './support/until.ts';
 
 let dist = '';
@@ -123,6 +124,20 @@ describe('local cluster', () => {
     expect((await run('a', 'drbdadm', 'secondary', 'r0')).exit).toBe(0);
     await takeOver('a');
     expect(cluster.node('a').pid('store')).not.toBe(first);
+  });
+
+  test('a host process that is killed outright leaves nothing behind', async () => {
+    cluster = await LocalCluster.create({ seed: 1, dist, agents: false });
+    const outdir = await bundle({ host: 'test/local/support/host.ts' });
+    const host = spawn(process.execPath, [join(outdir, 'host.mjs'), dist], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = await once(host.stdout, 'data');
+    const { tags, directory } = JSON.parse(String(line)) as { tags: string[]; directory: string };
+    expect(tags.flatMap(findProcesses)).toHaveLength(4);
+    host.kill('SIGKILL');
+    await until('every process is gone', () => tags.flatMap(findProcesses).length === 0);
+    rmSync(directory, { recursive: true });
   });
 
   test('stop of the instance by the cloud cuts the power before it says stopped', async () => {

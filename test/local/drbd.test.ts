@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { blockOf, DrbdPair } from './support/drbd-pair.ts';
 import { until } from './support/until.ts';
@@ -83,7 +84,6 @@ describe('DRBD stand-in', () => {
     );
     expect(pair.fenceLog('a')).toMatch(/DRBD_RESOURCE=r0/);
     expect(pair.fenceLog('a')).toMatch(/DRBD_PEERS=b/);
-    const { writeFileSync } = await import('node:fs');
     writeFileSync(`${pair.directory}/answer`, '');
     await write;
     expect(await pair.probe('a')).toBe(true);
@@ -105,6 +105,61 @@ describe('DRBD stand-in', () => {
     expect(await pair.probe('a')).toBe(false);
     pair.links.healAll();
     await write;
+    await pair.isInSync();
+    expect(pair.differences()).toEqual([]);
+  });
+
+  test.each([
+    ['goes on alone', 'alone'],
+    ['is released', 'released'],
+    ['crashes', 'crashed'],
+  ] as const)(
+    'a block in flight when the link is cut is resynced after the Primary %s',
+    async (_name, end) => {
+      pair = await DrbdPair.start();
+      await pair.adm('a', 'primary', 'r0');
+      const device = await pair.open('a');
+      await device.write(9, blockOf('before'));
+      if (end === 'alone') pair.fence('a', 'exit 4');
+      pair.cut();
+      const write = device.write(9, blockOf('in flight')).then(
+        () => 'acknowledged',
+        () => 'failed',
+      );
+      await until('it is on the own disk only', () => pair.differences().includes(9));
+      if (end === 'alone') {
+        expect(await write).toBe('acknowledged');
+      } else {
+        await pair.sees('a', { suspendedByFencing: true });
+        device.destroy();
+        if (end === 'crashed') await pair.kill('a');
+        else expect((await pair.adm('a', 'secondary', 'r0')).exit).toBe(0);
+        expect(await write).toBe('failed');
+        pair.fence('b', 'exit 4');
+        expect((await pair.adm('b', 'primary', 'r0')).exit).toBe(0);
+        if (end === 'crashed') await pair.boot('a');
+      }
+      expect(pair.differences()).toEqual([9]);
+      pair.links.healAll();
+      await pair.isInSync();
+      expect(pair.differences()).toEqual([]);
+    },
+  );
+
+  test('a frozen Primary whose peer was promoted meanwhile becomes the target only after its release', async () => {
+    pair = await DrbdPair.start();
+    await pair.adm('a', 'primary', 'r0');
+    pair.cut();
+    await pair.sees('a', { suspendedByFencing: true });
+    pair.fence('b', 'exit 4');
+    expect((await pair.adm('b', 'primary', 'r0')).exit).toBe(0);
+    const onB = await pair.open('b');
+    await onB.write(5, blockOf('of b'));
+    pair.links.healAll();
+    await until('a has refused', () => pair.log('a').includes('"kind":"retry"'));
+    expect(await pair.probe('a')).toBe(false);
+    expect(await pair.probe('b')).toBe(true);
+    expect((await pair.adm('a', 'secondary', 'r0')).exit).toBe(0);
     await pair.isInSync();
     expect(pair.differences()).toEqual([]);
   });
