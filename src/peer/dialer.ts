@@ -81,6 +81,7 @@ export class Dialer extends ChannelCredentials {
   #socket: Socket | null = null;
   #deadline: NodeJS.Timeout | undefined;
   #timeoutsInARow = 0;
+  #hasDialled = false;
 
   constructor(context: SecureContext, target: DialTarget, events: DialEvents) {
     super();
@@ -89,6 +90,11 @@ export class Dialer extends ChannelCredentials {
     this.#inner = ChannelCredentials.createFromSecureContext(context, {
       checkServerIdentity: (_host, certificate) => checkServer(target, certificate.raw),
     });
+  }
+
+  /** Whether there was an attempt; there is none while the name in the address is not resolved. */
+  get hasDialled(): boolean {
+    return this.#hasDialled;
   }
 
   /** The attempt is over: the peer has accepted the call, or has ended it. */
@@ -134,18 +140,19 @@ export class Dialer extends ChannelCredentials {
   }
 
   async #begin(): Promise<void> {
+    this.#hasDialled = true;
     clearTimeout(this.#deadline);
     this.#socket = null;
     const { host, port } = splitAddress(this.#target.address);
     const roundTripMs = await knock(host, port, this.#closing.signal);
     const patience = PATIENCE[this.#timeoutsInARow % PATIENCE.length] ?? 1;
     const limitMs = (TIMES.handshakeMs + TIMES.handshakeRoundTrips * roundTripMs) * patience;
-    this.#deadline = setTimeout(() => this.#expire(limitMs), limitMs);
+    this.#deadline = setTimeout(() => this.#expire(), limitMs);
   }
 
-  #expire(limitMs: number): void {
+  #expire(): void {
     this.#timeoutsInARow += 1;
-    const error = new Error(`accepts connections but did not answer within ${Math.round(limitMs)} ms`);
+    const error = new Error('it takes connections but does not answer');
     if (this.#socket === null) {
       this.#events.onFailure(error);
       this.#events.onStuck();

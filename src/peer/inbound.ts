@@ -20,15 +20,9 @@ import {
 import { assert, type Entry, type Message, type NodeId, type Released } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { createServer, serverCredentials } from './channel.ts';
-import {
-  decodeBootstrap,
-  decodeMessage,
-  type EntryParser,
-  type Lane,
-  WireError,
-  type WireProblem,
-} from './codec.ts';
+import { decodeBootstrap, decodeMessage, type Lane, WireError, type WireProblem } from './codec.ts';
 import { identityOf, identityUri } from './identity.ts';
+import type { EntryParser } from './kinds.ts';
 import type { PeerLogger } from './logger.ts';
 import { ACKNOWLEDGED, type Acknowledged, METHOD } from './schema.ts';
 import type { TlsMaterial } from './tls.ts';

@@ -39,12 +39,18 @@ export class OutboundStream {
   #client: Client;
   #stream: OpenStream | null = null;
   #reopening: NodeJS.Timeout | undefined;
+  readonly #unresolved: NodeJS.Timeout;
   #isClosed = false;
 
   constructor(options: OutboundOptions) {
     this.#options = options;
     [this.#dialer, this.#client] = this.#createChannel();
     this.#open();
+    // gRPC keeps a name that cannot be resolved to itself while calls may wait; everything else the dialer reports.
+    this.#unresolved = setTimeout(() => {
+      if (!this.#dialer.hasDialled)
+        options.onDown(`the name in ${options.target.address} cannot be resolved`);
+    }, TIMES.settledMs);
   }
 
   get isUp(): boolean {
@@ -74,6 +80,7 @@ export class OutboundStream {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#reopening);
+    clearTimeout(this.#unresolved);
     this.#dropChannel();
   }
 

@@ -78,6 +78,16 @@ describe('messages', () => {
     expect(a.log.items[0]).toMatch(/no connection to b at 127.0.0.1:1: .*ECONNREFUSED/);
   });
 
+  test('reach a peer by its name, and a name that is none is reported', async () => {
+    const [a, b] = [await startNode(A), await startNode(B)];
+    await connect(a, b, `localhost:${b.transport.port}`);
+    a.transport.send(heartbeat(A, B, 1));
+    expect(await b.inbox.find(() => true)).toEqual(heartbeat(A, B, 1));
+    a.transport.setPeers(new Map([[C, 'no-such-host.invalid:7400']]));
+    await linkTo(a, C, false);
+    await a.log.find((line) => line.includes('the name in no-such-host.invalid:7400 cannot be resolved'));
+  });
+
   test('a round trip on an open stream takes a fraction of a millisecond', async () => {
     const [a, b] = [await startNode(A), await startNode(B)];
     await connect(a, b);
