@@ -47,8 +47,11 @@ export interface ExecutorClient {
   resumeIo(epoch: Epoch): void;
   setMembers(members: ReadonlyMap<NodeId, string>): void;
   setTiming(timing: Timing): void;
-  /** An orderly farewell: no statement, and the executor ends too (unless it was told to stay). */
-  close(): Promise<void>;
+  /**
+   * `farewell`: no statement, and the executor ends too (unless it was told to stay). `abandon` breaks the channel as a
+   * crash does: the executor releases, kills this process and tells the members (R4).
+   */
+  close(how?: 'farewell' | 'abandon'): Promise<void>;
   readonly connected: boolean;
 }
 
@@ -146,8 +149,9 @@ class Client implements ExecutorClient {
     this.#send({ kind: 'timing', timing });
   }
 
-  async close(): Promise<void> {
+  async close(how: 'farewell' | 'abandon' = 'farewell'): Promise<void> {
     this.#isClosing = true;
+    if (how === 'abandon') return this.#drop();
     const channel = this.#channel;
     this.#send({ kind: 'bye' });
     if (channel !== null) {

@@ -209,6 +209,7 @@ export class Executor {
     const [released, isGone] = await Promise.all([releasing, kill(agent.process)]);
     if (!isGone) return this.#log('error', { event: 'agent-not-gone', pid: agent.process.pid });
     if (last === null) return;
+    const failures = new Map<NodeId, string>();
     const acknowledged = await sendToAll({
       members: agent.members,
       statement: {
@@ -222,8 +223,17 @@ export class Executor {
       clock: this.#options.clock,
       limitMs: 2 * agent.timing.promiseMs,
       signal: new AbortController().signal,
+      onFailure: (to, error) => failures.set(to, words(error)),
     });
-    this.#log('info', { event: 'release-stated', epoch: last.epoch, term: last.term, acknowledged });
+    for (const to of acknowledged) failures.delete(to);
+    const { epoch, term } = last;
+    this.#log('info', {
+      event: 'release-stated',
+      epoch,
+      term,
+      acknowledged,
+      failures: Object.fromEntries(failures),
+    });
   }
 
   // ---- orders

@@ -38,6 +38,8 @@ export type GuardOrder =
   | { readonly op: 'resume-io'; readonly epoch: Epoch; readonly limitMs: number }
   /** The planned plan has ended: verify, and the epoch is dead. */
   | { readonly op: 'finish'; readonly epoch: Epoch }
+  /** The process ends: nothing that only watches may outlive it. */
+  | { readonly op: 'close' }
   /** Release everything now; `null`: whatever there is. */
   | { readonly op: 'abrupt'; readonly epoch: Epoch | null; readonly why: string };
 
@@ -62,6 +64,7 @@ export interface GuardAnswers {
   release: string;
   probe: ProbeResult;
   'resume-io': string;
+  close: null;
   finish: Released;
   abrupt: Released;
 }

@@ -74,6 +74,7 @@ export class GuardProxy implements Guard {
 
   async close(): Promise<void> {
     this.#isClosing = true;
+    await this.ask({ op: 'close' });
     await this.#worker.terminate();
   }
 

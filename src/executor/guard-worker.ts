@@ -176,6 +176,11 @@ export class GuardWorker {
         return this.#probe(order, { deadline: after(order.limitMs), signal });
       case 'resume-io':
         return this.#resumeIo(order, signal);
+      case 'close':
+        for (const watch of this.#drbd.values()) watch.follower.close();
+        this.#core.close();
+        this.#socket?.close();
+        return null;
       case 'finish':
         return this.#core.finish(order.epoch);
       case 'abrupt':

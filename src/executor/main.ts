@@ -48,7 +48,8 @@ async function main(): Promise<void> {
   const resources = resourcesOf(config);
   const { device, mode } = config.watchdog;
 
-  // Until everything is built nobody can be connected, so nothing can be reported.
+  // What the guard says while the rest is being built is kept until there is somebody to hear it.
+  const early: Parameters<Executor['onGuardReport']>[0][] = [];
   let executor: Executor | null = null;
   let channel: Channel | null = null;
   const guard = await GuardProxy.start(
@@ -65,7 +66,10 @@ async function main(): Promise<void> {
       lease: leaseBuffer,
     },
     {
-      onReport: (report) => executor?.onGuardReport(report),
+      onReport: (report) => {
+        if (executor === null) early.push(report);
+        else executor.onGuardReport(report);
+      },
       onDeath: (error) => die(error),
     },
   );
@@ -88,6 +92,7 @@ async function main(): Promise<void> {
     log: (level, fields) => logger[level](fields),
   });
   executor = running;
+  for (const report of early.splice(0)) running.onGuardReport(report);
   channel = await Channel.listen(channelSocket(config.dataDir), {
     onHello: (hello) => {
       const answer = running.onHello(hello);

@@ -17,6 +17,7 @@ export interface StatementOptions {
   readonly clock: Clock;
   readonly limitMs: number;
   readonly signal: AbortSignal;
+  readonly onFailure: (to: NodeId, error: unknown) => void;
 }
 
 /** Resolves with those that acknowledged. */
@@ -42,7 +43,10 @@ async function attempt(options: StatementOptions, to: NodeId, address: string): 
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(ATTEMPT_LIMIT_MS)]);
   const sending = options.send(address, { ...options.statement, to }, signal).then(
     () => true,
-    () => false,
+    (error: unknown) => {
+      options.onFailure(to, error);
+      return false;
+    },
   );
   // The sender may not know the signal: the attempt ends here whatever it does.
   return Promise.race([sending, aborted(signal).then(() => false)]);

@@ -1,5 +1,5 @@
 /** The executor as it ships: two bundles, built once per test file into a scratch directory. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,8 @@ export async function bundleExecutor(): Promise<Bundle> {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
+  // The peer's schema is read from a folder above the bundle.
+  cpSync(join(root, 'proto'), join(directory, 'proto'), { recursive: true });
   return {
     program: join(directory, 'executor.mjs'),
     remove: () => rmSync(directory, { recursive: true, force: true }),

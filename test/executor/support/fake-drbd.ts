@@ -2,15 +2,7 @@
  * `drbdadm` and `drbdsetup` as two shell scripts that speak as the captures of real DRBD 8.4 do. Their state is files:
  * `role`, `disk`, `peer`, and switches: `refuse` (an exit code and a sentence for `primary`), `held-open`, `hang`.
  */
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const DRBDADM = `#!/bin/sh
@@ -26,7 +18,7 @@ case "$1" in
     fi
     echo Primary > role ;;
   secondary)
-    if [ -e held-open ] || [ -e service-runs ]; then
+    if [ -e held-open ] || { [ -e service-pid ] && kill -0 "$(cat service-pid)" 2> /dev/null; }; then
       echo "0: State change failed: (-12) Device is held open by someone" >&2
       echo "Command 'drbdsetup-84 secondary 0' terminated with exit code 11" >&2
       exit 11
@@ -115,7 +107,13 @@ export class FakeDrbd {
     return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
   }
 
-  note(text: string): void {
-    appendFileSync(join(this.directory, 'calls'), `${text}\n`);
+  exists(name: string): boolean {
+    return existsSync(join(this.directory, name));
+  }
+
+  /** As a crash: nothing is tidied up but what holds the device open. */
+  killService(): void {
+    process.kill(Number(this.get('service-pid')), 'SIGKILL');
+    this.clear('service-pid');
   }
 }

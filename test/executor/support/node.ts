@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deriveTiming, epoch, type Instant, instant, nodeId, term } from '../../../src/core/index.ts';
+import { systemClock } from '../../../src/executor/clock.ts';
+import { ChildRunner } from '../../../src/executor/commands.ts';
 import {
   createExecutorClient,
   type ExecutorClient,
@@ -11,6 +13,8 @@ import {
   type ExecutorEvent,
   startTimeOf,
 } from '../../../src/executor/index.ts';
+import { lockOwner } from '../../../src/executor/lock.ts';
+import { killAndWait } from '../../../src/executor/processes.ts';
 import { createAuthority, issueNode, type KeyPairPem } from '../../../src/peer/index.ts';
 import { FakeDrbd } from './fake-drbd.ts';
 import { FakeEc2 } from './fake-ec2.ts';
@@ -42,18 +46,17 @@ export async function makePki(): Promise<Pki> {
 }
 
 const SERVICE = `#!/bin/sh
-# start|stop|probe of a daemon that keeps the block device open (the fake drbdadm looks for service-runs)
+# start|stop|probe of a daemon that keeps the block device open (the fake drbdadm looks for service-pid)
 dir=$(dirname "$0")
 case "$1" in
   start)
-    touch "$dir/service-runs"
     setsid sh -c 'while :; do sleep 1; done' > /dev/null 2>&1 &
     echo $! > "$dir/service-pid" ;;
   stop)
     if [ -e "$dir/stop-hangs" ]; then sleep 60; fi
     if [ -e "$dir/stop-fails" ]; then echo "busy mount" >&2; exit 1; fi
     if [ -e "$dir/service-pid" ]; then kill "$(cat "$dir/service-pid")" 2> /dev/null; fi
-    rm -f "$dir/service-pid" "$dir/service-runs" ;;
+    rm -f "$dir/service-pid" ;;
   probe)
     [ -e "$dir/service-pid" ] && kill -0 "$(cat "$dir/service-pid")" 2> /dev/null ;;
 esac
@@ -72,8 +75,13 @@ export class TestNode {
   readonly watchdog: FakeWatchdog | null;
   readonly events: ExecutorEvent[] = [];
   client: ExecutorClient | null = null;
-  /** Stands for the agent's process where the test lets it die. */
-  readonly agent: ChildProcess;
+  /** Stands for the agent's process: the executor kills it when the channel closes. */
+  agent: ChildProcess;
+  /** Nobody listens there. */
+  readonly members = new Map([
+    [nodeId('b'), '127.0.0.1:9'],
+    [nodeId('w'), '127.0.0.1:9'],
+  ]);
   readonly #options: NodeOptions;
   readonly #clients: ExecutorClient[] = [];
   readonly #waiting = new Set<() => void>();
@@ -144,10 +152,7 @@ resources:${this.#options.resources ?? ALL_RESOURCES(this.drbd.directory)}`,
       cluster: 'test',
       configFile: join(this.directory, 'config.yaml'),
       dataDir: this.dataDir,
-      members: new Map([
-        [nodeId('b'), '127.9.1.2:7400'],
-        [nodeId('w'), '127.9.1.3:7400'],
-      ]),
+      members: this.members,
       timing: deriveTiming({
         heartbeatMs: 20,
         leaseMs: this.leaseMs,
@@ -230,10 +235,24 @@ resources:${this.#options.resources ?? ALL_RESOURCES(this.drbd.directory)}`,
     return this.event('taken', { from, where: (event) => event.epoch === of });
   }
 
+  /** As when the agent dies: no farewell. */
+  breakConnection(): void {
+    this.stopRenewing();
+    void this.client?.close('abandon');
+  }
+
+  newAgent(): void {
+    this.agent = spawn('sleep', ['600'], { stdio: 'ignore' });
+  }
+
   async stop(): Promise<void> {
     this.stopRenewing();
     for (const client of this.#clients) await client.close().catch(() => undefined);
     this.agent.kill('SIGKILL');
+    // An executor that cannot verify its release does not end, as it should be; the test's does.
+    const executor = lockOwner(this.dataDir);
+    if (executor !== null) await killAndWait(executor, 5000, systemClock);
+    await new ChildRunner(`test/a@${this.dataDir}`, systemClock).killLeftovers();
     await this.ec2.close();
     this.watchdog?.close();
     rmSync(this.directory, { recursive: true, force: true });
