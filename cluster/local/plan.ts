@@ -125,6 +125,7 @@ export interface ConfigPlan {
   readonly nodes: readonly NodePlan[];
   readonly timing: TimingPlan;
   readonly watchdogMode: 'required' | 'automatic' | 'off';
+  readonly watchdogMs: number;
   readonly controller: string;
 }
 
@@ -156,7 +157,7 @@ export function planConfig(plan: ConfigPlan, self: NodePlan, files: NodeFiles): 
     tls: { ca: files.ca, cert: files.cert, key: files.key },
     admin: { listen: `${self.host1}:${PORT.admin}` },
     http: { listen: `${self.host1}:${PORT.http}` },
-    watchdog: { device: files.watchdog, mode: plan.watchdogMode },
+    watchdog: { device: files.watchdog, mode: plan.watchdogMode, timeout: `${plan.watchdogMs}ms` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: plan.controller },
     resources: [
