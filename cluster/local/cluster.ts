@@ -15,6 +15,7 @@ import { configFile } from './files.ts';
 import { LocalMachines, type MachineSettings } from './machines.ts';
 import { freeNetwork } from './node/index.ts';
 import {
+  ALLOCATION,
   controllerHost,
   DEFAULT_MEMBERS,
   elasticIp,
@@ -60,6 +61,14 @@ export interface CommandResult {
   readonly exit: number;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** The part of the controller's state that is read here (controller/forwarder.ts). */
+interface ControllerTruth {
+  readonly forwards: readonly {
+    readonly allocationId: string;
+    readonly target: { readonly interfaceId: string } | null;
+  }[];
 }
 
 /** This file is itself bundled into `dist` or `dist/chunks`, or runs from the checkout. */
@@ -215,6 +224,13 @@ export class LocalCluster extends LocalMachines {
   client(timeoutMs = 1_000): Promise<StoreClient> {
     const { host, port } = this.serviceAddress;
     return StoreClient.open(host, port, timeoutMs);
+  }
+
+  /** The node that the elastic IP leads to, by the controller's own knowledge; null when to none. */
+  async addressHolder(): Promise<string | null> {
+    const { forwards } = (await this.controllerCall('GET', 'state')) as ControllerTruth;
+    const leadsTo = forwards.find(({ allocationId }) => allocationId === ALLOCATION)?.target?.interfaceId;
+    return this.settings.nodes.find((node) => node.interface === leadsTo)?.id ?? null;
   }
 
   /** Asks again every 20 ms; a condition that throws counts as not yet. */
