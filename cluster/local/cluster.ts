@@ -185,8 +185,8 @@ export class LocalCluster extends LocalMachines {
     });
   }
 
-  /** What the agent of a node says. Rejects when it does not answer. */
-  async status(id: string): Promise<StatusDocument> {
+  /** What the agent of a node says. Rejects when it does not answer in time: a frozen node's never does. */
+  async status(id: string, timeoutMs = 1_000): Promise<StatusDocument> {
     let client = this.#admin.get(id);
     if (client === undefined) {
       if (this.#operator === null) throw new Error('the cluster is not started');
@@ -194,7 +194,11 @@ export class LocalCluster extends LocalMachines {
       client = new AdminClient({ address, tls: this.#operator, who: 'local-cluster' });
       this.#admin.set(id, client);
     }
-    return client.status();
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`${id} does not answer in ${timeoutMs} ms`)), timeoutMs);
+    });
+    return Promise.race([client.status(), tooLate]).finally(() => clearTimeout(timer));
   }
 
   /** The DRBD stand-in's own view. */
