@@ -1,0 +1,126 @@
+/**
+ * The demo's client: writes numbered records through the elastic IP, one after the other, without pause. A record counts
+ * as acknowledged when the store says so; one whose answer was lost is written again until it is.
+ */
+import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
+import { StoreClient } from '../store/index.ts';
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A stuck request is given up after this and asked again on a new connection, as any client with a time-out does. */
+const ANSWER_LIMIT_MS = 250;
+const CONNECT_LIMIT_MS = 100;
+const RETRY_MS = 5;
+const READ_ALL_LIMIT_MS = 30_000;
+
+export class Writer {
+  readonly #address: Address;
+  readonly #seed: number;
+  readonly #acknowledgedAt: number[] = [];
+  #isStopped = false;
+  #running: Promise<void> | null = null;
+
+  constructor(address: Address, seed: number) {
+    this.#address = address;
+    this.#seed = seed;
+  }
+
+  /** Records 1 to this one have been acknowledged. */
+  get acknowledged(): number {
+    return this.#acknowledgedAt.length;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+  }
+
+  /** The longest time without an acknowledgement between two instants, ms: what a client sees of a failover. */
+  outageMs(from: number, to: number): number {
+    let last = from;
+    let longest = 0;
+    for (const at of [...this.#acknowledgedAt.filter((time) => time > from && time < to), to]) {
+      longest = Math.max(longest, at - last);
+      last = at;
+    }
+    return longest;
+  }
+
+  /** Acknowledged records that the store does not have, or has with other content. */
+  async lost(): Promise<number[]> {
+    const stored = await readAll(this.#address);
+    const numbers = Array.from({ length: this.acknowledged }, (_, index) => index + 1);
+    return numbers.filter((number) => stored.get(number) !== this.#payload(number));
+  }
+
+  #payload(number: number): string {
+    return createHash('sha256').update(`${this.#seed}/${number}`).digest('hex');
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        const client = await StoreClient.open(this.#address.host, this.#address.port, CONNECT_LIMIT_MS);
+        try {
+          await this.#write(client);
+        } finally {
+          client.close();
+        }
+      } catch {
+        // Nobody there, cut off, or too slow: that is what the demo is about.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  async #write(client: StoreClient): Promise<void> {
+    while (!this.#isStopped) {
+      const number = this.acknowledged + 1;
+      const answer = await client.ask(`append ${number} ${this.#payload(number)}`, ANSWER_LIMIT_MS);
+      if (answer !== `ok ${number}`) throw new Error(answer);
+      this.#acknowledgedAt.push(performance.now());
+    }
+  }
+}
+
+function readAll({ host, port }: Address): Promise<Map<number, string>> {
+  return new Promise((resolve, reject) => {
+    const records = new Map<number, string>();
+    const socket = connect(port, host, () => socket.write('all\n'));
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(error);
+    };
+    const timer = setTimeout(
+      () => fail(new Error('the store did not list its records in time')),
+      READ_ALL_LIMIT_MS,
+    );
+    let rest = '';
+    socket.setEncoding('utf8');
+    socket.on('error', fail);
+    socket.on('close', () => fail(new Error('the store closed the connection while listing its records')));
+    socket.on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        const [kind, number, payload] = line.split(' ');
+        if (kind === 'record' && payload !== undefined) records.set(Number(number), payload);
+        else if (kind === 'end') {
+          clearTimeout(timer);
+          socket.removeAllListeners('close');
+          socket.destroy();
+          resolve(records);
+        } else fail(new Error(line));
+      }
+    });
+  });
+}
