@@ -57,6 +57,8 @@ export interface ExecutorOptions {
   readonly clock: Clock;
   readonly send: (event: SentEvent) => void;
   readonly sendStatement: SendStatement;
+  /** Loads what sending needs, while the guard releases. */
+  readonly prepareStatement?: () => void;
   readonly killProcess?: (id: ProcessId) => Promise<boolean>;
   readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -205,6 +207,7 @@ export class Executor {
     this.#endTenure();
     const releasing = this.#options.guard.ask({ op: 'abrupt', epoch: null, why: 'the agent is gone' });
     if (agent.saidBye) return void (await releasing);
+    if (last !== null) this.#options.prepareStatement?.();
     const kill = this.#options.killProcess ?? ((id) => killAndWait(id, KILL_LIMIT_MS, this.#options.clock));
     const [released, isGone] = await Promise.all([releasing, kill(agent.process)]);
     if (!isGone) return this.#log('error', { event: 'agent-not-gone', pid: agent.process.pid });

@@ -81,6 +81,9 @@ const RETRY_MS = { first: 10, most: 500 } as const;
 const TICK_MS = 100;
 const TICKS_PER_TIMEOUT = 4;
 const STATE_WRITE_LIMIT_MS = 5000;
+/** The part of D that a round waits for killed commands; one that is stuck in the kernel must not cost the whole. */
+const KILL_SHARE = 0.2;
+const COMPLAIN_EVERY_MS = 10_000;
 
 export class GuardCore {
   readonly #options: GuardOptions;
@@ -93,6 +96,7 @@ export class GuardCore {
   #watchdog: Watchdog | null = null;
   #isArmRequested = false;
   #isOverdue = false;
+  #complained = { text: '', at: instant(0) };
   #deadlineTimer: NodeJS.Timeout | null = null;
   #tickTimer: NodeJS.Timeout | null = null;
 
@@ -367,7 +371,7 @@ export class GuardCore {
       const said = new Map<string, string>();
       // A command that cannot be killed may still change what was read: nothing is verified before it is gone.
       const isQuiet =
-        (await this.#options.children.killInFlight(this.#releaseMs())) &&
+        (await this.#options.children.killInFlight(this.#releaseMs() * KILL_SHARE)) &&
         (!isFirst || (await this.#options.children.killLeftovers()));
       const observed = isRead ? await this.#probeAll() : new Map<string, ProbeResult>();
       isRead = false;
@@ -390,7 +394,7 @@ export class GuardCore {
       const after = plan.steps.length === 0 ? observed : await this.#probeAll();
       const isReleased = [...after.values()].every((result) => result.probe === 'not-held');
       if (isQuiet && isReleased) return evidenceOf(after, said);
-      this.#log('error', {
+      this.#complain({
         event: 'release-unverified',
         isQuiet,
         said: Object.fromEntries(said),
@@ -399,6 +403,15 @@ export class GuardCore {
       await this.#options.clock.sleep(pauseMs);
       pauseMs = Math.min(pauseMs * 2, RETRY_MS.most);
     }
+  }
+
+  /** At once when it is new, then every ten seconds: a release is tried for as long as it takes. */
+  #complain(fields: Readonly<Record<string, unknown>>): void {
+    const text = JSON.stringify(fields);
+    const now = this.#now();
+    if (text === this.#complained.text && now < this.#complained.at + COMPLAIN_EVERY_MS) return;
+    this.#complained = { text, at: now };
+    this.#log('error', fields);
   }
 
   async #probeAll(): Promise<Map<string, ProbeResult>> {

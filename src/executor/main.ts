@@ -9,7 +9,9 @@ import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { loadConfig, type TlsFiles } from '../config/index.ts';
+import type { Released } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
+import type { TlsMaterial } from '../peer/index.ts';
 import { Channel } from './channel.ts';
 import { systemClock } from './clock.ts';
 import { Executor } from './executor.ts';
@@ -17,7 +19,6 @@ import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
 import { cloudResources, graphOf, otherDataNodes, resourcesOf } from './settings.ts';
 import { newLeaseBuffer, SharedLease } from './shared-lease.ts';
-import type { SendStatement } from './statement.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 
 const WAIT_MS = 10_000;
@@ -77,6 +78,7 @@ async function main(): Promise<void> {
     lease.isValid(lease.epoch, systemClock.now()),
   );
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
+  const statements = new StatementSender(config.cluster, config.tls);
   const running = new Executor({
     node: config.node,
     cluster: config.cluster,
@@ -88,7 +90,8 @@ async function main(): Promise<void> {
     lease,
     clock: systemClock,
     send: (event) => channel?.send(event),
-    sendStatement: statementSender(config.cluster, config.tls),
+    sendStatement: (address, statement, signal) => statements.send(address, statement, signal),
+    prepareStatement: () => void statements.load().catch(() => undefined),
     log: (level, fields) => logger[level](fields),
   });
   executor = running;
@@ -169,13 +172,35 @@ class Waiting {
   }
 }
 
-/** gRPC is loaded when it is needed: while the guard's thread releases, which takes as long. */
-function statementSender(cluster: string, files: TlsFiles): SendStatement {
-  return async (address, statement, signal) => {
-    const { readTls, sendStatement } = await import('../peer/index.ts');
-    const tls = await readTls(files);
-    await sendStatement(address, statement, { tls, cluster, signal });
-  };
+/** gRPC (15 MB, 100 ms) is loaded when the agent has gone, while the guard's thread releases, which takes as long. */
+class StatementSender {
+  readonly #cluster: string;
+  readonly #files: TlsFiles;
+  #loading: Promise<{ peer: typeof import('../peer/index.ts'); tls: TlsMaterial }> | null = null;
+
+  constructor(cluster: string, files: TlsFiles) {
+    this.#cluster = cluster;
+    this.#files = files;
+  }
+
+  async send(address: string, statement: Released, signal: AbortSignal): Promise<void> {
+    const { peer, tls } = await this.load();
+    await peer.sendStatement(address, statement, { tls, cluster: this.#cluster, signal });
+  }
+
+  load(): Promise<{ peer: typeof import('../peer/index.ts'); tls: TlsMaterial }> {
+    this.#loading ??= this.#load().catch((error: unknown) => {
+      // A file that could not be read may be readable at the next attempt.
+      this.#loading = null;
+      throw error;
+    });
+    return this.#loading;
+  }
+
+  async #load(): Promise<{ peer: typeof import('../peer/index.ts'); tls: TlsMaterial }> {
+    const peer = await import('../peer/index.ts');
+    return { peer, tls: await peer.readTls(this.#files) };
+  }
 }
 
 /** Without the guard, or with a broken invariant: end at once. A successor releases (O1), the watchdog ticks on. */

@@ -66,7 +66,11 @@ export class Observer {
     this.#holdingSince = isHolding ? this.#clock.now() : null;
     this.#generation += 1;
     this.probeSoon();
-    for (const entry of this.#entries) entry.last = { probe: 'unknown', detail: 'not read since the change' };
+    for (const entry of this.#entries) {
+      entry.last = { probe: 'unknown', detail: 'not read since the change' };
+      // A follower may lag behind what was just done.
+      entry.freshAt = 0;
+    }
   }
 
   probeSoon(): void {

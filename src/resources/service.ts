@@ -5,7 +5,7 @@
  * Abrupt release kills first and tidies up afterwards: a service that hangs must not keep the block device open past D
  * (R1). Its processes are found by the marker that they inherited, because a daemon leaves its process group.
  */
-import { instant } from '../core/index.ts';
+import { type Instant, instant } from '../core/index.ts';
 import { commandError, exitError, firstWords } from './command-error.ts';
 import type {
   AcquireContext,
@@ -71,9 +71,8 @@ export class ServiceResource implements Resource {
       await this.#mustExitWell(stop, context);
       return 'stopped';
     }
-    const killed = await this.#kill(context);
-    const now = this.#clock.now();
-    const deadline = instant(now + (context.deadline - now) * ABRUPT_STOP_SHARE);
+    const killed = await this.#kill({ ...context, deadline: this.#part(context) });
+    const deadline = this.#part(context);
     const result = await this.#runner.run(stop, { deadline, signal: context.signal, marker: this.#marker });
     // A second time: the stop command may have hung, or something restarted the service in between.
     const left =
@@ -93,6 +92,12 @@ export class ServiceResource implements Resource {
       return { probe: 'not-held', detail: firstWords(result.stdout) || `does not run (code ${result.code})` };
     }
     return { probe: 'unknown', detail: exitError(command, result.code, result.stderr).message };
+  }
+
+  /** A share of what is left, so that a hanging command leaves time for the rest of the plan. */
+  #part(context: ActionContext): Instant {
+    const now = this.#clock.now();
+    return instant(now + (context.deadline - now) * ABRUPT_STOP_SHARE);
   }
 
   async #kill(context: ActionContext): Promise<number> {

@@ -235,6 +235,7 @@ describe('the end of the agent', () => {
       logger: { debug() {}, info() {}, warn() {}, error() {} } as never,
     });
     await member.start();
+    member.setPeers(new Map([[nodeId('a'), '127.0.0.1:9']]));
     try {
       node.members.set(nodeId('b'), `127.0.0.1:${member.port}`);
       await node.start();

@@ -1,0 +1,366 @@
+/** The main thread's decisions with a fake guard and a fake cloud. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  deriveTiming,
+  epoch,
+  type Instant,
+  instant,
+  nodeId,
+  type Released,
+  term,
+} from '../../src/core/index.ts';
+import { QuorateError } from '../../src/errors.ts';
+import { Executor } from '../../src/executor/executor.ts';
+import type { GuardAnswers, GuardOrder } from '../../src/executor/guard-protocol.ts';
+import type { Guard } from '../../src/executor/guard-proxy.ts';
+import { ownProcess } from '../../src/executor/processes.ts';
+import type { Hello, SentEvent } from '../../src/executor/protocol.ts';
+import { newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
+import type { AcquireContext, Probe, Resource } from '../../src/resources/index.ts';
+
+const L = 600;
+
+class FakeGuard implements Guard {
+  readonly orders: GuardOrder[] = [];
+  readonly lease: SharedLease;
+  probe: Probe = 'not-held';
+  /** Holds back the answers to these until the test lets them go. */
+  readonly held = new Map<GuardOrder['op'], (() => void)[]>();
+  readonly failures = new Map<GuardOrder['op'], string>();
+
+  constructor(lease: SharedLease) {
+    this.lease = lease;
+  }
+
+  async ask<Order extends GuardOrder>(
+    order: Order,
+    signal?: AbortSignal,
+  ): Promise<GuardAnswers[Order['op']]> {
+    this.orders.push(order);
+    const waiting = this.held.get(order.op);
+    if (waiting !== undefined) {
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve);
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+      });
+      if (signal?.aborted) throw new QuorateError('order-ended', 'called off');
+    }
+    const failure = this.failures.get(order.op);
+    if (failure !== undefined) throw new QuorateError('order-refused', failure);
+    return this.#answer(order) as GuardAnswers[Order['op']];
+  }
+
+  ops(): string[] {
+    return this.orders
+      .filter((order) => order.op !== 'probe')
+      .map((order) => ('name' in order ? `${order.op} ${order.name}` : order.op));
+  }
+
+  letGo(op: GuardOrder['op']): void {
+    const waiting = this.held.get(op) ?? [];
+    this.held.delete(op);
+    for (const go of waiting) go();
+  }
+
+  #answer(order: GuardOrder): GuardAnswers[GuardOrder['op']] {
+    const released = {
+      epoch: null,
+      term: null,
+      evidence: 'all not-held',
+      ms: 5,
+      mode: 'abrupt',
+      isRepeat: false,
+    } as const;
+    switch (order.op) {
+      case 'hello':
+        return released;
+      case 'begin':
+        this.lease.set(order.epoch, order.until);
+        return null;
+      case 'acquire':
+        return 'acquired';
+      case 'release':
+        return 'released';
+      case 'probe':
+        return { probe: this.probe, detail: this.probe };
+      case 'finish':
+      case 'abrupt':
+        this.lease.clear();
+        return { ...released, epoch: order.epoch };
+      case 'resume-io':
+        return 'resumed';
+      default:
+        return null;
+    }
+  }
+}
+
+class FakeAddress implements Resource {
+  readonly kind = 'elastic-ip';
+  readonly scope = 'cloud';
+  readonly name = 'eip';
+  state: Probe = 'not-held';
+  readonly acquires: AcquireContext[] = [];
+  hang = false;
+
+  async acquire(context: AcquireContext): Promise<string> {
+    this.acquires.push(context);
+    if (this.hang) {
+      await new Promise<void>((resolve) =>
+        context.signal.addEventListener('abort', () => resolve(), { once: true }),
+      );
+      throw new QuorateError('order-ended', 'aborted');
+    }
+    this.state = 'held';
+    return 'associated';
+  }
+
+  async release(): Promise<string> {
+    return 'disassociated';
+  }
+
+  async probe() {
+    return { probe: this.state, detail: this.state };
+  }
+}
+
+class Bench {
+  readonly lease = new SharedLease(newLeaseBuffer());
+  readonly guard = new FakeGuard(this.lease);
+  readonly address = new FakeAddress();
+  readonly events: SentEvent[] = [];
+  readonly statements: { address: string; statement: Released; at: number }[] = [];
+  readonly journal: string[] = [];
+  unreachable = new Set<string>();
+  agentIsGone = true;
+  readonly executor: Executor;
+
+  constructor() {
+    this.executor = new Executor({
+      node: nodeId('a'),
+      cluster: 'test',
+      graph: [
+        { name: 'block', kind: 'drbd', scope: 'local', after: [] },
+        { name: 'eip', kind: 'elastic-ip', scope: 'cloud', after: ['block'] },
+      ],
+      cloud: new Map([['eip', this.address]]),
+      otherDataNodes: [nodeId('b')],
+      hasReplication: true,
+      guard: this.guard,
+      lease: this.lease,
+      clock: {
+        now: () => instant(Date.now()),
+        sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      },
+      send: (event) => this.events.push(event),
+      sendStatement: async (address, statement) => {
+        if (this.unreachable.has(address)) throw new Error('refused');
+        this.journal.push(`statement to ${statement.to}`);
+        this.statements.push({ address, statement, at: Date.now() });
+      },
+      killProcess: async () => {
+        this.journal.push('kill agent');
+        return this.agentIsGone;
+      },
+      log: () => undefined,
+    });
+    this.executor.start();
+  }
+
+  async hello(): Promise<void> {
+    const hello: Hello = {
+      kind: 'hello',
+      version: 1,
+      node: nodeId('a'),
+      cluster: 'test',
+      config: 'config.yaml',
+      ...ownProcess(),
+      members: new Map([
+        [nodeId('b'), 'host-b:1'],
+        [nodeId('w'), 'host-w:1'],
+      ]),
+      timing: deriveTiming({
+        heartbeatMs: 100,
+        leaseMs: L,
+        releaseMs: 1000,
+        guardMs: 25,
+        watchdogTimeoutMs: null,
+        clockErrorRate: 0.005,
+      }),
+    };
+    expect(this.executor.onHello(hello)).toHaveProperty('session');
+    await vi.advanceTimersByTimeAsync(1);
+  }
+
+  async take(of: number, until: Instant = instant(Date.now() + L)): Promise<void> {
+    this.executor.onOrder({ kind: 'take', epoch: epoch(of), term: term(3), until, previousReleased: true });
+    await vi.advanceTimersByTimeAsync(1);
+  }
+
+  kinds(): string[] {
+    return this.events.filter((event) => event.kind !== 'probes').map((event) => event.kind);
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+});
+afterEach(() => vi.useRealTimers());
+
+describe('orders', () => {
+  it('H2, O1: nothing is taken before everything was verified', async () => {
+    const bench = new Bench();
+    bench.guard.held.set('hello', []);
+    await bench.hello();
+    await bench.take(7);
+    expect(bench.kinds()).toEqual(['take-failed']);
+    expect(bench.guard.ops()).toEqual(['hello']);
+    bench.guard.letGo('hello');
+    await vi.advanceTimersByTimeAsync(1);
+    await bench.take(7);
+    expect(bench.kinds()).toEqual(['take-failed', 'ready', 'taken']);
+  });
+
+  it('O1: what the guard refuses to begin is not taken', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    bench.guard.failures.set('begin', 'epoch 7 is dead (R2)');
+    await bench.take(7);
+    expect(bench.events.at(-1)).toMatchObject({ kind: 'take-failed', step: 'gate' });
+    expect(bench.address.acquires).toEqual([]);
+  });
+
+  it('O2: a call to the cloud is aborted at the end of the lease, and goes on while it is renewed', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    bench.address.hang = true;
+    await bench.take(7);
+    bench.lease.set(epoch(7), instant(Date.now() + 2 * L));
+    await vi.advanceTimersByTimeAsync(2 * L - 10);
+    expect(bench.address.acquires[0]?.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(bench.address.acquires[0]?.signal.aborted).toBe(true);
+    expect(bench.events.at(-1)?.kind === 'take-failed' || bench.kinds().includes('take-failed')).toBe(true);
+  });
+
+  it('a release calls off a takeover first, waits for it, and then gives everything back', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    bench.address.hang = true;
+    await bench.take(7);
+    bench.executor.onOrder({ kind: 'release', epoch: epoch(7), mode: 'planned' });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(bench.kinds()).toContain('take-failed');
+    expect(bench.guard.ops()).toEqual(['hello', 'begin', 'acquire block', 'release block', 'finish']);
+  });
+
+  it('H4: repairs only what was taken, and only what is certainly lost', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    bench.guard.probe = 'unknown';
+    await vi.advanceTimersByTimeAsync(5000);
+    await bench.take(7, instant(Date.now() + 60_000));
+    bench.guard.probe = 'held';
+    bench.address.state = 'unknown';
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(bench.address.acquires).toHaveLength(1);
+    bench.address.state = 'not-held';
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(bench.address.acquires).toHaveLength(2);
+    // d.0: the holder of a running tenure may always reassociate.
+    expect(bench.address.acquires[1]?.previousReleased).toBe(false);
+    expect(bench.guard.ops().filter((op) => op === 'acquire block')).toHaveLength(1);
+  });
+});
+
+describe('R4: the end of the agent', () => {
+  it('first released and gone, then stated, to each until it has acknowledged', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    await bench.take(7);
+    bench.unreachable.add('host-w:1');
+    bench.guard.held.set('abrupt', []);
+    bench.executor.onClosed();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(bench.statements).toEqual([]);
+    bench.guard.letGo('abrupt');
+    await vi.advanceTimersByTimeAsync(200);
+    expect(bench.journal).toEqual(['kill agent', 'statement to b']);
+    expect(bench.statements[0]).toMatchObject({
+      address: 'host-b:1',
+      statement: { kind: 'released', from: 'a', to: 'b', epoch: 7, term: 3 },
+    });
+    bench.unreachable.clear();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(bench.journal).toEqual(['kill agent', 'statement to b', 'statement to w']);
+  });
+
+  it('says nothing while the agent may be alive', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    await bench.take(7);
+    bench.agentIsGone = false;
+    bench.executor.onClosed();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(bench.statements).toEqual([]);
+  });
+
+  it('says nothing where there was no tenure, and nothing after a farewell', async () => {
+    for (const farewell of [true, false]) {
+      const bench = new Bench();
+      await bench.hello();
+      if (farewell) {
+        await bench.take(7);
+        bench.executor.onOrder({ kind: 'bye' });
+      }
+      bench.executor.onClosed();
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(bench.statements).toEqual([]);
+      expect(bench.guard.ops()).toContain('abrupt');
+      expect(bench.journal).toEqual(farewell ? [] : ['kill agent']);
+    }
+  });
+
+  it('gives up after two promises', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    await bench.take(7);
+    bench.unreachable.add('host-w:1').add('host-b:1');
+    bench.executor.onClosed();
+    const promiseMs = 1.01 * (L + 25 + 1000);
+    await vi.advanceTimersByTimeAsync(2 * promiseMs + 1100);
+    bench.unreachable.clear();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(bench.statements).toEqual([]);
+  });
+});
+
+describe('hello', () => {
+  it('of another node, another cluster or a process that is not there is refused', () => {
+    const bench = new Bench();
+    const hello = {
+      kind: 'hello',
+      version: 1,
+      config: '',
+      ...ownProcess(),
+      members: new Map(),
+      timing: deriveTiming({
+        heartbeatMs: 100,
+        leaseMs: L,
+        releaseMs: 1000,
+        guardMs: 25,
+        watchdogTimeoutMs: null,
+        clockErrorRate: 0,
+      }),
+    } as const;
+    expect(bench.executor.onHello({ ...hello, node: nodeId('b'), cluster: 'test' })).toHaveProperty(
+      'refusal',
+    );
+    expect(bench.executor.onHello({ ...hello, node: nodeId('a'), cluster: 'other' })).toHaveProperty(
+      'refusal',
+    );
+    expect(
+      bench.executor.onHello({ ...hello, node: nodeId('a'), cluster: 'test', startTime: '1' }),
+    ).toHaveProperty('refusal');
+  });
+});
