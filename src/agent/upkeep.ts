@@ -10,6 +10,9 @@ import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { now } from './clock.ts';
 import type { Driver } from './driver.ts';
 
+/** How long the own disk must be bad, probe after probe, before the node says so. */
+const DISK_GRACE_MS = 2_000;
+
 type Event<Kind extends ExecutorEvent['kind']> = Extract<ExecutorEvent, { kind: Kind }>;
 
 /** A failed takeover is moved away at once the first time, then no sooner than this after the last one. */
@@ -21,6 +24,7 @@ export class Upkeep {
   readonly #log: Logger;
   #failures = 0;
   #retry: NodeJS.Timeout | null = null;
+  #diskFailedSince: number | null = null;
   #lastFailureAt = Number.NEGATIVE_INFINITY;
   /** Proposals that wait for their commit: proposed once, not with every probe. */
   readonly #proposed = new Map<string, number>();
@@ -39,7 +43,7 @@ export class Upkeep {
     const { view } = this.#driver;
     if (!view.mayHold || view.hold.kind !== 'held') return;
     const { epoch } = view.hold;
-    if (event.disk === 'failed') this.#proposeOnce(epoch, { kind: 'self-outdated' });
+    this.#followDisk(epoch, event.disk);
     for (const [id, data] of Object.entries(event.peers)) {
       const peer = nodeId(id);
       if (data === 'in-sync' && !view.state.inSync.includes(peer)) {
@@ -47,6 +51,18 @@ export class Upkeep {
       }
     }
     if (event.ioSuspended && this.#isPeerOut(epoch)) this.#executor.resumeIo(epoch);
+  }
+
+  /**
+   * H3: a holder without good data of its own takes itself out. Not at once: a peer that comes back while this node is
+   * being promoted may resync it for a moment, with its own data within reach all the time.
+   */
+  #followDisk(epoch: Epoch, disk: Event<'probes'>['disk']): void {
+    if (disk !== 'failed') this.#diskFailedSince = null;
+    else this.#diskFailedSince ??= now();
+    if (this.#diskFailedSince !== null && now() - this.#diskFailedSince >= DISK_GRACE_MS) {
+      this.#proposeOnce(epoch, { kind: 'self-outdated' });
+    }
   }
 
   /** H3: this epoch has taken a peer out, and the handler's reply did not arrive. */

@@ -59,6 +59,8 @@ const dist = dirname(fileURLToPath(import.meta.url));
 const cluster = await LocalCluster.create({
   seed,
   dist,
+  // A host takes far longer than a second to boot; three keep the demo short.
+  watchdog: { timeoutMs: 400, bootMs: 3_000 },
   ...(values.keep === undefined ? {} : { directory: values.keep }),
 });
 let code = 1;
