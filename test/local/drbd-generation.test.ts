@@ -49,7 +49,7 @@ describe('data generations of the DRBD stand-in', () => {
       'a crashed as Primary',
       report('a', { hasCrashedAsPrimary: true, dirtyBlocks: 64 }),
       report('b'),
-      'source',
+      'target',
     ],
     [
       'a crashed, b is Primary',

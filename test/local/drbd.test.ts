@@ -164,6 +164,27 @@ describe('DRBD stand-in', () => {
     expect(pair.differences()).toEqual([]);
   });
 
+  test('a crashed Primary that returns before anybody was promoted is brought to the survivor, which stays up to date', async () => {
+    pair = await DrbdPair.start();
+    await pair.adm('a', 'primary', 'r0');
+    const device = await pair.open('a');
+    await device.write(9, blockOf('before'));
+    const follower = pair.follow('b');
+    await until('the dump has ended', () => follower.lines.includes('exists -'));
+    pair.cut();
+    void device.write(9, blockOf('in flight')).catch(() => undefined);
+    await until('it is on the own disk only', () => pair.differences().includes(9));
+    await pair.kill('a');
+    pair.links.healAll();
+    await pair.boot('a');
+    await pair.isInSync();
+    expect(pair.differences()).toEqual([]);
+    expect(
+      follower.lines.filter((line) => line.includes('disk:Inconsistent') && line.includes(' device ')),
+    ).toEqual([]);
+    follower.stop();
+  });
+
   test('resume-io lets a frozen Primary go on', async () => {
     pair = await DrbdPair.start();
     await pair.adm('a', 'primary', 'r0');

@@ -45,10 +45,10 @@ function compareEqual(self: Report, peer: Report): Verdict {
   if (!isSyncNeeded) return { kind: 'in-sync' };
   if (self.role === 'Primary') return source(false);
   if (peer.role === 'Primary') return target(false);
-  // A crashed Primary's blocks in flight were acknowledged to nobody: either side's version will do (its own,
-  // as in the kernel), but both sides must end with the same one.
+  // A crashed Primary's blocks in flight were acknowledged to nobody: either version will do. The kernel takes the
+  // crashed side's, which makes the survivor Inconsistent just when it is needed; here the survivor's data win.
   if (self.hasCrashedAsPrimary !== peer.hasCrashedAsPrimary) {
-    return self.hasCrashedAsPrimary ? source(false) : target(false);
+    return self.hasCrashedAsPrimary ? target(false) : source(false);
   }
   if (self.dirtyBlocks > 0 !== peer.dirtyBlocks > 0)
     return self.dirtyBlocks > 0 ? source(false) : target(false);
