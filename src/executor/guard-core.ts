@@ -21,13 +21,15 @@ import {
   type Timing,
 } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import type { Clock, ProbeResult, ReleaseMode, Resource } from '../resources/index.ts';
-import { type PlanResource, planRelease, runPlan } from '../takeover/index.ts';
+import type { Clock, ReleaseMode, Resource } from '../resources/index.ts';
+import type { PlanResource } from '../takeover/index.ts';
 import type { SuspendCheck } from './clock.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
 import type { SharedLease } from './shared-lease.ts';
 import type { ExecutorState } from './state-file.ts';
+import { releaseUntilVerified, type VerifiedReleaseOptions } from './verified-release.ts';
 import type { Watchdog } from './watchdog.ts';
+import { WatchdogKeeper } from './watchdog-keeper.ts';
 
 export interface GuardOptions {
   /** All of them, for the graph; only the local ones have an entry in `local`. */
@@ -39,10 +41,7 @@ export interface GuardOptions {
     readonly state: ExecutorState;
     update(change: Partial<ExecutorState>, how: 'written' | 'durable'): Promise<void>;
   };
-  readonly children: {
-    killInFlight(limitMs: number): Promise<boolean>;
-    killLeftovers(): Promise<boolean>;
-  };
+  readonly children: VerifiedReleaseOptions['children'];
   readonly watchdog: {
     readonly device: string;
     readonly mode: 'required' | 'automatic';
@@ -75,26 +74,21 @@ type Phase =
       readonly result: Promise<Released>;
     };
 
-/** Waits between two rounds of a release that could not be verified. */
-const RETRY_MS = { first: 10, most: 500 } as const;
 /** How often the watchdog and the suspend check are looked at; a quarter of `W` where that is shorter. */
 const TICK_MS = 100;
 const TICKS_PER_TIMEOUT = 4;
 const STATE_WRITE_LIMIT_MS = 5000;
-/** The part of D that a round waits for killed commands; one that is stuck in the kernel must not cost the whole. */
-const KILL_SHARE = 0.2;
 const COMPLAIN_EVERY_MS = 10_000;
 
 export class GuardCore {
   readonly #options: GuardOptions;
+  readonly #watchdog: WatchdogKeeper | null;
   #phase: Phase = { kind: 'unverified' };
   #timing: Timing | null = null;
   /** End of the lease, and when the newest quorum round that it rests on was sent (L1). Kept while releasing. */
   #until: Instant = instant(0);
   #confirmedAt: Instant = instant(0);
   #early: { epoch: Epoch; until: Instant } | null = null;
-  #watchdog: Watchdog | null = null;
-  #isArmRequested = false;
   #isOverdue = false;
   #complained = { text: '', at: instant(0) };
   #deadlineTimer: NodeJS.Timeout | null = null;
@@ -102,6 +96,15 @@ export class GuardCore {
 
   constructor(options: GuardOptions) {
     this.#options = options;
+    this.#watchdog =
+      options.watchdog === null
+        ? null
+        : new WatchdogKeeper({
+            ...options.watchdog,
+            state: options.state,
+            onLost: (why) => this.#onWatchdogLost(why),
+            onProblem: (why) => this.#log('error', { event: 'watchdog-not-closed', why }),
+          });
   }
 
   get phase(): Phase['kind'] {
@@ -145,36 +148,15 @@ export class GuardCore {
 
   async arm(): Promise<void> {
     this.evaluate();
-    const { watchdog } = this.#options;
-    if (watchdog === null) throw new QuorateError('watchdog-unusable', 'no watchdog is configured');
-    this.#isArmRequested = true;
-    if (this.#watchdog !== null) return;
-    const opened = await watchdog.open(watchdog.device);
-    const misfit = this.#misfit(opened.timeoutMs);
-    if (misfit !== null || !this.#isArmRequested || this.#watchdog !== null) {
-      await opened.disarm();
-      if (misfit === null) return;
-      throw new QuorateError('watchdog-unusable', `${watchdog.device} ${misfit}`);
-    }
-    opened.onLost((why) => this.#onWatchdogLost(why));
-    this.#watchdog = opened;
-    await this.#options.state.update({ isArmed: true }, 'written');
+    if (this.#watchdog === null) throw new QuorateError('watchdog-unusable', 'no watchdog is configured');
+    await this.#watchdog.arm(this.#timing?.watchdog?.timeoutMs ?? null);
     this.#startTicking();
-  }
-
-  /** A device that fires later than the promise allows for would let two hold (L5). */
-  #misfit(timeoutMs: number): string | null {
-    const limitMs = this.#timing?.watchdog?.timeoutMs ?? null;
-    if (limitMs === null) return 'cannot be used: the cluster was set up without a watchdog (L5)';
-    return timeoutMs > limitMs
-      ? `fires after ${timeoutMs} ms, but the promise allows ${limitMs} ms (L5)`
-      : null;
   }
 
   async disarm(): Promise<void> {
     this.evaluate();
-    this.#isArmRequested = false;
-    if (this.#phase.kind === 'released') await this.#closeWatchdog();
+    this.#watchdog?.unwant();
+    await this.#closeWatchdog();
   }
 
   async begin(epoch: Epoch, term: Term, until: Instant): Promise<void> {
@@ -185,8 +167,7 @@ export class GuardCore {
     if (epoch <= Math.max(state.releasedEpoch, state.begunEpoch))
       throw refused(`epoch ${epoch} is dead (R2)`);
     if (this.#timing === null) throw refused('the timing is not known');
-    const isWatchdogMissing = this.#options.watchdog?.mode === 'required' && this.#watchdog === null;
-    if (isWatchdogMissing) throw refused('the watchdog is required and not armed (H2)');
+    if (this.#watchdog?.isMissing === true) throw refused('the watchdog is required and not armed (H2)');
     const early = this.#early?.epoch === epoch ? this.#early.until : until;
     this.#early = null;
     this.#until = instant(0);
@@ -254,7 +235,7 @@ export class GuardCore {
     if (dead > this.#options.state.state.releasedEpoch) {
       await this.#options.state.update({ releasedEpoch: dead, begunEpoch: dead }, 'durable');
     }
-    this.#isArmRequested = false;
+    this.#watchdog?.unwant();
     await this.#closeWatchdog();
     return {
       epoch,
@@ -327,13 +308,19 @@ export class GuardCore {
       why,
     });
     const watch = this.#watchOverdue(mode, startedAt, dead);
-    void this.#releaseUntilVerified(isReadFirst, wasUnverified).then(async (evidence) => {
+    void releaseUntilVerified({
+      ...this.#options,
+      limitMs: this.#releaseMs(),
+      isReadFirst,
+      mayHaveLeftovers: wasUnverified,
+      onUnverified: (fields) => this.#complain(fields),
+    }).then(async (evidence) => {
       clearTimeout(watch.timer);
       const ms = Math.round((this.#now() - startedAt) * 10) / 10;
       if (dead !== null) await this.#bury(dead);
       this.#phase = { kind: 'released' };
       this.#isOverdue = false;
-      this.#isArmRequested = false;
+      this.#watchdog?.unwant();
       const released: Released = { epoch: dead, term: deadTerm, evidence, ms, mode, isRepeat: false };
       this.#log('info', { event: 'released', epoch: dead, mode, ms, evidence });
       this.#options.report({ kind: 'released', released });
@@ -363,48 +350,6 @@ export class GuardCore {
     return watch;
   }
 
-  /** Returns only when everything local reads `not-held`; there is no other way out (R2). */
-  async #releaseUntilVerified(isReadFirst: boolean, isFirst: boolean): Promise<string> {
-    let isRead = isReadFirst;
-    let pauseMs: number = RETRY_MS.first;
-    for (;;) {
-      const said = new Map<string, string>();
-      // A command that cannot be killed may still change what was read: nothing is verified before it is gone.
-      const isQuiet =
-        (await this.#options.children.killInFlight(this.#releaseMs() * KILL_SHARE)) &&
-        (!isFirst || (await this.#options.children.killLeftovers()));
-      const observed = isRead ? await this.#probeAll() : new Map<string, ProbeResult>();
-      isRead = false;
-      const probes = new Map([...observed].map(([name, { probe }]) => [name, probe] as const));
-      const plan = planRelease(this.#options.graph, probes, 'abrupt');
-      const deadline = instant(this.#now() + this.#releaseMs());
-      await runPlan(plan, {
-        now: () => this.#now(),
-        signal: new AbortController().signal,
-        perform: async (step, signal) => {
-          const resource = this.#options.local.get(step.name);
-          assert(resource !== undefined, `no local resource ${step.name}`);
-          const result = await resource.release({ mode: 'abrupt', deadline, signal });
-          said.set(step.name, result);
-          return result;
-        },
-      }).then((report) => {
-        for (const step of report.steps) if (!said.has(step.name)) said.set(step.name, step.result);
-      });
-      const after = plan.steps.length === 0 ? observed : await this.#probeAll();
-      const isReleased = [...after.values()].every((result) => result.probe === 'not-held');
-      if (isQuiet && isReleased) return evidenceOf(after, said);
-      this.#complain({
-        event: 'release-unverified',
-        isQuiet,
-        said: Object.fromEntries(said),
-        found: Object.fromEntries(after),
-      });
-      await this.#options.clock.sleep(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, RETRY_MS.most);
-    }
-  }
-
   /** At once when it is new, then every ten seconds: a release is tried for as long as it takes. */
   #complain(fields: Readonly<Record<string, unknown>>): void {
     const text = JSON.stringify(fields);
@@ -412,17 +357,6 @@ export class GuardCore {
     if (text === this.#complained.text && now < this.#complained.at + COMPLAIN_EVERY_MS) return;
     this.#complained = { text, at: now };
     this.#log('error', fields);
-  }
-
-  async #probeAll(): Promise<Map<string, ProbeResult>> {
-    const deadline = instant(this.#now() + this.#releaseMs());
-    const { signal } = new AbortController();
-    const results = await Promise.all(
-      [...this.#options.local.values()].map(
-        async (resource) => [resource.name, await resource.probe({ deadline, signal })] as const,
-      ),
-    );
-    return new Map(results);
   }
 
   /** Durable before anybody hears of it. A disk that hangs delays the report, never the release itself. */
@@ -467,39 +401,21 @@ export class GuardCore {
 
   #tick(): void {
     this.evaluate();
-    if (this.#watchdog !== null && this.mayPet(this.#now())) this.#watchdog.pet();
-    const isIdle = this.#watchdog === null && this.#phase.kind !== 'tenure';
+    if (this.mayPet(this.#now())) this.#watchdog?.pet();
+    const isIdle = (this.#watchdog?.timeoutMs ?? null) === null && this.#phase.kind !== 'tenure';
     if (isIdle && this.#tickTimer !== null) {
       clearInterval(this.#tickTimer);
       this.#tickTimer = null;
     }
   }
 
-  /** Only after a verified release, and only if nobody wants it armed. */
   async #closeWatchdog(): Promise<void> {
-    if (this.#phase.kind !== 'released' || this.#isArmRequested) return;
-    const { watchdog, state } = this.#options;
-    // A predecessor died with the device armed: it ticks, and only an orderly close stops it.
-    if (this.#watchdog === null && watchdog !== null && state.state.isArmed) {
-      this.#watchdog = await watchdog.open(watchdog.device).catch((error: unknown) => {
-        this.#log('error', { event: 'watchdog-not-closed', why: String(error) });
-        return null;
-      });
-    }
-    const opened = this.#watchdog;
-    if (opened === null) return;
-    if (!opened.canDisarm) {
-      this.#startTicking();
-      return;
-    }
-    this.#watchdog = null;
-    await opened.disarm();
-    // Unless it was armed again meanwhile.
-    if (this.#watchdog === null) await state.update({ isArmed: false }, 'written');
+    if (this.#phase.kind !== 'released') return;
+    await this.#watchdog?.close();
+    this.#startTicking();
   }
 
   #onWatchdogLost(why: string): void {
-    this.#watchdog = null;
     this.#log('error', { event: 'watchdog-lost', why });
     // The promise counts on it (L5): without it this node may not go on holding.
     if (this.#phase.kind === 'tenure') this.#startAbrupt(`the watchdog was lost: ${why}`);
@@ -520,14 +436,4 @@ export class GuardCore {
 
 function refused(why: string): QuorateError {
   return new QuorateError('order-refused', why);
-}
-
-function evidenceOf(after: ReadonlyMap<string, ProbeResult>, said: ReadonlyMap<string, string>): string {
-  if (after.size === 0) return 'no local resource';
-  return [...after]
-    .map(([name, { detail }]) => {
-      const action = said.get(name);
-      return action === undefined ? `${name}: ${detail}` : `${name}: ${detail} (${action})`;
-    })
-    .join('; ');
 }

@@ -41,6 +41,8 @@ export async function cloudResources(
   );
   const made = new Map<string, Resource>();
   if (addresses.length === 0) return made;
+  // Our package.json says which versions of Node we support; eight lines on stderr at every start say nothing new.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const { Ec2Client } = await loadEc2Client();
   const { region, endpoint } = config.cloud;
   const clients = new Map<string | null, InstanceType<typeof Ec2Client>>();

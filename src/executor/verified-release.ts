@@ -1,0 +1,97 @@
+/**
+ * The abrupt release: kill what runs, release everything local in the reverse order, read it back, and do so again until
+ * everything reads `not-held`. There is no other way out (R2); that it takes too long is the caller's business (R1).
+ */
+import { assert, instant } from '../core/index.ts';
+import type { Clock, ProbeResult, Resource } from '../resources/index.ts';
+import { type PlanResource, planRelease, runPlan } from '../takeover/index.ts';
+
+export interface VerifiedReleaseOptions {
+  /** All resources, for the graph; only the local ones have an entry in `local`. */
+  readonly graph: readonly PlanResource[];
+  readonly local: ReadonlyMap<string, Resource>;
+  readonly clock: Clock;
+  readonly children: {
+    /** False if something cannot be killed in time. */
+    killInFlight(limitMs: number): Promise<boolean>;
+    /** Children of a predecessor that died. */
+    killLeftovers(): Promise<boolean>;
+  };
+  /** `D`: what one round may take. */
+  readonly limitMs: number;
+  /** Reads before it acts: most often nothing is held. Otherwise it acts at once. */
+  readonly isReadFirst: boolean;
+  readonly mayHaveLeftovers: boolean;
+  readonly onUnverified: (fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Waits between two rounds. */
+const RETRY_MS = { first: 10, most: 500 } as const;
+/** The part of D that a round waits for killed commands; one that is stuck in the kernel must not cost the whole. */
+const KILL_SHARE = 0.2;
+
+/** Resolves with the evidence, or never. */
+export async function releaseUntilVerified(options: VerifiedReleaseOptions): Promise<string> {
+  let isReadFirst = options.isReadFirst;
+  let pauseMs: number = RETRY_MS.first;
+  for (;;) {
+    // A command that cannot be killed may still change what was read: nothing is verified before it is gone.
+    const isQuiet =
+      (await options.children.killInFlight(options.limitMs * KILL_SHARE)) &&
+      (!options.mayHaveLeftovers || (await options.children.killLeftovers()));
+    const before = isReadFirst ? await probeAll(options) : new Map<string, ProbeResult>();
+    isReadFirst = false;
+    const said = await releaseRound(options, before);
+    const after = said.size === 0 ? before : await probeAll(options);
+    const isReleased = [...options.local.keys()].every((name) => after.get(name)?.probe === 'not-held');
+    if (isQuiet && isReleased) return evidenceOf(after, said);
+    options.onUnverified({
+      event: 'release-unverified',
+      isQuiet,
+      said: Object.fromEntries(said),
+      found: Object.fromEntries(after),
+    });
+    await options.clock.sleep(pauseMs);
+    pauseMs = Math.min(pauseMs * 2, RETRY_MS.most);
+  }
+}
+
+/** What each step said; empty when there was nothing to do. */
+async function releaseRound(
+  options: VerifiedReleaseOptions,
+  observed: ReadonlyMap<string, ProbeResult>,
+): Promise<Map<string, string>> {
+  const probes = new Map([...observed].map(([name, { probe }]) => [name, probe] as const));
+  const deadline = instant(options.clock.now() + options.limitMs);
+  const report = await runPlan(planRelease(options.graph, probes, 'abrupt'), {
+    now: () => options.clock.now(),
+    signal: new AbortController().signal,
+    perform: (step, signal) => {
+      const resource = options.local.get(step.name);
+      assert(resource !== undefined, `no local resource ${step.name}`);
+      return resource.release({ mode: 'abrupt', deadline, signal });
+    },
+  });
+  return new Map(report.steps.map((step) => [step.name, step.result]));
+}
+
+async function probeAll(options: VerifiedReleaseOptions): Promise<Map<string, ProbeResult>> {
+  const deadline = instant(options.clock.now() + options.limitMs);
+  const { signal } = new AbortController();
+  const results = await Promise.all(
+    [...options.local.values()].map(
+      async (resource) => [resource.name, await resource.probe({ deadline, signal })] as const,
+    ),
+  );
+  return new Map(results);
+}
+
+function evidenceOf(after: ReadonlyMap<string, ProbeResult>, said: ReadonlyMap<string, string>): string {
+  if (after.size === 0) return 'no local resource';
+  return [...after]
+    .map(([name, { detail }]) => {
+      const action = said.get(name);
+      return action === undefined ? `${name}: ${detail}` : `${name}: ${detail} (${action})`;
+    })
+    .join('; ');
+}
