@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 /** Bundles one program of the local cluster into a directory of this test's own: `dist` may be under rebuild. */
 export async function bundle(entries: Record<string, string>): Promise<string> {
   const outdir = mkdtempSync(join(tmpdir(), 'quorate-local-bundle-'));
+  process.once('exit', () => rmSync(outdir, { recursive: true, force: true }));
   await build({
     absWorkingDir: ROOT,
     entryPoints: entries,
