@@ -18,7 +18,6 @@ import {
   type Term,
   type Timing,
 } from '../core/index.ts';
-import { QuorateError } from '../errors.ts';
 import type { Clock, OwnDisk, PeerData, ProbeResult, Resource } from '../resources/index.ts';
 import {
   type Plan,
@@ -26,24 +25,21 @@ import {
   type PlanResource,
   planRelease,
   planTakeover,
-  runPlan,
-  type Step,
 } from '../takeover/index.ts';
+import { type EndedAgent, endOfAgent } from './agent-end.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
 import type { Guard } from './guard-proxy.ts';
 import { Observer } from './observer.ts';
-import { killAndWait, type ProcessId, startTimeOf } from './processes.ts';
-import { clip, type Hello, type Order, type SentEvent } from './protocol.ts';
+import { PlanPerformer } from './plan-performer.ts';
+import { type ProcessId, startTimeOf } from './processes.ts';
+import { clip, type Hello, type Order, type SentEvent, words } from './protocol.ts';
 import { Reconciler } from './reconciler.ts';
 import type { SharedLease } from './shared-lease.ts';
-import { type SendStatement, sendToAll } from './statement.ts';
+import type { SendStatement } from './statement.ts';
 
-/** How long one step of a plan may take; the lease cuts all of them shorter. */
-const STEP_LIMIT_MS = { acquire: 60_000, release: 60_000 } as const;
 const PROBE_LIMIT_MS = 3000;
 const RESUME_LIMIT_MS = 10_000;
 const REPORT_MS = 1000;
-const KILL_LIMIT_MS = 10_000;
 
 export interface ExecutorOptions {
   readonly node: NodeId;
@@ -57,17 +53,16 @@ export interface ExecutorOptions {
   readonly clock: Clock;
   readonly send: (event: SentEvent) => void;
   readonly sendStatement: SendStatement;
-  /** Loads what sending needs, while the guard releases. */
+  /** Loads what sending needs. Only a holder needs it, so not before a takeover has ended. */
   readonly prepareStatement?: () => void;
+  /** False if the process cannot be killed; the system's own where absent. */
   readonly killProcess?: (id: ProcessId) => Promise<boolean>;
   readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-interface Agent {
-  readonly process: ProcessId;
+interface Agent extends EndedAgent {
   members: ReadonlyMap<NodeId, string>;
   timing: Timing;
-  /** The last order to take: its term is what the statement speaks about (R4). */
   lastTake: { readonly epoch: Epoch; readonly term: Term } | null;
   isReady: boolean;
   saidBye: boolean;
@@ -86,13 +81,13 @@ export class Executor {
   #agent: Agent | null = null;
   #tenure: Tenure | null = null;
   readonly #reconciler: Reconciler;
-  /** What runs: a takeover, a release, or repairs. A release waits for them. */
-  readonly #plans = new Set<Promise<unknown>>();
+  readonly #plans: PlanPerformer;
   #timer: NodeJS.Timeout | null = null;
   #ending: Promise<void> = Promise.resolve();
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.#plans = new PlanPerformer(options);
     const isVacuous = !options.hasReplication;
     this.#observer = new Observer(
       options.graph.map(({ name, kind }) => ({ name, kind, probe: (isFresh) => this.#probe(name, isFresh) })),
@@ -201,42 +196,11 @@ export class Executor {
     this.#ending = this.#onAgentGone(agent).catch((error: unknown) => this.#warn('agent-end-failed', error));
   }
 
-  /** R4: released and verified, and the agent gone: only both together may be stated. */
   async #onAgentGone(agent: Agent): Promise<void> {
-    const last = agent.lastTake;
     this.#endTenure();
     const releasing = this.#options.guard.ask({ op: 'abrupt', epoch: null, why: 'the agent is gone' });
-    if (agent.saidBye) return void (await releasing);
-    if (last !== null) this.#options.prepareStatement?.();
-    const kill = this.#options.killProcess ?? ((id) => killAndWait(id, KILL_LIMIT_MS, this.#options.clock));
-    const [released, isGone] = await Promise.all([releasing, kill(agent.process)]);
-    if (!isGone) return this.#log('error', { event: 'agent-not-gone', pid: agent.process.pid });
-    if (last === null) return;
-    const failures = new Map<NodeId, string>();
-    const acknowledged = await sendToAll({
-      members: agent.members,
-      statement: {
-        kind: 'released',
-        from: this.#options.node,
-        term: last.term,
-        epoch: last.epoch,
-        evidence: clip(`agent process ${agent.process.pid} is gone; ${released.evidence}`),
-      },
-      send: this.#options.sendStatement,
-      clock: this.#options.clock,
-      limitMs: 2 * agent.timing.promiseMs,
-      signal: new AbortController().signal,
-      onFailure: (to, error) => failures.set(to, words(error)),
-    });
-    for (const to of acknowledged) failures.delete(to);
-    const { epoch, term } = last;
-    this.#log('info', {
-      event: 'release-stated',
-      epoch,
-      term,
-      acknowledged,
-      failures: Object.fromEntries(failures),
-    });
+    if (agent.saidBye) await releasing;
+    else await endOfAgent({ ...this.#options, agent, releasing });
   }
 
   // ---- orders
@@ -289,6 +253,7 @@ export class Executor {
     const { steps, totalMs } = report;
     this.#log('info', { event: 'taken', epoch, totalMs, steps });
     this.#options.send({ kind: 'taken', epoch, steps: clipped(steps), totalMs });
+    this.#options.prepareStatement?.();
     void this.#reconciler.look();
   }
 
@@ -306,7 +271,7 @@ export class Executor {
     const startedAt = this.#options.clock.now();
     // A takeover or repair that runs is called off first: one plan at a time.
     tenure.abort.abort();
-    await Promise.all(this.#plans);
+    await this.#plans.settled();
     if (this.#tenure !== tenure) return;
     const going: Tenure = { epoch, abort: new AbortController(), isTaken: tenure.isTaken, isReleasing: true };
     this.#tenure = going;
@@ -395,54 +360,6 @@ export class Executor {
     this.#options.send({ kind: 'released', epoch, evidence: clip(evidence), ms, mode });
   }
 
-  // ---- plans
-
-  #run(plan: Plan, tenure: Tenure, previousReleased: boolean): Promise<PlanReport> {
-    const cloudSignal = new AbortController();
-    const stopWatch = this.#abortAtLeaseEnd(tenure, cloudSignal);
-    const signal = AbortSignal.any([tenure.abort.signal, cloudSignal.signal]);
-    const running = runPlan(plan, {
-      signal,
-      now: () => this.#options.clock.now(),
-      perform: (step) => this.#perform(step, tenure, signal, previousReleased),
-    }).finally(() => {
-      stopWatch();
-      this.#plans.delete(running);
-    });
-    this.#plans.add(running);
-    return running;
-  }
-
-  #perform(step: Step, tenure: Tenure, signal: AbortSignal, previousReleased: boolean): Promise<string> {
-    const limitMs = STEP_LIMIT_MS[step.action];
-    const { name, action } = step;
-    const { epoch } = tenure;
-    const cloud = this.#options.cloud.get(name);
-    if (cloud === undefined) {
-      return action === 'acquire'
-        ? this.#options.guard.ask({ op: 'acquire', name, epoch, previousReleased, limitMs }, signal)
-        : this.#options.guard.ask({ op: 'release', name, epoch, limitMs }, signal);
-    }
-    const context = { deadline: instant(this.#options.clock.now() + limitMs), signal };
-    return action === 'acquire'
-      ? cloud.acquire({ ...context, previousReleased })
-      : cloud.release({ ...context, mode: 'planned' });
-  }
-
-  /** O2: a call to the cloud ends with the lease, even if no message of the guard gets through in time. */
-  #abortAtLeaseEnd(tenure: Tenure, controller: AbortController): () => void {
-    const { lease, clock } = this.#options;
-    let timer: NodeJS.Timeout | null = null;
-    const look = (): void => {
-      if (!lease.isValid(tenure.epoch, clock.now())) return controller.abort();
-      timer = setTimeout(look, Math.max(1, Math.ceil(lease.until - clock.now())));
-    };
-    look();
-    return () => {
-      if (timer !== null) clearTimeout(timer);
-    };
-  }
-
   // ---- probes and repair
 
   #probe(name: string, isFresh: boolean): Promise<ProbeResult> {
@@ -467,6 +384,10 @@ export class Executor {
     });
   }
 
+  #run(plan: Plan, { epoch, abort }: Tenure, previousReleased: boolean): Promise<PlanReport> {
+    return this.#plans.run(plan, { epoch, signal: abort.signal, previousReleased });
+  }
+
   /** Only what was taken, and is not being given up, is repaired. */
   #repairer(): ((plan: Plan) => Promise<PlanReport>) | null {
     const tenure = this.#tenure;
@@ -481,11 +402,6 @@ export class Executor {
   #log(level: LogLevel, fields: Readonly<Record<string, unknown>>): void {
     this.#options.log(level, { node: this.#options.node, ...fields });
   }
-}
-
-function words(error: unknown): string {
-  if (error instanceof QuorateError) return clip(`${error.message} [${error.code}]`);
-  return clip(error instanceof Error ? error.message : String(error));
 }
 
 function clipped(steps: PlanReport['steps']): { name: string; ms: number; result: string }[] {

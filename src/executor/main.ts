@@ -172,7 +172,7 @@ class Waiting {
   }
 }
 
-/** gRPC (15 MB, 100 ms) is loaded when the agent has gone, while the guard's thread releases, which takes as long. */
+/** gRPC (100 ms, 10 MB) is loaded after a takeover, when it can be needed: never in one, and not by the other nodes. */
 class StatementSender {
   readonly #cluster: string;
   readonly #files: TlsFiles;

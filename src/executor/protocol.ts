@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { durationMs, epoch, instant, nodeId, term } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
 
 const text = (most: number) => z.string().max(most);
 const asEpoch = z.number().transform((value) => epoch(value));
@@ -126,4 +127,10 @@ export type Greeting = z.output<typeof greetingSchema>;
 
 export function clip(value: string): string {
   return value.length <= MAX_TEXT ? value : `${value.slice(0, MAX_TEXT - 1)}…`;
+}
+
+/** An error for a line on the channel. */
+export function words(error: unknown): string {
+  if (error instanceof QuorateError) return clip(`${error.message} [${error.code}]`);
+  return clip(error instanceof Error ? error.message : String(error));
 }

@@ -1,0 +1,244 @@
+/** What survives a death, how time is told, and what the channel refuses. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deriveTiming, epoch, instant } from '../../src/core/index.ts';
+import { Channel } from '../../src/executor/channel.ts';
+import { SuspendCheck, systemClock } from '../../src/executor/clock.ts';
+import { GuardSocket } from '../../src/executor/guard-socket.ts';
+import { lockOwner, takeLock } from '../../src/executor/lock.ts';
+import { ownProcess } from '../../src/executor/processes.ts';
+import { newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
+import { StateFile } from '../../src/executor/state-file.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'quorate-parts-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+describe('executor-state.json', () => {
+  const path = () => join(directory, 'executor-state.json');
+
+  it('R2: is read back as it was written, whatever came last', async () => {
+    const file = StateFile.open(directory);
+    expect(file.state.releasedEpoch).toBe(0);
+    void file.update({ begunEpoch: 7, begunTerm: 2 }, 'written');
+    void file.update({ isArmed: true }, 'written');
+    await file.update({ releasedEpoch: 7 }, 'durable');
+    expect(StateFile.open(directory).state).toEqual({
+      releasedEpoch: 7,
+      begunEpoch: 7,
+      begunTerm: 2,
+      isArmed: true,
+    });
+  });
+
+  it('O1: a damaged one is refused, never read as fresh', async () => {
+    await StateFile.open(directory).update({ releasedEpoch: 7 }, 'durable');
+    const good = readFileSync(path(), 'utf8');
+    for (const bad of [
+      '',
+      '{',
+      good.replace('7', '6'),
+      good.replace('"version":1', '"version":2'),
+      good.slice(0, -5),
+    ]) {
+      writeFileSync(path(), bad);
+      expect(() => StateFile.open(directory)).toThrow(/executor-state/);
+    }
+  });
+});
+
+describe('T3: suspend', () => {
+  it('is two readings in a row that are more than 50 ms apart, then the new distance is the base', () => {
+    let boot = 5000;
+    const check = new SuspendCheck(
+      () => 1000,
+      () => boot,
+    );
+    expect(check.check()).toBe('fine');
+    boot += 50;
+    expect(check.check()).toBe('fine');
+    boot += 1;
+    expect(check.check()).toBe('suspect');
+    expect(check.check()).toBe('suspended');
+    expect(check.check()).toBe('fine');
+  });
+
+  it('one odd reading, or one that took too long, means nothing', () => {
+    let boot = 5000;
+    let now = 1000;
+    let stepMs = 0;
+    const check = new SuspendCheck(
+      () => {
+        now += stepMs;
+        return now;
+      },
+      () => boot,
+    );
+    check.check();
+    boot += 200;
+    expect(check.check()).toBe('suspect');
+    boot -= 200;
+    expect(check.check()).toBe('fine');
+    boot += 200;
+    stepMs = 6;
+    expect(check.check()).toBe('fine');
+    expect(check.check()).toBe('fine');
+  });
+
+  it('holds on this host', () => {
+    const check = new SuspendCheck();
+    for (let count = 0; count < 100; count++) expect(check.check()).toBe('fine');
+  });
+});
+
+describe('shared lease', () => {
+  it('O2: is valid for its own epoch, until its end, until it is cleared', () => {
+    const buffer = newLeaseBuffer();
+    const guard = new SharedLease(buffer);
+    const main = new SharedLease(buffer);
+    expect(main.isValid(epoch(0), instant(0))).toBe(false);
+    guard.set(epoch(7), instant(100.5));
+    expect(main.isValid(epoch(7), instant(100.4))).toBe(true);
+    expect(main.isValid(epoch(7), instant(100.5))).toBe(false);
+    expect(main.isValid(epoch(6), instant(1))).toBe(false);
+    guard.clear();
+    expect(main.isValid(epoch(7), instant(1))).toBe(false);
+  });
+});
+
+describe('lock', () => {
+  it('is held by one, and says who', async () => {
+    const held = await takeLock(directory, false, 100, systemClock);
+    expect(lockOwner(directory)).toEqual(ownProcess());
+    await expect(takeLock(directory, false, 100, systemClock)).rejects.toThrow(/is the executor of/);
+    await new Promise((resolve) => held.close(resolve));
+    const again = await takeLock(directory, false, 100, systemClock);
+    again.close();
+  });
+});
+
+describe('channel', () => {
+  const timing = deriveTiming({
+    heartbeatMs: 100,
+    leaseMs: 600,
+    releaseMs: 1000,
+    guardMs: 25,
+    watchdogTimeoutMs: null,
+    clockErrorRate: 0,
+  });
+  const hello = {
+    kind: 'hello',
+    version: 1,
+    node: 'a',
+    cluster: 'test',
+    config: '',
+    ...ownProcess(),
+    members: { b: 'host:1' },
+    timing,
+  };
+  let channel: Channel;
+  let orders: unknown[];
+  let closes: number;
+  beforeEach(async () => {
+    orders = [];
+    closes = 0;
+    channel = await Channel.listen(join(directory, 'executor.sock'), {
+      onHello: () => ({ session: 's' }),
+      onOrder: (order) => orders.push(order),
+      onClosed: () => {
+        closes += 1;
+      },
+    });
+  });
+  afterEach(() => channel.close());
+
+  function dial(): { socket: Socket; said: () => string; closed: Promise<void> } {
+    const socket = connect(join(directory, 'executor.sock'));
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.on('error', () => undefined);
+    return {
+      socket,
+      said: () => text,
+      closed: new Promise((resolve) => socket.once('close', () => resolve())),
+    };
+  }
+  const say = (socket: Socket, value: unknown) => socket.write(`${JSON.stringify(value)}\n`);
+
+  it.each([
+    ['no JSON', 'hello\n'],
+    ['an unknown order', '{"kind":"reboot"}\n'],
+    ['an unknown key', '{"kind":"arm","force":true}\n'],
+    ['an order before hello', '{"kind":"arm"}\n'],
+    ['a broken epoch', '{"kind":"release","epoch":-1,"mode":"planned"}\n'],
+    ['another version', `${JSON.stringify({ ...hello, version: 2 })}\n`],
+    ['a line without end', 'x'.repeat(70_000)],
+  ])('is closed on %s', async (_, text) => {
+    const { socket, closed } = dial();
+    socket.write(text);
+    await closed;
+    expect(orders).toEqual([]);
+    expect(closes).toBe(0);
+  });
+
+  it('serves one agent; its end is told once', async () => {
+    const first = dial();
+    say(first.socket, hello);
+    say(first.socket, { kind: 'arm' });
+    while (orders.length === 0 || !first.said().includes('welcome')) await systemClock.sleep(1);
+    expect(orders).toEqual([{ kind: 'arm' }]);
+    const second = dial();
+    say(second.socket, hello);
+    await second.closed;
+    expect(second.said()).toContain('another agent is connected');
+    expect(closes).toBe(0);
+    first.socket.destroy();
+    while (closes === 0) await systemClock.sleep(1);
+    expect(closes).toBe(1);
+  });
+});
+
+describe("the guard's socket", () => {
+  it('T4: hears only the present session, and tells when it closes', async () => {
+    const renewals: number[] = [];
+    let closes = 0;
+    const path = join(directory, 'guard.sock');
+    const guard = await GuardSocket.listen(path, {
+      onRenew: (of) => renewals.push(of),
+      onClosed: () => {
+        closes += 1;
+      },
+    });
+    try {
+      guard.setSession('new');
+      const dial = (session: string, of: number): Socket => {
+        const socket = connect(path).on('error', () => undefined);
+        socket.write(`{"session":"${session}"}\n{"epoch":${of},"until":1.5}\n`);
+        return socket;
+      };
+      const old = dial('old', 6);
+      const unknown = connect(path).on('error', () => undefined);
+      unknown.write('{"epoch":5,"until":1.5}\n');
+      const present = dial('new', 7);
+      while (renewals.length === 0) await systemClock.sleep(1);
+      expect(renewals).toEqual([7]);
+      old.destroy();
+      const broken = connect(path).on('error', () => undefined);
+      broken.write('nonsense\n');
+      await new Promise((resolve) => broken.once('close', resolve).resume());
+      expect(closes).toBe(0);
+      present.destroy();
+      while (closes === 0) await systemClock.sleep(1);
+      unknown.destroy();
+    } finally {
+      guard.close();
+    }
+  });
+});
