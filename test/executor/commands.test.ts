@@ -142,9 +142,8 @@ describe('a service by commands', () => {
     await pidIn('daemon');
     expect((await store.probe(within(2000))).probe).toBe('held');
     await store.release({ ...within(5000), mode: 'planned' });
-    const daemon = await pidIn('daemon');
-    while (alive(daemon)) await systemClock.sleep(1);
-    expect((await store.probe(within(2000))).probe).toBe('not-held');
+    // The signal is on its way when the stop command ends; whether it is gone is the verification's business (R2).
+    while ((await store.probe(within(2000))).probe !== 'not-held') await systemClock.sleep(1);
   });
 
   it('R1: abruptly it is killed even if its stop command hangs, well within the budget', async () => {

@@ -420,6 +420,13 @@ describe('watchdog', () => {
     expect(bench.isArmed).toBe(false);
   });
 
+  it('R1: is not closed while something is held, whoever asks', async () => {
+    const bench = new Bench();
+    await bench.hold(7);
+    await bench.core.disarm();
+    expect(bench.isArmed).toBe(true);
+  });
+
   it('O1: one that a dead predecessor left ticking is closed once everything is verified', async () => {
     const bench = new Bench({ begunEpoch: 7, begunTerm: 2, isArmed: true });
     void bench.core.verify('start');
