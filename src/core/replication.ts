@@ -169,9 +169,16 @@ export function acceptLeader(node: CoreNode, message: Heartbeat | Append): boole
   }
   // A node freed by proof of this very leader keeps its early election; everybody else waits for the leader.
   if (message.renounced || !node.promise.isFreed(message.from, message.term)) {
-    node.armElection(Math.max(promiseMs, node.promise.until - node.now) + node.preferenceMs);
+    const delayMs = Math.max(promiseMs, node.promise.until - node.now) + node.preferenceMs;
+    node.armElection(delayMs, firstWindowMs(node, message.from));
   }
   return true;
+}
+
+/** The window spreads rivals; in a pair there is none when the leader falls silent, and waiting helps nobody. */
+function firstWindowMs(node: CoreNode, leader: NodeId): number {
+  const hasRival = node.voters.some((id) => id !== node.self && id !== leader && node.isDataVoter(id));
+  return hasRival ? node.timing.heartbeatMs : node.timing.heartbeatMs / 10;
 }
 
 export function onHeartbeat(node: CoreNode, message: Heartbeat): void {
