@@ -33,6 +33,7 @@ export class ChildRunner implements CommandRunner {
   readonly #mark: string;
   readonly #clock: Clock;
   readonly #inFlight = new Map<ChildProcess, Promise<void>>();
+  readonly #killed = new WeakSet<ChildProcess>();
   /** Process groups of living children, followers too. */
   readonly #groups = new Set<number>();
 
@@ -57,7 +58,7 @@ export class ChildRunner implements CommandRunner {
       const kill = (why: CommandResult): void => {
         if (ending !== null) return;
         ending = why;
-        killGroup(child);
+        this.#kill(child);
         setTimeout(() => finish(why), KILL_GRACE_MS);
       };
       const onAbort = (): void => kill({ kind: 'aborted' });
@@ -85,17 +86,10 @@ export class ChildRunner implements CommandRunner {
   /** SIGKILL to everything that runs, then wait until it is gone; false if something is not at the end. */
   async killInFlight(limitMs: number): Promise<boolean> {
     const running = [...this.#inFlight];
-    for (const [child] of running) killGroup(child);
+    for (const [child] of running) this.#kill(child);
     if (running.length === 0) return true;
-    const end = this.#clock.now() + limitMs;
     const ended = Promise.all(running.map(([, gone]) => gone)).then(() => true);
-    if (!(await Promise.race([ended, this.#clock.sleep(limitMs).then(() => false)]))) return false;
-    const groups = running.flatMap(([child]) => (child.pid === undefined ? [] : [child.pid]));
-    while (!groups.every((group) => isGroupGone(group))) {
-      if (this.#clock.now() >= end) return false;
-      await this.#clock.sleep(GROUP_POLL_MS);
-    }
-    return true;
+    return Promise.race([ended, this.#clock.sleep(limitMs).then(() => false)]);
   }
 
   async killMarked(marker: string): Promise<number> {
@@ -168,7 +162,11 @@ export class ChildRunner implements CommandRunner {
           this.#inFlight.delete(child);
           resolve();
         };
-        child.once('exit', end);
+        child.once('exit', () => {
+          // Who was killed is in flight until its whole group is gone; who ended by itself may leave a daemon there.
+          if (this.#killed.has(child)) void this.#groupGone(child).then(end);
+          else end();
+        });
         child.once('error', () => {
           if (child.pid === undefined) end();
         });
@@ -176,6 +174,15 @@ export class ChildRunner implements CommandRunner {
       this.#inFlight.set(child, gone);
     }
     return child;
+  }
+
+  #kill(child: ChildProcess): void {
+    this.#killed.add(child);
+    killGroup(child);
+  }
+
+  async #groupGone({ pid }: ChildProcess): Promise<void> {
+    while (pid !== undefined && !isGroupGone(pid)) await this.#clock.sleep(GROUP_POLL_MS);
   }
 }
 
