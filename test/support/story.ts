@@ -184,7 +184,8 @@ export class Table {
   elect(id: string): Observed {
     const promises = [...this.#awake()].map(([, node]) => node.observe().promiseUntilMs);
     this.now = Math.max(this.now, ...promises);
-    this.campaign(id);
+    // The first try may only tell it of a newer term (E1).
+    for (let tries = 0; tries < 3 && this.see(id).leader !== id; tries += 1) this.campaign(id);
     return this.see(id);
   }
 }

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { DATA3, Table } from '../../support/story.ts';
+
+test('E4: every term starts with an `elected` entry, and what an older term left commits under it', () => {
+  const table = new Table({ members: DATA3 });
+  table.elect('a');
+  table.lets = (message) => message.kind !== 'append-ack'; // the note reaches b and c, and a never hears of it
+  table.note('a', 'orphan');
+  const orphan = table.see('a').lastIndex;
+  expect(table.see('a').commitIndex).toBe(orphan - 1);
+  table.crash('a');
+  table.takeHeld();
+  table.lets = () => true;
+  table.elect('b');
+  const { entries, commitIndex, term } = table.see('b');
+  expect(entries[orphan]).toMatchObject({ kind: 'elected', term });
+  expect(commitIndex).toBeGreaterThan(orphan);
+  for (const of of [1, 2]) expect(entries.find((entry) => entry.term === of)?.kind).toBe('elected');
+});
