@@ -152,7 +152,10 @@ export class Driver {
     if (this.#isEnded) return;
     this.#isStepping = true;
     try {
-      for (const effect of this.#core.step(input, now(), Date.now())) {
+      const effects = this.#core.step(input, now(), Date.now());
+      // The disk begins first and works while the rest is done; nothing that is sent in this step waits for it.
+      for (const effect of effects) if (effect.kind === 'persist') this.#persist(effect.persist);
+      for (const effect of effects) {
         watch(effect);
         this.#perform(effect);
       }
@@ -172,7 +175,7 @@ export class Driver {
       case 'send':
         return this.#options.send(effect.message);
       case 'persist':
-        return this.#persist(effect.persist);
+        return;
       case 'prepare':
         return this.#prepare();
       case 'hold': {
