@@ -84,12 +84,14 @@ export const ERRORS = {
   'switchover-failed': {
     exit: EXIT.failed,
     meaning: 'A switchover was begun and did not end on its target.',
-    remedy: 'See `quorate status` for who holds now and `quorate audit` for why; correct the cause and try again.',
+    remedy:
+      'See `quorate status` for who holds now and `quorate audit` for why; correct the cause and try again.',
   },
   'disk-lost': {
     exit: EXIT.hardState,
     meaning: "The data directory is empty, but the cluster's log says that this node has voted before.",
-    remedy: 'Remove this id from the cluster and let the node join under a new one (D2); or restore its data directory.',
+    remedy:
+      'Remove this id from the cluster and let the node join under a new one (D2); or restore its data directory.',
   },
   'timed-out-unknown': {
     exit: EXIT.unknown,

@@ -227,6 +227,11 @@ export class Agent {
         return this.#upkeep?.onTakeFailed(event);
       case 'probes':
         return this.#upkeep?.onProbes(event);
+      case 'release-failed':
+        this.#log.error({ ...event }, `the planned release could not end: ${event.why}`);
+        // Leaving all the same: the closing channel makes the executor release by force (O1, R1).
+        if (this.#isEnding) this.#resolveExit(EXIT.failed);
+        return;
       case 'gone':
         return void this.#replaceExecutor();
       default:

@@ -331,6 +331,7 @@ export class Executor {
           // The guard's own words for nodes that come from the config.
           this.#observer.peers = report.peers as Record<NodeId, PeerData>;
           this.#observer.disk = report.disk as OwnDisk;
+          this.#observer.ioSuspended = report.ioSuspended;
         }
         this.#observer.probeSoon();
         return void this.#reconciler.look();
@@ -381,6 +382,7 @@ export class Executor {
       })),
       peers: { ...this.#observer.peers },
       disk: this.#observer.disk,
+      ioSuspended: this.#observer.ioSuspended,
     });
   }
 

@@ -87,6 +87,8 @@ export type GuardReport =
       readonly kind: 'data';
       readonly peers: Readonly<Record<string, string>>;
       readonly disk: DrbdData['disk'];
+      /** Some device's I/O waits for a fencing decision (H3). */
+      readonly ioSuspended: boolean;
     }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: Readonly<Record<string, unknown>> };
 

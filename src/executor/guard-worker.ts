@@ -8,6 +8,7 @@ import {
   type CommandRunner,
   DrbdResource,
   type DrbdState,
+  isSuspended,
   type Resource,
   replicatedData,
   ServiceResource,
@@ -239,9 +240,14 @@ export class GuardWorker {
       return watch.reading !== null && now - watch.reading.at < READING_LIFE_MS ? watch.reading.state : null;
     });
     const data = replicatedData(states, this.#data.otherDataNodes);
-    const report = { kind: 'data', peers: Object.fromEntries(data.peers), disk: data.disk } as const;
+    const report = {
+      kind: 'data',
+      peers: Object.fromEntries(data.peers),
+      disk: data.disk,
+      ioSuspended: states.some(isSuspendedState),
+    } as const;
     // The role is not in it, but a change of role must be looked at too.
-    const text = JSON.stringify([report, states.map((state) => [state?.role, state?.suspended])]);
+    const text = JSON.stringify([report, states.map((state) => state?.role)]);
     if (text === this.#reported) return;
     this.#reported = text;
     this.#report(report);
@@ -251,6 +257,8 @@ export class GuardWorker {
     this.#port.postMessage(report);
   }
 }
+
+const isSuspendedState = (state: DrbdState | null): boolean => state !== null && isSuspended(state);
 
 interface DrbdWatch {
   readonly follower: DrbdFollower;

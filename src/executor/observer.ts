@@ -44,6 +44,7 @@ export class Observer {
   #generation = 0;
   peers: Readonly<Record<NodeId, PeerData>>;
   disk: OwnDisk;
+  ioSuspended = false;
 
   constructor(
     resources: readonly ObservedResource[],

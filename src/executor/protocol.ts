@@ -106,6 +106,7 @@ export const eventSchema = z.discriminatedUnion('kind', [
       .max(100),
     peers: z.record(z.string(), z.enum(['in-sync', 'not-in-sync', 'unknown'])),
     disk: z.enum(['up-to-date', 'failed', 'unknown']),
+    ioSuspended: z.boolean(),
   }),
 ]);
 

@@ -36,8 +36,11 @@ export function peerData(state: DrbdState | null, connection: DrbdConnection | n
   return isUpToDate ? 'in-sync' : 'not-in-sync';
 }
 
-/** States that pass by themselves say nothing yet; every other one but UpToDate takes the node out (H3). */
-const PASSING_DISK_STATES = new Set(['', 'Attaching', 'Detaching', 'Negotiating', 'DUnknown']);
+/**
+ * States that pass by themselves say nothing yet (`Consistent`: a node that started alone and waits for its peer or its
+ * promotion). Every other one but UpToDate takes the node out (H3).
+ */
+const PASSING_DISK_STATES = new Set(['', 'Attaching', 'Detaching', 'Negotiating', 'DUnknown', 'Consistent']);
 
 export function ownDisk(state: DrbdState | null): OwnDisk {
   if (state === null || state.kind === 'absent' || state.volumes.length === 0) return 'unknown';

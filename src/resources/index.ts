@@ -1,6 +1,6 @@
 export { type DrbdData, DrbdResource, replicatedData } from './drbd.ts';
 export { DrbdEvents, type DrbdState, parseEvents } from './drbd-events.ts';
-export type { OwnDisk, PeerData } from './drbd-view.ts';
+export { isSuspended, type OwnDisk, type PeerData } from './drbd-view.ts';
 export {
   type AddressView,
   type Ec2Api,
