@@ -13,17 +13,14 @@ describe('H1, H3: a leader outside the in-sync set', () => {
     table.pass(100);
     table.crash('a');
     table.until('b leads', () => table.see('b').role === 'leader');
-    table.pass(60_000);
-    expect(table.see('b')).toMatchObject({
-      role: 'leader',
-      renounced: true,
-      mayHold: false,
-      leaseUntilMs: null,
-    });
+    for (let second = 0; second < 60; second += 1) {
+      table.pass(1_000);
+      const { role, renounced } = table.see('b');
+      expect([table.holders, role === 'leader' && !renounced]).toEqual([[], false]);
+    }
     table.boot('a');
-    table.until('a holds', () => table.see('a').mayHold, 3_000);
+    table.until('a holds', () => table.see('a').mayHold, 5_000);
     expect(table.see('b').mayHold).toBe(false);
-    expect(table.sent.filter((message) => message.kind === 'timeout-now').map(({ to }) => to)).toEqual(['a']);
   });
 
   test('hands over at once where an in-sync node has the whole log', () => {

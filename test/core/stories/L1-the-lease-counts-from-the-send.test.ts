@@ -97,6 +97,16 @@ describe('L1: the lease is anchored where a round was sent', () => {
     expect(table.see('a').leaseUntilMs).toBe(second + LEASE);
   });
 
+  test.each([2, 4])('half of %i voters is no quorum', (size) => {
+    const table = holder(DATA5.slice(0, size));
+    const half = DATA5.slice(0, size / 2).map(({ id }) => id);
+    table.lets = (message) => half.includes(message.from) && half.includes(message.to);
+    table.pass(399);
+    expect(table.see('a').mayHold).toBe(true);
+    table.pass(1);
+    expect(table.see('a')).toMatchObject({ mayHold: false, role: 'follower' });
+  });
+
   test('a learner that acknowledges counts for nothing', () => {
     const table = holder();
     table.boot('n');

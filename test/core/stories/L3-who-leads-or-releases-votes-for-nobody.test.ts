@@ -24,6 +24,17 @@ describe('L3', () => {
     expect(table.see('a')).toMatchObject({ role: 'leader', term, mayHold: true });
   });
 
+  test('nor does a leader that holds nothing yet', () => {
+    const table = new Table({ members: DATA3 });
+    table.lets = (message) => message.kind !== 'append-ack';
+    const { term, mayHold } = table.elect('a');
+    expect(mayHold).toBe(false);
+    table.lets = () => false;
+    table.takeHeld();
+    expect(ask(table, 'a', term + 3)).toEqual([false, false]);
+    expect(table.see('a')).toMatchObject({ role: 'leader', term });
+  });
+
   test('an ex-leader that is still releasing grants none, long after every promise, and does not campaign', () => {
     const table = new Table({ members: DATA3 });
     const { term } = table.elect('a');
