@@ -63,6 +63,27 @@ describe('E5', () => {
     expect(table.propose('a', promote('n'))).toBe('refused');
   });
 
+  test('a learner that does not answer makes no quorum harder', () => {
+    const table = new Table();
+    table.elect('a');
+    table.propose('a', learner('n')); // never started
+    table.crash('w');
+    table.pass(5_000);
+    expect(table.note('a', 'x')).toBe('accepted');
+    expect(table.see('a')).toMatchObject({ mayHold: true, term: 1, commitIndex: table.see('a').lastIndex });
+  });
+
+  test('a learner that answers makes no quorum easier', () => {
+    const table = new Table();
+    table.elect('a');
+    table.boot('n');
+    table.propose('a', learner('n'));
+    table.lets = (message) => message.kind !== 'append-ack' || message.from === 'n';
+    table.note('a', 'x');
+    expect(table.see('n').lastIndex).toBe(table.see('a').lastIndex);
+    expect(table.see('a').commitIndex).toBe(table.see('a').lastIndex - 1);
+  });
+
   test('a promoted data node is in sync only after peer-in-sync (H3)', () => {
     const table = new Table();
     table.elect('a');
