@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
 
-export const SAMPLES = 300;
+export const SAMPLES = 600;
 const ENTRY_BYTES = 450;
 const MARKER_BYTES = 4096;
 

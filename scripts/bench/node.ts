@@ -30,7 +30,7 @@ export interface CommitReport {
   readonly floor: { readonly batch: number; readonly sync: number; readonly roundTrip: number };
 }
 
-const WARM_UP = 50;
+const WARM_UP = 600;
 const COMMIT_LIMIT_MS = 5_000;
 
 class BenchNode {
@@ -118,6 +118,7 @@ class BenchNode {
     if (driver === null) throw new Error('not started');
     const batch = await batchFloor(this.#task.directory);
     const sync = await syncFloor(this.#task.directory);
+    await timed(WARM_UP, () => this.#roundTrip());
     const roundTrip = await timed(SAMPLES, () => this.#roundTrip());
     const commit = (index: number) => driver.commit({ kind: 'note', text: `note ${index}` }, COMMIT_LIMIT_MS);
     await timed(WARM_UP, commit);

@@ -56,6 +56,7 @@ export class Agent {
   #onReady: (() => void) | null = null;
   #isEnding = false;
   #isFatal = false;
+  #isReplacing = false;
   #waiting: { isDone: () => boolean; resolve: () => void }[] = [];
   #resolveExit: (code: number) => void = () => {};
   readonly #exit = new Promise<number>((resolve) => {
@@ -133,6 +134,7 @@ export class Agent {
       driver,
       status: () => this.#status(),
       bootstrap: (request) => this.#bootstrap(request.inSync),
+      fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
     this.#local = new LocalSocket(agentSocket(config.dataDir), this.#backend);
     await this.#local.start();
@@ -232,6 +234,8 @@ export class Agent {
         // Leaving all the same: the closing channel makes the executor release by force (O1, R1).
         if (this.#isEnding) this.#resolveExit(EXIT.failed);
         return;
+      case 'data-read':
+        return this.#upkeep?.onDataRead(event);
       case 'gone':
         return void this.#replaceExecutor();
       default:
@@ -241,16 +245,19 @@ export class Agent {
 
   /** O1: a new executor that releases. Until it has, this node votes for nobody; its watchdog is not petted either. */
   async #replaceExecutor(): Promise<void> {
-    while (!this.#isEnding) {
+    if (this.#isReplacing) return;
+    this.#isReplacing = true;
+    // Until one is connected: it may die as soon as it is there.
+    while (!this.#isEnding && !this.#executor.connected) {
       this.#log.error({ event: 'executor-lost' }, 'the executor is gone; starting one that releases (O1)');
       try {
         await this.#executor.replace();
-        return;
       } catch (error) {
         this.#log.error({ event: 'executor-replace-failed', error: String(error) }, 'no new executor yet');
         await new Promise((resolve) => setTimeout(resolve, REPLACE_RETRY_MS));
       }
     }
+    this.#isReplacing = false;
   }
 
   #onCommitted(entry: Entry): void {

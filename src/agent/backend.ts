@@ -3,10 +3,12 @@ import type { AdminBackend, StatusDocument, SwitchoverCheck, SwitchoverOutcome }
 import { type Config, dataNodes } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { now } from './clock.ts';
 import type { Driver } from './driver.ts';
 
 const SWITCHOVER_LIMIT_MS = 60_000;
 const FENCE_LIMIT_MS = 25_000;
+const FENCE_RETRY_MS = 20;
 const MAX_PAGE = 10_000;
 
 export interface BackendOptions {
@@ -14,6 +16,8 @@ export interface BackendOptions {
   readonly driver: Driver;
   readonly status: () => StatusDocument;
   readonly bootstrap: AdminBackend['bootstrap'];
+  /** Told before a fence request is taken up, and after it has ended. */
+  readonly fence: { begins(peer: NodeId): void; ends(): void };
 }
 
 /** Told about every committed entry; `false` once it needs no more. */
@@ -44,16 +48,44 @@ export class Backend implements AdminBackend {
     return this.#options.bootstrap(request);
   }
 
-  /** H3: answered only after a new entry, appended after the request, is committed and applied. */
+  /**
+   * H3: answered only after a new entry, appended after the request, is committed and applied. A holder that is just not
+   * taking proposals (a transfer that may yet be given up, a takeover that has not begun) is asked again: without an answer
+   * the I/O stays frozen, and nobody calls the handler a second time.
+   */
   async fencePeer(peer: NodeId | null): Promise<'outdated'> {
-    const { driver, config } = this.#options;
+    const { driver, config, fence } = this.#options;
     const others = dataNodes(config).filter((member) => member.id !== driver.view.self);
     const target = peer ?? (others.length === 1 ? others[0]?.id : undefined);
-    if (target === undefined)
+    if (target === undefined) {
       throw new QuorateError('usage', 'there is more than one other data node: say which with --peer');
+    }
     this.#requireLeader();
-    await driver.commit({ kind: 'peer-outdated', peer: target }, FENCE_LIMIT_MS);
+    fence.begins(target);
+    try {
+      await this.#outdate(target);
+    } finally {
+      fence.ends();
+    }
+    if (driver.view.state.inSync.includes(target)) {
+      throw new QuorateError(
+        'refused-unsafe',
+        `${target} is still in the in-sync set: the entry was void (H3)`,
+      );
+    }
     return 'outdated';
+  }
+
+  async #outdate(target: NodeId): Promise<void> {
+    const { driver } = this.#options;
+    const deadline = now() + FENCE_LIMIT_MS;
+    for (;;) {
+      const result = driver.propose({ kind: 'peer-outdated', peer: target });
+      if (!('refused' in result)) return driver.committed(result, Math.max(1, deadline - now()));
+      this.#requireLeader();
+      if (now() >= deadline) throw new QuorateError('refused-unsafe', `refused: ${result.refused}`);
+      await new Promise((resolve) => setTimeout(resolve, FENCE_RETRY_MS));
+    }
   }
 
   async switchover(request: Parameters<AdminBackend['switchover']>[0]): Promise<SwitchoverOutcome> {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Instant, instant } from '../core/index.ts';
+import { sha256 } from '../log/index.ts';
 
 /** CLOCK_MONOTONIC in ms: one clock for all processes of a host. */
 export function now(): Instant {
@@ -10,31 +11,43 @@ export function now(): Instant {
 }
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+const MACHINE_ID = '/etc/machine-id';
 
 /**
  * When the boot promise begins (L4): now; or, where the kernel has booted since this node last ran, at that boot:
- * CLOCK_MONOTONIC starts at 0 there, and whatever was promised before is older. The new boot id is durable before
- * this returns, so that a second start in the same boot counts from itself.
+ * CLOCK_MONOTONIC starts at 0 there, and whatever was promised before is older. Only if the record of the last run is whole
+ * and of this machine: a data directory that was moved to a host that has long been up proves nothing. The new record is
+ * durable before this returns, so that a second start in the same boot counts from itself.
  */
 export async function bootPromiseStart(dataDir: string): Promise<Instant> {
   const path = join(dataDir, 'boot-id');
-  const present = readBootId();
-  const stored = await readFile(path, 'utf8').catch(() => null);
-  if (present === null || stored === present) return now();
+  const [boot, machine] = [readLine(BOOT_ID), readLine(MACHINE_ID)];
+  const stored = parseRecord(await readFile(path, 'utf8').catch(() => ''));
+  if (boot === null || machine === null) return now();
+  if (stored?.boot === boot && stored.machine === machine) return now();
+  await writeDurably(dataDir, path, `${boot} ${machine} ${sha256(`${boot} ${machine}`)}\n`);
+  return stored !== null && stored.machine === machine ? instant(0) : now();
+}
+
+function parseRecord(text: string): { boot: string; machine: string } | null {
+  const [boot = '', machine = '', checksum] = text.trim().split(' ');
+  return checksum === sha256(`${boot} ${machine}`) ? { boot, machine } : null;
+}
+
+async function writeDurably(directory: string, path: string, text: string): Promise<void> {
   const file = await open(`${path}.new`, 'w', 0o600);
-  await file.writeFile(present);
+  await file.writeFile(text);
   await file.sync();
   await file.close();
   await rename(`${path}.new`, path);
-  const directory = await open(dataDir, 'r');
-  await directory.sync();
-  await directory.close();
-  return stored === null ? now() : instant(0);
+  const folder = await open(directory, 'r');
+  await folder.sync();
+  await folder.close();
 }
 
-function readBootId(): string | null {
+function readLine(path: string): string | null {
   try {
-    return readFileSync(BOOT_ID, 'utf8').trim();
+    return readFileSync(path, 'utf8').trim() || null;
   } catch {
     return null;
   }

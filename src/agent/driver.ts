@@ -16,7 +16,7 @@ import type {
   Proposal,
   Term,
 } from '../core/index.ts';
-import { assertNever, Core } from '../core/index.ts';
+import { assert, assertNever, Core } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { now } from './clock.ts';
@@ -93,12 +93,34 @@ export class Driver {
     return result;
   }
 
-  /** Proposes and waits for the commit. Rejects `refused-unsafe` at once, or `timed-out-unknown` when that is lost sight of. */
+  /** Proposes and waits for the commit. Rejects `refused-unsafe` at once, or as `committed` does. */
   async commit(proposal: Proposal, limitMs: number): Promise<LogIndex> {
     const result = this.propose(proposal);
     if ('refused' in result) throw new QuorateError('refused-unsafe', `refused: ${result.refused}`);
-    await this.#committed(result.index, result.term, limitMs);
+    await this.committed(result, limitMs);
     return result.index;
+  }
+
+  /** Resolves when this very entry is committed; rejects `timed-out-unknown` when that is lost sight of. */
+  committed({ index, term }: { index: LogIndex; term: Term }, limitMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.view.commitIndex >= index) return resolve();
+      if (this.#waiters.length >= MAX_WAITERS) return reject(unknownOutcome());
+      const timer = setTimeout(() => this.#dropWaiters((other) => other === waiter), limitMs);
+      const waiter: Waiter = {
+        index,
+        term,
+        resolve: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      this.#waiters.push(waiter);
+    });
   }
 
   /** Asks for a transfer (R3); why not, or null. */
@@ -115,12 +137,14 @@ export class Driver {
     const { hold } = this.view;
     switch (event.kind) {
       case 'ready':
+        // A new executor has verified that nothing is held: then this node does not hold, whatever it believed (O1).
+        if (hold.kind !== 'none' && hold.kind !== 'releasing') this.input({ kind: 'executor-lost' });
         return this.input({ kind: 'released', evidence: event.evidence });
       case 'armed':
-        return this.input({ kind: 'prepared', ok: true });
+        return this.input({ kind: 'prepared', id: event.id, ok: true });
       case 'arm-failed':
         this.#options.onRefusedToHold(event.why);
-        return this.input({ kind: 'prepared', ok: false });
+        return this.input({ kind: 'prepared', id: event.id, ok: false });
       case 'released': {
         const held = hold.kind === 'held' || hold.kind === 'releasing' ? hold.epoch : null;
         // A report about another tenure says nothing about this one.
@@ -130,12 +154,14 @@ export class Driver {
         return this.input({ kind: 'released', evidence: event.evidence });
       }
       case 'release-failed':
+        if (hold.kind !== 'releasing' || hold.epoch !== event.epoch) return;
         return this.input({ kind: 'release-failed' });
       case 'gone':
         return this.input({ kind: 'executor-lost' });
       case 'taken':
       case 'take-failed':
       case 'probes':
+      case 'data-read':
         return;
       default:
         return assertNever(event);
@@ -150,6 +176,7 @@ export class Driver {
 
   #step(input: Input, watch: (effect: Effect) => void = () => {}): void {
     if (this.#isEnded) return;
+    assert(!this.#isStepping, 'one input at a time (style 8)');
     this.#isStepping = true;
     try {
       const effects = this.#core.step(input, now(), Date.now());
@@ -177,7 +204,7 @@ export class Driver {
       case 'persist':
         return;
       case 'prepare':
-        return this.#prepare();
+        return this.#prepare(effect.id);
       case 'hold': {
         const { epoch, term, until, previousReleased } = effect;
         executor.renew(epoch, until);
@@ -202,11 +229,11 @@ export class Driver {
   }
 
   /** H2: armed where the cluster has watchdogs; otherwise only with another proof that nobody else can still write. */
-  #prepare(): void {
-    if (this.view.timing.watchdog !== null) return this.#options.executor.arm();
+  #prepare(id: number): void {
+    if (this.view.timing.watchdog !== null) return this.#options.executor.arm(id);
     const why = this.#options.whyNotUnwatched(this.view);
     if (why !== null) this.#options.onRefusedToHold(why);
-    this.#inputs.push({ kind: 'prepared', ok: why === null });
+    this.#inputs.push({ kind: 'prepared', id, ok: why === null });
   }
 
   #persist(persist: Persist): void {
@@ -246,27 +273,6 @@ export class Driver {
       if (waiter.term === this.view.log.termAt(waiter.index)) waiter.resolve();
       else waiter.reject(unknownOutcome());
     }
-  }
-
-  #committed(index: LogIndex, term: Term, limitMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.view.commitIndex >= index) return resolve();
-      if (this.#waiters.length >= MAX_WAITERS) return reject(unknownOutcome());
-      const timer = setTimeout(() => this.#dropWaiters((other) => other === waiter), limitMs);
-      const waiter: Waiter = {
-        index,
-        term,
-        resolve: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-        reject: (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      };
-      this.#waiters.push(waiter);
-    });
   }
 
   #dropWaiters(isLost: (waiter: Waiter) => boolean): void {

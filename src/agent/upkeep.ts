@@ -4,14 +4,17 @@
  */
 
 import type { Logger } from 'pino';
-import type { Epoch, Proposal } from '../core/index.ts';
-import { logIndex, nodeId } from '../core/index.ts';
+import type { Epoch, NodeId, Proposal } from '../core/index.ts';
+import { nodeId } from '../core/index.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { now } from './clock.ts';
 import type { Driver } from './driver.ts';
 
 /** How long the own disk must be bad, probe after probe, before the node says so. */
 const DISK_GRACE_MS = 2_000;
+
+/** A fresh look costs a child process. */
+const LOOK_EVERY_MS = 250;
 
 type Event<Kind extends ExecutorEvent['kind']> = Extract<ExecutorEvent, { kind: Kind }>;
 
@@ -20,16 +23,20 @@ const FAILURE_BACK_OFF_MS = { first: 1_000, most: 60_000 } as const;
 
 export class Upkeep {
   readonly #driver: Driver;
-  readonly #executor: Pick<ExecutorClient, 'resumeIo'>;
+  readonly #executor: Pick<ExecutorClient, 'resumeIo' | 'look'>;
   readonly #log: Logger;
   #failures = 0;
   #retry: NodeJS.Timeout | null = null;
   #diskFailedSince: number | null = null;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #openFences = 0;
+  /** Last fence request, or own decision, for each peer. */
+  readonly #fencedAt = new Map<NodeId, number>();
   #lastFailureAt = Number.NEGATIVE_INFINITY;
   /** Proposals that wait for their commit: proposed once, not with every probe. */
   readonly #proposed = new Map<string, number>();
 
-  constructor(driver: Driver, executor: Pick<ExecutorClient, 'resumeIo'>, log: Logger) {
+  constructor(driver: Driver, executor: Pick<ExecutorClient, 'resumeIo' | 'look'>, log: Logger) {
     this.#driver = driver;
     this.#executor = executor;
     this.#log = log;
@@ -39,18 +46,52 @@ export class Upkeep {
     if (this.#retry !== null) clearTimeout(this.#retry);
   }
 
+  /** Cached states are hints: they decide nothing about a peer, but say when to look (H3). */
   onProbes(event: Event<'probes'>): void {
     const { view } = this.#driver;
     if (!view.mayHold || view.hold.kind !== 'held') return;
     const { epoch } = view.hold;
     this.#followDisk(epoch, event.disk);
-    for (const [id, data] of Object.entries(event.peers)) {
+    const mayHaveChanged = Object.entries(event.peers).some(
+      ([id, data]) => data !== 'unknown' && (data === 'in-sync') !== view.state.inSync.includes(nodeId(id)),
+    );
+    if (mayHaveChanged && now() - this.#lookedAt >= LOOK_EVERY_MS) {
+      this.#lookedAt = now();
+      this.#executor.look();
+    }
+    if (event.ioSuspended && this.#openFences === 0 && this.#areAllOthersOut(epoch))
+      this.#executor.resumeIo(epoch);
+  }
+
+  /**
+   * H3: a peer comes back, or is taken out, by what the block layer says to a command that began after the last fence
+   * request for it: whatever is older may be from before its link broke.
+   */
+  onDataRead({ readAt, peers }: Event<'data-read'>): void {
+    const { view } = this.#driver;
+    if (!view.mayHold || view.hold.kind !== 'held') return;
+    const { epoch } = view.hold;
+    for (const [id, data] of Object.entries(peers)) {
       const peer = nodeId(id);
-      if (data === 'in-sync' && !view.state.inSync.includes(peer)) {
+      const isIn = view.state.inSync.includes(peer);
+      if (data === 'in-sync' && !isIn && readAt > (this.#fencedAt.get(peer) ?? Number.NEGATIVE_INFINITY)) {
         this.#proposeOnce(epoch, { kind: 'peer-in-sync', peer });
       }
+      // A peer whose disk fails while it stays connected: no handler is called for that.
+      if (data === 'not-in-sync' && isIn) {
+        this.#fencedAt.set(peer, now());
+        this.#proposeOnce(epoch, { kind: 'peer-outdated', peer });
+      }
     }
-    if (event.ioSuspended && this.#isPeerOut(epoch)) this.#executor.resumeIo(epoch);
+  }
+
+  /** A fence request for this peer begins: nothing that was read before it brings the peer back. */
+  fenceBegins(peer: NodeId): void {
+    this.#openFences += 1;
+    this.#fencedAt.set(peer, now());
+  }
+  fenceEnds(): void {
+    this.#openFences -= 1;
   }
 
   /**
@@ -65,15 +106,16 @@ export class Upkeep {
     }
   }
 
-  /** H3: this epoch has taken a peer out, and the handler's reply did not arrive. */
-  #isPeerOut(epoch: Epoch): boolean {
-    const { log, commitIndex, state } = this.#driver.view;
-    return log
-      .slice(logIndex(epoch), commitIndex - epoch + 1)
-      .some(
-        ({ body }) =>
-          body.kind === 'peer-outdated' && body.epoch === epoch && !state.inSync.includes(body.peer),
+  /** H3: the reply of a handler was lost: this epoch has taken every other data node out, and nothing in the log takes it back. */
+  #areAllOthersOut(epoch: Epoch): boolean {
+    const { log, commitIndex, voters, self } = this.#driver.view;
+    const others = voters.filter((id) => id !== self && this.#driver.view.isDataVoter(id));
+    return others.every((id) => {
+      const last = log.all.findLast(
+        ({ body }) => (body.kind === 'peer-outdated' || body.kind === 'peer-in-sync') && body.peer === id,
       );
+      return last?.body.kind === 'peer-outdated' && last.body.epoch === epoch && last.index <= commitIndex;
+    });
   }
 
   /** The same proposal again only after the log has moved on by a commit or a refusal. */
@@ -90,6 +132,7 @@ export class Upkeep {
 
   onTaken({ epoch, steps, totalMs }: Event<'taken'>): void {
     this.#failures = 0;
+    this.#diskFailedSince = null;
     this.#proposed.clear();
     this.#log.info(
       { event: 'taken', epoch, totalMs, steps },

@@ -50,7 +50,9 @@ export function report(error: unknown): number {
   if (error instanceof CommanderError) return reportCommander(error);
   if (error instanceof QuorateError) {
     const { problems } = error.context;
-    if (Array.isArray(problems)) for (const problem of problems) complain(String(problem));
+    // A config file has many lines that can be wrong, and each problem brings its own remedy.
+    if (error.code === 'config-invalid' && Array.isArray(problems))
+      for (const problem of problems) complain(`${String(problem)} [${error.code}]`);
     else complain(error.oneLine);
     return error.exitCode;
   }

@@ -83,7 +83,7 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
       if (state.tenure?.epoch !== body.epoch) return state;
       return { ...state, tenure: { ...state.tenure, released: true }, restart: null };
     case 'peer-outdated':
-      return isCurrent(state, body.epoch) && state.tenure?.node !== body.peer
+      return isCurrent(state, body.epoch) && mayOutdate(state, body.peer)
         ? withoutInSync(state, body.peer)
         : state;
     case 'node-outdated':
@@ -116,6 +116,12 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
 
 function isCurrent(state: ClusterState, of: Epoch): boolean {
   return state.tenure !== null && !state.tenure.released && state.tenure.epoch === of;
+}
+
+/** Only a holder whose own data is good may say that a peer's is not: the set never loses its last member (H3). */
+function mayOutdate(state: ClusterState, peer: NodeId): boolean {
+  const holder = state.tenure?.node;
+  return holder !== undefined && holder !== peer && state.inSync.includes(holder);
 }
 
 function withoutInSync(state: ClusterState, id: NodeId): ClusterState {

@@ -84,6 +84,7 @@ export class Core {
       if (leadership.transfer !== null) times.push(leadership.transfer.deadline);
       if (node.outbox.waitingSince !== null) times.push(node.outbox.waitingSince + node.timing.leaseMs);
       if (node.hold.kind === 'none') times.push(claimsUntil(node, leadership));
+      if (node.hold.kind === 'preparing') times.push(node.hold.deadline);
     }
     const due = times.filter((time) => time > node.now);
     return due.length === 0 ? null : instant(Math.min(...due));
@@ -104,6 +105,8 @@ export class Core {
         node.stepDown('disk-stalled'); // L6
       else if (leadership.renouncedUntil !== null && node.now >= leadership.renouncedUntil) {
         node.stepDown(node.isWitness ? 'caretaker-bound' : 'no-successor');
+        // Long enough for a witness to see that nobody leads and to bring up whoever has the data (W2).
+        if (!node.isWitness) node.armElection(node.timing.promiseMs + 4 * node.timing.heartbeatMs);
       } else if (node.now >= leadership.heartbeatAt) beat(node, leadership);
     }
     if (node.role.kind !== 'leader' && node.electionAt !== null && node.now >= node.electionAt)
@@ -130,7 +133,7 @@ export class Core {
         return;
       }
       case 'prepared':
-        return onPrepared(node, input.ok);
+        return onPrepared(node, input.id, input.ok);
       case 'released':
         return onVerifiedRelease(node, input.evidence);
       case 'release-failed':

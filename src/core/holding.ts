@@ -5,12 +5,18 @@
  * that cannot hold renounces, for good in that term (R3).
  */
 import type { CoreNode, Leadership } from './node.ts';
+import { isReleasePending } from './release-proof.ts';
 import { beat } from './replication.ts';
 import type { Instant } from './types.ts';
 import { epoch, instant } from './types.ts';
 
 /** A leader whose executor fails again and again stays up to 32 promises before the next node tries. */
 const MAX_DOUBLINGS = 5;
+/** Arming a watchdog is a matter of milliseconds; a loaded machine may take longer. */
+const LEAST_PREPARATION_MS = 1_000;
+/** A leader with stale data stays this many promises before it makes room, then twice that, up to 64. */
+const STALE_PATIENCE_PROMISES = 16;
+const MAX_STALE_DOUBLINGS = 2;
 
 /** After every step of a leader: as far through the gate as the facts allow. */
 export function advanceHolding(node: CoreNode, leadership: Leadership): void {
@@ -20,9 +26,10 @@ export function advanceHolding(node: CoreNode, leadership: Leadership): void {
     case 'granting':
       return takeWhenGranted(node);
     case 'held':
+    case 'releasing': // planned: the lease runs on until everything is given back (R1)
       return announceLease(node);
     case 'preparing':
-    case 'releasing':
+      if (node.now >= node.hold.deadline) onPrepared(node, node.hold.id, false);
       return;
   }
 }
@@ -45,22 +52,42 @@ function clockFactor(node: CoreNode): number {
  */
 function considerHolding(node: CoreNode, leadership: Leadership): void {
   if (leadership.renounced || leadership.transfer !== null) return;
+  if (node.releasedTerm === node.hard.term) return; // R2: one tenure a term
   if (node.commitIndex < leadership.firstIndex) return; // own-term entry committed, all before it applied
-  if (!node.isEligible(node.self)) return renounce(node, leadership, 'not in the in-sync set', null);
+  if (isReleasePending(node)) return; // what this leader can prove of the last tenure is part of what comes before
+  if (!node.isEligible(node.self)) return renounceAsStale(node, leadership);
   if (node.leaseUntil === null) return; // one round of the own term acknowledged by a quorum
   if (node.now < claimsUntil(node, leadership)) return;
-  node.hold = { kind: 'preparing' };
-  node.outbox.emit({ kind: 'prepare' });
+  node.preparations += 1;
+  node.hold = {
+    kind: 'preparing',
+    id: node.preparations,
+    deadline: instant(node.now + Math.max(node.timing.promiseMs, LEAST_PREPARATION_MS)),
+  };
+  node.outbox.emit({ kind: 'prepare', id: node.preparations });
+}
+
+/**
+ * H3: without good data this leader waits for somebody who has it. Not for ever: the one with the data may reach the
+ * witness but not this node; then only a caretaker can bring it up to date (W2), and that needs silence.
+ */
+function renounceAsStale(node: CoreNode, leadership: Leadership): void {
+  const patience = STALE_PATIENCE_PROMISES * 2 ** Math.min(node.staleTerms, MAX_STALE_DOUBLINGS);
+  node.staleTerms += 1;
+  renounce(node, leadership, 'not in the in-sync set', instant(node.now + patience * node.timing.promiseMs));
 }
 
 /** H2, second half: armed, and *then* the lease checked again. */
-export function onPrepared(node: CoreNode, isArmed: boolean): void {
+export function onPrepared(node: CoreNode, id: number, isArmed: boolean): void {
   const leadership = node.leadership;
-  if (node.hold.kind !== 'preparing' || leadership === null) return;
+  if (node.hold.kind !== 'preparing' || node.hold.id !== id || leadership === null) return;
+  if (!isArmed) {
+    node.dropPreparation();
+    return giveUpHolding(node, leadership);
+  }
   node.hold = { kind: 'none' };
-  if (!isArmed) return giveUpHolding(node, leadership);
   node.failedPreparations = 0;
-  if (node.leaseUntil === null) return;
+  if (node.leaseUntil === null) return node.outbox.emit({ kind: 'release', epoch: null, mode: 'abrupt' });
   const granted = node.appendOwn({ kind: 'tenure-granted', node: node.self, at: node.wallMs });
   node.hold = { kind: 'granting', epoch: epoch(granted.index), term: node.hard.term };
 }
@@ -79,16 +106,18 @@ function takeWhenGranted(node: CoreNode): void {
   const until = node.leaseUntil;
   if (node.hold.kind !== 'granting' || until === null || node.commitIndex < node.hold.epoch) return;
   const { epoch: granted, term } = node.hold;
+  node.staleTerms = 0;
   node.hold = { kind: 'held', epoch: granted, term, announcedUntil: until };
   const previousReleased = node.isPreviousReleased(granted);
   node.outbox.emit({ kind: 'hold', epoch: granted, term, until, previousReleased });
 }
 
 function announceLease(node: CoreNode): void {
-  const until = node.leaseUntil;
-  if (node.hold.kind !== 'held' || until === null || until <= node.hold.announcedUntil) return;
-  node.hold = { ...node.hold, announcedUntil: until };
-  node.outbox.emit({ kind: 'lease', epoch: node.hold.epoch, until });
+  const { hold, leaseUntil: until } = node;
+  if ((hold.kind !== 'held' && hold.kind !== 'releasing') || hold.epoch === null) return;
+  if (until === null || until <= hold.announcedUntil) return;
+  node.hold = { ...hold, announcedUntil: until } as typeof hold;
+  node.outbox.emit({ kind: 'lease', epoch: hold.epoch, until });
 }
 
 /** R3: from now on every message of this leader says that it holds nothing and will not in this term. */
@@ -149,7 +178,7 @@ export function onReleaseFailed(node: CoreNode): void {
 export function onExecutorLost(node: CoreNode): void {
   if (node.role.kind === 'leader') node.stepDown('executor-lost');
   if (node.hold.kind === 'releasing') return;
-  node.hold = { kind: 'releasing', epoch: null, term: node.hard.term };
+  node.hold = { kind: 'releasing', epoch: null, term: node.hard.term, announcedUntil: node.now };
   if (node.role.kind !== 'stopped' && node.role.kind !== 'follower') node.becomeFollower(null);
   node.armElection(node.timing.heartbeatMs);
 }

@@ -24,7 +24,7 @@ export type Input =
   /** `to: null`: to whoever may hold, or to nobody (orderly shutdown). */
   | { readonly kind: 'transfer'; readonly to: NodeId | null; readonly reason: ReleaseReason }
   /** The executor has armed what must be armed, or cannot (H2). */
-  | { readonly kind: 'prepared'; readonly ok: boolean }
+  | { readonly kind: 'prepared'; readonly id: number; readonly ok: boolean }
   /** The executor has verified that nothing is held (R2). */
   | { readonly kind: 'released'; readonly evidence: string }
   /** A planned release could not end and was undone: everything is held again (R1). */
@@ -53,6 +53,7 @@ export type StepDownReason =
   | 'handed-over'
   | 'caretaker-bound'
   | 'no-successor'
+  | 'release-stuck'
   | 'stopped';
 
 /** What a person wants to read in the text log: one line each. */
@@ -69,8 +70,8 @@ export type CoreEvent =
 export type Effect =
   | { readonly kind: 'send'; readonly message: Message }
   | { readonly kind: 'persist'; readonly persist: Persist }
-  /** Arm the watchdog where required, then answer `prepared` (H2). */
-  | { readonly kind: 'prepare' }
+  /** Arm the watchdog where required, then answer `prepared` with the same number (H2). */
+  | { readonly kind: 'prepare'; readonly id: number }
   /** The gate is passed: take the resources under this epoch. `previousReleased`: the log proves the last release. */
   | {
       readonly kind: 'hold';

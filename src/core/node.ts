@@ -8,7 +8,7 @@
 import type { ClusterState } from './cluster-state.ts';
 import { applyEntry, EMPTY_STATE, mayHoldByKind } from './cluster-state.ts';
 import type { ElectionReason, Entry, EntryBody, ReleaseReason, Timing } from './entry.ts';
-import type { HardState } from './hard-state.ts';
+import type { DamageMarker, HardState } from './hard-state.ts';
 import type { RoleName, StepDownReason } from './io.ts';
 import type { Lease } from './lease.ts';
 import { LogView } from './log-view.ts';
@@ -20,6 +20,9 @@ import { seededRandom } from './random.ts';
 import type { Digest, Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
 import { assert, instant, logIndex, term } from './types.ts';
 
+/** More rounds than any node can begin between two starts, which a boot promise keeps apart. */
+const ROUNDS_PER_MS = 1_000;
+
 /** How far a peer's log is known to reach. */
 export interface Progress {
   next: LogIndex;
@@ -29,8 +32,8 @@ export interface Progress {
   /** One append at a time, until the peer has confirmed where the logs agree. */
   probing: boolean;
   outstanding: boolean;
-  /** D2: the damage that it asked a `repaired` entry for, so that it gets one only. */
-  repairedAt: LogIndex;
+  /** D2: the last damage that it got a `repaired` entry for, so that it gets one only. */
+  repairedFor: DamageMarker | null;
 }
 
 export interface Transfer {
@@ -79,11 +82,16 @@ export type Role =
 /** What this node has done about holding. `preparing` and `granting`: nothing has been touched yet. */
 export type Hold =
   | { readonly kind: 'none' }
-  | { readonly kind: 'preparing' }
+  | { readonly kind: 'preparing'; readonly id: number; readonly deadline: Instant }
   | { readonly kind: 'granting'; readonly epoch: Epoch; readonly term: Term }
   | { readonly kind: 'held'; readonly epoch: Epoch; readonly term: Term; readonly announcedUntil: Instant }
   /** `epoch` null: the executor is lost and what it held is not known. */
-  | { readonly kind: 'releasing'; readonly epoch: Epoch | null; readonly term: Term };
+  | {
+      readonly kind: 'releasing';
+      readonly epoch: Epoch | null;
+      readonly term: Term;
+      readonly announcedUntil: Instant;
+    };
 
 export interface CoreOptions {
   readonly self: NodeId;
@@ -113,6 +121,14 @@ export class CoreNode {
   hold: Hold = { kind: 'none' };
   state: ClusterState = EMPTY_STATE;
   commitIndex: LogIndex = logIndex(0);
+  /** Numbers the preparations: an answer to an earlier one says nothing about this one (H2). */
+  preparations = 0;
+  /** The leader whose release freed this data node: its later messages do not put the early election off (R4). */
+  freedEarlyBy: ReleaseProof | null = null;
+  /** Terms in a row that this node led with stale data and nobody to hand over to. */
+  staleTerms = 0;
+  /** D2: up to here the present leader's appends have proven, in this life, that the logs agree. */
+  confirmed: { readonly term: Term; readonly index: LogIndex } = { term: term(0), index: logIndex(0) };
   /** A leader that released gets no new tenure in that term (R2). */
   releasedTerm: Term = term(0);
   electionAt: Instant | null = null;
@@ -121,7 +137,8 @@ export class CoreNode {
   failedCampaigns = 0;
   /** Times in a row that the executor could not hold: each lengthens the wait, so that two such nodes do not flood the log. */
   failedPreparations = 0;
-  round = 0;
+  /** E1: begins higher after each restart, so that an answer from before it belongs to no round. */
+  round: number;
   lastLeaderContact: Instant | null = null;
   /** W2: this witness has refused a data node whose log was strictly older. */
   hasRefusedOlderLog = false;
@@ -137,6 +154,7 @@ export class CoreNode {
     this.random = seededRandom(options.seed, options.self);
     this.#fallbackTiming = options.timing;
     this.now = now;
+    this.round = Math.floor(now * ROUNDS_PER_MS);
     this.hard = options.recovered.hardState;
     this.log = new LogView(options.digest, options.recovered.entries);
     this.outbox = new Outbox(this.hard, this.log.lastIndex);
@@ -208,10 +226,11 @@ export class CoreNode {
 
   /** Does the log prove that the tenure before this one was released? Without an earlier one there is nothing to fear. */
   isPreviousReleased(granted: Epoch): boolean {
+    const released = new Set<Epoch>();
     for (let index = granted - 1; index > 0; index -= 1) {
       const body = this.log.at(logIndex(index))?.body;
-      if (body?.kind === 'tenure-released') return true;
-      if (body?.kind === 'tenure-granted') return false;
+      if (body?.kind === 'tenure-released') released.add(body.epoch);
+      if (body?.kind === 'tenure-granted') return released.has(index as Epoch);
     }
     return true;
   }
@@ -261,7 +280,7 @@ export class CoreNode {
   }
 
   beginRelease(mode: 'planned' | 'abrupt', epoch: Epoch | null, heldTerm: Term): void {
-    this.hold = { kind: 'releasing', epoch, term: heldTerm };
+    this.hold = { kind: 'releasing', epoch, term: heldTerm, announcedUntil: this.now };
     this.outbox.emit({ kind: 'release', epoch, mode });
   }
 

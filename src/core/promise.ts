@@ -14,7 +14,10 @@ export class PromiseRecord {
   /** The newest term in which each node is known to hold nothing and to get nothing. */
   readonly #freed = new Map<NodeId, Term>();
 
-  /** L4: at start, a promise to nobody, which no proof can end. */
+  /**
+   * L4: at start, a promise to nobody: no proof ends it. The message of a leader may replace it, because that leader was
+   * elected past whatever was promised before the start (L2).
+   */
   constructor(until: Instant) {
     this.#until = until;
   }

@@ -6,7 +6,7 @@ import type { EntryBody, Member } from './entry.ts';
 import type { Proposal } from './io.ts';
 import type { CoreNode, Leadership } from './node.ts';
 import type { NodeId } from './types.ts';
-import { assertNever } from './types.ts';
+import { assertNever, logIndex } from './types.ts';
 
 /** D4: from here on only what safety needs is still written (about 100 MB of log). */
 const LOG_ENTRY_LIMIT = 200_000;
@@ -53,7 +53,15 @@ function decidePeer(node: CoreNode, kind: 'peer-outdated' | 'peer-in-sync', peer
     return refuse('only the holder changes the in-sync set (H3)');
   if (peer === node.self || !node.isDataVoter(peer))
     return refuse(`${peer} is not another data node with a vote`);
+  if (!node.isEligible(node.self) || isLeavingInSync(node))
+    return refuse('the holder itself is out of sync (H3)');
   return { body: { kind, peer, epoch: node.hold.epoch } };
+}
+
+/** The holder has written that its own data is bad, and that is not committed yet. */
+function isLeavingInSync(node: CoreNode): boolean {
+  const pending = node.log.slice(logIndex(node.commitIndex + 1), Number.POSITIVE_INFINITY);
+  return pending.some(({ body }) => body.kind === 'node-outdated' && body.node === node.self);
 }
 
 /** One change at a time, only after an entry of the own term has committed (E5). */
@@ -83,6 +91,8 @@ function decideMembers(
     return config(node, changed, removed);
   }
   if (proposal.id === node.self) return refuse('the leader is not removed; transfer first');
+  if (node.state.inSync.every((id) => id === proposal.id))
+    return refuse(`${proposal.id} is the only node in sync`);
   const left = members.filter((other) => other.id !== proposal.id);
   return config(node, left, [...removed, proposal.id].sort());
 }

@@ -14,6 +14,7 @@ export function noteRelease(node: CoreNode, proof: ReleaseProof, successor: Node
   if (!node.promise.free(proof, node.now)) return;
   node.outbox.event({ event: 'freed', by: proof.node, term: proof.term });
   if (node.role.kind !== 'follower' || !node.isDataVoter(node.self)) return;
+  node.freedEarlyBy = proof;
   const half = node.timing.heartbeatMs / 2;
   node.nextReason = 'released';
   node.armElection(successor === null || successor === node.self ? 0 : half, half);
@@ -21,12 +22,28 @@ export function noteRelease(node: CoreNode, proof: ReleaseProof, successor: Node
 
 /** The executor of a node whose agent is gone says that it has released (R4). Its own term may be older than ours. */
 export function onReleased(node: CoreNode, message: Released): void {
-  node.proofs.set(message.from, { epoch: message.epoch, evidence: message.evidence });
+  if (message.epoch >= (node.proofs.get(message.from)?.epoch ?? 0)) {
+    node.proofs.set(message.from, { epoch: message.epoch, evidence: message.evidence });
+  }
   if (node.role.kind === 'follower' && node.role.leader === message.from && message.term >= node.hard.term) {
     node.becomeFollower(null);
   }
   noteRelease(node, { node: message.from, term: message.term });
   recordProof(node);
+}
+
+/**
+ * R3: a leader that has renounced. Only a node that could hold in its place hurries: others with stale data would take
+ * the leadership from each other, term after term.
+ */
+export function noteRenouncedLeader(node: CoreNode, proof: ReleaseProof): void {
+  if (node.isEligible(node.self)) noteRelease(node, proof);
+  else if (node.promise.free(proof, node.now))
+    node.outbox.event({ event: 'freed', by: proof.node, term: proof.term });
+}
+
+export function isFreedEarlyBy(node: CoreNode, leader: NodeId, term: number): boolean {
+  return node.freedEarlyBy?.node === leader && node.freedEarlyBy.term >= term;
 }
 
 export function onRenounced(node: CoreNode, message: Renounced): void {
@@ -53,6 +70,12 @@ export function recordProof(node: CoreNode): void {
     successor: null,
     at: node.wallMs,
   });
+}
+
+/** A `tenure-released` of the open tenure is written and not committed yet. */
+export function isReleasePending(node: CoreNode): boolean {
+  const { tenure } = node.state;
+  return tenure !== null && !tenure.released && isRecorded(node, tenure.epoch, node.commitIndex + 1);
 }
 
 function heldEpoch(node: CoreNode) {

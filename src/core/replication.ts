@@ -6,7 +6,7 @@
  */
 import type { Append, AppendAck, Heartbeat, HeartbeatAck } from './messages.ts';
 import type { CoreNode, Leadership, Progress } from './node.ts';
-import { noteRelease } from './release-proof.ts';
+import { isFreedEarlyBy, noteRelease, noteRenouncedLeader } from './release-proof.ts';
 import type { LogIndex, NodeId } from './types.ts';
 import { assert, instant, logIndex, term } from './types.ts';
 
@@ -24,7 +24,7 @@ export function newProgress(node: CoreNode): Progress {
     activeAt: node.now,
     probing: true,
     outstanding: false,
-    repairedAt: logIndex(0),
+    repairedFor: null,
   };
 }
 
@@ -115,13 +115,20 @@ export function onAppendAck(node: CoreNode, message: AppendAck): void {
     progress.next = next;
     progress.probing = true;
   }
-  if (progress.next <= node.log.lastIndex) sendAppend(node, leadership, message.from, progress);
+  // After a refusal also an empty one: a damaged peer that lacks nothing must hear that it lacks nothing.
+  if (progress.next <= node.log.lastIndex || !message.success) {
+    sendAppend(node, leadership, message.from, progress);
+  }
 }
 
-/** D2: a damaged peer has its log again: the log says so, once, and with that it may vote. */
+/** D2: a damaged peer has its log again: the log says so, once for each damage, and with that it may vote. */
 function answerHealed(node: CoreNode, message: AppendAck, progress: Progress): void {
-  if (message.healed === null || progress.repairedAt >= message.match) return;
-  progress.repairedAt = node.appendOwn({ kind: 'repaired', node: message.from, ...message.healed }).index;
+  const { healed } = message;
+  const last = progress.repairedFor;
+  if (healed === null) return;
+  if (last?.markerIndex === healed.markerIndex && last.markerTerm === healed.markerTerm) return;
+  progress.repairedFor = healed;
+  node.appendOwn({ kind: 'repaired', node: message.from, ...healed });
 }
 
 function nextAfterConflict(node: CoreNode, message: AppendAck): LogIndex {
@@ -163,12 +170,12 @@ export function acceptLeader(node: CoreNode, message: Heartbeat | Append): boole
   node.nextReason = 'leader-silent';
   const promiseMs = Math.max(node.timing.promiseMs, message.promiseMs); // L8
   if (message.renounced) {
-    noteRelease(node, { node: message.from, term: message.term });
+    noteRenouncedLeader(node, { node: message.from, term: message.term });
   } else {
     node.promise.extend(message.from, message.term, instant(node.now + promiseMs));
   }
   // A node freed by proof of this very leader keeps its early election; everybody else waits for the leader.
-  if (message.renounced || !node.promise.isFreed(message.from, message.term)) {
+  if (!isFreedEarlyBy(node, message.from, message.term)) {
     const delayMs = Math.max(promiseMs, node.promise.until - node.now) + node.preferenceMs;
     node.armElection(delayMs, firstWindowMs(node, message.from));
   }
@@ -183,8 +190,9 @@ function firstWindowMs(node: CoreNode, leader: NodeId): number {
 
 export function onHeartbeat(node: CoreNode, message: Heartbeat): void {
   if (acceptLeader(node, message)) {
-    const known = logIndex(Math.min(message.commit, node.log.lastIndex));
+    const known = logIndex(Math.min(message.commit, confirmedIndex(node)));
     if (known > node.commitIndex) node.commitTo(known);
+    if (node.hard.damaged !== null || node.commitIndex < message.commit) askForLog(node, message);
   }
   const ack = {
     kind: 'heartbeat-ack',
@@ -196,6 +204,16 @@ export function onHeartbeat(node: CoreNode, message: Heartbeat): void {
   // The claim is only the term: it need not wait for entries that are being written.
   if (node.outbox.durableHardState.term === node.hard.term) node.outbox.send(ack);
   else node.outbox.afterPersist(ack);
+}
+
+/** What the leader knows of this log may be from before a damage (D2): only what its appends confirmed in this life counts. */
+function confirmedIndex(node: CoreNode): LogIndex {
+  return node.confirmed.term === node.hard.term ? node.confirmed.index : logIndex(0);
+}
+
+/** A leader that believes this log complete sends nothing more: an empty append, at least, must confirm it. */
+function askForLog(node: CoreNode, message: Heartbeat): void {
+  node.outbox.afterPersist(refusal(node, message, logIndex(node.log.lastIndex + 1), 0));
 }
 
 export function onAppend(node: CoreNode, message: Append): void {
@@ -217,6 +235,7 @@ export function onAppend(node: CoreNode, message: Append): void {
   }
   if (!store(node, message)) return;
   const match = logIndex(message.previousIndex + message.entries.length);
+  node.confirmed = { term: node.hard.term, index: logIndex(Math.max(match, confirmedIndex(node))) };
   const known = logIndex(Math.min(message.commit, match));
   if (known > node.commitIndex) node.commitTo(known);
   node.outbox.afterPersist({
@@ -278,7 +297,12 @@ function heal(node: CoreNode, match: LogIndex): AppendAck['healed'] {
   return null;
 }
 
-function refusal(node: CoreNode, message: Append, conflictIndex: LogIndex, conflictTerm: number): AppendAck {
+function refusal(
+  node: CoreNode,
+  message: Heartbeat | Append,
+  conflictIndex: LogIndex,
+  conflictTerm: number,
+): AppendAck {
   return {
     kind: 'append-ack',
     from: node.self,

@@ -10,10 +10,17 @@ import type { CoreNode, Leadership, Transfer } from './node.ts';
 import type { NodeId } from './types.ts';
 import { instant, logIndex } from './types.ts';
 
+/** A planned release that takes longer than this is ended by the abrupt one. */
+const PLANNED_RELEASE_LIMIT_MS = 120_000;
+
 /** Starts a transfer; says why not where it does not. */
 export function startTransfer(node: CoreNode, to: NodeId | null, reason: ReleaseReason): string | null {
   const leadership = node.leadership;
   if (leadership === null) return 'not the leader';
+  if (leadership.renounced && reason === 'shutdown') {
+    node.stepDown('no-successor');
+    return null;
+  }
   if (leadership.renounced) return 'this leader holds nothing and is handing over already';
   if (leadership.transfer !== null) return 'a transfer is under way';
   if (to === node.self) return 'the target leads already';
@@ -28,6 +35,8 @@ export function startTransfer(node: CoreNode, to: NodeId | null, reason: Release
 /** After every step of a leader. */
 export function advanceTransfer(node: CoreNode, leadership: Leadership): void {
   const transfer = leadership.transfer;
+  // R1: generous, not endless: what cannot be given back in order is given back by force.
+  if (transfer?.phase === 'releasing' && node.now >= transfer.deadline) return node.stepDown('release-stuck');
   if (transfer?.phase === 'catching-up') releaseWhenCaughtUp(node, leadership, transfer);
   if (
     transfer?.phase === 'committing' &&
@@ -43,7 +52,7 @@ export function advanceTransfer(node: CoreNode, leadership: Leadership): void {
 function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: Transfer): void {
   const isLate = node.now >= transfer.deadline;
   const isReady =
-    transfer.to === null ? isAnybodyReady(node, leadership) : hasWholeLog(node, leadership, transfer.to);
+    transfer.to === null ? isAnybodyReady(node, leadership) : isReadyToLead(node, leadership, transfer.to);
   if (!isReady && !isLate) return;
   if (!isReady && transfer.to !== null) {
     leadership.transfer = null;
@@ -57,6 +66,7 @@ function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: T
   if (node.hold.kind === 'preparing') node.dropPreparation();
   if (node.hold.kind === 'held') {
     transfer.phase = 'releasing';
+    transfer.deadline = instant(node.now + Math.max(PLANNED_RELEASE_LIMIT_MS, node.timing.promiseMs));
     node.outbox.event({ event: 'transfer', to: transfer.to, phase: 'releasing' });
     node.beginRelease('planned', node.hold.epoch, node.hold.term);
   } else if (node.hold.kind === 'none' && node.commitIndex >= leadership.firstIndex) {
@@ -69,6 +79,11 @@ function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: T
 function isAnybodyReady(node: CoreNode, leadership: Leadership): boolean {
   const reachable = successors(node).filter((id) => isReachable(node, leadership, id));
   return reachable.length === 0 || reachable.some((id) => hasWholeLog(node, leadership, id));
+}
+
+/** A log that was complete once is not enough: a dead target would cost the service everything and gain nothing. */
+function isReadyToLead(node: CoreNode, leadership: Leadership, id: NodeId): boolean {
+  return hasWholeLog(node, leadership, id) && isReachable(node, leadership, id);
 }
 
 /** In-sync data nodes first; a caretaker may also bring up one with stale data, which then leads without holding. */
@@ -88,9 +103,7 @@ function isReachable(node: CoreNode, leadership: Leadership, id: NodeId): boolea
 
 function handOver(node: CoreNode, leadership: Leadership, transfer: Transfer | null): void {
   if (node.now < leadership.handOverAt) return;
-  const ready = successors(node).filter(
-    (id) => hasWholeLog(node, leadership, id) && isReachable(node, leadership, id),
-  );
+  const ready = successors(node).filter((id) => isReadyToLead(node, leadership, id));
   const wanted = transfer?.to ?? null;
   // The wanted target has the first half of the bound for itself; then anybody who can is better than nobody.
   const isPatient =

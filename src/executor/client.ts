@@ -37,7 +37,8 @@ export interface ExecutorClient {
   start(onEvent: (event: ExecutorEvent) => void): Promise<void>;
   /** O1: after `gone`. A new executor that takes over from the dead one, releases and verifies; then `ready`. */
   replace(): Promise<void>;
-  arm(): void;
+  /** Answered by `armed` or `arm-failed` with the same number. */
+  arm(id: number): void;
   /** Nothing was taken after `arm`: closes the watchdog in order. A release does so by itself. */
   disarm(): void;
   take(order: TakeOrder): void;
@@ -45,6 +46,8 @@ export interface ExecutorClient {
   renew(epoch: Epoch, until: Instant): void;
   release(epoch: Epoch, mode: 'planned' | 'abrupt'): void;
   resumeIo(epoch: Epoch): void;
+  /** Reads the replicated data now; answered by `data-read`. */
+  look(): void;
   setMembers(members: ReadonlyMap<NodeId, string>): void;
   setTiming(timing: Timing): void;
   /**
@@ -113,8 +116,8 @@ class Client implements ExecutorClient {
     await this.#greet(await this.#spawnAndConnect(['--replace']));
   }
 
-  arm(): void {
-    this.#send({ kind: 'arm' });
+  arm(id: number): void {
+    this.#send({ kind: 'arm', id });
   }
 
   disarm(): void {
@@ -137,6 +140,10 @@ class Client implements ExecutorClient {
 
   resumeIo(epoch: Epoch): void {
     this.#send({ kind: 'resume-io', epoch });
+  }
+
+  look(): void {
+    this.#send({ kind: 'look' });
   }
 
   setMembers(members: ReadonlyMap<NodeId, string>): void {

@@ -163,7 +163,7 @@ export class Executor {
     assert(agent !== null, 'orders come from a connected agent');
     switch (order.kind) {
       case 'arm':
-        return void this.#arm();
+        return void this.#arm(order.id);
       case 'disarm':
         return void this.#options.guard
           .ask({ op: 'disarm' })
@@ -174,6 +174,8 @@ export class Executor {
         return void this.#release(order.epoch, order.mode);
       case 'resume-io':
         return void this.#resumeIo(order.epoch);
+      case 'look':
+        return void this.#look();
       case 'members':
         agent.members = order.members;
         return;
@@ -205,12 +207,12 @@ export class Executor {
 
   // ---- orders
 
-  async #arm(): Promise<void> {
+  async #arm(id: number): Promise<void> {
     try {
       await this.#options.guard.ask({ op: 'arm' });
-      this.#options.send({ kind: 'armed' });
+      this.#options.send({ kind: 'armed', id });
     } catch (error) {
-      this.#options.send({ kind: 'arm-failed', why: words(error) });
+      this.#options.send({ kind: 'arm-failed', id, why: words(error) });
     }
   }
 
@@ -304,6 +306,23 @@ export class Executor {
       ms: this.#options.clock.now() - startedAt,
     });
     this.#options.send({ kind: 'release-failed', epoch, step, why: clip(why) });
+  }
+
+  /** H3: what a probe has cached may be from before the decision that it is wanted for. */
+  async #look(): Promise<void> {
+    const { guard, clock, hasReplication, otherDataNodes } = this.#options;
+    try {
+      const data = hasReplication
+        ? await guard.ask({ op: 'look', limitMs: PROBE_LIMIT_MS })
+        : {
+            readAt: clock.now(),
+            peers: Object.fromEntries(otherDataNodes.map((id) => [id, 'in-sync' as const])),
+            disk: 'up-to-date' as const,
+          };
+      this.#options.send({ kind: 'data-read', ...data });
+    } catch (error) {
+      this.#warn('look-failed', error);
+    }
   }
 
   async #resumeIo(epoch: Epoch): Promise<void> {

@@ -168,6 +168,10 @@ export class GuardCore {
       throw refused(`epoch ${epoch} is dead (R2)`);
     if (this.#timing === null) throw refused('the timing is not known');
     if (this.#watchdog?.isMissing === true) throw refused('the watchdog is required and not armed (H2)');
+    // The promise of this cluster counts on it, whatever this node's config says.
+    if (this.#timing.watchdog !== null && (this.#watchdog?.timeoutMs ?? null) === null) {
+      throw refused('the cluster was set up with watchdogs, and none is armed here (H2)');
+    }
     const early = this.#early?.epoch === epoch ? this.#early.until : until;
     this.#early = null;
     this.#until = instant(0);

@@ -3,7 +3,7 @@
 import type { ResourceConfig } from '../config/index.ts';
 import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { type ErrorCode, QuorateError } from '../errors.ts';
-import type { DrbdData, ProbeResult, ReleaseMode } from '../resources/index.ts';
+import type { DrbdData, PeerData, ProbeResult, ReleaseMode } from '../resources/index.ts';
 import type { LeaseBuffer } from './shared-lease.ts';
 
 export interface GuardData {
@@ -36,6 +36,8 @@ export type GuardOrder =
   | { readonly op: 'release'; readonly name: string; readonly epoch: Epoch; readonly limitMs: number }
   | { readonly op: 'probe'; readonly name: string; readonly isFresh: boolean; readonly limitMs: number }
   | { readonly op: 'resume-io'; readonly epoch: Epoch; readonly limitMs: number }
+  /** Reads every DRBD resource now, by a command that begins after the order. */
+  | { readonly op: 'look'; readonly limitMs: number }
   /** The planned plan has ended: verify, and the epoch is dead. */
   | { readonly op: 'finish'; readonly epoch: Epoch }
   /** The process ends: nothing that only watches may outlive it. */
@@ -54,6 +56,13 @@ export interface Released {
   readonly isRepeat: boolean;
 }
 
+/** What DRBD said to commands that began at `readAt` or later: never older than that, however late it is heard. */
+export interface FreshData {
+  readonly readAt: Instant;
+  readonly peers: Readonly<Record<string, PeerData>>;
+  readonly disk: DrbdData['disk'];
+}
+
 export interface GuardAnswers {
   hello: Released;
   timing: null;
@@ -64,6 +73,7 @@ export interface GuardAnswers {
   release: string;
   probe: ProbeResult;
   'resume-io': string;
+  look: FreshData;
   close: null;
   finish: Released;
   abrupt: Released;

@@ -18,6 +18,7 @@ import { ChildRunner } from './commands.ts';
 import { DrbdFollower } from './drbd-follower.ts';
 import { GuardCore } from './guard-core.ts';
 import {
+  type FreshData,
   type GuardAnswers,
   type GuardData,
   type GuardOrder,
@@ -177,6 +178,8 @@ export class GuardWorker {
         return this.#probe(order, { deadline: after(order.limitMs), signal });
       case 'resume-io':
         return this.#resumeIo(order, signal);
+      case 'look':
+        return this.#look({ deadline: after(order.limitMs), signal });
       case 'close':
         for (const watch of this.#drbd.values()) watch.follower.close();
         this.#core.close();
@@ -212,6 +215,20 @@ export class GuardWorker {
     watch.reading = look.state === null ? null : { state: look.state, at: systemClock.now() };
     this.#reportData();
     return DrbdResource.probeOf(look.state, look.detail);
+  }
+
+  /** H3: for decisions that a cached state is too old for. */
+  async #look(context: ActionContext): Promise<FreshData> {
+    const readAt = systemClock.now();
+    const states = await Promise.all(
+      [...this.#drbd.keys()].map(async (name) => {
+        const resource = this.#local.get(name);
+        assert(resource instanceof DrbdResource, `${name} is not a DRBD resource`);
+        return (await resource.look(context)).state;
+      }),
+    );
+    const { peers, disk } = replicatedData(states, this.#data.otherDataNodes);
+    return { readAt, peers: Object.fromEntries(peers), disk };
   }
 
   async #resumeIo(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): Promise<string> {

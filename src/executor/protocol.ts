@@ -52,7 +52,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
     members,
     timing,
   }),
-  z.strictObject({ kind: z.literal('arm') }),
+  /** H2: the answer carries the same number. */
+  z.strictObject({ kind: z.literal('arm'), id: z.number().int() }),
   z.strictObject({ kind: z.literal('disarm') }),
   z.strictObject({
     kind: z.literal('take'),
@@ -63,6 +64,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('release'), epoch: asEpoch, mode }),
   z.strictObject({ kind: z.literal('resume-io'), epoch: asEpoch }),
+  /** Read the replicated data now; answered by `data-read`. */
+  z.strictObject({ kind: z.literal('look') }),
   z.strictObject({ kind: z.literal('members'), members }),
   z.strictObject({ kind: z.literal('timing'), timing }),
   /** An orderly farewell: no statement, no kill. */
@@ -79,8 +82,8 @@ const asNullableEpoch = asEpoch.nullable();
 
 export const eventSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ready'), evidence: text(MAX_TEXT) }),
-  z.strictObject({ kind: z.literal('armed') }),
-  z.strictObject({ kind: z.literal('arm-failed'), why: text(MAX_TEXT) }),
+  z.strictObject({ kind: z.literal('armed'), id: z.number().int() }),
+  z.strictObject({ kind: z.literal('arm-failed'), id: z.number().int(), why: text(MAX_TEXT) }),
   z.strictObject({ kind: z.literal('taken'), epoch: asEpoch, steps, totalMs: z.number() }),
   z.strictObject({
     kind: z.literal('take-failed'),
@@ -99,6 +102,13 @@ export const eventSchema = z.discriminatedUnion('kind', [
   }),
   /** R1: a planned step could not end; what was given up has been taken again, the tenure goes on. */
   z.strictObject({ kind: z.literal('release-failed'), epoch: asEpoch, step: text(100), why: text(MAX_TEXT) }),
+  /** H3: read by commands that began at `readAt` (CLOCK_MONOTONIC, ms) or later. */
+  z.strictObject({
+    kind: z.literal('data-read'),
+    readAt: asInstant,
+    peers: z.record(z.string(), z.enum(['in-sync', 'not-in-sync', 'unknown'])),
+    disk: z.enum(['up-to-date', 'failed', 'unknown']),
+  }),
   z.strictObject({
     kind: z.literal('probes'),
     resources: z

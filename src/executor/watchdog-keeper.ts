@@ -24,6 +24,7 @@ export interface WatchdogKeeperOptions {
 export class WatchdogKeeper {
   readonly #options: WatchdogKeeperOptions;
   #opened: Watchdog | null = null;
+  #turn: Promise<void> = Promise.resolve();
   #isWanted = false;
 
   constructor(options: WatchdogKeeperOptions) {
@@ -40,20 +41,33 @@ export class WatchdogKeeper {
     return this.#opened?.timeoutMs ?? null;
   }
 
-  /** `limitMs`: the `W` that the promise was derived from; null: derived without a watchdog. */
-  async arm(limitMs: number | null): Promise<void> {
+  /**
+   * `limitMs`: the `W` that the promise was derived from; null: derived without a watchdog. Resolves only when the device
+   * is armed and still wanted. Calls take turns: a device can be open only once.
+   */
+  arm(limitMs: number | null): Promise<void> {
     this.#isWanted = true;
-    if (this.#opened !== null) return;
+    const turn = this.#turn.then(() => this.#armNow(limitMs));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #armNow(limitMs: number | null): Promise<void> {
     const { device } = this.#options;
-    const opened = await this.#options.open(device);
-    const misfit = misfitOf(opened.timeoutMs, limitMs);
-    if (misfit !== null || !this.#isWanted || this.#opened !== null) {
-      await opened.disarm();
-      if (misfit === null) return;
-      throw new QuorateError('watchdog-unusable', `${device} ${misfit}`);
+    if (this.#opened === null) {
+      const opened = await this.#options.open(device);
+      const misfit = misfitOf(opened.timeoutMs, limitMs);
+      if (misfit !== null) {
+        await opened.disarm();
+        throw new QuorateError('watchdog-unusable', `${device} ${misfit}`);
+      }
+      if (this.#isWanted) {
+        this.#keep(opened);
+        await this.#options.state.update({ isArmed: true }, 'written');
+      } else await opened.disarm();
     }
-    this.#keep(opened);
-    await this.#options.state.update({ isArmed: true }, 'written');
+    if (!this.#isWanted)
+      throw new QuorateError('watchdog-unusable', `${device} was given up before it was armed`);
   }
 
   pet(): void {

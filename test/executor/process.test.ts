@@ -333,7 +333,7 @@ describe('the watchdog', () => {
     const dog = node.watchdog;
     if (dog === null) throw new Error('no watchdog');
     await node.event('ready');
-    client.arm();
+    client.arm(1);
     await node.event('armed');
     await node.take(7);
     const takenAt = now();

@@ -191,9 +191,9 @@ describe('channel', () => {
   it('serves one agent; its end is told once', async () => {
     const first = dial();
     say(first.socket, hello);
-    say(first.socket, { kind: 'arm' });
+    say(first.socket, { kind: 'arm', id: 1 });
     while (orders.length === 0 || !first.said().includes('welcome')) await systemClock.sleep(1);
-    expect(orders).toEqual([{ kind: 'arm' }]);
+    expect(orders).toEqual([{ kind: 'arm', id: 1 }]);
     const second = dial();
     say(second.socket, hello);
     await second.closed;

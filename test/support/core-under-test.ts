@@ -289,7 +289,9 @@ class CoreUnderTest implements TestNode {
       else if (effect.kind === 'persist') this.#pending.push(effect.persist);
     }
     // What must be armed is armed at once here (H2).
-    if (effects.some((effect) => effect.kind === 'prepare')) this.#run({ kind: 'prepared', ok: true }, nowMs);
+    for (const effect of effects) {
+      if (effect.kind === 'prepare') this.#run({ kind: 'prepared', id: effect.id, ok: true }, nowMs);
+    }
     return effects;
   }
 }

@@ -154,6 +154,42 @@ describe('E2: entries', () => {
     ]);
   });
 
+  test('nor does it make durable what the node itself appends there later, as a leader', () => {
+    const table = new Table({ members: DATA3 });
+    const { term, chain: hash, lastIndex } = table.elect('a');
+    table.lets = () => false;
+    table.stalled.add('b');
+    const append = (from: string, of: number, ...texts: string[]) => {
+      const entries = chain(
+        { index: lastIndex, hash },
+        ...texts.map((text) => ({ term: of, body: aNote(text) })),
+      );
+      const place = { previousIndex: lastIndex, previousTerm: term, previousHash: hash };
+      return forge({ kind: 'append', from, to: 'b', term: of, ...place, entries });
+    };
+    table.deliver(append('a', term, 'one', 'two', 'three'), append('c', term + 1, 'other'));
+    table.wait(10_000);
+    table.campaign('b');
+    const asked = table.held.findLast((message) => message.kind === 'pre-vote' && message.to === 'c');
+    if (asked === undefined) throw new Error('b has not asked c');
+    const fields = {
+      kind: 'pre-vote-ack',
+      from: 'c',
+      to: 'b',
+      term: term + 1,
+      round: bodyOf(asked).round,
+    } as const;
+    table.deliver(forge(fields), forge({ kind: 'vote-ack', from: 'c', to: 'b', term: term + 2 }));
+    while (table.node('b').pendingFsyncs() > 0 && table.see('b').role !== 'leader')
+      table.node('b').fsyncDone(table.now);
+    expect(table.see('b')).toMatchObject({ role: 'leader', term: term + 2, lastIndex: lastIndex + 2 });
+    expect(table.node('b').pendingFsyncs()).toBe(1); // its first entry, in the place of `two`
+    table.deliver(forge({ kind: 'append-ack', from: 'c', to: 'b', term: term + 2, match: lastIndex + 2 }));
+    expect(table.see('b').commitIndex).toBeLessThan(lastIndex + 2);
+    table.node('b').fsyncDone(table.now);
+    expect(table.see('b').commitIndex).toBe(lastIndex + 2);
+  });
+
   test('a late completion of an earlier leadership counts nothing in the next one', () => {
     const table = new Table({ members: DATA3 });
     const { term } = table.elect('a');
