@@ -184,6 +184,13 @@ const MUTANTS = [
     what: 'a pre-vote of a lower term is dropped',
   },
   {
+    rule: 'E1',
+    file: 'src/core/node.ts',
+    find: 'this.round = Math.floor(now * ROUNDS_PER_MS);',
+    replace: 'this.round = 0;',
+    what: 'rounds begin anew after a restart',
+  },
+  {
     rule: 'E2',
     file: 'src/core/election.ts',
     find: "  node.outbox.event({ event: 'campaign', term: node.hard.term, reason: campaign.reason });",
@@ -334,7 +341,7 @@ const MUTANTS = [
   {
     rule: 'H1',
     file: 'src/core/holding.ts',
-    find: "  if (!node.isEligible(node.self)) return renounce(node, leadership, 'not in the in-sync set', null);\n",
+    find: '  if (!node.isEligible(node.self)) return renounceAsStale(node, leadership);\n',
     replace: '',
     what: 'a leader outside the in-sync set holds',
   },
@@ -362,8 +369,8 @@ const MUTANTS = [
   {
     rule: 'H2',
     file: 'src/core/holding.ts',
-    find: '  if (!isArmed) return giveUpHolding(node, leadership);\n',
-    replace: '',
+    find: '  if (!isArmed) {\n    node.dropPreparation();',
+    replace: '  if (id < 0) {\n    node.dropPreparation();',
     what: 'the gate does not need the watchdog armed',
   },
   {
@@ -376,8 +383,8 @@ const MUTANTS = [
   {
     rule: 'H3',
     file: 'src/core/transfer.ts',
-    find: '    (id) => hasWholeLog(node, leadership, id) && isReachable(node, leadership, id),',
-    replace: '    (id) => isReachable(node, leadership, id),',
+    find: 'const ready = successors(node).filter((id) => isReadyToLead(node, leadership, id));',
+    replace: 'const ready = successors(node).filter((id) => isReachable(node, leadership, id));',
     what: 'handed over to a node that lacks the log',
   },
   {
@@ -418,8 +425,8 @@ const MUTANTS = [
   {
     rule: 'R3',
     file: 'src/core/replication.ts',
-    find: '  if (message.renounced) {\n    noteRelease',
-    replace: '  if (message.renounced && message.term < 0) {\n    noteRelease',
+    find: '  if (message.renounced) {\n    noteRenouncedLeader',
+    replace: '  if (message.renounced && message.term < 0) {\n    noteRenouncedLeader',
     what: 'renounced messages set promises',
   },
   {
@@ -442,6 +449,13 @@ const MUTANTS = [
     find: "  if (to !== null && !node.isEligible(to)) return 'the target is not in the in-sync set (H1)';\n",
     replace: '',
     what: 'transfer to a node that is out of sync',
+  },
+  {
+    rule: 'R3',
+    file: 'src/core/transfer.ts',
+    find: 'return hasWholeLog(node, leadership, id) && isReachable(node, leadership, id);',
+    replace: 'return hasWholeLog(node, leadership, id);',
+    what: 'everything is released for a target that is dead',
   },
   {
     rule: 'R4',
@@ -506,6 +520,20 @@ const MUTANTS = [
     find: 'const damage = larger(fresh, hardState.damaged);',
     replace: 'const damage = fresh;',
     what: 'a restart in the middle of healing forgets the damage',
+  },
+  {
+    rule: 'D2',
+    file: 'src/core/replication.ts',
+    find: 'if (node.hard.damaged !== null || node.commitIndex < message.commit) askForLog(node, message);',
+    replace: '',
+    what: 'a damaged follower does not ask for the log',
+  },
+  {
+    rule: 'D2',
+    file: 'src/core/replication.ts',
+    find: 'Math.min(message.commit, confirmedIndex(node))',
+    replace: 'Math.min(message.commit, node.log.lastIndex)',
+    what: 'a heartbeat commits what no append has confirmed in this life',
   },
   {
     rule: 'D3',
