@@ -331,6 +331,7 @@ export class Agent {
     this.#log.info({ event: 'shutdown' }, 'handing over');
     const driver = this.#driver;
     if (driver === null) return this.#resolveExit(EXIT.done);
+    driver.holdNoMore();
     const hasLed = driver.view.role.kind === 'leader';
     if (hasLed) driver.transfer({ kind: 'transfer', to: null, reason: 'shutdown' });
     const isReleased = await this.#until(
@@ -390,9 +391,7 @@ export class Agent {
 
   async #takeDown(): Promise<void> {
     this.#isEnding = true;
-    const isReleased =
-      this.#driver === null ||
-      (this.#driver.view.hold.kind === 'none' && this.#driver.view.role.kind !== 'leader');
+    const isReleased = this.#driver === null || this.#driver.view.hold.kind === 'none';
     this.#driver?.end();
     this.#upkeep?.end();
     await Promise.allSettled([this.#admin?.close(), this.#local?.close()]);

@@ -56,6 +56,7 @@ export class Driver {
   readonly #inputs: Input[] = [];
   #isStepping = false;
   #isEnded = false;
+  #mayPrepare = true;
   #timer: NodeJS.Timeout | null = null;
   #timerAt = Number.POSITIVE_INFINITY;
   #waiters: Waiter[] = [];
@@ -75,6 +76,11 @@ export class Driver {
     this.#isEnded = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#dropWaiters(() => true);
+  }
+
+  /** An ending node may still lead for a moment, and its vote may be needed, but it takes nothing any more. */
+  holdNoMore(): void {
+    this.#mayPrepare = false;
   }
 
   input(input: Input): void {
@@ -230,6 +236,10 @@ export class Driver {
 
   /** H2: armed where the cluster has watchdogs; otherwise only with another proof that nobody else can still write. */
   #prepare(id: number): void {
+    if (!this.#mayPrepare) {
+      this.#inputs.push({ kind: 'prepared', id, ok: false });
+      return;
+    }
     if (this.view.timing.watchdog !== null) return this.#options.executor.arm(id);
     const why = this.#options.whyNotUnwatched(this.view);
     if (why !== null) this.#options.onRefusedToHold(why);
