@@ -20,7 +20,7 @@ describe('E1', () => {
     const table = new Table();
     const { term } = table.elect('a');
     table.lets = (message) => message.from !== 'b' && message.to !== 'b';
-    table.pass(30_000);
+    table.pass(15_000);
     expect(table.see('b')).toMatchObject({ role: 'pre-candidate', term });
     table.takeHeld();
     table.lets = () => true;
