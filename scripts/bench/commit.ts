@@ -7,7 +7,7 @@ import { freeNetwork, releaseNetwork } from '../../cluster/local/node/index.ts';
 import { deriveTiming, GENESIS, logIndex, makeEntry, nodeId, term } from '../../src/core/index.ts';
 import { sha256 } from '../../src/log/index.ts';
 import { createAuthority, issueNode } from '../../src/peer/index.ts';
-import type { CommitReport, NodeTask } from './node.ts';
+import type { CommitReport, DiskFloor, NodeTask } from './node.ts';
 
 const LIMIT_MS = 60_000;
 const IDS = ['a', 'b', 'w'] as const;
@@ -33,45 +33,76 @@ function firstEntry() {
   });
 }
 
-export async function benchCommit(script: string): Promise<CommitReport> {
+/** `together`: the same disk work by all three nodes at once, as a commit makes them do it on one machine's one disk. */
+export interface CommitBench extends CommitReport {
+  readonly together: DiskFloor;
+}
+
+type FromNode =
+  | { readonly kind: 'up' | 'leader' }
+  | { readonly kind: 'floor'; readonly report: DiskFloor }
+  | { readonly kind: 'report'; readonly report: CommitReport }
+  | { readonly kind: 'failed'; readonly why: string };
+
+export async function benchCommit(script: string): Promise<CommitBench> {
   const network = await freeNetwork();
   const directory = mkdtempSync(join(tmpdir(), 'quorate-bench-'));
   const authority = await createAuthority('bench');
   const members = Object.fromEntries(IDS.map((id, index) => [id, `127.${network}.1.${index + 1}:7400`]));
-  const children: ChildProcess[] = [];
+  const children = new Map(
+    IDS.map((id) => [id, fork(script, ['--node'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })]),
+  );
+  const timer = setTimeout(() => {
+    for (const child of children.values()) child.kill('SIGKILL');
+  }, LIMIT_MS);
   try {
-    return await new Promise<CommitReport>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('the commit benchmark did not end in time')), LIMIT_MS);
-      let isMeasuring = false;
-      for (const id of IDS) {
-        const child = fork(script, ['--node'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-        children.push(child);
-        child.on('message', (message: { kind: string; report?: CommitReport; why?: string }) => {
-          if (message.kind === 'up') {
-            void issueNode(authority, id).then(({ certificate, key }) => {
-              const tls = { ca: authority.certificate, cert: certificate, key };
-              child.send({
-                id,
-                directory: join(directory, id),
-                members,
-                tls,
-                first: firstEntry(),
-              } satisfies NodeTask);
-            });
-          } else if (message.kind === 'leader' && !isMeasuring) {
-            isMeasuring = true;
-            child.send({ kind: 'measure' });
-          } else if (message.kind === 'report' && message.report !== undefined) {
-            clearTimeout(timer);
-            resolve(message.report);
-          } else if (message.kind === 'failed') reject(new Error(message.why));
-        });
-        child.once('exit', (code) => reject(new Error(`node ${id} of the benchmark ended with ${code}`)));
-      }
-    });
+    const leading = Promise.race([...children].map(([id, child]) => heard(child, 'leader').then(() => id)));
+    const up = new Map([...children].map(([id, child]) => [id, heard(child, 'up')]));
+    for (const [id, child] of children) {
+      await up.get(id);
+      const { certificate, key } = await issueNode(authority, id);
+      const tls = { ca: authority.certificate, cert: certificate, key };
+      child.send({
+        id,
+        directory: join(directory, id),
+        members,
+        tls,
+        first: firstEntry(),
+      } satisfies NodeTask);
+    }
+    const leader = children.get(await leading);
+    if (leader === undefined) throw new Error('no leader');
+    const floors = [...children.values()].map((child) => heard(child, 'floor'));
+    for (const child of children.values()) child.send({ kind: 'floor' });
+    const together = await Promise.all(floors);
+    const report = heard(leader, 'report');
+    leader.send({ kind: 'measure' });
+    const mean = (of: (floor: DiskFloor) => number) =>
+      together.reduce((sum, { report: floor }) => sum + of(floor), 0) / together.length;
+    return {
+      ...(await report).report,
+      together: { batch: mean((floor) => floor.batch), sync: mean((floor) => floor.sync) },
+    };
   } finally {
-    for (const child of children) child.kill('SIGKILL');
+    clearTimeout(timer);
+    for (const child of children.values()) child.kill('SIGKILL');
     releaseNetwork(network);
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** The next message of this kind; rejects when the node fails or ends. */
+function heard<Kind extends FromNode['kind']>(
+  child: ChildProcess,
+  kind: Kind,
+): Promise<Extract<FromNode, { kind: Kind }>> {
+  const message = new Promise<Extract<FromNode, { kind: Kind }>>((resolve, reject) => {
+    child.on('message', (message: FromNode) => {
+      if (message.kind === kind) resolve(message as Extract<FromNode, { kind: Kind }>);
+      else if (message.kind === 'failed') reject(new Error(message.why));
+    });
+    child.once('exit', (code) => reject(new Error(`a node of the benchmark ended (${code})`)));
+  });
+  message.catch(() => {}); // the end of all nodes is the end of the benchmark, not an error
+  return message;
 }

@@ -25,9 +25,13 @@ export interface NodeTask {
   readonly first: Entry;
 }
 
+export interface DiskFloor {
+  readonly batch: number;
+  readonly sync: number;
+}
 export interface CommitReport {
   readonly commit: { readonly p50: number; readonly p99: number };
-  readonly floor: { readonly batch: number; readonly sync: number; readonly roundTrip: number };
+  readonly floor: DiskFloor & { readonly roundTrip: number };
 }
 
 const WARM_UP = 600;
@@ -112,12 +116,17 @@ class BenchNode {
     driver.input({ kind: 'bootstrap', entry: first });
   }
 
-  /** Commits of one note each, one after the other; the floors around them on the same disk. */
+  async diskFloor(): Promise<DiskFloor> {
+    const batch = await batchFloor(this.#task.directory);
+    const sync = await syncFloor(this.#task.directory);
+    return { batch: quantile(batch, 0.5), sync: quantile(sync, 0.5) };
+  }
+
+  /** Commits of one note each, one after the other; the floors before them on the same disk. */
   async measure(): Promise<CommitReport> {
     const driver = this.#driver;
     if (driver === null) throw new Error('not started');
-    const batch = await batchFloor(this.#task.directory);
-    const sync = await syncFloor(this.#task.directory);
+    const disk = await this.diskFloor();
     await timed(WARM_UP, () => this.#roundTrip());
     const roundTrip = await timed(SAMPLES, () => this.#roundTrip());
     const commit = (index: number) => driver.commit({ kind: 'note', text: `note ${index}` }, COMMIT_LIMIT_MS);
@@ -125,7 +134,7 @@ class BenchNode {
     const times = await timed(SAMPLES, commit);
     return {
       commit: { p50: quantile(times, 0.5), p99: quantile(times, 0.99) },
-      floor: { batch: quantile(batch, 0.5), sync: quantile(sync, 0.5), roundTrip: quantile(roundTrip, 0.5) },
+      floor: { ...disk, roundTrip: quantile(roundTrip, 0.5) },
     };
   }
 
@@ -164,9 +173,9 @@ export async function runNode(): Promise<void> {
   const node = new BenchNode(task);
   await node.start();
   process.on('message', (order: { kind: string }) => {
-    if (order.kind !== 'measure') return;
-    node.measure().then(
-      (report) => process.send?.({ kind: 'report', report }),
+    const work = order.kind === 'measure' ? node.measure() : node.diskFloor();
+    work.then(
+      (report) => process.send?.({ kind: order.kind === 'measure' ? 'report' : 'floor', report }),
       (error: unknown) => process.send?.({ kind: 'failed', why: String(error) }),
     );
   });
