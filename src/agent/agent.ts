@@ -2,7 +2,7 @@
  * The agent process: puts log, core, peers, executor and admin service together, and takes them down in the order that
  * keeps one holder.
  *
- * Start: log, then an executor that has verified that nothing is held, then the boot promise, and only then peers (L4).
+ * Start: log, then an executor that verifies that nothing is held, then the boot promise; no vote before both (L4).
  * End: hand over and release while the lease still runs; what cannot end in time is left to the executor, which
  * releases by itself when its channel closes (O1).
  */
@@ -33,7 +33,8 @@ import { Upkeep } from './upkeep.ts';
 const SHUTDOWN_LIMIT_MS = 20_000;
 /** How long a node that has handed over waits to hear of the new leader: its vote may be needed. */
 const FAREWELL_LIMIT_MS = 1_500;
-const READY_LIMIT_MS = 60_000;
+/** A release that cannot be verified must not keep the agent from answering: it goes on, and votes for nobody (L3). */
+const READY_PATIENCE_MS = 3_000;
 const REPLACE_RETRY_MS = 500;
 
 type Probes = Extract<ExecutorEvent, { kind: 'probes' }>;
@@ -103,7 +104,7 @@ export class Agent {
     this.#transport = transport;
     // Before anything is answered: a port in use or a wrong certificate must not cost a release.
     await transport.start();
-    await this.#startExecutor();
+    const isReady = await this.#startExecutor();
     this.#diskLoss = new DiskLossCheck(config.node, recovered.status === 'empty');
     const driver = new Driver({
       core: {
@@ -127,6 +128,7 @@ export class Agent {
     for (const entry of driver.view.log.slice(logIndex(1), driver.view.commitIndex))
       this.#takeovers.onCommitted(entry);
     this.#driver = driver;
+    if (!isReady()) driver.input({ kind: 'executor-lost' });
     this.#executor.setTiming(driver.view.timing);
     this.#upkeep = new Upkeep(driver, this.#executor, this.#log);
     this.#backend = new Backend({
@@ -172,27 +174,31 @@ export class Agent {
     return new Map(members.filter(({ id }) => id !== node).map(({ id, peer }) => [id, peer]));
   }
 
-  /** L4: nothing is answered before the executor has verified that nothing is held. */
-  async #startExecutor(): Promise<void> {
-    const ready = new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
-        () =>
-          reject(
-            new QuorateError(
-              'executor-unreachable',
-              `the executor did not verify a release within ${READY_LIMIT_MS} ms`,
-            ),
-          ),
-        READY_LIMIT_MS,
-      );
+  /**
+   * L4: no vote before the executor has verified that nothing is held. Where that takes long (a tool is missing or hangs),
+   * the agent starts as one that has lost its executor: it answers operators, and votes for nobody until it is ready.
+   */
+  async #startExecutor(): Promise<() => boolean> {
+    let isReady = false;
+    const ready = new Promise<void>((resolve) => {
       this.#onReady = () => {
-        clearTimeout(timer);
+        isReady = true;
         resolve();
       };
     });
-    ready.catch(() => {});
     await this.#executor.start((event) => this.#onExecutor(event));
-    await ready;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, READY_PATIENCE_MS);
+    });
+    await Promise.race([ready, patience]);
+    clearTimeout(timer);
+    if (!isReady) {
+      const why =
+        'it cannot be shown that nothing is held here: this node votes for nobody until it can (L3)';
+      this.#log.error({ event: 'release-unverified' }, why);
+    }
+    return () => isReady;
   }
 
   // --- what comes in ---
