@@ -40,6 +40,7 @@ export interface Transfer {
   /** Null: whoever may hold, or nobody. */
   readonly to: NodeId | null;
   readonly reason: ReleaseReason;
+  readonly startedAt: Instant;
   phase: 'catching-up' | 'releasing' | 'committing';
   /** The `tenure-released` entry; 0 before. */
   releasedIndex: LogIndex;
@@ -145,6 +146,11 @@ export class CoreNode {
   /** R4: statements about releases, for the log of whoever leads next. One per node: bounded by the members. */
   readonly proofs = new Map<NodeId, { readonly epoch: Epoch; readonly evidence: string }>();
 
+  #rosterCache: {
+    readonly ruling: Entry | null;
+    readonly voters: readonly NodeId[];
+    readonly peers: readonly NodeId[];
+  } | null = null;
   #hardChanged = false;
   #firstUnsaved: LogIndex | null = null;
 
@@ -168,10 +174,23 @@ export class CoreNode {
     return this.state.timing ?? this.#fallbackTiming;
   }
   get voters(): readonly NodeId[] {
-    return this.log.membership.members.filter((member) => !member.learner).map((member) => member.id);
+    return this.#roster.voters;
   }
   get peers(): readonly NodeId[] {
-    return this.log.membership.members.map((member) => member.id).filter((id) => id !== this.self);
+    return this.#roster.peers;
+  }
+  /** Asked many times a step and changed once in a year: made anew only when another `config` entry rules. */
+  get #roster() {
+    const ruling = this.log.at(this.log.configIndex);
+    if (this.#rosterCache?.ruling !== ruling || this.#rosterCache === null) {
+      const { members } = this.log.membership;
+      this.#rosterCache = {
+        ruling,
+        voters: members.filter((member) => !member.learner).map((member) => member.id),
+        peers: members.map((member) => member.id).filter((id) => id !== this.self),
+      };
+    }
+    return this.#rosterCache;
   }
   get quorum(): number {
     return Math.floor(this.voters.length / 2) + 1;

@@ -51,7 +51,8 @@ export function deriveTiming(input: TimingInput): Timing {
     guard: g,
     watchdog: W ?? 1,
   })) {
-    if (!(value > 0 && value <= 3_600_000)) {
+    const isTooSmall = name === 'guard' ? value < 0 : value <= 0;
+    if (isTooSmall || !(value <= 3_600_000)) {
       throw new RangeError(`${name} must be more than 0 ms and at most 1 h, got ${value} ms`);
     }
   }

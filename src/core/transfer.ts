@@ -7,6 +7,7 @@
 import type { ReleaseReason } from './entry.ts';
 import { renounce } from './holding.ts';
 import type { CoreNode, Leadership, Transfer } from './node.ts';
+import { beat } from './replication.ts';
 import type { NodeId } from './types.ts';
 import { instant, logIndex } from './types.ts';
 
@@ -27,7 +28,15 @@ export function startTransfer(node: CoreNode, to: NodeId | null, reason: Release
   if (to !== null && !node.isDataVoter(to)) return 'the target is not a data node with a vote';
   if (to !== null && !node.isEligible(to)) return 'the target is not in the in-sync set (H1)';
   const deadline = instant(node.now + node.timing.promiseMs);
-  leadership.transfer = { to, reason, phase: 'catching-up', releasedIndex: logIndex(0), deadline };
+  beat(node, leadership);
+  leadership.transfer = {
+    to,
+    reason,
+    phase: 'catching-up',
+    releasedIndex: logIndex(0),
+    startedAt: node.now,
+    deadline,
+  };
   node.outbox.event({ event: 'transfer', to, phase: 'catching-up' });
   return null;
 }
@@ -52,7 +61,9 @@ export function advanceTransfer(node: CoreNode, leadership: Leadership): void {
 function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: Transfer): void {
   const isLate = node.now >= transfer.deadline;
   const isReady =
-    transfer.to === null ? isAnybodyReady(node, leadership) : isReadyToLead(node, leadership, transfer.to);
+    transfer.to === null
+      ? isAnybodyReady(node, leadership)
+      : hasAnswered(node, leadership, transfer, transfer.to);
   if (!isReady && !isLate) return;
   if (!isReady && transfer.to !== null) {
     leadership.transfer = null;
@@ -79,6 +90,11 @@ function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: T
 function isAnybodyReady(node: CoreNode, leadership: Leadership): boolean {
   const reachable = successors(node).filter((id) => isReachable(node, leadership, id));
   return reachable.length === 0 || reachable.some((id) => hasWholeLog(node, leadership, id));
+}
+
+/** An explicit target must answer after the order: one that died a moment ago would cost the service everything. */
+function hasAnswered(node: CoreNode, leadership: Leadership, { startedAt }: Transfer, to: NodeId): boolean {
+  return hasWholeLog(node, leadership, to) && leadership.lease.heardFrom(to, startedAt);
 }
 
 /** A log that was complete once is not enough: a dead target would cost the service everything and gain nothing. */

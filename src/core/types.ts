@@ -11,7 +11,7 @@ export type Term = Brand<number, 'Term'>;
 export type LogIndex = Brand<number, 'LogIndex'>;
 /** Log index of the `tenure-granted` entry of a tenure: the fencing token that every action carries (H2). */
 export type Epoch = Brand<number, 'Epoch'>;
-/** 1 to 63 characters of `[a-z0-9-]`; used once for all time (E5). */
+/** 1 to 63 letters, digits, and inner `-` or `_`; used once for all time (E5). */
 export type NodeId = Brand<string, 'NodeId'>;
 /** Milliseconds of the node's own monotonic clock, may have fractions (T1). Comparable on one host only. */
 export type Instant = Brand<number, 'Instant'>;
@@ -42,9 +42,9 @@ export const term = (value: number): Term => wholeNumber(value, 'term') as Term;
 export const logIndex = (value: number): LogIndex => wholeNumber(value, 'log index') as LogIndex;
 export const epoch = (value: number): Epoch => wholeNumber(value, 'epoch') as Epoch;
 export function nodeId(value: string): NodeId {
-  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(value)) {
+  if (!/^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$/.test(value)) {
     throw new RangeError(
-      `node id must be 1 to 63 characters of a-z, 0-9 and inner "-", got ${JSON.stringify(value)}`,
+      `node id must be 1 to 63 letters, digits and inner "-" or "_", got ${JSON.stringify(value)}`,
     );
   }
   return value as NodeId;

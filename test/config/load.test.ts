@@ -191,8 +191,8 @@ describe('bad input is refused with file, line and hint', () => {
     [
       'node id',
       '  b: {zone',
-      '  B_1: {zone',
-      [/:6: members\.B_1: node id must be.*\(as "a"/, /:18: .*B_1/, /:18: .*"b"/],
+      '  B!1: {zone',
+      [/:6: members\.B!1: node id must be.*\(as "a"/, /:18: .*B!1/, /:18: .*"b"/],
     ],
     ['node id of YAML', 'node: a', 'node: 1', [/:2: node: expected a node id, got 1/]],
     ['unknown self', 'node: a', 'node: aa', [/:2: node: "aa" is not a member \(members: a, b, w\)/]],

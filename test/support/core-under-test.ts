@@ -192,11 +192,18 @@ class CoreUnderTest implements TestNode {
     this.#run({ kind: 'campaign' }, nowMs);
   }
   propose(command: TestCommand, nowMs: number): 'accepted' | 'refused' {
+    const id = 'member' in command ? command.member.id : 'peer' in command ? command.peer : null;
+    if (id !== null && knownId(id) === null) {
+      this.advance(nowMs);
+      return 'refused';
+    }
     const effects = this.#run({ kind: 'propose', proposal: proposalOf(command) }, nowMs);
     return effects.some((effect) => effect.kind === 'proposed') ? 'accepted' : 'refused';
   }
   transfer(to: string, nowMs: number): void {
-    this.#run({ kind: 'transfer', to: nodeId(to), reason: 'switchover' }, nowMs);
+    const target = knownId(to);
+    if (target === null) this.advance(nowMs);
+    else this.#run({ kind: 'transfer', to: target, reason: 'switchover' }, nowMs);
   }
   released(nowMs: number): void {
     this.#run({ kind: 'released', evidence: 'nothing held, says the harness' }, nowMs);
@@ -303,6 +310,15 @@ function wrap(message: Message): OpaqueMessage {
 function textOf({ body }: Entry): string | null {
   if (body.kind === 'note') return body.text;
   return body.kind === 'peer-outdated' || body.kind === 'peer-in-sync' ? body.peer : null;
+}
+
+/** Null: no node can have this id, so it is unknown to everybody. */
+function knownId(id: string) {
+  try {
+    return nodeId(id);
+  } catch {
+    return null;
+  }
 }
 
 function proposalOf(command: TestCommand): Proposal {
