@@ -284,27 +284,34 @@ export class Agent {
 
   // --- bootstrap (H7) ---
 
+  /**
+   * The own node first: whatever fails after that, a second try writes the same bytes everywhere, and nodes that have begun
+   * with them already accept this one.
+   */
   async #bootstrap(inSync: readonly NodeId[]): Promise<void> {
     checkInSync(this.#config, inSync, this.#probes);
     const entry = firstEntry(this.#config, this.#timing, inSync);
-    this.#checkBlank(entry);
-    for (const address of this.#others().values()) await this.#transport?.sendBootstrap(address, entry);
+    this.#checkFirst(entry);
+    if ((this.#driver?.view.log.lastIndex ?? 0) > 1) throw this.#hasLog();
     await this.#storeFirst(entry);
+    for (const address of this.#others().values()) await this.#transport?.sendBootstrap(address, entry);
   }
 
   async #acceptBootstrap(entry: Entry): Promise<void> {
     checkOffered(this.#config, entry);
-    this.#checkBlank(entry);
+    this.#checkFirst(entry);
     await this.#storeFirst(entry);
   }
 
-  #checkBlank(entry: Entry): void {
+  #checkFirst(entry: Entry): void {
     const driver = this.#driver;
     if (driver === null) throw new QuorateError('peer-refused', 'the agent is still starting');
     const first = driver.view.log.hashAt(logIndex(1));
-    if (first !== null && (first !== entry.hash || driver.view.log.lastIndex > 1)) {
-      throw new QuorateError('already-bootstrapped', `${this.#config.node} has a log already`);
-    }
+    if (first !== null && first !== entry.hash) throw this.#hasLog();
+  }
+
+  #hasLog(): QuorateError {
+    return new QuorateError('already-bootstrapped', `${this.#config.node} has a log already`);
   }
 
   async #storeFirst(entry: Entry): Promise<void> {

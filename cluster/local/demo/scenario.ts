@@ -48,7 +48,10 @@ async function currentHolder(stage: Stage): Promise<Holder> {
   let holder: Holder | null = null;
   await stage.cluster.waitFor(
     'a holder',
-    async () => (holder = await holderSeen(stage)) !== null,
+    async () => {
+      holder = await holderSeen(stage);
+      return holder !== null;
+    },
     MOVE_LIMIT_MS,
   );
   if (holder === null) throw new Error('no holder');
