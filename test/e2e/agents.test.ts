@@ -276,6 +276,7 @@ describe('the cloud', () => {
   async function disassociate(): Promise<void> {
     process.env.AWS_ACCESS_KEY_ID = 'LOCALTEST';
     process.env.AWS_SECRET_ACCESS_KEY = 'local';
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
     const endpoint = stage.cluster.controllerUrl;
     const client = new Ec2Client({
       region: 'us-east-1',
