@@ -32,8 +32,9 @@ function caretakerDueAt(node: CoreNode): number {
 export function electionDue(node: CoreNode, isForced = false): void {
   node.electionAt = null;
   if (!mayCampaign(node)) {
-    if (node.isBoundByHolding && node.isVoter && node.role.kind !== 'leader')
-      node.armElection(node.timing.heartbeatMs);
+    // What forbids it (a release that goes on, a damaged disk) may end before anybody leads again.
+    const waitMs = node.isBoundByHolding ? node.timing.heartbeatMs : node.timing.promiseMs;
+    if (node.isVoter && !node.isWitness && node.role.kind !== 'leader') node.armElection(waitMs);
     return;
   }
   if (node.isWitness && (!node.hasRefusedOlderLog || (!isForced && node.now < caretakerDueAt(node)))) {
