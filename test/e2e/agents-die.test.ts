@@ -140,7 +140,8 @@ describe('SIGTERM', () => {
     const { tenures, terms } = await stage.audit(next);
     expect(tenures.at(-2)).toMatchObject({ epoch, node: holder, reason: 'shutdown' });
     expect(tenures.at(-2)?.gapMs).toBeLessThan(2_000);
-    expect(terms.at(-1)).toMatchObject({ leader: next, reason: 'transfer' });
+    expect(terms.at(-1)?.leader).toBe(next);
+    expect(['transfer', 'released']).toContain(terms.at(-1)?.reason);
     await cluster.waitFor('its executor has ended', () => stage.programs(holder).length === 0, 15_000);
     await cluster.startAgent(holder);
     await stage.healthy();

@@ -67,9 +67,11 @@ describe('H7: bootstrap', () => {
 
   test('once; refused the second time, on every node', async () => {
     await stage.cluster.bootstrap();
+    // Other words are refused at once; the same ones, which would write the same bytes, as soon as the log goes on.
+    expectError(await bootstrap('a', 'a'), 'already-bootstrapped', /has a log already/);
+    await stage.healthy();
     for (const node of ['a', 'b'])
       expectError(await bootstrap(node, 'a', 'b'), 'already-bootstrapped', /has a log already/);
-    await stage.healthy();
   });
 });
 
@@ -134,7 +136,9 @@ describe('switchover', () => {
     const { operators, tenures, terms } = await stage.audit(to);
     expect(operators.at(-1)?.action).toBe(`switchover to ${to}`);
     expect(tenures.at(-2)).toMatchObject({ node: holder, reason: 'switchover' });
-    expect(terms.at(-1)).toMatchObject({ leader: to, reason: 'transfer' });
+    expect(terms.at(-1)?.leader).toBe(to);
+    // TimeoutNow (R3), or the release in its own log, which frees it a random part of H later (R4): whichever is first.
+    expect(['transfer', 'released']).toContain(terms.at(-1)?.reason);
   });
 
   test('asked of a node that does not lead: the leader is named', async () => {
