@@ -2,7 +2,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ClusterEvent } from '../../cluster/local/cluster.ts';
 import { BUILT_LIMIT_MS, type Built, built } from './support/built.ts';
+import { quorate } from './support/command.ts';
+import { audit } from './support/contract.ts';
 import { flipLogByte } from './support/damage.ts';
+import { OneNode } from './support/one-node.ts';
 import { TestStage } from './support/stage.ts';
 
 let program: Built;
@@ -28,7 +31,9 @@ describe('D1, D2: a follower killed while entries are committed, one byte of its
   test('it says damaged and votes for nobody; with the leader back it heals, and the audit says so', async () => {
     const { cluster } = stage;
     const leader = await stage.healthy();
-    const follower = stage.other(leader);
+    // The one whose vote alone is wanted: with the leader gone, the other data node campaigns all the time.
+    const follower = 'w';
+    const candidate = stage.other(leader);
     const before = (await cluster.status(leader)).commitIndex;
     // Every answered fence request is an entry of its own (H3).
     const fencing = Array.from({ length: 4 }, () => cluster.quorate(leader, ['fence-peer']));
@@ -39,37 +44,38 @@ describe('D1, D2: a follower killed while entries are committed, one byte of its
     );
     cluster.killAgent(follower);
     expect((await Promise.all(fencing)).map(({ exit }) => exit)).toEqual([4, 4, 4, 4]);
-    flipLogByte(stage.dataDir(follower), '"tenure-granted"');
+    await stage.inSync(leader, candidate);
     const promiseMs = await stage.promiseMs();
+    flipLogByte(stage.dataDir(follower), '"tenure-granted"');
     cluster.killAgent(leader);
     await cluster.waitFor('the leader is gone', () => cluster.node(leader).pid('agent') === null, 5_000);
 
     await cluster.startAgent(follower);
-    const roleOf = async (id: string, at: string) =>
-      (await cluster.status(at)).nodes.find((node) => node.id === id)?.role;
+    const ownRole = async (id: string) =>
+      (await cluster.status(id)).nodes.find((node) => node.id === id)?.role;
+    await cluster.waitFor('it says damaged', async () => (await ownRole(follower)) === 'damaged', 20_000);
     await cluster.waitFor(
-      'it says damaged',
-      async () => (await roleOf(follower, follower)) === 'damaged',
+      'the other data node asks for its vote',
+      async () => (await ownRole(candidate)) === 'candidate',
       20_000,
     );
-    const { term } = await cluster.status('w');
-    // The witness and its vote would be a majority.
+    const { term } = await cluster.status(candidate);
     const end = performance.now() + 3 * promiseMs;
     while (performance.now() < end) {
-      for (const id of [follower, 'w']) {
+      for (const id of [follower, candidate]) {
         const seen = await cluster.status(id);
         expect(seen.leader, `${id} sees a leader`).toBeNull();
         expect(seen.term).toBe(term);
       }
-      expect(await roleOf(follower, follower)).toBe('damaged');
+      expect(await ownRole(follower)).toBe('damaged');
     }
 
     await cluster.startAgent(leader);
-    await stage.healthy();
-    expect(await roleOf(follower, follower)).not.toBe('damaged');
-    const { terms } = await stage.audit(leader);
-    expect(terms.at(-1)?.votes).not.toContain(follower);
-    const { stdout } = await cluster.quorate(leader, ['audit']);
+    const next = await stage.healthy();
+    expect(await ownRole(follower)).toBe('follower');
+    const { terms } = await stage.audit(next);
+    expect(terms.at(-1)?.votes).toEqual(['a', 'b']);
+    const { stdout } = await cluster.quorate(next, ['audit']);
     expect(stdout).toMatch(new RegExp(`${follower} has its log again, damaged up to entry \\d+`));
   });
 });
@@ -126,6 +132,26 @@ describe('R4: the agent of the holder killed', () => {
     expect(stage.log(holder)).toContain('"event":"release-stated"');
     await cluster.startAgent(holder);
     await stage.healthy();
+  });
+});
+
+describe('SIGTERM of the only node of a cluster', () => {
+  test('it releases, and does not take everything again while it leaves', async () => {
+    // A promise so short that it could be elected again within its farewell.
+    const node = await OneNode.create(program.dist);
+    try {
+      await node.bootstrap({ timing: { heartbeat: '50ms', lease: '300ms', release: '200ms' } });
+      await node.holds();
+      const { epoch } = await node.status();
+      expect(await node.stop()).toBe(0);
+      expect(await node.remains()).toEqual([]);
+      const { stdout } = await quorate(program.dist, ['audit', '--json', '--data-dir', node.path('data')]);
+      const { tenures } = audit.parse(JSON.parse(stdout));
+      expect(tenures).toMatchObject([{ epoch, reason: 'shutdown' }]);
+      expect(node.log.match(/"event":"tenure-begun"/g)).toHaveLength(1);
+    } finally {
+      node.remove();
+    }
   });
 });
 

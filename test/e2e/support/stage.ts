@@ -57,6 +57,14 @@ export class TestStage {
     return first;
   }
 
+  inSync(leader: string, node: string): Promise<void> {
+    return this.cluster.waitFor(
+      `${node} is in the in-sync set`,
+      async () => (await this.cluster.status(leader)).nodes.find(({ id }) => id === node)?.inSync === true,
+      HEALTHY_LIMIT_MS,
+    );
+  }
+
   other(node: string): string {
     const other = this.cluster.dataNodes.find((id) => id !== node);
     if (other === undefined) throw new Error('no other data node');
@@ -114,7 +122,7 @@ export class TestStage {
 
   /** L5's promise, as the log of the cluster says it. */
   async promiseMs(): Promise<number> {
-    const { entries } = await verifyDirectory(this.dataDir('w'), sha256);
+    const { entries } = await verifyDirectory(this.dataDir('a'), sha256);
     const body = entries[0]?.body;
     if (body?.kind !== 'config') throw new Error('the log does not begin with a config');
     return body.timing.promiseMs;
