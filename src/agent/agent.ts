@@ -242,6 +242,8 @@ export class Agent {
         return;
       case 'data-read':
         return this.#upkeep?.onDataRead(event);
+      case 'io-resumed':
+        return this.#upkeep?.onIoResumed(event);
       case 'gone':
         return void this.#replaceExecutor();
       default:
@@ -254,7 +256,7 @@ export class Agent {
     if (this.#isReplacing) return;
     this.#isReplacing = true;
     // Until one is connected: it may die as soon as it is there.
-    while (!this.#isEnding && !this.#executor.connected) {
+    while (this.#needsExecutor() && !this.#executor.connected) {
       this.#log.error({ event: 'executor-lost' }, 'the executor is gone; starting one that releases (O1)');
       try {
         await this.#executor.replace();
@@ -264,6 +266,11 @@ export class Agent {
       }
     }
     this.#isReplacing = false;
+  }
+
+  /** Also an agent that is ending owes a release, as long as it does not know that nothing is held. */
+  #needsExecutor(): boolean {
+    return !this.#isEnding || (this.#driver !== null && this.#driver.view.hold.kind !== 'none');
   }
 
   #onCommitted(entry: Entry): void {
@@ -293,6 +300,12 @@ export class Agent {
     const entry = firstEntry(this.#config, this.#timing, inSync);
     this.#checkFirst(entry);
     if ((this.#driver?.view.log.lastIndex ?? 0) > 1) throw this.#hasLog();
+    const missing = [...this.#others().keys()].filter((id) => this.#transport?.isUp(id) !== true);
+    if (missing.length > 0)
+      throw new QuorateError(
+        'peer-unreachable',
+        `bootstrap needs every member: no connection to ${missing.join(', ')}`,
+      );
     await this.#storeFirst(entry);
     for (const address of this.#others().values()) await this.#transport?.sendBootstrap(address, entry);
   }

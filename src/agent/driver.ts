@@ -168,6 +168,7 @@ export class Driver {
       case 'take-failed':
       case 'probes':
       case 'data-read':
+      case 'io-resumed':
         return;
       default:
         return assertNever(event);

@@ -30,6 +30,9 @@ export class Upkeep {
   #diskFailedSince: number | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #openFences = 0;
+  /** The epoch for which a resume was ordered whose outcome is not known. */
+  #resuming: Epoch | null = null;
+  #tenure: { readonly epoch: Epoch; readonly since: number } | null = null;
   /** Last fence request, or own decision, for each peer. */
   readonly #fencedAt = new Map<NodeId, number>();
   #lastFailureAt = Number.NEGATIVE_INFINITY;
@@ -51,6 +54,7 @@ export class Upkeep {
     const { view } = this.#driver;
     if (!view.mayHold || view.hold.kind !== 'held') return;
     const { epoch } = view.hold;
+    this.#seenSince(epoch);
     this.#followDisk(epoch, event.disk);
     const mayHaveChanged = Object.entries(event.peers).some(
       ([id, data]) => data !== 'unknown' && (data === 'in-sync') !== view.state.inSync.includes(nodeId(id)),
@@ -59,8 +63,15 @@ export class Upkeep {
       this.#lookedAt = now();
       this.#executor.look();
     }
-    if (event.ioSuspended && this.#openFences === 0 && this.#areAllOthersOut(epoch))
+    if (
+      event.ioSuspended &&
+      this.#openFences === 0 &&
+      this.#resuming !== epoch &&
+      this.#areAllOthersOut(epoch)
+    ) {
+      this.#resuming = epoch;
       this.#executor.resumeIo(epoch);
+    }
   }
 
   /**
@@ -71,10 +82,12 @@ export class Upkeep {
     const { view } = this.#driver;
     if (!view.mayHold || view.hold.kind !== 'held') return;
     const { epoch } = view.hold;
+    const notBefore = this.#seenSince(epoch);
     for (const [id, data] of Object.entries(peers)) {
       const peer = nodeId(id);
       const isIn = view.state.inSync.includes(peer);
-      if (data === 'in-sync' && !isIn && readAt > (this.#fencedAt.get(peer) ?? Number.NEGATIVE_INFINITY)) {
+      const isFresh = readAt > Math.max(notBefore, this.#fencedAt.get(peer) ?? notBefore);
+      if (data === 'in-sync' && !isIn && isFresh && this.#resuming !== epoch) {
         this.#proposeOnce(epoch, { kind: 'peer-in-sync', peer });
       }
       // A peer whose disk fails while it stays connected: no handler is called for that.
@@ -83,6 +96,22 @@ export class Upkeep {
         this.#proposeOnce(epoch, { kind: 'peer-outdated', peer });
       }
     }
+  }
+
+  /**
+   * H3: the holder writes alone from the moment that a resume takes effect: until that is known, and for all that was read
+   * before, nobody comes back. Where it stays unknown, nobody comes back in this tenure.
+   */
+  onIoResumed({ outcome }: Event<'io-resumed'>): void {
+    const { view } = this.#driver;
+    for (const id of view.voters) if (id !== view.self) this.#fencedAt.set(id, now());
+    if (outcome !== 'unknown') this.#resuming = null;
+  }
+
+  /** When this tenure was first seen here: what was read before it belongs to another one. */
+  #seenSince(epoch: Epoch): number {
+    if (this.#tenure?.epoch !== epoch) this.#tenure = { epoch, since: now() };
+    return this.#tenure.since;
   }
 
   /** A fence request for this peer begins: nothing that was read before it brings the peer back. */
@@ -168,11 +197,16 @@ export class Upkeep {
     const delayMs = this.#failures === 0 ? 0 : Math.max(0, waitMs - sinceLast);
     this.#failures += 1;
     this.#lastFailureAt = now();
+    this.#moveAway(epoch, delayMs);
+  }
+
+  /** Until it is done: a transfer that is under way may yet be given up, with everything still not taken. */
+  #moveAway(epoch: Epoch, delayMs: number): void {
     this.#retry = setTimeout(() => {
       const { hold } = this.#driver.view;
-      if (hold.kind === 'held' && hold.epoch === epoch) {
-        this.#driver.transfer({ kind: 'transfer', to: null, reason: 'failure' });
-      }
+      if (hold.kind !== 'held' || hold.epoch !== epoch) return;
+      const refused = this.#driver.transfer({ kind: 'transfer', to: null, reason: 'failure' });
+      if (refused !== null) this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first);
     }, delayMs);
   }
 }

@@ -109,6 +109,14 @@ function successors(node: CoreNode): readonly NodeId[] {
   return node.isWitness ? [...eligible, ...dataNodes.filter((id) => !node.isEligible(id))] : eligible;
 }
 
+/** A caretaker takes a node with stale data only when nobody with good data comes: the stale one would not hold. */
+function candidates(node: CoreNode, leadership: Leadership): readonly NodeId[] {
+  const all = successors(node);
+  const eligible = all.filter((id) => node.isEligible(id));
+  const isEarly = node.now < leadership.electedAt + node.timing.promiseMs / 2;
+  return isEarly || eligible.some((id) => isReachable(node, leadership, id)) ? eligible : all;
+}
+
 function hasWholeLog(node: CoreNode, leadership: Leadership, id: NodeId): boolean {
   return leadership.progress.get(id)?.match === node.log.lastIndex;
 }
@@ -119,7 +127,7 @@ function isReachable(node: CoreNode, leadership: Leadership, id: NodeId): boolea
 
 function handOver(node: CoreNode, leadership: Leadership, transfer: Transfer | null): void {
   if (node.now < leadership.handOverAt) return;
-  const ready = successors(node).filter((id) => isReadyToLead(node, leadership, id));
+  const ready = candidates(node, leadership).filter((id) => isReadyToLead(node, leadership, id));
   const wanted = transfer?.to ?? null;
   // The wanted target has the first half of the bound for itself; then anybody who can is better than nobody.
   const isPatient =

@@ -18,6 +18,7 @@ import {
   type Term,
   type Timing,
 } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
 import type { Clock, OwnDisk, PeerData, ProbeResult, Resource } from '../resources/index.ts';
 import {
   type Plan,
@@ -39,6 +40,13 @@ import type { SendStatement } from './statement.ts';
 
 const PROBE_LIMIT_MS = 3000;
 const RESUME_LIMIT_MS = 10_000;
+/** The command has ended by itself and said no. */
+const KNOWN_FAILURES: ReadonlySet<string> = new Set([
+  'drbd-refused',
+  'command-failed',
+  'command-missing',
+  'drbd-tools-missing',
+]);
 const REPORT_MS = 1000;
 
 export interface ExecutorOptions {
@@ -329,8 +337,11 @@ export class Executor {
     try {
       const result = await this.#options.guard.ask({ op: 'resume-io', epoch, limitMs: RESUME_LIMIT_MS });
       this.#log('info', { event: 'io-resumed', epoch, result });
+      this.#options.send({ kind: 'io-resumed', epoch, outcome: 'done' });
     } catch (error) {
       this.#warn('resume-io-failed', error);
+      const isRefused = error instanceof QuorateError && KNOWN_FAILURES.has(error.code);
+      this.#options.send({ kind: 'io-resumed', epoch, outcome: isRefused ? 'failed' : 'unknown' });
     }
   }
 

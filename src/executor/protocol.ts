@@ -102,6 +102,12 @@ export const eventSchema = z.discriminatedUnion('kind', [
   }),
   /** R1: a planned step could not end; what was given up has been taken again, the tenure goes on. */
   z.strictObject({ kind: z.literal('release-failed'), epoch: asEpoch, step: text(100), why: text(MAX_TEXT) }),
+  /** `unknown`: the command may still take effect (it hung, or was called off). */
+  z.strictObject({
+    kind: z.literal('io-resumed'),
+    epoch: asEpoch,
+    outcome: z.enum(['done', 'failed', 'unknown']),
+  }),
   /** H3: read by commands that began at `readAt` (CLOCK_MONOTONIC, ms) or later. */
   z.strictObject({
     kind: z.literal('data-read'),

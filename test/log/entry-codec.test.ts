@@ -135,7 +135,7 @@ describe('the gateway refuses', () => {
   });
 
   test.each<[string, unknown]>([
-    ['a node id with capitals', { kind: 'tenure-granted', node: 'A', at: null }],
+    ['a node id with a space', { kind: 'tenure-granted', node: 'a b', at: null }],
     ['a missing field', { kind: 'tenure-granted', node: 'a' }],
     ['a time that is no number', { kind: 'tenure-granted', node: 'a', at: Number.NaN }],
     ['an unknown field', { kind: 'tenure-granted', node: 'a', at: null, x: 1 }],

@@ -153,7 +153,7 @@ describe('refused', () => {
     ['an election for no reason', { vote: { reason: 0 } }],
     ['an election for an unknown reason', { vote: { reason: 99 } }],
     ['a transfer without proof', { timeoutNow: {} }],
-    ['a proof about a node id that cannot be', { timeoutNow: { proof: { node: 'A_b', term: 1 } } }],
+    ['a proof about a node id that cannot be', { timeoutNow: { proof: { node: 'a b', term: 1 } } }],
     ['a hash with spaces', wireAppend({ previousHash: 'a b' })],
     ['an endless hash', wireAppend({ previousHash: 'a'.repeat(LIMITS.hashCharacters + 1) })],
     ['an append with a gap before', wireAppend({ previousIndex: 1, entries: wireEntries(2) })],
