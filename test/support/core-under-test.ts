@@ -26,6 +26,8 @@ export type TestConfig = {
   watchdog: { timeoutMs: number; petWindowMs: number } | null;
   clockErrorRate: number;
   seed: number;
+  /** Beyond the contract, for our own stories: ids whose executor can never arm. */
+  cannotHold?: string[];
 };
 
 export interface TestDisk {
@@ -161,6 +163,7 @@ class CoreUnderTest implements TestNode {
   readonly #disk: MemoryDisk;
   readonly #writer: LogWriter;
   readonly #core: Core;
+  readonly #canHold: boolean;
   readonly #pending: Persist[] = [];
   readonly #seen: Observed['entries'] = [];
   readonly #seenHashes: string[] = [];
@@ -171,6 +174,7 @@ class CoreUnderTest implements TestNode {
     if (disk.stored.records.size === 0 && disk.stored.hardStateRecord === null) format(disk, config);
     const { recovered, writer } = openStored(disk.stored);
     this.#id = id;
+    this.#canHold = config.cannotHold?.includes(id) !== true;
     this.#disk = disk;
     this.#writer = writer;
     const now = instant(nowMs);
@@ -297,7 +301,7 @@ class CoreUnderTest implements TestNode {
     }
     // What must be armed is armed at once here (H2).
     for (const effect of effects) {
-      if (effect.kind === 'prepare') this.#run({ kind: 'prepared', id: effect.id, ok: true }, nowMs);
+      if (effect.kind === 'prepare') this.#run({ kind: 'prepared', id: effect.id, ok: this.#canHold }, nowMs);
     }
     return effects;
   }
