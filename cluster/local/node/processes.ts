@@ -86,7 +86,10 @@ export function killProcesses(tag: string): number {
   for (const pid of pids) signal(pid, 'SIGKILL');
   const deadline = now() + GONE_TIMEOUT_MS;
   while (now() < deadline) {
-    if ([...pids].every(isGone) && findProcesses(tag).length === 0) return pids.size;
+    const late = findProcesses(tag);
+    if ([...pids].every(isGone) && late.length === 0) return pids.size;
+    // Whoever supervises the node may start something again before it hears of the power cut.
+    for (const pid of late) signal(pid, 'SIGKILL');
     sleep(1);
   }
   throw new Error(`processes of ${tag} outlived their power cut: ${findProcesses(tag).join(' ')}`);
