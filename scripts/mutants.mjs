@@ -285,8 +285,8 @@ const MUTANTS = [
   {
     rule: 'E5',
     file: 'src/core/node.ts',
-    find: 'return this.log.membership.members.filter((member) => !member.learner).map((member) => member.id);',
-    replace: 'return this.log.membership.members.map((member) => member.id);',
+    find: 'voters: members.filter((member) => !member.learner).map((member) => member.id),',
+    replace: 'voters: members.map((member) => member.id),',
     what: 'learners vote',
   },
   {
@@ -383,8 +383,8 @@ const MUTANTS = [
   {
     rule: 'H3',
     file: 'src/core/transfer.ts',
-    find: 'const ready = successors(node).filter((id) => isReadyToLead(node, leadership, id));',
-    replace: 'const ready = successors(node).filter((id) => isReachable(node, leadership, id));',
+    find: 'const ready = candidates(node, leadership).filter((id) => isReadyToLead(node, leadership, id));',
+    replace: 'const ready = candidates(node, leadership).filter((id) => isReachable(node, leadership, id));',
     what: 'handed over to a node that lacks the log',
   },
   {
@@ -453,8 +453,8 @@ const MUTANTS = [
   {
     rule: 'R3',
     file: 'src/core/transfer.ts',
-    find: 'return hasWholeLog(node, leadership, id) && isReachable(node, leadership, id);',
-    replace: 'return hasWholeLog(node, leadership, id);',
+    find: 'return hasWholeLog(node, leadership, to) && leadership.lease.heardFrom(to, startedAt);',
+    replace: 'return hasWholeLog(node, leadership, to);',
     what: 'everything is released for a target that is dead',
   },
   {
