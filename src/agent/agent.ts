@@ -36,6 +36,8 @@ const FAREWELL_LIMIT_MS = 1_500;
 /** A release that cannot be verified must not keep the agent from answering: it goes on, and votes for nobody (L3). */
 const READY_PATIENCE_MS = 3_000;
 const REPLACE_RETRY_MS = 500;
+/** One write of one entry; beyond it the store itself gives up (D3). */
+const BOOTSTRAP_LIMIT_MS = 10_000;
 
 type Probes = Extract<ExecutorEvent, { kind: 'probes' }>;
 
@@ -329,12 +331,18 @@ export class Agent {
 
   async #storeFirst(entry: Entry): Promise<void> {
     const driver = this.#driver;
-    if (driver === null) return;
+    if (driver === null) throw new QuorateError('peer-refused', 'the agent is still starting');
     if (driver.view.log.lastIndex === 0) {
       this.#diskLoss?.bootstrapped();
       driver.input({ kind: 'bootstrap', entry });
     }
-    await this.#until(() => driver.view.outbox.durableIndex >= 1, SHUTDOWN_LIMIT_MS);
+    // E2: not acknowledged before it is durable, whatever the disk takes.
+    const isDurable = await this.#until(() => driver.view.outbox.durableIndex >= 1, BOOTSTRAP_LIMIT_MS);
+    if (isDurable) return;
+    throw new QuorateError(
+      'timed-out-unknown',
+      `the first entry is not known to be durable on ${this.#config.node}`,
+    );
   }
 
   #status() {

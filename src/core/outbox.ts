@@ -43,9 +43,6 @@ export class Outbox {
   get waitingSince(): Instant | null {
     return this.#pending[0]?.startedAt ?? null;
   }
-  get pendingCount(): number {
-    return this.#pending.length;
-  }
 
   emit(effect: Effect): void {
     this.#effects.push(effect);
