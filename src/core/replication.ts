@@ -167,15 +167,15 @@ export function acceptLeader(node: CoreNode, message: Heartbeat | Append): boole
   node.lastLeaderContact = node.now;
   node.failedCampaigns = 0;
   node.hasRefusedOlderLog = false;
-  node.nextReason = 'leader-silent';
   const promiseMs = Math.max(node.timing.promiseMs, message.promiseMs); // L8
   if (message.renounced) {
     noteRenouncedLeader(node, { node: message.from, term: message.term });
   } else {
     node.promise.extend(message.from, message.term, instant(node.now + promiseMs));
   }
-  // A node freed by proof of this very leader keeps its early election; everybody else waits for the leader.
+  // A node freed by proof of this very leader keeps its early election, and its reason; everybody else waits for the leader.
   if (!isFreedEarlyBy(node, message.from, message.term)) {
+    node.nextReason = 'leader-silent';
     const delayMs = Math.max(promiseMs, node.promise.until - node.now) + node.preferenceMs;
     node.armElection(delayMs, firstWindowMs(node, message.from));
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bodyOf, DATA3, forge, Table } from '../../support/story.ts';
+import { bodyOf, DATA3, forge, Table, touches } from '../../support/story.ts';
 
 const voteFor = (table: Table, from: string, to: string, term: number) => {
   const held = table.held;
@@ -127,6 +127,19 @@ describe('R4', () => {
     table.released('a');
     expect(table.see('c').promiseUntilMs).toBeLessThan(table.now);
     expect(voteFor(table, 'b', 'c', 2)).toEqual([true]);
+  });
+
+  test('a heartbeat that was on its way when the release was written down changes neither the election nor its reason', () => {
+    const table = new Table();
+    table.elect('a');
+    table.transfer('a', 'b');
+    table.lets = (message) => message.kind !== 'append-ack';
+    table.released('a');
+    table.deliver(forge({ kind: 'heartbeat', from: 'a', to: 'b', term: 1 }));
+    table.lets = (message) => !touches(message, 'a');
+    table.until('b leads', () => table.see('b').role === 'leader', table.config.heartbeatMs);
+    const vote = table.sent.findLast(({ kind, from }) => kind === 'vote' && from === 'b');
+    expect(vote && bodyOf(vote).reason).toBe('released');
   });
 
   test('a leader whose lease was lost tells the others when it has released, and they need not wait', () => {
