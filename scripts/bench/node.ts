@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { Driver } from '../../src/agent/driver.ts';
+import { systemClock } from '../../src/clock.ts';
 import {
   deriveTiming,
   type Entry,
@@ -75,6 +76,7 @@ class BenchNode {
       clockErrorRate: 0.005,
     });
     const driver = new Driver({
+      clock: systemClock,
       core: {
         self: this.#self,
         digest: sha256,

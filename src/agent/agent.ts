@@ -6,24 +6,17 @@
  * End: hand over and release while the lease still runs; what cannot end in time is left to the executor, which
  * releases by itself when its channel closes (O1).
  */
-import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { AdminServer, LocalSocket } from '../admin/index.ts';
-import { agentSocket, type Config, deriveTiming } from '../config/index.ts';
-import type { CoreEvent, Entry, Message, NodeId, Timing } from '../core/index.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config/index.ts';
+import type { CoreEvent, Entry, Instant, Message, NodeId, Timing } from '../core/index.ts';
 import { InvariantError, logIndex } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
-import {
-  createExecutorClient,
-  type ExecutorClient,
-  type ExecutorEvent,
-  readWatchdogTimeoutMs,
-} from '../executor/index.ts';
-import { LogStore, sha256 } from '../log/index.ts';
-import { PeerTransport, readTls, type TlsMaterial } from '../peer/index.ts';
+import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
+import { type LogStore, type RecoveredLog, sha256 } from '../log/index.ts';
+import type { PeerTransport, PeerTransportOptions } from '../peer/index.ts';
 import { Backend } from './backend.ts';
 import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
-import { bootPromiseStart } from './clock.ts';
 import { DiskLossCheck } from './disk-loss.ts';
 import { Driver } from './driver.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
@@ -40,18 +33,38 @@ const REPLACE_RETRY_MS = 500;
 const BOOTSTRAP_LIMIT_MS = 10_000;
 
 type Probes = Extract<ExecutorEvent, { kind: 'probes' }>;
+type Store = Pick<LogStore, 'persist' | 'close'>;
+type Transport = Pick<PeerTransport, 'start' | 'setPeers' | 'send' | 'isUp' | 'sendBootstrap' | 'close'>;
+
+/** Everything outside that an agent is put together from: the real things in production, models in a simulation. */
+export interface AgentParts {
+  readonly clock: Clock;
+  /** Spreads the election windows of the nodes; nothing depends on its quality. */
+  readonly seed: number;
+  /** What the config says, for a node without a log and for `bootstrap`; afterwards the log's timing rules (L8). */
+  readonly timing: Timing;
+  readonly executor: ExecutorClient;
+  openLog(): Promise<{ readonly store: Store; readonly recovered: RecoveredLog }>;
+  /** L4; durable before it resolves. */
+  bootPromiseStart(): Promise<Instant>;
+  transport(
+    handlers: Pick<PeerTransportOptions, 'onMessage' | 'onStatement' | 'onBootstrap' | 'onLink'>,
+  ): Transport;
+  /** Lets operators and DRBD's handlers ask; resolves with how that ends. */
+  serve(backend: Backend): Promise<{ close(): Promise<void> }>;
+}
 
 export class Agent {
   readonly #config: Config;
   readonly #log: Logger;
+  readonly #parts: AgentParts;
   readonly #executor: ExecutorClient;
   readonly #timing: Timing;
   readonly #takeovers = new TakeoverHistory();
-  #store: LogStore | null = null;
+  #store: Store | null = null;
   #driver: Driver | null = null;
-  #transport: PeerTransport | null = null;
-  #admin: AdminServer | null = null;
-  #local: LocalSocket | null = null;
+  #transport: Transport | null = null;
+  #service: { close(): Promise<void> } | null = null;
   #backend: Backend | null = null;
   #upkeep: Upkeep | null = null;
   #diskLoss: DiskLossCheck | null = null;
@@ -66,18 +79,17 @@ export class Agent {
     this.#resolveExit = resolve;
   });
 
-  constructor(config: Config, log: Logger) {
+  constructor(config: Config, log: Logger, parts: AgentParts) {
     this.#config = config;
     this.#log = log;
-    this.#timing = configuredTiming(config);
-    this.#executor = createExecutorClient({
-      node: config.node,
-      cluster: config.cluster,
-      configFile: config.file,
-      dataDir: config.dataDir,
-      members: this.#others(),
-      timing: this.#timing,
-    });
+    this.#parts = parts;
+    this.#executor = parts.executor;
+    this.#timing = parts.timing;
+  }
+
+  /** Null until the log is open and the executor was asked (L4). */
+  get driver(): Driver | null {
+    return this.#driver;
   }
 
   /** Resolves with the exit code when the agent has ended; rejects where it could not start. */
@@ -98,11 +110,16 @@ export class Agent {
 
   async #start(): Promise<void> {
     const config = this.#config;
-    const tls = await readTls(config.tls);
-    const { store, recovered } = await LogStore.open(config.dataDir, { digest: sha256 });
+    const parts = this.#parts;
+    const { store, recovered } = await parts.openLog();
     this.#store = store;
     for (const problem of recovered.problems) this.#log.warn({ event: 'log-problem', problem }, problem);
-    const transport = this.#newTransport(tls);
+    const transport = parts.transport({
+      onMessage: (message) => this.#onMessage(message),
+      onStatement: (message) => this.#onMessage(message),
+      onBootstrap: (entry) => this.#acceptBootstrap(entry),
+      onLink: () => {}, // a hint, never a reason to act (H5)
+    });
     this.#transport = transport;
     // Before anything is answered: a port in use or a wrong certificate must not cost a release.
     await transport.start();
@@ -112,11 +129,12 @@ export class Agent {
       core: {
         self: config.node,
         digest: sha256,
-        seed: randomSeed(),
+        seed: parts.seed,
         timing: this.#timing,
         recovered,
-        bootedAt: await bootPromiseStart(config.dataDir),
+        bootedAt: await parts.bootPromiseStart(),
       },
+      clock: parts.clock,
       executor: this.#executor,
       store,
       send: (message) => transport.send(message),
@@ -132,23 +150,16 @@ export class Agent {
     this.#driver = driver;
     if (!isReady()) driver.input({ kind: 'executor-lost' });
     this.#executor.setTiming(driver.view.timing);
-    this.#upkeep = new Upkeep(driver, this.#executor, this.#log);
+    this.#upkeep = new Upkeep(driver, this.#executor, parts.clock, this.#log);
     this.#backend = new Backend({
       config,
       driver,
+      clock: parts.clock,
       status: () => this.#status(),
       bootstrap: (request) => this.#bootstrap(request.inSync),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
-    this.#local = new LocalSocket(agentSocket(config.dataDir), this.#backend);
-    await this.#local.start();
-    this.#admin = new AdminServer({
-      listen: config.admin.listen,
-      cluster: config.cluster,
-      tls,
-      backend: this.#backend,
-    });
-    await this.#admin.start();
+    this.#service = await parts.serve(this.#backend);
     transport.setPeers(this.#others());
     this.#log.info(
       { event: 'started', node: config.node, log: recovered.status, term: recovered.hardState.term },
@@ -156,24 +167,8 @@ export class Agent {
     );
   }
 
-  #newTransport(tls: TlsMaterial): PeerTransport {
-    const { node, cluster, members } = this.#config;
-    return new PeerTransport({
-      self: node,
-      cluster,
-      listen: members.find(({ id }) => id === node)?.peer ?? '',
-      tls,
-      onMessage: (message) => this.#onMessage(message),
-      onStatement: (message) => this.#onMessage(message),
-      onBootstrap: (entry) => this.#acceptBootstrap(entry),
-      onLink: () => {}, // a hint, never a reason to act (H5)
-      logger: this.#log,
-    });
-  }
-
   #others(): Map<NodeId, string> {
-    const { members, node } = this.#config;
-    return new Map(members.filter(({ id }) => id !== node).map(({ id, peer }) => [id, peer]));
+    return otherMembers(this.#config);
   }
 
   /**
@@ -189,12 +184,9 @@ export class Agent {
       };
     });
     await this.#executor.start((event) => this.#onExecutor(event));
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, READY_PATIENCE_MS);
-    });
-    await Promise.race([ready, patience]);
-    clearTimeout(timer);
+    const isWaited = new AbortController();
+    await Promise.race([ready, this.#parts.clock.sleep(READY_PATIENCE_MS, isWaited.signal)]);
+    isWaited.abort();
     if (!isReady) {
       const why =
         'it cannot be shown that nothing is held here: this node votes for nobody until it can (L3)';
@@ -264,7 +256,7 @@ export class Agent {
         await this.#executor.replace();
       } catch (error) {
         this.#log.error({ event: 'executor-replace-failed', error: String(error) }, 'no new executor yet');
-        await new Promise((resolve) => setTimeout(resolve, REPLACE_RETRY_MS));
+        await this.#parts.clock.sleep(REPLACE_RETRY_MS);
       }
     }
     this.#isReplacing = false;
@@ -401,14 +393,14 @@ export class Agent {
   #until(isDone: () => boolean, limitMs: number): Promise<boolean> {
     if (isDone()) return Promise.resolve(true);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const timer = this.#parts.clock.after(limitMs, () => {
         this.#waiting = this.#waiting.filter((other) => other !== waiter);
         resolve(false);
-      }, limitMs);
+      });
       const waiter = {
         isDone,
         resolve: () => {
-          clearTimeout(timer);
+          timer.cancel();
           resolve(true);
         },
       };
@@ -428,24 +420,11 @@ export class Agent {
     const isReleased = this.#driver === null || this.#driver.view.hold.kind === 'none';
     this.#driver?.end();
     this.#upkeep?.end();
-    await Promise.allSettled([this.#admin?.close(), this.#local?.close()]);
+    await this.#service?.close().catch(() => {});
     // An executor that may still hold is not told goodbye: the closing channel makes it release and say so (R4).
     if (isReleased) await this.#executor.close().catch(() => {});
     await Promise.allSettled([this.#transport?.close(), this.#store?.close()]);
   }
-}
-
-/** What the config says, for a node without a log and for `bootstrap`; afterwards the log's timing rules (L8). */
-function configuredTiming(config: Config): Timing {
-  const { mode, device, timeoutMs } = config.watchdog;
-  if (mode === 'off' || (mode === 'automatic' && !existsSync(device)))
-    return deriveTiming(config.timing, null);
-  if (!existsSync(device))
-    throw new QuorateError('watchdog-unusable', `watchdog.device ${device} does not exist`);
-  const readMs = timeoutMs ?? readWatchdogTimeoutMs(device);
-  if (readMs === null)
-    throw new QuorateError('watchdog-unusable', `${device} does not say its timeout: set watchdog.timeout`);
-  return deriveTiming(config.timing, readMs);
 }
 
 /**
@@ -460,7 +439,6 @@ function whyNotUnwatched(config: Config, { state }: Driver['view']): string | nu
   return `no watchdog, no DRBD, and no proof that ${state.tenure.node} has released epoch ${state.tenure.epoch} (H2)`;
 }
 
-/** Spreads the election windows of the nodes; nothing depends on its quality. */
-function randomSeed(): number {
-  return Math.floor(Math.random() * 2 ** 31);
+export function otherMembers({ members, node }: Config): Map<NodeId, string> {
+  return new Map(members.filter(({ id }) => id !== node).map(({ id, peer }) => [id, peer]));
 }

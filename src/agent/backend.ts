@@ -1,9 +1,9 @@
 /** What operators and DRBD's handlers may ask of a running agent. */
 import type { AdminBackend, StatusDocument, SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
+import type { Clock } from '../clock.ts';
 import { type Config, dataNodes } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { now } from './clock.ts';
 import type { Driver } from './driver.ts';
 
 const SWITCHOVER_LIMIT_MS = 60_000;
@@ -14,6 +14,7 @@ const MAX_PAGE = 10_000;
 export interface BackendOptions {
   readonly config: Config;
   readonly driver: Driver;
+  readonly clock: Clock;
   readonly status: () => StatusDocument;
   readonly bootstrap: AdminBackend['bootstrap'];
   /** Told before a fence request is taken up, and after it has ended. */
@@ -77,19 +78,19 @@ export class Backend implements AdminBackend {
   }
 
   async #outdate(target: NodeId): Promise<void> {
-    const { driver } = this.#options;
-    const deadline = now() + FENCE_LIMIT_MS;
+    const { driver, clock } = this.#options;
+    const deadline = clock.now() + FENCE_LIMIT_MS;
     for (;;) {
       const result = driver.propose({ kind: 'peer-outdated', peer: target });
-      if (!('refused' in result)) return driver.committed(result, Math.max(1, deadline - now()));
+      if (!('refused' in result)) return driver.committed(result, Math.max(1, deadline - clock.now()));
       this.#requireLeader();
-      if (now() >= deadline) throw new QuorateError('refused-unsafe', `refused: ${result.refused}`);
-      await new Promise((resolve) => setTimeout(resolve, FENCE_RETRY_MS));
+      if (clock.now() >= deadline) throw new QuorateError('refused-unsafe', `refused: ${result.refused}`);
+      await clock.sleep(FENCE_RETRY_MS);
     }
   }
 
   async switchover(request: Parameters<AdminBackend['switchover']>[0]): Promise<SwitchoverOutcome> {
-    const { driver } = this.#options;
+    const { driver, clock } = this.#options;
     this.#requireLeader();
     const from = driver.view.self;
     const to = request.to ?? driver.view.voters.find((id) => id !== from && driver.view.isEligible(id));
@@ -105,10 +106,10 @@ export class Backend implements AdminBackend {
     if (failed !== undefined)
       throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${failed.detail}`);
     await driver.commit(
-      { kind: 'operator', who: request.who, action: `switchover to ${to}`, at: Date.now() },
+      { kind: 'operator', who: request.who, action: `switchover to ${to}`, at: clock.wallMs() },
       SWITCHOVER_LIMIT_MS,
     );
-    const began = performance.now();
+    const began = clock.now();
     const taken = this.#nextTakeover(to);
     const refused = driver.transfer({ kind: 'transfer', to, reason: 'switchover' });
     if (refused !== null) {
@@ -116,7 +117,7 @@ export class Backend implements AdminBackend {
       throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${refused}`);
     }
     const { epoch, steps } = await taken.promise;
-    return { dryRun: false, from, to, epoch, totalMs: performance.now() - began, steps, checks };
+    return { dryRun: false, from, to, epoch, totalMs: clock.now() - began, steps, checks };
   }
 
   #checks(to: NodeId): SwitchoverCheck[] {
@@ -148,10 +149,10 @@ export class Backend implements AdminBackend {
       let isOpen = true;
       const end = (settle: () => void) => {
         isOpen = false;
-        clearTimeout(timer);
+        timer.cancel();
         settle();
       };
-      const timer = setTimeout(() => {
+      const timer = this.#options.clock.after(SWITCHOVER_LIMIT_MS, () => {
         end(() =>
           reject(
             new QuorateError(
@@ -160,7 +161,7 @@ export class Backend implements AdminBackend {
             ),
           ),
         );
-      }, SWITCHOVER_LIMIT_MS);
+      });
       cancel = () => end(() => resolve({ epoch: 0, steps: [] }));
       this.#watchers.push(({ body }) => {
         if (!isOpen) return false;

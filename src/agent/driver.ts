@@ -4,6 +4,7 @@
  * No `await` stands between reading and changing consensus state: what takes time (disk, network, executor) comes back
  * as an input of its own.
  */
+import type { Clock, Timer } from '../clock.ts';
 import type {
   CoreEvent,
   CoreOptions,
@@ -19,10 +20,10 @@ import type {
 import { assert, assertNever, Core } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
-import { now } from './clock.ts';
 
 export interface DriverOptions {
   readonly core: CoreOptions;
+  readonly clock: Clock;
   readonly executor: Pick<ExecutorClient, 'arm' | 'disarm' | 'take' | 'renew' | 'release'>;
   readonly store: { persist(persists: readonly Persist[]): Promise<void> };
   readonly send: (message: Message) => void;
@@ -57,13 +58,13 @@ export class Driver {
   #isStepping = false;
   #isEnded = false;
   #mayPrepare = true;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #timerAt = Number.POSITIVE_INFINITY;
   #waiters: Waiter[] = [];
 
   constructor(options: DriverOptions) {
     this.#options = options;
-    this.#core = new Core(options.core, now());
+    this.#core = new Core(options.core, options.clock.now());
     this.#arm();
   }
 
@@ -74,7 +75,7 @@ export class Driver {
   /** No further input is taken; waiting proposals end as unknown. */
   end(): void {
     this.#isEnded = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#dropWaiters(() => true);
   }
 
@@ -112,16 +113,16 @@ export class Driver {
     return new Promise((resolve, reject) => {
       if (this.view.commitIndex >= index) return resolve();
       if (this.#waiters.length >= MAX_WAITERS) return reject(unknownOutcome());
-      const timer = setTimeout(() => this.#dropWaiters((other) => other === waiter), limitMs);
+      const timer = this.#options.clock.after(limitMs, () => this.#dropWaiters((other) => other === waiter));
       const waiter: Waiter = {
         index,
         term,
         resolve: () => {
-          clearTimeout(timer);
+          timer.cancel();
           resolve();
         },
         reject: (error) => {
-          clearTimeout(timer);
+          timer.cancel();
           reject(error);
         },
       };
@@ -186,7 +187,7 @@ export class Driver {
     assert(!this.#isStepping, 'one input at a time (style 8)');
     this.#isStepping = true;
     try {
-      const effects = this.#core.step(input, now(), Date.now());
+      const effects = this.#core.step(input, this.#options.clock.now(), this.#options.clock.wallMs());
       // The disk begins first and works while the rest is done; nothing that is sent in this step waits for it.
       for (const effect of effects) if (effect.kind === 'persist') this.#persist(effect.persist);
       for (const effect of effects) {
@@ -265,15 +266,15 @@ export class Driver {
     const due = this.#core.nextDeadline();
     const at = due ?? Number.POSITIVE_INFINITY;
     if (at === this.#timerAt && this.#timer !== null) return;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = null;
     this.#timerAt = at;
     if (due === null) return;
-    const waitMs = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(due - now())));
-    this.#timer = setTimeout(() => {
+    const waitMs = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(due - this.#options.clock.now())));
+    this.#timer = this.#options.clock.after(waitMs, () => {
       this.#timer = null;
       this.input({ kind: 'tick' });
-    }, waitMs);
+    });
   }
 
   #onCommitted(entry: Entry): void {

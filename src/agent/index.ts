@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import type { Config } from '../config/index.ts';
 import { EXIT } from '../errors.ts';
 import { Agent } from './agent.ts';
+import { systemParts } from './system-parts.ts';
 
 /**
  * Runs a node until SIGTERM or SIGINT; resolves with the exit code. Rejects with a QuorateError where it cannot start.
@@ -12,7 +13,7 @@ export async function runAgent(config: Config): Promise<number> {
     { base: { node: config.node }, level: process.env.QUORATE_LOG_LEVEL ?? 'info' },
     pino.destination({ fd: 2, sync: true }),
   );
-  const agent = new Agent(config, log);
+  const agent = new Agent(config, log, await systemParts(config, log));
   const onSignal = () => void agent.shutdown();
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);

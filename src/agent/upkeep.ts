@@ -4,10 +4,10 @@
  */
 
 import type { Logger } from 'pino';
+import type { Clock, Timer } from '../clock.ts';
 import type { Epoch, NodeId, Proposal } from '../core/index.ts';
 import { nodeId } from '../core/index.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
-import { now } from './clock.ts';
 import type { Driver } from './driver.ts';
 
 /** How long the own disk must be bad, probe after probe, before the node says so. */
@@ -23,10 +23,11 @@ const FAILURE_BACK_OFF_MS = { first: 1_000, most: 60_000 } as const;
 
 export class Upkeep {
   readonly #driver: Driver;
+  readonly #clock: Clock;
   readonly #executor: Pick<ExecutorClient, 'resumeIo' | 'look'>;
   readonly #log: Logger;
   #failures = 0;
-  #retry: NodeJS.Timeout | null = null;
+  #retry: Timer | null = null;
   #diskFailedSince: number | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #openFences = 0;
@@ -39,14 +40,20 @@ export class Upkeep {
   /** Proposals that wait for their commit: proposed once, not with every probe. */
   readonly #proposed = new Map<string, number>();
 
-  constructor(driver: Driver, executor: Pick<ExecutorClient, 'resumeIo' | 'look'>, log: Logger) {
+  constructor(
+    driver: Driver,
+    executor: Pick<ExecutorClient, 'resumeIo' | 'look'>,
+    clock: Clock,
+    log: Logger,
+  ) {
     this.#driver = driver;
+    this.#clock = clock;
     this.#executor = executor;
     this.#log = log;
   }
 
   end(): void {
-    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry?.cancel();
   }
 
   /** Cached states are hints: they decide nothing about a peer, but say when to look (H3). */
@@ -59,8 +66,8 @@ export class Upkeep {
     const mayHaveChanged = Object.entries(event.peers).some(
       ([id, data]) => data !== 'unknown' && (data === 'in-sync') !== view.state.inSync.includes(nodeId(id)),
     );
-    if (mayHaveChanged && now() - this.#lookedAt >= LOOK_EVERY_MS) {
-      this.#lookedAt = now();
+    if (mayHaveChanged && this.#clock.now() - this.#lookedAt >= LOOK_EVERY_MS) {
+      this.#lookedAt = this.#clock.now();
       this.#executor.look();
     }
     if (
@@ -92,7 +99,7 @@ export class Upkeep {
       }
       // A peer whose disk fails while it stays connected: no handler is called for that.
       if (data === 'not-in-sync' && isIn) {
-        this.#fencedAt.set(peer, now());
+        this.#fencedAt.set(peer, this.#clock.now());
         this.#proposeOnce(epoch, { kind: 'peer-outdated', peer });
       }
     }
@@ -104,20 +111,20 @@ export class Upkeep {
    */
   onIoResumed({ outcome }: Event<'io-resumed'>): void {
     const { view } = this.#driver;
-    for (const id of view.voters) if (id !== view.self) this.#fencedAt.set(id, now());
+    for (const id of view.voters) if (id !== view.self) this.#fencedAt.set(id, this.#clock.now());
     if (outcome !== 'unknown') this.#resuming = null;
   }
 
   /** When this tenure was first seen here: what was read before it belongs to another one. */
   #seenSince(epoch: Epoch): number {
-    if (this.#tenure?.epoch !== epoch) this.#tenure = { epoch, since: now() };
+    if (this.#tenure?.epoch !== epoch) this.#tenure = { epoch, since: this.#clock.now() };
     return this.#tenure.since;
   }
 
   /** A fence request for this peer begins: nothing that was read before it brings the peer back. */
   fenceBegins(peer: NodeId): void {
     this.#openFences += 1;
-    this.#fencedAt.set(peer, now());
+    this.#fencedAt.set(peer, this.#clock.now());
   }
   fenceEnds(): void {
     this.#openFences -= 1;
@@ -129,8 +136,8 @@ export class Upkeep {
    */
   #followDisk(epoch: Epoch, disk: Event<'probes'>['disk']): void {
     if (disk !== 'failed') this.#diskFailedSince = null;
-    else this.#diskFailedSince ??= now();
-    if (this.#diskFailedSince !== null && now() - this.#diskFailedSince >= DISK_GRACE_MS) {
+    else this.#diskFailedSince ??= this.#clock.now();
+    if (this.#diskFailedSince !== null && this.#clock.now() - this.#diskFailedSince >= DISK_GRACE_MS) {
       this.#proposeOnce(epoch, { kind: 'self-outdated' });
     }
   }
@@ -174,7 +181,7 @@ export class Upkeep {
       ok: true,
       totalMs,
       steps,
-      at: Date.now(),
+      at: this.#clock.wallMs(),
     });
   }
 
@@ -190,23 +197,23 @@ export class Upkeep {
       ok: false,
       totalMs,
       steps,
-      at: Date.now(),
+      at: this.#clock.wallMs(),
     });
     const waitMs = Math.min(FAILURE_BACK_OFF_MS.first * 2 ** this.#failures, FAILURE_BACK_OFF_MS.most);
-    const sinceLast = now() - this.#lastFailureAt;
+    const sinceLast = this.#clock.now() - this.#lastFailureAt;
     const delayMs = this.#failures === 0 ? 0 : Math.max(0, waitMs - sinceLast);
     this.#failures += 1;
-    this.#lastFailureAt = now();
+    this.#lastFailureAt = this.#clock.now();
     this.#moveAway(epoch, delayMs);
   }
 
   /** Until it is done: a transfer that is under way may yet be given up, with everything still not taken. */
   #moveAway(epoch: Epoch, delayMs: number): void {
-    this.#retry = setTimeout(() => {
+    this.#retry = this.#clock.after(delayMs, () => {
       const { hold } = this.#driver.view;
       if (hold.kind !== 'held' || hold.epoch !== epoch) return;
       const refused = this.#driver.transfer({ kind: 'transfer', to: null, reason: 'failure' });
       if (refused !== null) this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first);
-    }, delayMs);
+    });
   }
 }

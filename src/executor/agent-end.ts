@@ -2,8 +2,9 @@
  * R4: what follows when an agent goes without a farewell. Released and verified, and the agent's process gone: only both
  * together may be stated, because only then can nothing act for this node any more.
  */
+
+import type { Clock } from '../clock.ts';
 import type { Epoch, NodeId, Term, Timing } from '../core/index.ts';
-import type { Clock } from '../resources/index.ts';
 import type { LogLevel, Released } from './guard-protocol.ts';
 import { killAndWait, type ProcessId } from './processes.ts';
 import { clip, words } from './protocol.ts';

@@ -8,13 +8,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type {
-  Clock,
-  CommandOptions,
-  CommandResult,
-  CommandRunner,
-  FollowHandlers,
-} from '../resources/index.ts';
+import type { Clock } from '../clock.ts';
+import type { CommandOptions, CommandResult, CommandRunner, FollowHandlers } from '../resources/index.ts';
 import { groupOf, isGroupGone, processesWith, signalProcess } from './processes.ts';
 
 export const NODE_MARK = 'QUORATE_EXECUTOR_CHILD';

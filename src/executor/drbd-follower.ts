@@ -3,7 +3,8 @@
  * (a probe a second by spawning would cost more CPU than the whole agent).
  */
 
-import type { Clock, CommandRunner } from '../resources/index.ts';
+import type { Clock, Timer } from '../clock.ts';
+import type { CommandRunner } from '../resources/index.ts';
 import { DrbdEvents, type DrbdState } from '../resources/index.ts';
 
 const RESTART_MS = { first: 500, most: 30_000 } as const;
@@ -18,7 +19,7 @@ export class DrbdFollower {
   #events: DrbdEvents | null = null;
   #stop: (() => void) | null = null;
   #restartMs: number = RESTART_MS.first;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #isClosed = false;
 
   constructor(resource: string, runner: CommandRunner, clock: Clock, onChange: () => void) {
@@ -41,7 +42,7 @@ export class DrbdFollower {
         this.#stop = null;
         if (this.#isClosed) return;
         if (this.#clock.now() - startedAt > STEADY_MS) this.#restartMs = RESTART_MS.first;
-        this.#timer = setTimeout(() => this.start(), this.#restartMs);
+        this.#timer = this.#clock.after(this.#restartMs, () => this.start());
         this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS.most);
         this.#onChange();
       },
@@ -55,7 +56,7 @@ export class DrbdFollower {
 
   close(): void {
     this.#isClosed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#stop?.();
     this.#stop = null;
   }

@@ -8,6 +8,7 @@
  *    members are told (R4).
  */
 import { randomBytes } from 'node:crypto';
+import { type Clock, type Timer, timeoutSignal } from '../clock.ts';
 import {
   assert,
   assertNever,
@@ -19,7 +20,7 @@ import {
   type Timing,
 } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import type { Clock, OwnDisk, PeerData, ProbeResult, Resource } from '../resources/index.ts';
+import type { OwnDisk, PeerData, ProbeResult, Resource } from '../resources/index.ts';
 import {
   type Plan,
   type PlanReport,
@@ -63,6 +64,8 @@ export interface ExecutorOptions {
   readonly sendStatement: SendStatement;
   /** Loads what sending needs. Only a holder needs it, so not before a takeover has ended. */
   readonly prepareStatement?: () => void;
+  /** The system's own where absent. */
+  readonly isRunning?: (id: ProcessId) => boolean;
   /** False if the process cannot be killed; the system's own where absent. */
   readonly killProcess?: (id: ProcessId) => Promise<boolean>;
   readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
@@ -90,7 +93,7 @@ export class Executor {
   #tenure: Tenure | null = null;
   readonly #reconciler: Reconciler;
   readonly #plans: PlanPerformer;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #ending: Promise<void> = Promise.resolve();
 
   constructor(options: ExecutorOptions) {
@@ -128,11 +131,14 @@ export class Executor {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#reconciler.look(), REPORT_MS);
+    this.#timer = this.#options.clock.after(REPORT_MS, () => {
+      this.start();
+      void this.#reconciler.look();
+    });
   }
 
   close(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer?.cancel();
   }
 
   // ---- the agent
@@ -142,7 +148,8 @@ export class Executor {
     if (hello.node !== node || hello.cluster !== cluster) {
       return { refusal: `this is the executor of node ${node} of cluster ${cluster}` };
     }
-    if (startTimeOf(hello.pid) !== hello.startTime) return { refusal: 'there is no such process' };
+    const { isRunning = (id: ProcessId) => startTimeOf(id.pid) === id.startTime } = this.#options;
+    if (!isRunning(hello)) return { refusal: 'there is no such process' };
     const session = randomBytes(16).toString('hex');
     const agent: Agent = {
       process: { pid: hello.pid, startTime: hello.startTime },
@@ -399,8 +406,12 @@ export class Executor {
     if (cloud === undefined) {
       return this.#options.guard.ask({ op: 'probe', name, isFresh, limitMs: PROBE_LIMIT_MS }).catch(unknown);
     }
-    const deadline = instant(this.#options.clock.now() + PROBE_LIMIT_MS);
-    return cloud.probe({ deadline, signal: AbortSignal.timeout(PROBE_LIMIT_MS) }).catch(unknown);
+    const { clock } = this.#options;
+    const limit = timeoutSignal(clock, PROBE_LIMIT_MS);
+    return cloud
+      .probe({ deadline: instant(clock.now() + PROBE_LIMIT_MS), signal: limit.signal })
+      .catch(unknown)
+      .finally(limit.cancel);
   }
 
   #sendProbes(): void {

@@ -9,6 +9,8 @@
  *    (L5). It is closed in order only after a verified release.
  * 6. An abrupt release that outlives `D` stops the petting and fences where that is allowed (R1).
  */
+
+import type { Clock, Timer } from '../clock.ts';
 import {
   assert,
   assertNever,
@@ -21,12 +23,12 @@ import {
   type Timing,
 } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import type { Clock, ReleaseMode, Resource } from '../resources/index.ts';
+import type { ReleaseMode, Resource } from '../resources/index.ts';
 import type { PlanResource } from '../takeover/index.ts';
-import type { SuspendCheck } from './clock.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
 import type { SharedLease } from './shared-lease.ts';
 import type { ExecutorState } from './state-file.ts';
+import type { SuspendCheck } from './suspend-check.ts';
 import { releaseUntilVerified, type VerifiedReleaseOptions } from './verified-release.ts';
 import type { Watchdog } from './watchdog.ts';
 import { WatchdogKeeper } from './watchdog-keeper.ts';
@@ -91,8 +93,8 @@ export class GuardCore {
   #early: { epoch: Epoch; until: Instant } | null = null;
   #isOverdue = false;
   #complained = { text: '', at: instant(0) };
-  #deadlineTimer: NodeJS.Timeout | null = null;
-  #tickTimer: NodeJS.Timeout | null = null;
+  #deadlineTimer: Timer | null = null;
+  #tickTimer: Timer | null = null;
 
   constructor(options: GuardOptions) {
     this.#options = options;
@@ -252,8 +254,8 @@ export class GuardCore {
   }
 
   close(): void {
-    if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
-    if (this.#tickTimer !== null) clearInterval(this.#tickTimer);
+    this.#deadlineTimer?.cancel();
+    this.#tickTimer?.cancel();
   }
 
   // ---- lease
@@ -269,13 +271,13 @@ export class GuardCore {
 
   /** One timer that looks again when it fires, instead of a new one for each round. */
   #armDeadline(): void {
-    if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
+    this.#deadlineTimer?.cancel();
     if (this.#phase.kind !== 'tenure') return;
     const waitMs = Math.max(0, Math.ceil(this.#until - this.#now()));
-    this.#deadlineTimer = setTimeout(() => {
+    this.#deadlineTimer = this.#options.clock.after(waitMs, () => {
       this.evaluate();
       this.#armDeadline();
-    }, waitMs);
+    });
   }
 
   // ---- release
@@ -319,7 +321,7 @@ export class GuardCore {
       mayHaveLeftovers: wasUnverified,
       onUnverified: (fields) => this.#complain(fields),
     }).then(async (evidence) => {
-      clearTimeout(watch.timer);
+      watch.cancel();
       const ms = Math.round((this.#now() - startedAt) * 10) / 10;
       if (dead !== null) await this.#bury(dead);
       this.#phase = { kind: 'released' };
@@ -335,14 +337,14 @@ export class GuardCore {
   }
 
   /** R1: D bounds the plan; under a planned release the lease still runs, and D counts from its end. */
-  #watchOverdue(mode: ReleaseMode, startedAt: Instant, dead: Epoch | null): { timer: NodeJS.Timeout } {
+  #watchOverdue(mode: ReleaseMode, startedAt: Instant, dead: Epoch | null): Timer {
     const endsAt = (): number =>
       (mode === 'planned' ? Math.max(startedAt, this.#until) : startedAt) + this.#releaseMs();
-    const watch = { timer: setTimeout(() => undefined, 0) };
+    let timer: Timer | null = null;
     const look = (): void => {
       const leftMs = endsAt() - this.#now();
       if (leftMs > 0) {
-        watch.timer = setTimeout(look, Math.ceil(leftMs));
+        timer = this.#options.clock.after(Math.ceil(leftMs), look);
         return;
       }
       this.#isOverdue = true;
@@ -351,7 +353,7 @@ export class GuardCore {
         this.#options.selfFence(`the release of epoch ${dead} outlived its ${this.#releaseMs()} ms`);
     };
     look();
-    return watch;
+    return { cancel: () => timer?.cancel() };
   }
 
   /** At once when it is new, then every ten seconds: a release is tried for as long as it takes. */
@@ -399,16 +401,20 @@ export class GuardCore {
       TICK_MS,
       (this.#watchdog?.timeoutMs ?? Number.POSITIVE_INFINITY) / TICKS_PER_TIMEOUT,
     );
-    if (this.#tickTimer !== null) clearInterval(this.#tickTimer);
-    this.#tickTimer = setInterval(() => this.#tick(), everyMs);
+    this.#tickTimer?.cancel();
+    const again = (): void => {
+      this.#tickTimer = this.#options.clock.after(everyMs, again);
+      this.#tick();
+    };
+    this.#tickTimer = this.#options.clock.after(everyMs, again);
   }
 
   #tick(): void {
     this.evaluate();
     if (this.mayPet(this.#now())) this.#watchdog?.pet();
     const isIdle = (this.#watchdog?.timeoutMs ?? null) === null && this.#phase.kind !== 'tenure';
-    if (isIdle && this.#tickTimer !== null) {
-      clearInterval(this.#tickTimer);
+    if (isIdle) {
+      this.#tickTimer?.cancel();
       this.#tickTimer = null;
     }
   }

@@ -26,35 +26,51 @@ export interface Guard {
   ask<Order extends GuardOrder>(order: Order, signal?: AbortSignal): Promise<GuardAnswers[Order['op']]>;
 }
 
+/** The way to the guard: a worker thread, or a model of one in a simulation. */
+export interface GuardLink {
+  send(request: GuardRequest): void;
+  end(): Promise<unknown>;
+}
+
 const GUARD_HEAP_MB = 48;
 
 export class GuardProxy implements Guard {
-  readonly #worker: Worker;
+  readonly #link: GuardLink;
+  readonly #events: Pick<GuardEvents, 'onReport'>;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
-  #isClosing = false;
 
-  private constructor(worker: Worker) {
-    this.#worker = worker;
+  constructor(link: GuardLink, events: Pick<GuardEvents, 'onReport'>) {
+    this.#link = link;
+    this.#events = events;
   }
 
+  /** Resolves when the thread listens for the agent. */
   static async start(path: string | URL, data: GuardData, events: GuardEvents): Promise<GuardProxy> {
     const worker = new Worker(path, {
       workerData: data,
       resourceLimits: { maxOldGenerationSizeMb: GUARD_HEAP_MB },
     });
-    const proxy = new GuardProxy(worker);
+    let isEnding = false;
+    const link = {
+      send: (request: GuardRequest) => worker.postMessage(request),
+      end: () => {
+        isEnding = true;
+        return worker.terminate();
+      },
+    };
+    const proxy = new GuardProxy(link, events);
     await new Promise<void>((resolve, reject) => {
       worker.on('message', (report: GuardReport) => {
         if (report.kind === 'listening') resolve();
-        else proxy.#onReport(report, events);
+        else proxy.onReport(report);
       });
       worker.once('error', (error) => {
         reject(error);
         events.onDeath(error);
       });
       worker.once('exit', (code) => {
-        if (!proxy.#isClosing) events.onDeath(new Error(`the guard ended with code ${code}`));
+        if (!isEnding) events.onDeath(new Error(`the guard ended with code ${code}`));
       });
     });
     return proxy;
@@ -62,28 +78,23 @@ export class GuardProxy implements Guard {
 
   ask<Order extends GuardOrder>(order: Order, signal?: AbortSignal): Promise<GuardAnswers[Order['op']]> {
     const id = this.#nextId++;
-    const cancel = (): void => this.#send({ kind: 'cancel', id });
+    const cancel = (): void => this.#link.send({ kind: 'cancel', id });
     return new Promise<GuardAnswers[Order['op']]>((resolve, reject) => {
       // The guard answers each order by its own kind.
       this.#waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
-      this.#send({ kind: 'order', id, order });
+      this.#link.send({ kind: 'order', id, order });
       if (signal?.aborted) cancel();
       else signal?.addEventListener('abort', cancel, { once: true });
     }).finally(() => signal?.removeEventListener('abort', cancel));
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true;
     await this.ask({ op: 'close' });
-    await this.#worker.terminate();
+    await this.#link.end();
   }
 
-  #send(request: GuardRequest): void {
-    this.#worker.postMessage(request);
-  }
-
-  #onReport(report: Exclude<GuardReport, { kind: 'listening' }>, events: GuardEvents): void {
-    if (report.kind !== 'answer' && report.kind !== 'refusal') return events.onReport(report);
+  onReport(report: Exclude<GuardReport, { kind: 'listening' }>): void {
+    if (report.kind !== 'answer' && report.kind !== 'refusal') return this.#events.onReport(report);
     const waiting = this.#waiting.get(report.id);
     this.#waiting.delete(report.id);
     if (report.kind === 'answer') waiting?.resolve(report.value);

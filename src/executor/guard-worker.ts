@@ -1,5 +1,5 @@
 /** The guard's thread: its resources, its socket, its orders. What may happen when is decided in `guard-core.ts`. */
-import type { MessagePort } from 'node:worker_threads';
+import type { Clock } from '../clock.ts';
 import type { ResourceConfig } from '../config/index.ts';
 import { assert, assertNever, type Epoch, type Instant, instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
@@ -13,10 +13,8 @@ import {
   replicatedData,
   ServiceResource,
 } from '../resources/index.ts';
-import { SuspendCheck, systemClock } from './clock.ts';
-import { ChildRunner } from './commands.ts';
 import { DrbdFollower } from './drbd-follower.ts';
-import { GuardCore } from './guard-core.ts';
+import { GuardCore, type GuardOptions } from './guard-core.ts';
 import {
   type FreshData,
   type GuardAnswers,
@@ -26,31 +24,44 @@ import {
   type GuardRequest,
   toWire,
 } from './guard-protocol.ts';
-import { GuardSocket } from './guard-socket.ts';
-import { noFence, sysrqFence } from './self-fence.ts';
+import type { GuardSocket, GuardSocketHandlers } from './guard-socket.ts';
+import type { SelfFence } from './self-fence.ts';
 import { SharedLease } from './shared-lease.ts';
-import { StateFile } from './state-file.ts';
-import { openWatchdog } from './watchdog.ts';
+import type { SuspendCheck } from './suspend-check.ts';
+import type { VerifiedReleaseOptions } from './verified-release.ts';
+import type { Watchdog } from './watchdog.ts';
 
 /** A reading by `events2 --now` counts this long where no follower runs. */
 const READING_LIFE_MS = 15_000;
 
+/** Everything outside that the guard is put together from: the real things in production, models in a simulation. */
+export interface GuardParts {
+  readonly clock: Clock;
+  readonly runner: CommandRunner & VerifiedReleaseOptions['children'];
+  readonly state: GuardOptions['state'];
+  readonly suspendCheck: () => SuspendCheck;
+  readonly openWatchdog: (device: string) => Promise<Watchdog>;
+  readonly selfFence: SelfFence;
+  /** The agent's renewals (T4). */
+  readonly listen: (handlers: GuardSocketHandlers) => Promise<Pick<GuardSocket, 'setSession' | 'close'>>;
+  /** To the main thread. */
+  readonly report: (report: GuardReport) => void;
+}
+
 export class GuardWorker {
   readonly #data: GuardData;
-  readonly #port: MessagePort;
+  readonly #parts: GuardParts;
   readonly #core: GuardCore;
-  readonly #runner: ChildRunner;
   readonly #local = new Map<string, Resource>();
   readonly #gated = new Map<string, (epoch: Epoch) => Resource>();
   readonly #drbd = new Map<string, DrbdWatch>();
   readonly #running = new Map<number, AbortController>();
-  #socket: GuardSocket | null = null;
+  #socket: Pick<GuardSocket, 'setSession' | 'close'> | null = null;
   #reported = '';
 
-  constructor(data: GuardData, port: MessagePort) {
+  constructor(data: GuardData, parts: GuardParts) {
     this.#data = data;
-    this.#port = port;
-    this.#runner = new ChildRunner(data.mark, systemClock);
+    this.#parts = parts;
     for (const config of data.resources) this.#addResource(config);
     const { watchdog } = data;
     this.#core = new GuardCore({
@@ -60,26 +71,25 @@ export class GuardWorker {
         after: config.after,
       })),
       local: this.#local,
-      clock: systemClock,
+      clock: parts.clock,
       lease: new SharedLease(data.lease),
-      state: StateFile.open(data.dataDir),
-      children: this.#runner,
-      watchdog: watchdog === null ? null : { ...watchdog, open: openWatchdog },
-      suspendCheck: () => new SuspendCheck(),
-      selfFence: data.selfFence === 'sysrq' ? sysrqFence : noFence,
-      report: (report) => this.#report(report),
+      state: parts.state,
+      children: parts.runner,
+      watchdog: watchdog === null ? null : { ...watchdog, open: parts.openWatchdog },
+      suspendCheck: parts.suspendCheck,
+      selfFence: parts.selfFence,
+      report: parts.report,
       releaseMs: data.releaseMs,
     });
   }
 
   async start(): Promise<void> {
-    this.#port.on('message', (request: GuardRequest) => this.#onRequest(request));
-    this.#socket = await GuardSocket.listen(this.#data.socketPath, {
+    this.#socket = await this.#parts.listen({
       onRenew: (epoch, until) => this.#core.renew(epoch, until),
       onClosed: () => void this.#core.abrupt(null, 'the agent closed its connection'),
     });
     for (const watch of this.#drbd.values()) watch.follower.start();
-    this.#report({ kind: 'listening' });
+    this.#parts.report({ kind: 'listening' });
     // O1: what a dead predecessor left is released now, not only when an agent comes.
     void this.#core.verify('the executor starts');
   }
@@ -89,7 +99,7 @@ export class GuardWorker {
     const watch = config.kind === 'drbd' ? this.#watch(config.resource) : null;
     if (watch !== null) this.#drbd.set(config.name, watch);
     const make = (runner: CommandRunner): Resource => {
-      const shared = { name: config.name, runner, clock: systemClock };
+      const shared = { name: config.name, runner, clock: this.#parts.clock };
       switch (config.kind) {
         case 'drbd':
           return new DrbdResource({
@@ -107,26 +117,30 @@ export class GuardWorker {
           return assertNever(config);
       }
     };
-    this.#local.set(config.name, make(this.#runner));
+    this.#local.set(config.name, make(this.#parts.runner));
     this.#gated.set(config.name, (epoch) => make(this.#gatedRunner(epoch)));
   }
 
   #watch(resource: string): DrbdWatch {
-    const follower = new DrbdFollower(resource, this.#runner, systemClock, () => this.#reportData());
+    const follower = new DrbdFollower(resource, this.#parts.runner, this.#parts.clock, () =>
+      this.#reportData(),
+    );
     return { follower, reading: null };
   }
 
   /** O1: the check of epoch and lease, and the start of the command, are one step of one thread. */
   #gatedRunner(epoch: Epoch): CommandRunner {
+    const { runner } = this.#parts;
     return {
       run: (command, options) =>
-        this.#core.mayAct(epoch) ? this.#runner.run(command, options) : Promise.resolve({ kind: 'aborted' }),
-      killMarked: (marker) => this.#runner.killMarked(marker),
-      follow: (command, handlers) => this.#runner.follow(command, handlers),
+        this.#core.mayAct(epoch) ? runner.run(command, options) : Promise.resolve({ kind: 'aborted' }),
+      killMarked: (marker) => runner.killMarked(marker),
+      follow: (command, handlers) => runner.follow(command, handlers),
     };
   }
 
-  #onRequest(request: GuardRequest): void {
+  /** From the main thread. */
+  onRequest(request: GuardRequest): void {
     this.#core.evaluate();
     if (request.kind === 'cancel') {
       this.#running.get(request.id)?.abort();
@@ -137,11 +151,14 @@ export class GuardWorker {
     this.#running.set(id, controller);
     this.#perform(order, controller.signal)
       .then(
-        (value) => this.#report({ kind: 'answer', id, value }),
+        (value) => this.#parts.report({ kind: 'answer', id, value }),
         (error: unknown) => {
           // A broken invariant is not an answer: this thread ends, and the process with it.
-          if (!(error instanceof QuorateError)) setImmediate(() => Promise.reject(error));
-          this.#report({ kind: 'refusal', id, error: toWire(error) });
+          if (!(error instanceof QuorateError))
+            queueMicrotask(() => {
+              throw error;
+            });
+          this.#parts.report({ kind: 'refusal', id, error: toWire(error) });
         },
       )
       .finally(() => this.#running.delete(id));
@@ -175,11 +192,11 @@ export class GuardWorker {
         return this.#gatedResource(order.name, order.epoch).release({ ...context, mode: 'planned' });
       }
       case 'probe':
-        return this.#probe(order, { deadline: after(order.limitMs), signal });
+        return this.#probe(order, { deadline: this.#after(order.limitMs), signal });
       case 'resume-io':
         return this.#resumeIo(order, signal);
       case 'look':
-        return this.#look({ deadline: after(order.limitMs), signal });
+        return this.#look({ deadline: this.#after(order.limitMs), signal });
       case 'close':
         for (const watch of this.#drbd.values()) watch.follower.close();
         this.#core.close();
@@ -196,7 +213,7 @@ export class GuardWorker {
 
   #actContext(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): ActionContext {
     return {
-      deadline: after(order.limitMs),
+      deadline: this.#after(order.limitMs),
       signal: AbortSignal.any([signal, this.#core.signalOf(order.epoch)]),
     };
   }
@@ -212,14 +229,14 @@ export class GuardWorker {
     const seen = watch.follower.state();
     if (seen !== null && !order.isFresh) return DrbdResource.probeOf(seen);
     const look = await resource.look(context);
-    watch.reading = look.state === null ? null : { state: look.state, at: systemClock.now() };
+    watch.reading = look.state === null ? null : { state: look.state, at: this.#parts.clock.now() };
     this.#reportData();
     return DrbdResource.probeOf(look.state, look.detail);
   }
 
   /** H3: for decisions that a cached state is too old for. */
   async #look(context: ActionContext): Promise<FreshData> {
-    const readAt = systemClock.now();
+    const readAt = this.#parts.clock.now();
     const states = await Promise.all(
       [...this.#drbd.keys()].map(async (name) => {
         const resource = this.#local.get(name);
@@ -250,7 +267,7 @@ export class GuardWorker {
 
   /** Peers and own disk, told when they change (H3). */
   #reportData(): void {
-    const now = systemClock.now();
+    const now = this.#parts.clock.now();
     const states = [...this.#drbd.values()].map((watch): DrbdState | null => {
       const seen = watch.follower.state();
       if (seen !== null) return seen;
@@ -267,11 +284,11 @@ export class GuardWorker {
     const text = JSON.stringify([report, states.map((state) => state?.role)]);
     if (text === this.#reported) return;
     this.#reported = text;
-    this.#report(report);
+    this.#parts.report(report);
   }
 
-  #report(report: GuardReport): void {
-    this.#port.postMessage(report);
+  #after(limitMs: number): Instant {
+    return instant(this.#parts.clock.now() + limitMs);
   }
 }
 
@@ -280,8 +297,4 @@ const isSuspendedState = (state: DrbdState | null): boolean => state !== null &&
 interface DrbdWatch {
   readonly follower: DrbdFollower;
   reading: { readonly state: DrbdState; readonly at: Instant } | null;
-}
-
-function after(limitMs: number): Instant {
-  return instant(systemClock.now() + limitMs);
 }

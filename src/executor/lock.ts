@@ -6,8 +6,8 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
-import type { Clock } from '../resources/index.ts';
 import { killAndWait, ownProcess, type ProcessId } from './processes.ts';
 
 const RETRY_MS = 10;

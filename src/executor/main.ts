@@ -8,16 +8,16 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
+import { systemClock } from '../clock.ts';
 import { loadConfig, type TlsFiles } from '../config/index.ts';
 import type { Released } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
 import type { TlsMaterial } from '../peer/index.ts';
 import { Channel } from './channel.ts';
-import { systemClock } from './clock.ts';
 import { Executor } from './executor.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
-import { cloudResources, graphOf, otherDataNodes, resourcesOf } from './settings.ts';
+import { cloudResources, graphOf, loadCloud, otherDataNodes, resourcesOf } from './settings.ts';
 import { newLeaseBuffer, SharedLease } from './shared-lease.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 
@@ -74,9 +74,9 @@ async function main(): Promise<void> {
       onDeath: (error) => die(error),
     },
   );
-  const cloud = await cloudResources(config, systemClock, () =>
-    lease.isValid(lease.epoch, systemClock.now()),
-  );
+  const mayMutate = () => lease.isValid(lease.epoch, systemClock.now());
+  const apiVia = await loadCloud(config, mayMutate);
+  const cloud = cloudResources(config, systemClock, Math.random, mayMutate, apiVia);
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
   const statements = new StatementSender(config.cluster, config.tls);
   const running = new Executor({

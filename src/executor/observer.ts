@@ -2,8 +2,10 @@
  * What is known of every resource: probes at the pace that each kind can afford, kept for a second's report and for the
  * reconcile loop (H4). A probe runs alone for its resource; one that hangs delays only its own.
  */
+
+import type { Clock } from '../clock.ts';
 import type { Instant, NodeId } from '../core/index.ts';
-import type { Clock, OwnDisk, PeerData, Probe, ProbeResult, Resource } from '../resources/index.ts';
+import type { OwnDisk, PeerData, Probe, ProbeResult, Resource } from '../resources/index.ts';
 
 export interface Observation extends ProbeResult {
   readonly name: string;

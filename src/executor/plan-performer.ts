@@ -2,8 +2,10 @@
  * Runs plans of one tenure: local steps by the guard, steps in the cloud here. Keeps account of what runs, so that a
  * release can wait until everything that it called off has ended.
  */
+
+import type { Clock, Timer } from '../clock.ts';
 import { type Epoch, instant } from '../core/index.ts';
-import type { Clock, Resource } from '../resources/index.ts';
+import type { Resource } from '../resources/index.ts';
 import { type Plan, type PlanReport, runPlan, type Step } from '../takeover/index.ts';
 import type { Guard } from './guard-proxy.ts';
 import type { SharedLease } from './shared-lease.ts';
@@ -72,16 +74,16 @@ export class PlanPerformer {
   #leaseEnd(epoch: Epoch): { signal: AbortSignal; stop: () => void } {
     const { lease, clock } = this.#options;
     const controller = new AbortController();
-    let timer: NodeJS.Timeout | null = null;
+    let timer: Timer | null = null;
     const look = (): void => {
       if (!lease.isValid(epoch, clock.now())) return controller.abort();
-      timer = setTimeout(look, Math.max(1, Math.ceil(lease.until - clock.now())));
+      timer = clock.after(Math.max(1, Math.ceil(lease.until - clock.now())), look);
     };
     look();
     return {
       signal: controller.signal,
       stop: () => {
-        if (timer !== null) clearTimeout(timer);
+        timer?.cancel();
       },
     };
   }

@@ -1,6 +1,6 @@
 /** Processes by pid and start time: a pid alone may belong to somebody else by now. Reads /proc, so Linux only. */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Clock } from '../resources/index.ts';
+import type { Clock } from '../clock.ts';
 
 export interface ProcessId {
   readonly pid: number;

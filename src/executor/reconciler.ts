@@ -2,7 +2,8 @@
  * H4: probe, compare, repair, for the whole tenure. `unknown` never acts by itself. Repairs of different resources run
  * beside each other, each with a back-off of its own, so that a service that hangs does not keep the address away.
  */
-import type { Clock, Probe } from '../resources/index.ts';
+import type { Clock } from '../clock.ts';
+import type { Probe } from '../resources/index.ts';
 import { type Plan, type PlanReport, type PlanResource, planRepair } from '../takeover/index.ts';
 import type { LogLevel } from './guard-protocol.ts';
 import type { Observer } from './observer.ts';

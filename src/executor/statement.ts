@@ -2,8 +2,9 @@
  * R4: a dead agent's promises are dropped early on the word of its own executor, sent directly to every member until each
  * has acknowledged it, or for two promises: by then they have run out anyway.
  */
+
+import { type Clock, timeoutSignal } from '../clock.ts';
 import type { NodeId, Released } from '../core/index.ts';
-import type { Clock } from '../resources/index.ts';
 
 export type SendStatement = (address: string, statement: Released, signal: AbortSignal) => Promise<void>;
 
@@ -40,7 +41,8 @@ export async function sendToAll(options: StatementOptions): Promise<NodeId[]> {
 }
 
 async function attempt(options: StatementOptions, to: NodeId, address: string): Promise<boolean> {
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(ATTEMPT_LIMIT_MS)]);
+  const limit = timeoutSignal(options.clock, ATTEMPT_LIMIT_MS);
+  const signal = AbortSignal.any([options.signal, limit.signal]);
   const sending = options.send(address, { ...options.statement, to }, signal).then(
     () => true,
     (error: unknown) => {
@@ -49,7 +51,7 @@ async function attempt(options: StatementOptions, to: NodeId, address: string): 
     },
   );
   // The sender may not know the signal: the attempt ends here whatever it does.
-  return Promise.race([sending, aborted(signal).then(() => false)]);
+  return Promise.race([sending, aborted(signal).then(() => false)]).finally(limit.cancel);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

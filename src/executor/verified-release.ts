@@ -2,8 +2,10 @@
  * The abrupt release: kill what runs, release everything local in the reverse order, read it back, and do so again until
  * everything reads `not-held`. There is no other way out (R2); that it takes too long is the caller's business (R1).
  */
+
+import type { Clock } from '../clock.ts';
 import { assert, instant } from '../core/index.ts';
-import type { Clock, ProbeResult, Resource } from '../resources/index.ts';
+import type { ProbeResult, Resource } from '../resources/index.ts';
 import { type PlanResource, planRelease, runPlan } from '../takeover/index.ts';
 
 export interface VerifiedReleaseOptions {

@@ -7,6 +7,7 @@
  *    failed fsync the kernel may call lost pages clean.
  */
 import { resolve as absolute } from 'node:path';
+import { type Clock, systemClock } from '../clock.ts';
 import type { Digest, Persist } from '../core/index.ts';
 import { assert, InvariantError } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
@@ -14,6 +15,7 @@ import { type LogMedium, openDirectory } from './data-directory.ts';
 import { withDeadline } from './deadline.ts';
 import { LogWriter } from './log-writer.ts';
 import { type RecoveredLog, recover } from './recover.ts';
+import type { StoredLog } from './stored-log.ts';
 import { readDirectoryCopy } from './verify.ts';
 
 /** One batch, or one marker: far beyond any healthy disk, well below what a person waits for. */
@@ -48,15 +50,23 @@ export class LogStore {
   readonly #medium: LogMedium;
   readonly #writer: LogWriter;
   readonly #writeTimeoutMs: number;
+  readonly #clock: Clock;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | null = null;
   #failure: Error | null = null;
 
-  private constructor(directory: string, medium: LogMedium, writer: LogWriter, writeTimeoutMs: number) {
+  private constructor(
+    directory: string,
+    medium: LogMedium,
+    writer: LogWriter,
+    writeTimeoutMs: number,
+    clock: Clock,
+  ) {
     this.#directory = directory;
     this.#medium = medium;
     this.#writer = writer;
     this.#writeTimeoutMs = writeTimeoutMs;
+    this.#clock = clock;
   }
 
   /**
@@ -74,12 +84,33 @@ export class LogStore {
     const { medium, writer, recovered } = await withDeadline(
       opening,
       OPEN_TIMEOUT_MS,
+      systemClock,
       () =>
         new QuorateError('storage-failed', `opening the log in ${directory} took over ${OPEN_TIMEOUT_MS} ms`),
     );
     const wrapped = options.wrapMedium?.(medium) ?? medium;
     return {
-      store: new LogStore(directory, wrapped, writer, options.writeTimeoutMs ?? WRITE_TIMEOUT_MS),
+      store: new LogStore(
+        directory,
+        wrapped,
+        writer,
+        options.writeTimeoutMs ?? WRITE_TIMEOUT_MS,
+        systemClock,
+      ),
+      recovered,
+    };
+  }
+
+  /** On a disk that somebody else has opened, a model of one in a simulation: `stored` is what it has. */
+  static over(
+    medium: LogMedium,
+    stored: StoredLog,
+    options: { readonly digest: Digest; readonly directory: string; readonly clock: Clock },
+  ): { readonly store: LogStore; readonly recovered: RecoveredLog } {
+    const recovered = recover(stored, options.digest);
+    const writer = new LogWriter(stored, recovered);
+    return {
+      store: new LogStore(options.directory, medium, writer, WRITE_TIMEOUT_MS, options.clock),
       recovered,
     };
   }
@@ -101,7 +132,7 @@ export class LogStore {
     const failed = this.#failure !== null;
     this.#failure ??= new QuorateError('storage-failed', `the log in ${this.#directory} is closed`);
     try {
-      await withDeadline(this.#medium.close(), this.#writeTimeoutMs, () => this.#tooLate('closing the log'));
+      await this.#inTime(this.#medium.close(), 'closing the log');
     } catch (error) {
       if (!failed) throw error;
     }
@@ -124,10 +155,12 @@ export class LogStore {
 
   async #write(persists: readonly Persist[]): Promise<void> {
     const { batch, marker } = this.#writer.plan(persists);
-    await withDeadline(this.#medium.writeBatch(batch), this.#writeTimeoutMs, () => this.#tooLate('a batch'));
-    await withDeadline(this.#medium.writeMarker(marker), this.#writeTimeoutMs, () =>
-      this.#tooLate('a marker'),
-    );
+    await this.#inTime(this.#medium.writeBatch(batch), 'a batch');
+    await this.#inTime(this.#medium.writeMarker(marker), 'a marker');
+  }
+
+  #inTime(operation: Promise<void>, what: string): Promise<void> {
+    return withDeadline(operation, this.#writeTimeoutMs, this.#clock, () => this.#tooLate(what));
   }
 
   #tooLate(what: string): QuorateError {

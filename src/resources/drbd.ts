@@ -5,6 +5,8 @@
  * 2. Released means read back: role not Primary, from a fresh `events2 --now`, not from memory (R2).
  * 3. A time-out, an unreadable answer and exit code 20 are `unknown`.
  */
+
+import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import { commandError, exitError, firstWords } from './command-error.ts';
 import { type DrbdState, parseEvents } from './drbd-events.ts';
@@ -21,7 +23,6 @@ import {
 import type {
   AcquireContext,
   ActionContext,
-  Clock,
   CommandResult,
   CommandRunner,
   ProbeResult,

@@ -3,8 +3,8 @@
  * 0.5 s and costs 30 MB (ec2.md).
  *
  * Two clients: reads may be tried twice; a mutation once (O2), because a late retry of the SDK would steal the address
- * back. Whether a mutation is still allowed is asked twice: before it is built, and after signing, right before the
- * request leaves.
+ * back. Whether a mutation is still allowed is asked before it is built (`gatedEc2`), and here again after signing,
+ * right before the request leaves.
  */
 import {
   AssociateAddressCommand,
@@ -70,7 +70,6 @@ export class Ec2Client implements Ec2Api {
     request: { allocationId: string; interfaceId: string; allowReassociation: boolean },
     options: Ec2CallOptions,
   ): Promise<string> {
-    this.#assertMayMutate();
     const command = new AssociateAddressCommand({
       AllocationId: request.allocationId,
       NetworkInterfaceId: request.interfaceId,
@@ -88,7 +87,6 @@ export class Ec2Client implements Ec2Api {
   }
 
   async disassociateAddress(associationId: string, options: Ec2CallOptions): Promise<void> {
-    this.#assertMayMutate();
     const command = new DisassociateAddressCommand({ AssociationId: associationId });
     try {
       await translated(() => this.#mutate.send(command, callOptions(options)));

@@ -54,3 +54,15 @@ export class Ec2Failure extends Error {
     this.code = code;
   }
 }
+
+/** O2: a mutating call is refused here, unsent, unless epoch and lease are valid now. Reading is always allowed. */
+export function gatedEc2(api: Ec2Api, mayMutate: () => boolean): Ec2Api {
+  const gated = <Result>(call: () => Promise<Result>): Promise<Result> =>
+    mayMutate() ? call() : Promise.reject(new Ec2Failure('aborted', 'LeaseEnded', 'the lease is over (O2)'));
+  return {
+    describeAddress: (allocationId, options) => api.describeAddress(allocationId, options),
+    associateAddress: (request, options) => gated(() => api.associateAddress(request, options)),
+    disassociateAddress: (associationId, options) =>
+      gated(() => api.disassociateAddress(associationId, options)),
+  };
+}

@@ -11,9 +11,11 @@
  *    that call's reply was lost; never whichever is found at release (complaint 4).
  * 5. A reading that disagrees right after our own success is unknown: EC2 is eventually consistent (d.0, 3).
  */
+
+import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import { type AddressView, type Ec2Api, type Ec2CallOptions, Ec2Failure } from './ec2.ts';
-import type { AcquireContext, ActionContext, Clock, ProbeResult, ReleaseContext, Resource } from './types.ts';
+import type { AcquireContext, ActionContext, ProbeResult, ReleaseContext, Resource } from './types.ts';
 
 const MUTATE_TIMEOUT_MS = 2000;
 const READ_TIMEOUT_MS = 1000;

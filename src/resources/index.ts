@@ -7,13 +7,13 @@ export {
   type Ec2CallOptions,
   Ec2Failure,
   type Ec2FailureKind,
+  gatedEc2,
 } from './ec2.ts';
 export { ElasticIpResource } from './elastic-ip.ts';
 export { ServiceResource } from './service.ts';
 export type {
   AcquireContext,
   ActionContext,
-  Clock,
   CommandOptions,
   CommandResult,
   CommandRunner,

@@ -5,12 +5,13 @@
  * Abrupt release kills first and tidies up afterwards: a service that hangs must not keep the block device open past D
  * (R1). Its processes are found by the marker that they inherited, because a daemon leaves its process group.
  */
+
+import type { Clock } from '../clock.ts';
 import { type Instant, instant } from '../core/index.ts';
 import { commandError, exitError, firstWords } from './command-error.ts';
 import type {
   AcquireContext,
   ActionContext,
-  Clock,
   CommandRunner,
   ProbeResult,
   ReleaseContext,

@@ -47,13 +47,6 @@ export interface Resource {
   probe(context: ActionContext): Promise<ProbeResult>;
 }
 
-/** Monotonic time and sleeping, injected so that tests need neither. */
-export interface Clock {
-  now(): Instant;
-  /** Resolves after `ms`, or at once when the signal fires; never rejects. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
-}
-
 export type CommandResult =
   | { readonly kind: 'exited'; readonly code: number; readonly stdout: string; readonly stderr: string }
   | { readonly kind: 'missing' }

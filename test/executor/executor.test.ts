@@ -1,5 +1,7 @@
 /** The main thread's decisions with a fake guard and a fake cloud. */
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import {
   deriveTiming,
   epoch,
@@ -148,10 +150,7 @@ class Bench {
       hasReplication: true,
       guard: this.guard,
       lease: this.lease,
-      clock: {
-        now: () => instant(Date.now()),
-        sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-      },
+      clock: { ...systemClock, now: () => instant(Date.now()) },
       send: (event) => this.events.push(event),
       sendStatement: async (address, statement) => {
         if (this.unreachable.has(address)) throw new Error('refused');

@@ -1,13 +1,14 @@
 /** The guard's decisions in virtual time: vitest's fake timers move both the clock and the timers. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import { deriveTiming, epoch, instant, term } from '../../src/core/index.ts';
-import { SuspendCheck } from '../../src/executor/clock.ts';
 import { GuardCore } from '../../src/executor/guard-core.ts';
 import type { GuardReport, Released } from '../../src/executor/guard-protocol.ts';
 import { newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
 import { type ExecutorState, FRESH_STATE } from '../../src/executor/state-file.ts';
+import { SuspendCheck } from '../../src/executor/suspend-check.ts';
 import type { Watchdog } from '../../src/executor/watchdog.ts';
-import type { Clock, Probe, Resource } from '../../src/resources/index.ts';
+import type { Probe, Resource } from '../../src/resources/index.ts';
 
 const L = 600;
 const D = 1000;
@@ -60,10 +61,7 @@ class Bench {
   inFlightIsGone = true;
   lose: (why: string) => void = () => undefined;
   readonly core: GuardCore;
-  readonly clock: Clock = {
-    now: () => instant(Date.now()),
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  };
+  readonly clock: Clock = { ...systemClock, now: () => instant(Date.now()) };
 
   constructor(state: Partial<ExecutorState> = {}, watchdogTimeoutMs = W) {
     this.state = { ...FRESH_STATE, ...state };

@@ -4,14 +4,15 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { deriveTiming, epoch, instant } from '../../src/core/index.ts';
 import { Channel } from '../../src/executor/channel.ts';
-import { SuspendCheck, systemClock } from '../../src/executor/clock.ts';
 import { GuardSocket } from '../../src/executor/guard-socket.ts';
 import { lockOwner, takeLock } from '../../src/executor/lock.ts';
 import { ownProcess } from '../../src/executor/processes.ts';
 import { newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
 import { StateFile } from '../../src/executor/state-file.ts';
+import { SuspendCheck } from '../../src/executor/suspend-check.ts';
 
 let directory: string;
 beforeEach(() => {

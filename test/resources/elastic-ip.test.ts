@@ -1,8 +1,8 @@
 /** The Elastic IP with the real SDK against a server that speaks EC2's wire protocol. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { instant } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
-import { systemClock } from '../../src/executor/clock.ts';
 import { ElasticIpResource, loadEc2Client } from '../../src/resources/index.ts';
 import { FakeEc2 } from '../executor/support/fake-ec2.ts';
 

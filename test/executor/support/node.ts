@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '../../../src/clock.ts';
 import { deriveTiming, epoch, type Instant, instant, nodeId, term } from '../../../src/core/index.ts';
-import { systemClock } from '../../../src/executor/clock.ts';
 import { ChildRunner } from '../../../src/executor/commands.ts';
 import {
   createExecutorClient,

@@ -1,14 +1,10 @@
-/** The agent's clocks: monotonic for every decision (T1), wall clock only for people (T3). */
+/** When the boot promise begins (L4). */
 import { readFileSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '../clock.ts';
 import { type Instant, instant } from '../core/index.ts';
 import { sha256 } from '../log/index.ts';
-
-/** CLOCK_MONOTONIC in ms: one clock for all processes of a host. */
-export function now(): Instant {
-  return instant(Number(process.hrtime.bigint()) / 1e6);
-}
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 const MACHINE_ID = '/etc/machine-id';
@@ -23,10 +19,10 @@ export async function bootPromiseStart(dataDir: string): Promise<Instant> {
   const path = join(dataDir, 'boot-id');
   const [boot, machine] = [readLine(BOOT_ID), readLine(MACHINE_ID)];
   const stored = parseRecord(await readFile(path, 'utf8').catch(() => ''));
-  if (boot === null || machine === null) return now();
-  if (stored?.boot === boot && stored.machine === machine) return now();
+  if (boot === null || machine === null) return systemClock.now();
+  if (stored?.boot === boot && stored.machine === machine) return systemClock.now();
   await writeDurably(dataDir, path, `${boot} ${machine} ${sha256(`${boot} ${machine}`)}\n`);
-  return stored !== null && stored.machine === machine ? instant(0) : now();
+  return stored !== null && stored.machine === machine ? instant(0) : systemClock.now();
 }
 
 function parseRecord(text: string): { boot: string; machine: string } | null {

@@ -1,22 +1,6 @@
-/** The monotonic clock (T1), and the check that the host was not suspended under us (T3). */
+/** T3: was the host suspended under us? */
 import { uptime } from 'node:os';
-import { instant } from '../core/index.ts';
-import type { Clock } from '../resources/index.ts';
-
-export const systemClock: Clock = {
-  now: () => instant(Number(process.hrtime.bigint()) / 1e6),
-  sleep: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const done = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal?.addEventListener('abort', done, { once: true });
-    }),
-};
+import { systemClock } from '../clock.ts';
 
 const MAX_BRACKET_MS = 5;
 const MAX_APART_MS = 50;

@@ -1,0 +1,70 @@
+/** What a real agent is put together from: this host's clock, disk, sockets and processes. */
+import { existsSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { AdminServer, LocalSocket } from '../admin/index.ts';
+import { systemClock } from '../clock.ts';
+import { agentSocket, type Config, deriveTiming } from '../config/index.ts';
+import type { Timing } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { createExecutorClient, readWatchdogTimeoutMs } from '../executor/index.ts';
+import { LogStore, sha256 } from '../log/index.ts';
+import { PeerTransport, readTls } from '../peer/index.ts';
+import { type AgentParts, otherMembers } from './agent.ts';
+import type { Backend } from './backend.ts';
+import { bootPromiseStart } from './boot-promise.ts';
+
+/** Rejects with a QuorateError where the config names what is not there. */
+export async function systemParts(config: Config, logger: Logger): Promise<AgentParts> {
+  const { node, cluster, dataDir, members } = config;
+  const timing = configuredTiming(config);
+  const tls = await readTls(config.tls);
+  return {
+    clock: systemClock,
+    seed: Math.floor(Math.random() * 2 ** 31),
+    timing,
+    executor: createExecutorClient({
+      node,
+      cluster,
+      configFile: config.file,
+      dataDir,
+      members: otherMembers(config),
+      timing,
+    }),
+    openLog: () => LogStore.open(dataDir, { digest: sha256 }),
+    bootPromiseStart: () => bootPromiseStart(dataDir),
+    transport: (handlers) =>
+      new PeerTransport({
+        ...handlers,
+        self: node,
+        cluster,
+        listen: members.find(({ id }) => id === node)?.peer ?? '',
+        tls,
+        logger,
+      }),
+    serve: async (backend: Backend) => {
+      const local = new LocalSocket(agentSocket(dataDir), backend);
+      await local.start();
+      const admin = new AdminServer({ listen: config.admin.listen, cluster, tls, backend });
+      try {
+        await admin.start();
+      } catch (error) {
+        await local.close();
+        throw error;
+      }
+      return { close: async () => void (await Promise.allSettled([admin.close(), local.close()])) };
+    },
+  };
+}
+
+/** What the config says, for a node without a log and for `bootstrap`; afterwards the log's timing rules (L8). */
+function configuredTiming(config: Config): Timing {
+  const { mode, device, timeoutMs } = config.watchdog;
+  if (mode === 'off' || (mode === 'automatic' && !existsSync(device)))
+    return deriveTiming(config.timing, null);
+  if (!existsSync(device))
+    throw new QuorateError('watchdog-unusable', `watchdog.device ${device} does not exist`);
+  const readMs = timeoutMs ?? readWatchdogTimeoutMs(device);
+  if (readMs === null)
+    throw new QuorateError('watchdog-unusable', `${device} does not say its timeout: set watchdog.timeout`);
+  return deriveTiming(config.timing, readMs);
+}
