@@ -9,7 +9,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/index.ts';
-import type { CoreEvent, Entry, Instant, Message, NodeId, Timing } from '../core/index.ts';
+import type { CoreEvent, Entry, Instant, Message, NodeId, Proposal, Timing } from '../core/index.ts';
 import { InvariantError, logIndex } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
@@ -18,7 +18,7 @@ import type { PeerTransport, PeerTransportOptions } from '../peer/index.ts';
 import { Backend } from './backend.ts';
 import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
 import { DiskLossCheck } from './disk-loss.ts';
-import { Driver } from './driver.ts';
+import { Driver, type ProposeResult } from './driver.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -90,6 +90,11 @@ export class Agent {
   /** Null until the log is open and the executor was asked (L4). */
   get driver(): Driver | null {
     return this.#driver;
+  }
+
+  /** At once; the place in the log, or why not. */
+  propose(proposal: Proposal): ProposeResult {
+    return this.#driver?.propose(proposal) ?? { refused: 'the agent is still starting' };
   }
 
   /** Resolves with the exit code when the agent has ended; rejects where it could not start. */

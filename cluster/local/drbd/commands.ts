@@ -2,7 +2,8 @@
  * DRBD stand-in: what `drbdadm` and `drbdsetup` of drbd-utils 9.22 do and print with a kernel module 8.4, as far as
  * an agent or its tests use it: texts, streams and exit codes as captured (lab.md section 5).
  */
-import type { Refusal, Resource } from './resource.ts';
+import type { Refusal } from './refusals.ts';
+import type { Resource } from './resource.ts';
 import { isEstablished, statusLines } from './state.ts';
 
 export interface Answer {

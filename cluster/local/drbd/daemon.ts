@@ -7,7 +7,7 @@ import { ControlServer, type ControlTarget } from './control.ts';
 import { DeviceServer } from './device-server.ts';
 import { BLOCK_BYTES } from './disk.ts';
 import type { Endpoint } from './peer-channel.ts';
-import type { Refusal } from './resource.ts';
+import type { Refusal } from './refusals.ts';
 import { Resource, type ResourceOptions } from './resource.ts';
 import { changeEvents } from './state.ts';
 

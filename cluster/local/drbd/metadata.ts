@@ -38,9 +38,9 @@ export function newMetadata(current: string): Metadata {
 }
 
 /** A Primary goes on alone: the peer's generation becomes the bitmap's base. Kept while already alone. */
-export function goAlone(metadata: Metadata): Metadata {
+export function goAlone(metadata: Metadata, generation = newGeneration()): Metadata {
   if (metadata.bitmapBase !== null) return metadata;
-  return { ...metadata, bitmapBase: metadata.current, current: newGeneration() };
+  return { ...metadata, bitmapBase: metadata.current, current: generation };
 }
 
 /** The bitmap's base is no longer what the peer has; a later divergence starts from `current`. */

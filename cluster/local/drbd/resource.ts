@@ -11,6 +11,7 @@ import { FencePeer, PEER_OUTDATED_EXIT } from './fencing.ts';
 import { goAlone } from './metadata.ts';
 import type { Endpoint } from './peer-channel.ts';
 import { PeerProtocol } from './peer-protocol.ts';
+import { REFUSED, type Refusal } from './refusals.ts';
 import { Replica } from './replica.ts';
 import { isEstablished, isKnownStale, type View } from './state.ts';
 import { Writes } from './writes.ts';
@@ -30,21 +31,6 @@ export interface ResourceOptions {
   readonly pingTimeoutMs: number;
   readonly connectIntervalMs: number;
 }
-
-/** A state change that the kernel refuses; the texts and numbers are those of drbd_strings.c. */
-export interface Refusal {
-  readonly number: number;
-  readonly text: string;
-  readonly exit: number;
-}
-export const REFUSED = {
-  twoPrimaries: { number: -1, text: 'Multiple primaries not allowed by config', exit: 11 },
-  noUpToDateDisk: { number: -2, text: 'Need access to UpToDate data', exit: 17 },
-  connectedOutdates: { number: -6, text: 'Refusing to be Outdated while Connected', exit: 11 },
-  peerNotOutdated: { number: -7, text: 'Refusing to be Primary while peer is not outdated', exit: 11 },
-  heldOpen: { number: -12, text: 'Device is held open by someone', exit: 11 },
-  lowerThanOutdated: { number: -16, text: 'Disk state is lower than outdated', exit: 5 },
-} as const satisfies Record<string, Refusal>;
 
 const PROMOTION_TRIES = 4;
 /** A killed holder's socket may be seen closed a little after its process is gone; a kernel has no such gap. */

@@ -1,0 +1,31 @@
+/** O1, O2: whatever acts on the outside does so under an epoch that was granted to it, the newest one, in its lease. */
+import type { World } from '../engine/world.ts';
+import type { SimulatedNode } from '../node/node.ts';
+import type { ConsensusCheck } from './consensus.ts';
+
+export function checkAction(
+  world: World,
+  consensus: ConsensusCheck,
+  node: SimulatedNode,
+  what: string,
+): void {
+  const { executor } = node;
+  if (executor === null) return world.fail('action-epoch', `${node.id}: ${what} without an executor`);
+  const { epoch, until } = executor.lease;
+  const owner = epoch === 0 ? null : consensus.grantedTo(epoch);
+  if (owner !== node.id)
+    return world.fail(
+      'action-epoch',
+      `${node.id}: ${what} under epoch ${epoch}, granted to ${owner ?? 'nobody'}`,
+    );
+  if (epoch < consensus.newestGrant)
+    return world.fail(
+      'action-epoch',
+      `${node.id}: ${what} under epoch ${epoch}, after the grant of ${consensus.newestGrant}`,
+    );
+  if (node.host.monotonicMs >= until)
+    world.fail(
+      'action-lease',
+      `${node.id}: ${what} ${(node.host.monotonicMs - until).toFixed(1)} ms after its lease`,
+    );
+}

@@ -1,0 +1,375 @@
+/**
+ * One node: its host, disk, devices and programs, and the two processes on it, the real ones.
+ *
+ * Modelled: an agent that ends or is killed is started again by its supervisor; a host that boots starts its agent; DRBD's
+ * handler asks the agent of its host and may lose the reply.
+ */
+import type { Logger } from 'pino';
+import { Agent, otherMembers } from '../../../src/agent/agent.ts';
+import type { Backend } from '../../../src/agent/backend.ts';
+import type { Config } from '../../../src/config/index.ts';
+import {
+  type Entry,
+  instant,
+  type Message,
+  type NodeId,
+  type Released,
+  type Timing,
+} from '../../../src/core/index.ts';
+import { EXIT, QuorateError } from '../../../src/errors.ts';
+import { LogStore, sha256 } from '../../../src/log/index.ts';
+import type { Host, HostPart, Thread } from '../engine/host.ts';
+import { between } from '../engine/world.ts';
+import type { Cloud } from '../models/cloud.ts';
+import type { HostPrograms } from '../models/commands.ts';
+import { Disk } from '../models/disk.ts';
+import type { Network } from '../models/network.ts';
+import { WatchdogDevice } from '../models/watchdog.ts';
+import { SimulatedExecutorClient } from './executor-client.ts';
+import { ExecutorProcess } from './executor-process.ts';
+
+const BOOT_MS = [300, 1_500] as const;
+const RESTART_MS = [100, 1_000] as const;
+const HANDLER_START_MS = [30, 120] as const;
+const HANDLER_LIMIT_MS = 30_000;
+const LOG_OPEN_MS = [5, 50] as const;
+const UNARY_LIMIT_MS = 1_000;
+const PEER_OUTDATED = 4;
+const FAILED = 1;
+
+export interface NodeOptions {
+  readonly host: Host;
+  readonly config: Config;
+  readonly timing: Timing;
+  readonly network: Network;
+  readonly cloud: Cloud;
+  readonly programs: HostPrograms;
+  readonly peers: ReadonlyMap<string, SimulatedNode>;
+  readonly watchdogMs: number | null;
+  readonly clockErrorRate: number;
+  /** Every message that an agent sends, for marks and checks. */
+  readonly onMessage: (message: Message) => void;
+}
+
+interface Handlers {
+  onMessage(message: Message): void;
+  onStatement(released: Released): void;
+  onBootstrap(entry: Entry): Promise<void>;
+}
+
+interface AgentLife {
+  readonly thread: Thread;
+  readonly pid: number;
+  readonly agent: Agent;
+  readonly client: SimulatedExecutorClient;
+  handlers: Handlers | null;
+  backend: Backend | null;
+}
+
+export class SimulatedNode implements HostPart {
+  readonly id: string;
+  readonly options: NodeOptions;
+  readonly disk: Disk;
+  readonly watchdog: WatchdogDevice | null;
+  executor: ExecutorProcess | null = null;
+  #life: AgentLife | null = null;
+  #pids = 100;
+  readonly #random: () => number;
+  /** False: what ends stays down (a fault that lasts, or a node that is not part of the cluster yet). */
+  mayStart = true;
+  /** The next replies of DRBD's handler are lost. */
+  lostReplies = 0;
+  /** How often an agent ended, by exit code. */
+  readonly exits = new Map<number, number>();
+
+  constructor(options: NodeOptions) {
+    const { host, watchdogMs, clockErrorRate, programs } = options;
+    this.options = options;
+    this.id = host.id;
+    this.disk = new Disk(host);
+    this.#random = host.world.random(`node ${host.id}`);
+    this.watchdog =
+      watchdogMs === null
+        ? null
+        : new WatchdogDevice(host, watchdogMs, clockErrorRate, () =>
+            this.powerCycle(between(this.#random, BOOT_MS)),
+          );
+    host.parts.push(this);
+    for (const device of programs.devices.values()) device.handler = (peer) => this.#fencePeer(peer);
+  }
+
+  get host(): Host {
+    return this.options.host;
+  }
+  get agent(): Agent | null {
+    return this.#life?.agent ?? null;
+  }
+  get backend(): Backend | null {
+    return this.#life?.backend ?? null;
+  }
+  get agentThread(): Thread | null {
+    return this.#life?.thread ?? null;
+  }
+  /** The core's state, while an agent runs. */
+  get view() {
+    return this.#life?.agent.driver?.view ?? null;
+  }
+
+  // --- power ---
+
+  powerOff(): void {
+    this.#life = null;
+    this.executor = null;
+  }
+  powerOn(): void {
+    this.#startSoon(between(this.#random, BOOT_MS));
+  }
+  powerCycle(offMs: number): void {
+    this.host.powerOff();
+    this.host.world.after(offMs, () => this.host.powerOn());
+  }
+
+  #startSoon(delayMs: number): void {
+    const { boots } = this.host;
+    this.host.world.after(delayMs, () => {
+      if (this.mayStart && this.host.isOn && this.host.boots === boots && this.#life === null)
+        this.startAgent();
+    });
+  }
+
+  // --- the agent's process ---
+
+  startAgent(): void {
+    const { host, config, timing } = this.options;
+    this.#pids += 1;
+    const pid = this.#pids;
+    const thread = host.thread('agent');
+    const others = otherMembers(config);
+    const client = new SimulatedExecutorClient(thread, pid, config, others, timing, {
+      current: () => this.executor,
+      spawn: (mayReplace) => this.#spawnExecutor(mayReplace),
+    });
+    const agent = new Agent(config, this.#logger(), {
+      clock: thread.clock,
+      seed: Math.floor(this.#random() * 2 ** 31),
+      timing,
+      executor: client,
+      openLog: async () => {
+        await thread.clock.sleep(between(this.#random, LOG_OPEN_MS));
+        // LevelDB's lock: a process that was killed is gone only when its last write has returned.
+        while (this.disk.isBusy) await thread.clock.sleep(1);
+        return LogStore.over(this.disk.medium(thread), this.disk.log, {
+          digest: sha256,
+          directory: config.dataDir,
+          clock: thread.clock,
+        });
+      },
+      bootPromiseStart: async () => {
+        const isFirstOfBoot = this.disk.bootRecord !== null && this.disk.bootRecord !== host.boots;
+        this.disk.bootRecord = host.boots;
+        return isFirstOfBoot ? instant(0) : thread.clock.now();
+      },
+      transport: (handlers) => {
+        life.handlers = handlers;
+        return {
+          start: async () => undefined,
+          setPeers: () => undefined,
+          send: (message) => this.#send(message),
+          isUp: (peer) => this.#isReachable(peer),
+          sendBootstrap: (address, entry) => this.#sendBootstrap(nodeOf(address), entry),
+          close: async () => undefined,
+        };
+      },
+      serve: async (backend) => {
+        life.backend = backend;
+        return { close: async () => undefined };
+      },
+    });
+    const life: AgentLife = { thread, pid, agent, client, handlers: null, backend: null };
+    this.#life = life;
+    agent.run().then(
+      (code) => this.#onExit(life, code),
+      (error: unknown) => this.#onExit(life, error instanceof QuorateError ? error.exitCode : EXIT.invariant),
+    );
+  }
+
+  /** SIGKILL. */
+  killAgent(): boolean {
+    const life = this.#life;
+    if (life === null) return false;
+    this.#endAgent(life);
+    this.#startSoon(between(this.#random, RESTART_MS));
+    return true;
+  }
+
+  /** SIGTERM; its supervisor starts it again. */
+  shutdownAgent(): void {
+    void this.#life?.agent.shutdown();
+  }
+
+  #onExit(life: AgentLife, code: number): void {
+    if (this.#life !== life) return;
+    this.exits.set(code, (this.exits.get(code) ?? 0) + 1);
+    this.host.say(`the agent ends with code ${code}`);
+    if (code === EXIT.invariant)
+      this.host.world.fail('invariant', `${this.id}: an invariant of its own code broke`);
+    this.#endAgent(life);
+    if (code !== EXIT.hardState) this.#startSoon(between(this.#random, RESTART_MS));
+  }
+
+  #endAgent(life: AgentLife): void {
+    life.thread.end();
+    life.client.drop();
+    if (this.#life === life) this.#life = null;
+  }
+
+  #logger(): Logger {
+    const { host } = this;
+    const fatal = (fields: { error?: string; code?: number }): void => {
+      if (fields.code === EXIT.invariant) host.say(String(fields.error));
+    };
+    const quiet = (): void => undefined;
+    // The agent uses these four alone; what it says for people is not part of the run.
+    return { info: quiet, warn: quiet, error: quiet, fatal } as unknown as Logger;
+  }
+
+  // --- the executor's process ---
+
+  #spawnExecutor(mayReplace: boolean): ExecutorProcess | null {
+    if (this.executor?.isAlive === true) {
+      if (!mayReplace) return null;
+      this.executor.end();
+    }
+    const { host, config, programs, cloud } = this.options;
+    const process: ExecutorProcess = new ExecutorProcess({
+      host,
+      config,
+      disk: this.disk,
+      programs,
+      watchdog: this.watchdog,
+      cloud,
+      sendStatement: (to, statement) => this.#sendStatement(to, statement),
+      isRunning: (pid) => this.#life?.pid === pid,
+      killAgent: async (pid) => {
+        if (this.#life?.pid === pid) this.killAgent();
+        return true;
+      },
+      onEnd: (ended) => {
+        if (this.executor === ended) this.executor = null;
+      },
+    });
+    this.executor = process;
+    return process;
+  }
+
+  killExecutor(): boolean {
+    if (this.executor === null) return false;
+    this.executor.end();
+    return true;
+  }
+
+  // --- messages ---
+
+  #isReachable(peer: string): boolean {
+    const { network, peers } = this.options;
+    return (
+      network.isOpen(this.id, peer) &&
+      network.isOpen(peer, this.id) &&
+      peers.get(peer)?.agentThread?.isFrozen === false
+    );
+  }
+
+  #send(message: Message): void {
+    const { network, peers, onMessage } = this.options;
+    const target = peers.get(message.to);
+    if (target === undefined) return;
+    onMessage(message);
+    network.send(this.id, message.to, () => target.receive((handlers) => handlers.onMessage(message)));
+  }
+
+  /** To whichever agent runs now; lost where none does. */
+  receive(act: (handlers: Handlers) => void): void {
+    const life = this.#life;
+    life?.thread.post(0, () => {
+      if (life.handlers !== null) act(life.handlers);
+    });
+  }
+
+  #sendStatement(to: NodeId, statement: Released): Promise<void> {
+    const target = this.options.peers.get(to);
+    return this.#ask(to, (done) =>
+      target?.receive((handlers) => {
+        this.host.world.marks.add('statement-arrives');
+        handlers.onStatement({ ...statement, to });
+        done();
+      }),
+    );
+  }
+
+  #sendBootstrap(to: string, entry: Entry): Promise<void> {
+    const target = this.options.peers.get(to);
+    return this.#ask(to, (done, fail) =>
+      target?.receive((handlers) => void handlers.onBootstrap(entry).then(done, fail)),
+    );
+  }
+
+  /** A unary call: there and back, or an error after a while. */
+  #ask(to: string, act: (done: () => void, fail: (error: unknown) => void) => void): Promise<void> {
+    const { network, host } = this.options;
+    return new Promise((resolve, reject) => {
+      const timer = host.world.after(UNARY_LIMIT_MS, () => reject(new QuorateError('peer-unreachable', to)));
+      const back = (settle: () => void): void =>
+        network.send(to, this.id, () => {
+          timer.act = null;
+          settle();
+        });
+      network.send(this.id, to, () =>
+        act(
+          () => back(resolve),
+          (error) => back(() => reject(error)),
+        ),
+      );
+    });
+  }
+
+  // --- DRBD's handler ---
+
+  /** `quorate fence-peer`: 4 on the agent's word, otherwise 1. */
+  #fencePeer(peer: string): Promise<number> {
+    const { world } = this.host;
+    const isLost = this.lostReplies > 0;
+    if (isLost) this.lostReplies -= 1;
+    world.marks.add('fence-peer-called');
+    return new Promise((resolve) => {
+      let isOver = false;
+      const exit = (code: number): void => {
+        if (isOver) return;
+        isOver = true;
+        limit.act = null;
+        if (isLost && code === PEER_OUTDATED) world.marks.add('handler-reply-lost');
+        resolve(isLost ? FAILED : code);
+      };
+      const limit = world.after(HANDLER_LIMIT_MS, () => exit(FAILED));
+      world.after(between(this.#random, HANDLER_START_MS), () => {
+        const life = this.#life;
+        if (life === null || life.backend === null) return exit(FAILED);
+        const { backend, thread } = life;
+        const watch = (): void => {
+          if (isOver) return;
+          if (thread.isAlive) world.after(20, watch);
+          else exit(FAILED);
+        };
+        watch();
+        thread.post(0.2, () => {
+          backend.fencePeer(peer as NodeId).then(
+            () => exit(PEER_OUTDATED),
+            () => exit(FAILED),
+          );
+        });
+      });
+    });
+  }
+}
+
+export const addressOf = (id: string): string => `${id}:7400`;
+const nodeOf = (address: string): string => address.split(':')[0] ?? '';

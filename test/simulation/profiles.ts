@@ -1,0 +1,155 @@
+/** Which cluster a run has, how its network is on a normal day, and what goes wrong how often. */
+import type { Weights } from './faults.ts';
+import type { NetworkWeather } from './models/network.ts';
+
+export interface Shape {
+  readonly name: string;
+  readonly members: readonly { readonly id: string; readonly witness: boolean }[];
+  /** Names of the devices that DRBD mirrors between the two data nodes; none: only a service and the address. */
+  readonly devices: readonly string[];
+  readonly watchdogMs: number | null;
+}
+
+const pairAndWitness = [
+  { id: 'a', witness: false },
+  { id: 'b', witness: false },
+  { id: 'w', witness: true },
+];
+
+export const SHAPES = {
+  /** The patent's: two devices on each node. */
+  pair: { name: 'pair', members: pairAndWitness, devices: ['r0', 'r1'], watchdogMs: 300 },
+  /** DRBD alone is the proof that the old holder cannot write (H2, `mode: off`). */
+  unwatched: { name: 'unwatched', members: pairAndWitness, devices: ['r0'], watchdogMs: null },
+  /** No device: what is exclusive is the service. */
+  service: {
+    name: 'service',
+    members: [
+      { id: 'a', witness: false },
+      { id: 'b', witness: false },
+      { id: 'c', witness: false },
+    ],
+    devices: [],
+    watchdogMs: 300,
+  },
+} as const satisfies Record<string, Shape>;
+
+export interface Profile {
+  readonly shape: Shape;
+  readonly weather: NetworkWeather;
+  readonly weights: Weights;
+  readonly count: readonly [number, number];
+}
+
+const CALM: NetworkWeather = { delayMs: [0.2, 2], loss: 0, duplicate: 0 };
+const ROUGH: NetworkWeather = { delayMs: [0.2, 30], loss: 0.05, duplicate: 0.02 };
+
+const EVERYTHING: Weights = {
+  cut: 4,
+  'cut-one-way': 6,
+  isolate: 5,
+  stall: 4,
+  'slow-path': 2,
+  'kill-agent': 5,
+  'stop-agent': 3,
+  'kill-executor': 4,
+  'kill-both': 3,
+  'freeze-agent': 6,
+  'freeze-executor': 4,
+  'freeze-guard': 2,
+  'freeze-host': 6,
+  'suspend-host': 2,
+  'power-cut': 6,
+  'boot-loop': 1,
+  'double-power-cut': 3,
+  'disk-slow': 2,
+  'disk-hangs': 3,
+  'disk-fails': 1,
+  'disk-rots': 2,
+  'log-loses-its-end': 3,
+  'wall-jumps': 1,
+  'device-held-open': 3,
+  'device-disk-fails': 2,
+  'handler-reply-lost': 3,
+  'command-hangs': 3,
+  'service-fails': 2,
+  'cloud-trouble': 3,
+  'cloud-late': 3,
+  switchover: 8,
+  'new-witness': 2,
+};
+
+export const PROFILES: Readonly<Record<string, Profile>> = {
+  everything: { shape: SHAPES.pair, weather: CALM, weights: EVERYTHING, count: [3, 14] },
+  rough: { shape: SHAPES.pair, weather: ROUGH, weights: EVERYTHING, count: [2, 10] },
+  /** R3, R4: hand-overs and dying agents, with everything that can come between. */
+  handover: {
+    shape: SHAPES.pair,
+    weather: ROUGH,
+    weights: {
+      switchover: 14,
+      'kill-agent': 8,
+      'stop-agent': 6,
+      'kill-executor': 5,
+      'kill-both': 2,
+      'freeze-agent': 8,
+      'freeze-executor': 4,
+      'freeze-host': 4,
+      'cut-one-way': 6,
+      stall: 6,
+      isolate: 3,
+      'device-held-open': 5,
+      'command-hangs': 4,
+      'service-fails': 4,
+      'cloud-late': 3,
+    },
+    count: [4, 14],
+  },
+  /** W2, W3, H3: who has the log, who has the data, and who reaches whom. */
+  witness: {
+    shape: SHAPES.pair,
+    weather: CALM,
+    weights: {
+      isolate: 6,
+      cut: 8,
+      'cut-one-way': 8,
+      'power-cut': 10,
+      'double-power-cut': 10,
+      'boot-loop': 1,
+      'handler-reply-lost': 5,
+      'device-disk-fails': 3,
+      'kill-agent': 4,
+      'disk-slow': 3,
+      'log-loses-its-end': 4,
+      'disk-rots': 2,
+      'freeze-agent': 4,
+      switchover: 4,
+      'new-witness': 3,
+    },
+    count: [4, 14],
+  },
+  unwatched: { shape: SHAPES.unwatched, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
+  service: { shape: SHAPES.service, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
+};
+
+/** Where none is named, the seeds take turns. */
+export const TURNS = [
+  'everything',
+  'handover',
+  'witness',
+  'rough',
+  'everything',
+  'service',
+  'unwatched',
+] as const;
+
+export function profileOf(
+  seed: number,
+  name: string | null,
+): { readonly name: string; readonly profile: Profile } {
+  const chosen = name ?? TURNS[seed % TURNS.length] ?? 'everything';
+  const profile = PROFILES[chosen];
+  if (profile === undefined)
+    throw new RangeError(`there is no profile "${chosen}": ${Object.keys(PROFILES).join(', ')}`);
+  return { name: chosen, profile };
+}

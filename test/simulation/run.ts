@@ -1,0 +1,107 @@
+/** One seed: a cluster begins, faults happen (safety), everything heals (liveness), and the checks look all the time. */
+import { Cluster } from './cluster.ts';
+import type { Violation } from './engine/world.ts';
+import { describeFault, drawFaults, type Fault } from './faults.ts';
+import { inflict } from './inflict.ts';
+import { profileOf } from './profiles.ts';
+
+/** Faults are drawn over this span; the run goes on at least as long as `LEAST_MS`. */
+const FAULT_SPAN_MS = 14_000;
+const SETTLE_MS = 2_000;
+const LEAST_MS = 20_000;
+/** Two whole rounds of the longest back-off that a cluster without faults can still be waiting for. */
+export const LIVENESS_LIMIT_MS = 120_000;
+
+export interface RunResult {
+  readonly seed: number;
+  readonly profile: string;
+  readonly violation: Violation | null;
+  readonly simulatedMs: number;
+  /** From the end of the faults until all is well; null where that never came. */
+  readonly healedMs: number | null;
+  readonly events: number;
+  readonly acknowledged: number;
+  readonly tenures: number;
+  readonly marks: ReadonlySet<string>;
+  readonly hash: string;
+  readonly faults: readonly Fault[];
+  readonly story: readonly string[];
+}
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly profile: string | null;
+  /** Instead of those that the seed draws. */
+  readonly faults?: readonly Fault[];
+}
+
+export async function runSeed({ seed, profile: wanted, faults: given }: RunOptions): Promise<RunResult> {
+  const { name, profile } = profileOf(seed, wanted);
+  const cluster = new Cluster(seed, profile.shape, profile.weather);
+  const { world } = cluster;
+  const ids = profile.shape.members.map(({ id }) => id);
+  const faults =
+    given ??
+    drawFaults(seed, ids, {
+      weights: profile.weights,
+      count: profile.count,
+      spanMs: FAULT_SPAN_MS,
+      promiseMs: cluster.timing.promiseMs,
+    });
+  const stop = watchForErrors(cluster);
+  let healedMs: number | null = null;
+  try {
+    const isUp = await cluster.begin();
+    if (!isUp) world.fail('liveness', `the cluster does not begin: ${cluster.whatIsMissing()}`);
+    const began = world.now;
+    for (const fault of faults) {
+      world.after(fault.at, () => {
+        world.say('*', describeFault(fault));
+        inflict(cluster, fault);
+      });
+    }
+    await world.run(began + FAULT_SPAN_MS + SETTLE_MS);
+    world.say('*', 'everything heals');
+    cluster.heal();
+    const healedAt = world.now;
+    const isWell = await world.runUntil(() => cluster.whatIsMissing() === null, LIVENESS_LIMIT_MS);
+    if (isWell) healedMs = world.now - healedAt;
+    else
+      world.fail(
+        'liveness',
+        `${LIVENESS_LIMIT_MS / 1000} s after the last fault: ${cluster.whatIsMissing()}`,
+      );
+    await world.run(Math.max(began + LEAST_MS, world.now));
+    if (world.violation === null) cluster.finalChecks();
+  } finally {
+    stop();
+  }
+  const acknowledged = [...cluster.client.acknowledged.values()].reduce((sum, list) => sum + list.length, 0);
+  return {
+    seed,
+    profile: name,
+    violation: world.violation,
+    simulatedMs: world.now,
+    healedMs,
+    events: world.events,
+    acknowledged,
+    tenures: cluster.consensus.committed.filter(({ body }) => body.kind === 'tenure-granted').length,
+    marks: world.marks,
+    hash: world.hash,
+    faults,
+    story: world.story,
+  };
+}
+
+/** An error that nobody handles ends the process in production; here it ends the run. */
+function watchForErrors({ world }: Cluster): () => void {
+  const onError = (error: unknown): void => {
+    world.fail('unhandled', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  };
+  process.on('uncaughtException', onError);
+  process.on('unhandledRejection', onError);
+  return () => {
+    process.off('uncaughtException', onError);
+    process.off('unhandledRejection', onError);
+  };
+}
