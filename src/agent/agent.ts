@@ -237,8 +237,8 @@ export class Agent {
       case 'release-failed':
         this.#log.error({ ...event }, `the planned release could not end: ${event.why}`);
         // Leaving all the same: the closing channel makes the executor release by force (O1, R1).
-        if (this.#isEnding) this.#resolveExit(EXIT.failed);
-        return;
+        if (this.#isEnding) return this.#resolveExit(EXIT.failed);
+        return this.#upkeep?.onReleaseFailed(event);
       case 'data-read':
         return this.#upkeep?.onDataRead(event);
       case 'io-resumed':

@@ -27,6 +27,8 @@ export class Upkeep {
   readonly #executor: Pick<ExecutorClient, 'resumeIo' | 'look'>;
   readonly #log: Logger;
   #failures = 0;
+  /** The tenure whose takeover failed: it is moved away until that is done, or until everything is held after all. */
+  #failedEpoch: Epoch | null = null;
   #retry: Timer | null = null;
   #diskFailedSince: number | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -62,6 +64,7 @@ export class Upkeep {
     if (!view.mayHold || view.hold.kind !== 'held') return;
     const { epoch } = view.hold;
     this.#seenSince(epoch);
+    if (event.resources.every(({ probe }) => probe === 'held')) this.#failedEpoch = null;
     this.#followDisk(epoch, event.disk);
     const mayHaveChanged = Object.entries(event.peers).some(
       ([id, data]) => data !== 'unknown' && (data === 'in-sync') !== view.state.inSync.includes(nodeId(id)),
@@ -168,6 +171,7 @@ export class Upkeep {
 
   onTaken({ epoch, steps, totalMs }: Event<'taken'>): void {
     this.#failures = 0;
+    this.#failedEpoch = null;
     this.#diskFailedSince = null;
     this.#proposed.clear();
     this.#log.info(
@@ -199,19 +203,30 @@ export class Upkeep {
       steps,
       at: this.#clock.wallMs(),
     });
+    this.#failedEpoch = epoch;
+    this.#moveAway(epoch, this.#nextDelayMs());
+  }
+
+  /** R1: the move away from a failed takeover could not release here either: again, later and later. */
+  onReleaseFailed({ epoch }: Event<'release-failed'>): void {
+    if (this.#failedEpoch === epoch) this.#moveAway(epoch, this.#nextDelayMs());
+  }
+
+  #nextDelayMs(): number {
     const waitMs = Math.min(FAILURE_BACK_OFF_MS.first * 2 ** this.#failures, FAILURE_BACK_OFF_MS.most);
     const sinceLast = this.#clock.now() - this.#lastFailureAt;
     const delayMs = this.#failures === 0 ? 0 : Math.max(0, waitMs - sinceLast);
     this.#failures += 1;
     this.#lastFailureAt = this.#clock.now();
-    this.#moveAway(epoch, delayMs);
+    return delayMs;
   }
 
   /** Until it is done: a transfer that is under way may yet be given up, with everything still not taken. */
   #moveAway(epoch: Epoch, delayMs: number): void {
+    this.#retry?.cancel();
     this.#retry = this.#clock.after(delayMs, () => {
       const { hold } = this.#driver.view;
-      if (hold.kind !== 'held' || hold.epoch !== epoch) return;
+      if (hold.kind !== 'held' || hold.epoch !== epoch || this.#failedEpoch !== epoch) return;
       const refused = this.#driver.transfer({ kind: 'transfer', to: null, reason: 'failure' });
       if (refused !== null) this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first);
     });

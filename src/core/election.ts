@@ -150,7 +150,8 @@ function becomeLeader(node: CoreNode, campaign: Campaign): void {
   const first = node.appendOwn({
     kind: 'elected',
     leader: node.self,
-    votes: [...campaign.grants].sort(),
+    // A learner may answer too, or one whose config is behind: only votes that count are evidence.
+    votes: node.voters.filter((id) => campaign.grants.has(id)).sort(),
     reason: campaign.reason,
     detectMs: campaign.detectMs,
     electMs: node.now - campaign.startedAt,

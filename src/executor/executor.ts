@@ -308,6 +308,8 @@ export class Executor {
     const again = await this.#run(planTakeover(this.#options.graph, new Map()), tenure, false);
     if (this.#tenure !== tenure) return;
     tenure.isReleasing = false;
+    // Whatever could not be taken back is for the reconcile loop, also in a tenure whose takeover had failed (H4).
+    tenure.isTaken = true;
     this.#observer.setHolding(true);
     const step = report.failure?.step ?? 'lease';
     const outcome =

@@ -173,8 +173,8 @@ function replaceWitness(cluster: Cluster): void {
   };
   const steps = [
     () => propose({ kind: 'add-learner', id: nodeId(SPARE_WITNESS), witness: true }),
-    () => propose({ kind: 'remove', id: nodeId(old) }),
     () => propose({ kind: 'promote', id: nodeId(SPARE_WITNESS) }),
+    () => propose({ kind: 'remove', id: nodeId(old) }),
   ];
   const next = (tries: number): void => {
     const [step] = steps;

@@ -6,7 +6,7 @@ const profile = process.argv[4] ?? null;
 const began = performance.now();
 let simulated = 0;
 for (let seed = first; seed < first + count; seed += 1) {
-  const result = await runSeed({ seed, profile });
+  const result = await runSeed({ seed, profile, isVerbose: process.env.V === '1' });
   simulated += result.simulatedMs / 1000;
   if (result.violation !== null || count === 1) {
     if (count === 1) console.log(result.story.join('\n'));

@@ -33,12 +33,19 @@ export interface RunOptions {
   readonly profile: string | null;
   /** Instead of those that the seed draws. */
   readonly faults?: readonly Fault[];
+  readonly isVerbose?: boolean;
 }
 
-export async function runSeed({ seed, profile: wanted, faults: given }: RunOptions): Promise<RunResult> {
+export async function runSeed({
+  seed,
+  profile: wanted,
+  faults: given,
+  isVerbose = false,
+}: RunOptions): Promise<RunResult> {
   const { name, profile } = profileOf(seed, wanted);
   const cluster = new Cluster(seed, profile.shape, profile.weather);
   const { world } = cluster;
+  world.isVerbose = isVerbose;
   const ids = profile.shape.members.map(({ id }) => id);
   const faults =
     given ??
@@ -96,6 +103,10 @@ export async function runSeed({ seed, profile: wanted, faults: given }: RunOptio
 /** An error that nobody handles ends the process in production; here it ends the run. */
 function watchForErrors({ world }: Cluster): () => void {
   const onError = (error: unknown): void => {
+    const { running } = world;
+    // What an operating error ends in production, it ends here too; a broken invariant, or a model's own error, ends the run.
+    if (running !== null && error instanceof Error && error.message.startsWith('EIO'))
+      return running.onUncaught();
     world.fail('unhandled', error instanceof Error ? (error.stack ?? error.message) : String(error));
   };
   process.on('uncaughtException', onError);

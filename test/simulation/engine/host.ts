@@ -139,6 +139,8 @@ export class Thread {
   readonly clock: Clock;
   readonly #random: Random;
   #isAlive = true;
+  /** An error that nobody handled ends the process of the thread. */
+  onUncaught: () => void = () => undefined;
   #frozenUntil = 0;
   #waiting: Waiting[] = [];
 
@@ -194,8 +196,12 @@ export class Thread {
 
   #deliver(act: () => void, isTimer: boolean): void {
     if (!this.#isAlive) return;
-    if (this.isFrozen) this.#waiting.push({ act, isTimer });
-    else act();
+    if (this.isFrozen) {
+      this.#waiting.push({ act, isTimer });
+      return;
+    }
+    this.host.world.running = this;
+    act();
   }
 
   #timer(ms: number, act: () => void): Timer {

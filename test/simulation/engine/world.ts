@@ -26,8 +26,8 @@ export interface Violation {
 const MAX_STORY = 4_000;
 /** An event that causes itself without end: more of them than any real run has. */
 const MAX_EVENTS = 3_000_000;
-/** Lets signals and progress through. */
-const BREATHE_EVERY = 20_000;
+/** Lets signals, progress, and the reports of unhandled rejections through. */
+const BREATHE_EVERY = 500;
 
 export class World {
   /** Real time, ms: what no node can read. */
@@ -35,6 +35,8 @@ export class World {
   readonly seed: number;
   readonly story: string[] = [];
   readonly marks = new Set<string>();
+  /** Also what agents and executors log, for people who look for a cause. */
+  isVerbose = false;
   violation: Violation | null = null;
   /** Run after every event. */
   everyEvent: () => void = () => undefined;
@@ -43,6 +45,8 @@ export class World {
   /** Models count it up when something changed that a check looks at. */
   changes = 0;
   events = 0;
+  /** Whose step this is, and whose promises settle after it; null: a model's. */
+  running: { readonly name: string; onUncaught(): void } | null = null;
   readonly #queue = new TinyQueue<Scheduled>(
     [],
     (left, right) => left.at - right.at || left.order - right.order,
@@ -83,6 +87,7 @@ export class World {
       this.now = next.at;
       this.events += 1;
       this.#mix(Math.round(next.at * 1_000));
+      this.running = null;
       next.act();
       await settled();
       if (this.events % BREATHE_EVERY === 0) await new Promise((resolve) => setImmediate(resolve));

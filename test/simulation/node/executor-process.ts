@@ -72,6 +72,8 @@ export class ExecutorProcess {
     this.main = host.thread('executor');
     this.guardThread = host.thread('guard');
     const guardThread = this.guardThread;
+    this.main.onUncaught = () => this.end();
+    guardThread.onUncaught = () => this.end();
     this.#guard = new GuardWorker(
       {
         dataDir: config.dataDir,
@@ -133,7 +135,9 @@ export class ExecutorProcess {
       sendStatement: (_address, statement) => setting.sendStatement(statement.to, statement),
       isRunning: ({ pid }) => setting.isRunning(pid),
       killProcess: ({ pid }) => setting.killAgent(pid),
-      log: () => undefined,
+      log: (_level, fields) => {
+        if (host.world.isVerbose) host.say(`executor ${JSON.stringify(fields)}`);
+      },
     });
     this.#executor.start();
     this.#waitForAgent();

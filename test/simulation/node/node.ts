@@ -228,9 +228,11 @@ export class SimulatedNode implements HostPart {
     const fatal = (fields: { error?: string; code?: number }): void => {
       if (fields.code === EXIT.invariant) host.say(String(fields.error));
     };
-    const quiet = (): void => undefined;
-    // The agent uses these four alone; what it says for people is not part of the run.
-    return { info: quiet, warn: quiet, error: quiet, fatal } as unknown as Logger;
+    const tell = (fields: object): void => {
+      if (host.world.isVerbose) host.say(`agent ${JSON.stringify(fields)}`);
+    };
+    // The agent uses these four alone.
+    return { info: tell, warn: tell, error: tell, fatal } as unknown as Logger;
   }
 
   // --- the executor's process ---
