@@ -258,6 +258,7 @@ export class Agent {
     while (this.#needsExecutor() && !this.#executor.connected) {
       this.#log.error({ event: 'executor-lost' }, 'the executor is gone; starting one that releases (O1)');
       try {
+        // mark: executor-replaced
         await this.#executor.replace();
       } catch (error) {
         this.#log.error({ event: 'executor-replace-failed', error: String(error) }, 'no new executor yet');

@@ -85,6 +85,7 @@ export class Backend implements AdminBackend {
       if (!('refused' in result)) return driver.committed(result, Math.max(1, deadline - clock.now()));
       this.#requireLeader();
       if (clock.now() >= deadline) throw new QuorateError('refused-unsafe', `refused: ${result.refused}`);
+      // mark: fence-request-waits
       await clock.sleep(FENCE_RETRY_MS);
     }
   }

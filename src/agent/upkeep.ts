@@ -79,6 +79,7 @@ export class Upkeep {
       this.#resuming !== epoch &&
       this.#areAllOthersOut(epoch)
     ) {
+      // mark: lost-handler-reply-made-good
       this.#resuming = epoch;
       this.#executor.resumeIo(epoch);
     }
@@ -203,13 +204,16 @@ export class Upkeep {
       steps,
       at: this.#clock.wallMs(),
     });
+    // mark: takeover-failed
     this.#failedEpoch = epoch;
     this.#moveAway(epoch, this.#nextDelayMs());
   }
 
   /** R1: the move away from a failed takeover could not release here either: again, later and later. */
   onReleaseFailed({ epoch }: Event<'release-failed'>): void {
-    if (this.#failedEpoch === epoch) this.#moveAway(epoch, this.#nextDelayMs());
+    if (this.#failedEpoch !== epoch) return;
+    // mark: release-failed-too
+    this.#moveAway(epoch, this.#nextDelayMs());
   }
 
   #nextDelayMs(): number {

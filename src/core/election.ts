@@ -51,6 +51,7 @@ export function electionDue(node: CoreNode, isForced = false): void {
 function startPreVote(node: CoreNode): void {
   node.round += 1;
   const reason = runningCampaign(node)?.reason ?? node.nextReason;
+  // mark: pre-vote
   const campaign = newCampaign(node, node.isWitness ? 'caretaker' : reason, null);
   node.role = { kind: 'pre-candidate', campaign, round: node.round };
   campaign.grants.add(node.self);
@@ -200,6 +201,7 @@ export function onPreVote(node: CoreNode, message: PreVote): void {
   const isNewerTerm = message.nextTerm > node.hard.term;
   const hasLog = acceptsLog(node, message);
   if (refusal === null && !hasLog && node.isWitness && node.isDataVoter(message.from)) {
+    // mark: witness-refuses-an-older-log
     node.hasRefusedOlderLog = true;
     if (node.electionAt === null) node.electionAt = instant(Math.max(caretakerDueAt(node), node.now + 1));
   }
@@ -269,6 +271,7 @@ export function onTimeoutNow(node: CoreNode, message: TimeoutNow): void {
     node.armElection(node.promise.until - node.now);
     return;
   }
+  // mark: transfer-campaign
   node.nextReason = 'transfer';
   startElection(node, 'transfer', message.proof);
 }

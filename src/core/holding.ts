@@ -72,6 +72,7 @@ function considerHolding(node: CoreNode, leadership: Leadership): void {
  * witness but not this node; then only a caretaker can bring it up to date (W2), and that needs silence.
  */
 function renounceAsStale(node: CoreNode, leadership: Leadership): void {
+  // mark: leader-without-good-data
   const patience = STALE_PATIENCE_PROMISES * 2 ** Math.min(node.staleTerms, MAX_STALE_DOUBLINGS);
   node.staleTerms += 1;
   renounce(node, leadership, 'not in the in-sync set', instant(node.now + patience * node.timing.promiseMs));
@@ -94,6 +95,7 @@ export function onPrepared(node: CoreNode, id: number, isArmed: boolean): void {
 
 /** Let another node try; where none can, wait longer each time, and stand down at the end to begin afresh. */
 function giveUpHolding(node: CoreNode, leadership: Leadership): void {
+  // mark: executor-cannot-hold
   const { promiseMs } = node.timing;
   const waitMs =
     node.failedPreparations === 0 ? 0 : promiseMs * 2 ** Math.min(node.failedPreparations, MAX_DOUBLINGS);
@@ -151,6 +153,7 @@ export function onVerifiedRelease(node: CoreNode, evidence: string): void {
     transfer.deadline = instant(node.now + node.timing.promiseMs);
     return;
   }
+  // mark: released-after-the-lease
   // Too late for the log of that term, but not for the peers: it will hold nothing in that term any more (R3, R4).
   for (const to of node.peers) node.outbox.send({ kind: 'renounced', from: node.self, to, term });
 }
@@ -164,6 +167,7 @@ export function onReleaseFailed(node: CoreNode): void {
     node.hold.epoch === null
   )
     return;
+  // mark: planned-release-undone
   leadership.transfer = null;
   node.hold = {
     kind: 'held',

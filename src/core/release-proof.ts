@@ -14,6 +14,7 @@ export function noteRelease(node: CoreNode, proof: ReleaseProof, successor: Node
   if (!node.promise.free(proof, node.now)) return;
   node.outbox.event({ event: 'freed', by: proof.node, term: proof.term });
   if (node.role.kind !== 'follower' || !node.isDataVoter(node.self)) return;
+  // mark: freed-early
   node.freedEarlyBy = proof;
   const half = node.timing.heartbeatMs / 2;
   node.nextReason = 'released';

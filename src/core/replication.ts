@@ -109,6 +109,7 @@ export function onAppendAck(node: CoreNode, message: AppendAck): void {
     if (progress.next <= progress.match) progress.next = logIndex(progress.match + 1);
     answerHealed(node, message, progress);
   } else {
+    // mark: append-conflict
     const next = nextAfterConflict(node, message);
     // A shorter log than it once confirmed: a damaged disk (D2) or a late answer. Counting less is always safe.
     if (next <= progress.match) progress.match = logIndex(next - 1);
@@ -260,6 +261,7 @@ function store(node: CoreNode, message: Append): boolean {
     node.outbox.event({ event: 'foreign-log', from: message.from, index: from });
     return false;
   }
+  // mark: log-is-overwritten
   node.outbox.overwrittenFrom(from);
   node.log.replaceFrom(fresh);
   node.markUnsaved(from);
@@ -291,6 +293,7 @@ function heal(node: CoreNode, match: LogIndex): AppendAck['healed'] {
       body.markerTerm === damage.markerTerm,
   );
   if (repaired === undefined) return damage;
+  // mark: damage-healed
   node.setHard({ damaged: null });
   node.outbox.event({ event: 'repaired', index: repaired.index });
   node.announceRole();

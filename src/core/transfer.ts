@@ -66,6 +66,7 @@ function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: T
       : hasAnswered(node, leadership, transfer, transfer.to);
   if (!isReady && !isLate) return;
   if (!isReady && transfer.to !== null) {
+    // mark: transfer-given-up
     leadership.transfer = null;
     node.outbox.event({
       event: 'transfer',
@@ -141,6 +142,7 @@ function handOver(node: CoreNode, leadership: Leadership, transfer: Transfer | n
     term: node.hard.term,
     proof: { node: node.self, term: node.hard.term },
   });
+  // mark: handed-over
   node.stepDown('handed-over');
   node.armElection(node.timing.leaseMs + node.timing.heartbeatMs);
 }

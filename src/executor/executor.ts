@@ -286,6 +286,7 @@ export class Executor {
     if (tenure.isReleasing) return;
     tenure.isReleasing = true;
     const startedAt = this.#options.clock.now();
+    // mark: release-calls-off
     // A takeover or repair that runs is called off first: one plan at a time.
     tenure.abort.abort();
     await this.#plans.settled();
@@ -308,6 +309,7 @@ export class Executor {
     const again = await this.#run(planTakeover(this.#options.graph, new Map()), tenure, false);
     if (this.#tenure !== tenure) return;
     tenure.isReleasing = false;
+    // mark: taken-back
     // Whatever could not be taken back is for the reconcile loop, also in a tenure whose takeover had failed (H4).
     tenure.isTaken = true;
     this.#observer.setHolding(true);

@@ -124,6 +124,7 @@ export class GuardCore {
     const { tenure } = this.#phase;
     const now = this.#now();
     if (now >= this.#until) {
+      // mark: guard-ends-the-lease
       this.#startAbrupt(`the lease ended ${Math.round(now - this.#until)} ms ago`);
       return;
     }
@@ -347,6 +348,7 @@ export class GuardCore {
         timer = this.#options.clock.after(Math.ceil(leftMs), look);
         return;
       }
+      // mark: release-overdue
       this.#isOverdue = true;
       this.#log('fatal', { event: 'release-overdue', epoch: dead, limitMs: this.#releaseMs() });
       if (dead !== null)

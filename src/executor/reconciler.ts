@@ -54,6 +54,7 @@ export class Reconciler {
     const plan = planRepair(this.#options.graph, this.#mayBeRepaired());
     for (const part of separate(plan)) {
       const names = part.steps.map((step) => step.name);
+      // mark: repair
       for (const name of names) this.#busy.add(name);
       this.#options.log('warn', { event: 'repair', resources: names });
       void repair(part).then((report) => this.#onRepaired(names, report));

@@ -47,6 +47,7 @@ export async function releaseUntilVerified(options: VerifiedReleaseOptions): Pro
     const after = said.size === 0 ? before : await probeAll(options);
     const isReleased = [...options.local.keys()].every((name) => after.get(name)?.probe === 'not-held');
     if (isQuiet && isReleased) return evidenceOf(after, said);
+    // mark: release-not-verified-yet
     options.onUnverified({
       event: 'release-unverified',
       isQuiet,

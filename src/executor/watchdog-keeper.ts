@@ -87,7 +87,10 @@ export class WatchdogKeeper {
         onProblem(String(error));
         return null;
       });
-      if (left !== null) this.#keep(left);
+      if (left !== null) {
+        // mark: watchdog-of-a-dead-executor-closed
+        this.#keep(left);
+      }
     }
     const opened = this.#opened;
     // `nowayout`: the kernel goes on ticking after an orderly close, so it is petted for as long as we live.

@@ -61,6 +61,7 @@ export class ElasticIpResource implements Resource {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS && !this.#isOver(context); attempt++) {
       try {
         if (mustRead) {
+          // mark: address-read-before-the-next-try
           const view = await this.#read(context);
           if (view.interfaceId === this.#options.ownInterface) return this.#adopt(view);
           mayReassociate ||= this.#mayTakeFrom(view);

@@ -5,6 +5,7 @@ import { checkAction } from './checks/actions.ts';
 import { checkAudit, type SeenTenure } from './checks/audit.ts';
 import { ConsensusCheck } from './checks/consensus.ts';
 import { checkAtTheEnd, checkNothingLost, checkOneHolder, holdersOf } from './checks/holders.ts';
+import { checkMessage } from './checks/messages.ts';
 import { Host } from './engine/host.ts';
 import { World } from './engine/world.ts';
 import { Client } from './models/client.ts';
@@ -108,9 +109,9 @@ export class Cluster {
   }
 
   #onMessage(message: Message): void {
-    this.world.changes += 1;
-    if ('renounced' in message && message.renounced) this.world.marks.add('renounced-message');
     this.world.marks.add(`message-${message.kind}`);
+    const sender = this.nodes.get(message.from);
+    if (sender !== undefined) checkMessage(this.world, sender, message);
   }
 
   #watch(): void {
@@ -120,8 +121,9 @@ export class Cluster {
       if (node !== undefined) checkAction(world, this.consensus, node, what);
     };
     this.client.onWrong = (what) => world.fail('acknowledged-writes', what);
+    this.consensus.nodes = [...this.nodes.values()];
     world.everyEvent = () => {
-      for (const node of this.nodes.values()) {
+      for (const node of this.consensus.nodes) {
         this.consensus.look(node);
         this.#seeTenure(node);
       }

@@ -3,6 +3,7 @@ import { Cluster } from './cluster.ts';
 import type { Violation } from './engine/world.ts';
 import { describeFault, drawFaults, type Fault } from './faults.ts';
 import { inflict } from './inflict.ts';
+import { collectMarks } from './marks.ts';
 import { profileOf } from './profiles.ts';
 
 /** Faults are drawn over this span; the run goes on at least as long as `LEAST_MS`. */
@@ -46,6 +47,7 @@ export async function runSeed({
   const cluster = new Cluster(seed, profile.shape, profile.weather);
   const { world } = cluster;
   world.isVerbose = isVerbose;
+  collectMarks(world.marks);
   const ids = profile.shape.members.map(({ id }) => id);
   const faults =
     given ??

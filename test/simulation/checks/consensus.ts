@@ -21,6 +21,7 @@ interface Seen {
 
 export class ConsensusCheck {
   readonly #world: World;
+  nodes: readonly SimulatedNode[] = [];
   readonly #leaders = new Map<number, string>();
   /** What has been committed anywhere, from index 1. */
   readonly committed: Entry[] = [];
@@ -82,6 +83,7 @@ export class ConsensusCheck {
     this.#leaders.set(term, node.id);
     const view = node.view;
     this.#world.say(node.id, `${view?.isWitness ? 'is the caretaker of' : 'leads'} term ${term}`);
+    if (view?.isWitness) this.#checkCaretaker(node);
     // Leader completeness: one hash stands for the whole log up to it.
     const last = this.committed.at(-1);
     if (last !== undefined && view?.log.hashAt(last.index) !== last.hash)
@@ -89,6 +91,21 @@ export class ConsensusCheck {
         'leader-completeness',
         `${node.id} leads term ${term} without the committed entry ${last.index}`,
       );
+  }
+
+  /** W2: no data node that could have led by itself has voted for it: its log is strictly newer than theirs. */
+  #checkCaretaker(node: SimulatedNode): void {
+    const view = node.view;
+    const elected = view?.log.at(view.log.lastIndex)?.body;
+    if (view == null || elected?.kind !== 'elected') return;
+    const before = view.log.at(logIndex(view.log.lastIndex - 1));
+    for (const voter of this.nodes) {
+      const other = voter.view;
+      if (voter.id === node.id || other === null || !elected.votes.includes(other.self) || other.isWitness)
+        continue;
+      if (before !== null && other.log.isOlderThan(before.term, before.index)) continue;
+      this.#fail('caretaker-needless', `${node.id} leads as a caretaker, ${voter.id} has all that it has`);
+    }
   }
 
   #commit(node: SimulatedNode, from: number, to: number): void {

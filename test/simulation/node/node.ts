@@ -228,7 +228,8 @@ export class SimulatedNode implements HostPart {
     const fatal = (fields: { error?: string; code?: number }): void => {
       if (fields.code === EXIT.invariant) host.say(String(fields.error));
     };
-    const tell = (fields: object): void => {
+    const tell = (fields: { event?: string; why?: string }): void => {
+      if (fields.event === 'stepped-down') host.world.marks.add(`stepped-down-${fields.why}`);
       if (host.world.isVerbose) host.say(`agent ${JSON.stringify(fields)}`);
     };
     // The agent uses these four alone.
