@@ -50,6 +50,8 @@ export interface GuardOptions {
     readonly open: (device: string) => Promise<Watchdog>;
   } | null;
   readonly suspendCheck: () => SuspendCheck;
+  /** Neither a refusal nor an operating error of a command: this thread must end, and the process with it (D3, style 5). */
+  readonly fatal: (error: unknown) => void;
   /** Off outside real hosts (R1). */
   readonly selfFence: (why: string) => void;
   readonly report: (report: GuardReport) => void;
@@ -321,19 +323,21 @@ export class GuardCore {
       isReadFirst,
       mayHaveLeftovers: wasUnverified,
       onUnverified: (fields) => this.#complain(fields),
-    }).then(async (evidence) => {
-      watch.cancel();
-      const ms = Math.round((this.#now() - startedAt) * 10) / 10;
-      if (dead !== null) await this.#bury(dead);
-      this.#phase = { kind: 'released' };
-      this.#isOverdue = false;
-      this.#watchdog?.unwant();
-      const released: Released = { epoch: dead, term: deadTerm, evidence, ms, mode, isRepeat: false };
-      this.#log('info', { event: 'released', epoch: dead, mode, ms, evidence });
-      this.#options.report({ kind: 'released', released });
-      settle(released);
-      await this.#closeWatchdog();
-    });
+    })
+      .then(async (evidence) => {
+        watch.cancel();
+        const ms = Math.round((this.#now() - startedAt) * 10) / 10;
+        if (dead !== null) await this.#bury(dead);
+        this.#phase = { kind: 'released' };
+        this.#isOverdue = false;
+        this.#watchdog?.unwant();
+        const released: Released = { epoch: dead, term: deadTerm, evidence, ms, mode, isRepeat: false };
+        this.#log('info', { event: 'released', epoch: dead, mode, ms, evidence });
+        this.#options.report({ kind: 'released', released });
+        settle(released);
+        await this.#closeWatchdog();
+      })
+      .catch(this.#options.fatal);
     return result;
   }
 

@@ -42,6 +42,7 @@ export interface GuardParts {
   readonly suspendCheck: () => SuspendCheck;
   readonly openWatchdog: (device: string) => Promise<Watchdog>;
   readonly selfFence: SelfFence;
+  readonly fatal: GuardOptions['fatal'];
   /** The agent's renewals (T4). */
   readonly listen: (handlers: GuardSocketHandlers) => Promise<Pick<GuardSocket, 'setSession' | 'close'>>;
   /** To the main thread. */
@@ -78,6 +79,7 @@ export class GuardWorker {
       watchdog: watchdog === null ? null : { ...watchdog, open: parts.openWatchdog },
       suspendCheck: parts.suspendCheck,
       selfFence: parts.selfFence,
+      fatal: parts.fatal,
       report: parts.report,
       releaseMs: data.releaseMs,
     });
@@ -153,11 +155,8 @@ export class GuardWorker {
       .then(
         (value) => this.#parts.report({ kind: 'answer', id, value }),
         (error: unknown) => {
-          // A broken invariant is not an answer: this thread ends, and the process with it.
-          if (!(error instanceof QuorateError))
-            queueMicrotask(() => {
-              throw error;
-            });
+          // A broken invariant, or a state file that cannot be written, is not an answer.
+          if (!(error instanceof QuorateError)) this.#parts.fatal(error);
           this.#parts.report({ kind: 'refusal', id, error: toWire(error) });
         },
       )

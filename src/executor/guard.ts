@@ -21,6 +21,12 @@ const worker = new GuardWorker(data, {
   state: StateFile.open(data.dataDir),
   suspendCheck: () => new SuspendCheck(),
   openWatchdog,
+  fatal: (error) => {
+    // Uncaught on purpose: it ends this thread, and the main thread ends the process (O1).
+    setImmediate(() => {
+      throw error;
+    });
+  },
   selfFence: data.selfFence === 'sysrq' ? sysrqFence : noFence,
   listen: (handlers) => GuardSocket.listen(data.socketPath, handlers),
   report: (report) => port.postMessage(report),

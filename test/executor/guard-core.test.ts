@@ -113,6 +113,9 @@ class Bench {
           () => Date.now(),
           () => Date.now() + this.bootMs,
         ),
+      fatal: (error) => {
+        throw error;
+      },
       selfFence: (why) => this.fences.push(why),
       report: (report) => this.reports.push(report),
       releaseMs: D,

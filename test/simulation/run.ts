@@ -102,13 +102,9 @@ export async function runSeed({
   };
 }
 
-/** An error that nobody handles ends the process in production; here it ends the run. */
+/** An error that nobody handles ends a process in production. Every one has its handler, so here it is a violation. */
 function watchForErrors({ world }: Cluster): () => void {
   const onError = (error: unknown): void => {
-    const { running } = world;
-    // What an operating error ends in production, it ends here too; a broken invariant, or a model's own error, ends the run.
-    if (running !== null && error instanceof Error && error.message.startsWith('EIO'))
-      return running.onUncaught();
     world.fail('unhandled', error instanceof Error ? (error.stack ?? error.message) : String(error));
   };
   process.on('uncaughtException', onError);

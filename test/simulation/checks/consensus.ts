@@ -25,6 +25,8 @@ export class ConsensusCheck {
   readonly #leaders = new Map<number, string>();
   /** What has been committed anywhere, from index 1. */
   readonly committed: Entry[] = [];
+  /** The term in which each was first known to be committed. */
+  readonly #committedIn: number[] = [];
   readonly #hashes = new Map<string, string>();
   readonly #seen = new Map<string, Seen>();
   /** Highest term that each node was ever in, over its restarts. */
@@ -84,8 +86,9 @@ export class ConsensusCheck {
     const view = node.view;
     this.#world.say(node.id, `${view?.isWitness ? 'is the caretaker of' : 'leads'} term ${term}`);
     if (view?.isWitness) this.#checkCaretaker(node);
-    // Leader completeness: one hash stands for the whole log up to it.
-    const last = this.committed.at(-1);
+    // Leader completeness: what was committed in an earlier term is in this leader's log; one hash stands for the whole.
+    const count = this.#committedIn.findLastIndex((committedIn) => committedIn < term) + 1;
+    const last = this.committed[count - 1];
     if (last !== undefined && view?.log.hashAt(last.index) !== last.hash)
       this.#fail(
         'leader-completeness',
@@ -115,6 +118,7 @@ export class ConsensusCheck {
         if (entry.index !== this.committed.length + 1)
           return this.#fail('state-machine-safety', `${node.id} commits ${entry.index} past a gap`);
         this.committed.push(entry);
+        this.#committedIn.push(node.view?.hard.term ?? 0);
         this.#told(node.id, entry);
       } else if (known.hash !== entry.hash)
         return this.#fail(

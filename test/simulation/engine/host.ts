@@ -139,8 +139,6 @@ export class Thread {
   readonly clock: Clock;
   readonly #random: Random;
   #isAlive = true;
-  /** An error that nobody handled ends the process of the thread. */
-  onUncaught: () => void = () => undefined;
   #frozenUntil = 0;
   #waiting: Waiting[] = [];
 
@@ -200,7 +198,6 @@ export class Thread {
       this.#waiting.push({ act, isTimer });
       return;
     }
-    this.host.world.running = this;
     act();
   }
 

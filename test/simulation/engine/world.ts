@@ -45,8 +45,6 @@ export class World {
   /** Models count it up when something changed that a check looks at. */
   changes = 0;
   events = 0;
-  /** Whose step this is, and whose promises settle after it; null: a model's. */
-  running: { readonly name: string; onUncaught(): void } | null = null;
   readonly #queue = new TinyQueue<Scheduled>(
     [],
     (left, right) => left.at - right.at || left.order - right.order,
@@ -87,7 +85,6 @@ export class World {
       this.now = next.at;
       this.events += 1;
       this.#mix(Math.round(next.at * 1_000));
-      this.running = null;
       next.act();
       await settled();
       if (this.events % BREATHE_EVERY === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -135,9 +132,12 @@ export class World {
   }
 }
 
-/** Every promise that can settle has settled: ticks come after the queue of promises has run dry. */
+/**
+ * Every promise that can settle has settled. A tick comes after the queue of promises has run dry, but only if it was asked
+ * for from within that queue: from an event of Node's own it would come before.
+ */
 function settled(): Promise<void> {
-  return new Promise((resolve) => process.nextTick(resolve));
+  return new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)));
 }
 
 export const between = (random: Random, [low, high]: readonly [number, number]): number =>

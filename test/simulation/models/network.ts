@@ -55,9 +55,16 @@ export class Network {
     });
   }
 
-  /** Nothing but a delay: for connections that are either there or not (TCP), as long as the path is. */
+  /** Over a connection: what meets a cut is sent again when the path is open; the caller knows whether the connection lasts. */
   reliably(from: string, to: string, deliver: () => void): void {
-    this.#carry(from, to, deliver);
+    const path = this.#path(from, to);
+    const { now } = this.#world;
+    const blockedUntil = Math.max(path.cutUntil, path.stalledUntil);
+    const delayMs = between(this.#random, this.weather.delayMs) + Math.max(0, blockedUntil - now);
+    this.#world.after(delayMs, () => {
+      if (this.#world.now >= this.#path(from, to).cutUntil) deliver();
+      else this.reliably(from, to, deliver);
+    });
   }
 
   isOpen(from: string, to: string): boolean {

@@ -6,7 +6,7 @@
  * Not modelled: sockets, JSON and its validation (test/executor has them).
  */
 import type { Config } from '../../../src/config/index.ts';
-import type { NodeId, Released } from '../../../src/core/index.ts';
+import { InvariantError, type NodeId, type Released } from '../../../src/core/index.ts';
 import { Executor } from '../../../src/executor/executor.ts';
 import type { GuardReport, GuardRequest } from '../../../src/executor/guard-protocol.ts';
 import { GuardProxy } from '../../../src/executor/guard-proxy.ts';
@@ -72,8 +72,6 @@ export class ExecutorProcess {
     this.main = host.thread('executor');
     this.guardThread = host.thread('guard');
     const guardThread = this.guardThread;
-    this.main.onUncaught = () => this.end();
-    guardThread.onUncaught = () => this.end();
     this.#guard = new GuardWorker(
       {
         dataDir: config.dataDir,
@@ -99,6 +97,11 @@ export class ExecutorProcess {
             () => host.bootMs,
           ),
         openWatchdog: () => (watchdog as WatchdogDevice).open(guardThread),
+        fatal: (error) => {
+          if (error instanceof InvariantError) host.world.fail('invariant', `${host.id}: ${error.message}`);
+          host.world.marks.add('guard-ends-the-process');
+          this.end();
+        },
         selfFence: () => undefined,
         listen: async (handlers) => {
           this.#handlers = handlers;
