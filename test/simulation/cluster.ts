@@ -1,7 +1,7 @@
 /** A whole simulated cluster: hosts, networks, devices, a cloud, a client, and the checks that watch all of them. */
 import type { Config } from '../../src/config/index.ts';
 import { deriveTiming, durationMs, type Message, nodeId, type Timing } from '../../src/core/index.ts';
-import { checkAction } from './checks/actions.ts';
+import { checkAction, checkOneLease } from './checks/actions.ts';
 import { checkAudit, type SeenTenure } from './checks/audit.ts';
 import { ConsensusCheck } from './checks/consensus.ts';
 import { checkAtTheEnd, checkNothingLost, checkOneHolder, holdersOf } from './checks/holders.ts';
@@ -138,6 +138,7 @@ export class Cluster {
       return;
     this.#tenures.push({ epoch, node: node.id });
     this.world.say(node.id, `holds under epoch ${epoch}`);
+    checkOneLease(this.world, this.nodes, node);
     const last = this.#tenures.at(-2);
     if (last !== undefined && last.epoch >= epoch)
       this.world.fail('epoch', `${node.id} begins epoch ${epoch} after ${last.node} began ${last.epoch}`);
@@ -157,6 +158,15 @@ export class Cluster {
     return (
       leaders.sort((left, right) => (right.view?.hard.term ?? 0) - (left.view?.hard.term ?? 0))[0] ?? null
     );
+  }
+  /** A node's id, whether it is called by that or by its role of the moment. */
+  resolve(name: string): string {
+    if (!name.startsWith('$')) return name;
+    const ids = this.shape.members.map(({ id }) => id);
+    const leader = this.leader?.id;
+    const first = leader !== undefined && ids.includes(leader) ? leader : (ids[0] ?? '');
+    const others = ids.filter((id) => id !== first);
+    return (name === '$leader' ? first : name === '$second' ? others[0] : others[1]) ?? first;
   }
   get holders(): string[] {
     return holdersOf(this.nodes.values());

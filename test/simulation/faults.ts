@@ -37,6 +37,8 @@ export const FAULT_KINDS = [
   'cloud-late',
   'switchover',
   'new-witness',
+  'ambush',
+  'late-acks',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -44,6 +46,7 @@ export interface Fault {
   /** Virtual ms after the cluster has begun. */
   readonly at: number;
   readonly kind: FaultKind;
+  /** A node's id, or a role that is looked up when it happens: `$leader`, `$second`, `$third`. */
   readonly node: string;
   readonly other: string;
   /** How long. */
@@ -60,6 +63,9 @@ export interface FaultPlan {
   readonly spanMs: number;
   readonly promiseMs: number;
 }
+
+/** By term: who leads, and the others in the order of their ids. */
+export const ROLES = ['$leader', '$second', '$third'] as const;
 
 export function drawFaults(seed: number, ids: readonly string[], plan: FaultPlan): Fault[] {
   const random = seededRandom(seed, 'faults');
@@ -79,8 +85,10 @@ export function drawFaults(seed: number, ids: readonly string[], plan: FaultPlan
   const faults: Fault[] = [];
   for (let made = 0; made < count; made += 1) {
     const kind = drawKind();
-    const node = pick(ids);
-    const other = pick(ids.filter((id) => id !== node));
+    // Half of them aim at whoever leads then: that is where most goes wrong.
+    const names = random() < 0.5 ? ROLES : ids;
+    const node = pick(names);
+    const other = pick(names.filter((name) => name !== node));
     // Storms: a fault often comes close behind another one.
     const near = faults.at(-1)?.at;
     const at =
@@ -94,6 +102,9 @@ export function drawFaults(seed: number, ids: readonly string[], plan: FaultPlan
 
 function lengthOf(kind: FaultKind, promiseMs: number, random: () => number): number {
   switch (kind) {
+    case 'stall':
+    case 'slow-path':
+      return 50 * 60 ** random();
     // 0.1 to 5 promises, short ones more often.
     case 'freeze-agent':
     case 'freeze-executor':
@@ -124,6 +135,8 @@ export function describeFault(fault: Fault): string {
       return `${kind} ${node} and ${other}, off for ${length}`;
     case 'switchover':
     case 'new-witness':
+    case 'ambush':
+    case 'late-acks':
     case 'cloud-trouble':
     case 'cloud-late':
       return `${kind}${kind.startsWith('cloud') ? ` for ${length}` : ''}`;

@@ -32,6 +32,17 @@ export const SHAPES = {
     devices: [],
     watchdogMs: 300,
   },
+  /** Neither device nor watchdog: only for faults that leave every process its time. */
+  bare: {
+    name: 'bare',
+    members: [
+      { id: 'a', witness: false },
+      { id: 'b', witness: false },
+      { id: 'c', witness: false },
+    ],
+    devices: [],
+    watchdogMs: null,
+  },
 } as const satisfies Record<string, Shape>;
 
 export interface Profile {
@@ -45,6 +56,7 @@ const CALM: NetworkWeather = { delayMs: [0.2, 2], loss: 0, duplicate: 0 };
 const ROUGH: NetworkWeather = { delayMs: [0.2, 30], loss: 0.05, duplicate: 0.02 };
 
 const EVERYTHING: Weights = {
+  ambush: 2,
   cut: 4,
   'cut-one-way': 6,
   isolate: 5,
@@ -77,6 +89,47 @@ const EVERYTHING: Weights = {
   'cloud-late': 3,
   switchover: 8,
   'new-witness': 2,
+};
+
+const PROMISES: Weights = {
+  ambush: 12,
+  'kill-agent': 2,
+  'kill-both': 1,
+  'power-cut': 3,
+  'freeze-host': 2,
+  'cut-one-way': 4,
+  'slow-path': 3,
+  switchover: 2,
+};
+
+const BARE: Weights = {
+  'late-acks': 12,
+  'kill-agent': 2,
+  'slow-path': 3,
+  stall: 2,
+  'cut-one-way': 3,
+  isolate: 2,
+  switchover: 2,
+};
+
+const STORM: Weights = {
+  ambush: 6,
+  'slow-path': 8,
+  'cut-one-way': 12,
+  cut: 4,
+  isolate: 3,
+  stall: 10,
+  'kill-agent': 4,
+  'kill-executor': 2,
+  'freeze-agent': 6,
+  'freeze-executor': 3,
+  'freeze-guard': 1,
+  'freeze-host': 4,
+  'power-cut': 5,
+  'double-power-cut': 2,
+  'disk-slow': 2,
+  switchover: 5,
+  'log-loses-its-end': 2,
 };
 
 export const PROFILES: Readonly<Record<string, Profile>> = {
@@ -130,16 +183,29 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   },
   unwatched: { shape: SHAPES.unwatched, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   service: { shape: SHAPES.service, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
+  /** L2: situations in which nothing but a promise holds a voter back. */
+  promises: { shape: SHAPES.service, weather: CALM, weights: PROMISES, count: [2, 8] },
+  /** L1: a promise without room for a watchdog is the shortest that there is. Nothing freezes: that needs a watchdog (H2). */
+  bare: { shape: SHAPES.bare, weather: CALM, weights: BARE, count: [2, 8] },
+  /** L1 to L6: so many short troubles that they meet each other in the middle of an election. */
+  storm: { shape: SHAPES.service, weather: ROUGH, weights: STORM, count: [20, 60] },
+  'storm-pair': { shape: SHAPES.pair, weather: CALM, weights: STORM, count: [15, 50] },
+  'storm-unwatched': { shape: SHAPES.unwatched, weather: CALM, weights: STORM, count: [15, 50] },
 };
 
 /** Where none is named, the seeds take turns. */
 export const TURNS = [
   'everything',
+  'storm',
   'handover',
   'witness',
+  'storm-pair',
   'rough',
-  'everything',
   'service',
+  'storm-unwatched',
+  'witness',
+  'promises',
+  'bare',
   'unwatched',
 ] as const;
 

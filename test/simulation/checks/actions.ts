@@ -1,4 +1,7 @@
-/** O1, O2: whatever acts on the outside does so under an epoch that was granted to it, the newest one, in its lease. */
+/**
+ * O1, O2: whatever acts on the outside does so under an epoch that was granted to it, the newest one, in its lease; and when
+ * a tenure begins, nobody else's guard may act any more, by its own clock.
+ */
 import type { World } from '../engine/world.ts';
 import type { SimulatedNode } from '../node/node.ts';
 import type { ConsensusCheck } from './consensus.ts';
@@ -28,4 +31,22 @@ export function checkAction(
       'action-lease',
       `${node.id}: ${what} ${(node.host.monotonicMs - until).toFixed(1)} ms after its lease`,
     );
+}
+
+/** A new tenure has begun: asked before it has done anything, so that no luck of timing can hide an overlap. */
+export function checkOneLease(
+  world: World,
+  nodes: ReadonlyMap<string, SimulatedNode>,
+  holder: SimulatedNode,
+): void {
+  for (const other of nodes.values()) {
+    const lease = other.executor?.lease;
+    if (other === holder || lease === undefined || lease.epoch === 0) continue;
+    const leftMs = lease.until - other.host.monotonicMs;
+    if (leftMs > 0)
+      world.fail(
+        'one-lease',
+        `${holder.id} begins while epoch ${lease.epoch} of ${other.id} has ${leftMs.toFixed(0)} ms left`,
+      );
+  }
 }

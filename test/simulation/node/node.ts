@@ -350,7 +350,8 @@ export class SimulatedNode implements HostPart {
         isOver = true;
         limit.act = null;
         if (isLost && code === PEER_OUTDATED) world.marks.add('handler-reply-lost');
-        resolve(isLost ? FAILED : code);
+        // The process ends, and the kernel hears of it.
+        world.after(between(this.#random, [0.5, 3]), () => resolve(isLost ? FAILED : code));
       };
       const limit = world.after(HANDLER_LIMIT_MS, () => exit(FAILED));
       world.after(between(this.#random, HANDLER_START_MS), () => {

@@ -1,0 +1,210 @@
+/**
+ * A small language for scenarios that people want to read: files of blocks, each some lines of commands, a line `----`, and
+ * what happened, up to an empty line. `#` begins a comment. Nodes are ids, or `$holder`, `$other`, `$witness`.
+ *
+ *     cluster SHAPE [seed N]          pair, unwatched, service; starts it and waits until somebody holds
+ *     wait 2s | wait 300ms
+ *     until NODE holds | until nobody holds | until NODE leads | until well | until NODE is outdated
+ *     switchover [to NODE]            as an operator, of whoever leads; says how it ends
+ *     cloud late | cloud fine         every mutating call executes late
+ *     KIND [NODE [OTHER]] [for TIME] [chance 0 to 1]
+ *                                     any fault of faults.ts; the chance is what is left to it, as which command fails
+ *     heal                            no more faults
+ *     holders | in-sync | address     what is so now, by the models and the log
+ *
+ * The result of a block is what the run has told since the block before, without its times: who leads, holds, commits, and
+ * what the devices did.
+ */
+import { type NodeId, nodeId } from '../../src/core/index.ts';
+import { Cluster } from './cluster.ts';
+import { FAULT_KINDS, type Fault, type FaultKind } from './faults.ts';
+import { inflict } from './inflict.ts';
+import { FINE } from './models/cloud.ts';
+import { SHAPES, type Shape } from './profiles.ts';
+
+const UNTIL_LIMIT_MS = 60_000;
+const FOR_GOOD_MS = 10_000_000;
+const CALM = { delayMs: [0.2, 2], loss: 0, duplicate: 0 } as const;
+
+export interface Block {
+  readonly line: number;
+  readonly text: readonly string[];
+  readonly commands: readonly string[];
+  readonly expected: readonly string[];
+}
+
+export function parseStory(text: string): Block[] {
+  const blocks: Block[] = [];
+  let commands: string[] = [];
+  let lines: string[] = [];
+  const all = text.split('\n');
+  for (let position = 0; position < all.length; position += 1) {
+    const line = all[position] ?? '';
+    if (line !== '----') {
+      lines.push(line);
+      if (line.trim() !== '' && !line.startsWith('#')) commands.push(line.trim());
+      continue;
+    }
+    const end = all.indexOf('', position + 1);
+    const expected = all.slice(position + 1, end < 0 ? all.length : end);
+    blocks.push({ line: position - commands.length + 1, text: lines, commands, expected });
+    commands = [];
+    lines = [];
+    position = end < 0 ? all.length : end;
+  }
+  return blocks;
+}
+
+/** The file with what happened in place of what was expected. */
+export function printStory(blocks: readonly Block[], told: readonly (readonly string[])[]): string {
+  return blocks
+    .map(({ text }, position) => [...text, '----', ...(told[position] ?? []), ''].join('\n'))
+    .join('\n');
+}
+
+export class Story {
+  #cluster: Cluster | null = null;
+  #told = 0;
+  #says: string[] = [];
+
+  /** @throws Error for a command that it does not know, naming it */
+  async run(block: Block): Promise<string[]> {
+    this.#says = [];
+    for (const command of block.commands) {
+      await this.#command(command);
+      this.#collect();
+    }
+    const violation = this.#cluster?.world.violation ?? null;
+    if (violation !== null) this.#says.push(`VIOLATION of ${violation.rule}: ${violation.what}`);
+    return this.#says;
+  }
+
+  async #command(command: string): Promise<void> {
+    const words = command.split(/\s+/);
+    const [verb = ''] = words;
+    if (verb === 'cluster') return this.#begin(words);
+    const cluster = this.#need();
+    switch (verb) {
+      case 'wait':
+        return cluster.world.run(cluster.world.now + timeOf(words[1] ?? ''));
+      case 'until':
+        return this.#until(command.slice('until '.length));
+      case 'switchover':
+        return this.#switchover(words[2] === undefined ? null : nodeId(this.#node(words[2])));
+      case 'cloud':
+        cluster.cloud.trouble = words[1] === 'late' ? { ...FINE, late: 1 } : FINE;
+        return;
+      case 'heal':
+        return cluster.heal();
+      case 'holders':
+        return void this.#says.push(`can write: ${cluster.holders.join(' ') || 'nobody'}`);
+      case 'in-sync':
+        return void this.#says.push(`in sync: ${this.#inSync().join(' ')}`);
+      case 'address':
+        return void this.#says.push(`the address is at ${cluster.cloud.owner ?? 'nobody'}`);
+      default:
+        return inflict(cluster, this.#fault(words));
+    }
+  }
+
+  async #begin(words: readonly string[]): Promise<void> {
+    const shape: Shape | undefined = SHAPES[words[1] as keyof typeof SHAPES];
+    if (shape === undefined) throw new Error(`no shape "${words[1]}": ${Object.keys(SHAPES).join(', ')}`);
+    this.#cluster = new Cluster(Number(words[3] ?? 1), shape, CALM);
+    if (!(await this.#cluster.begin())) throw new Error('the cluster does not begin');
+    await this.#cluster.world.runUntil(() => this.#cluster?.whatIsMissing() === null, UNTIL_LIMIT_MS);
+  }
+
+  async #until(condition: string): Promise<void> {
+    const cluster = this.#need();
+    const words = condition.split(' ');
+    const node = condition === 'well' || words[0] === 'nobody' ? '' : this.#node(words[0] ?? '');
+    const isSo = (): boolean => {
+      if (condition === 'well') return cluster.whatIsMissing() === null;
+      if (words[0] === 'nobody') return cluster.holders.length === 0;
+      if (words[1] === 'leads') return cluster.leader?.id === node;
+      if (words[1] === 'is') return !this.#inSync().includes(nodeId(node));
+      return cluster.isServing && cluster.holders.includes(node);
+    };
+    if (!(await cluster.world.runUntil(isSo, UNTIL_LIMIT_MS, 5)))
+      this.#says.push(`NOT WITHIN ${UNTIL_LIMIT_MS / 1000} s: ${condition}`);
+  }
+
+  async #switchover(to: NodeId | null): Promise<void> {
+    const cluster = this.#need();
+    let outcome: string | null = null;
+    const asked = cluster.leader?.backend?.switchover({ to, who: 'operator', dryRun: false });
+    asked?.then(
+      (done) => {
+        outcome = `switchover: done, to ${done.to}`;
+      },
+      (error: unknown) => {
+        outcome = `switchover: ${error instanceof Error ? error.message : String(error)}`;
+      },
+    );
+    await cluster.world.runUntil(() => outcome !== null, UNTIL_LIMIT_MS, 5);
+    this.#collect();
+    this.#says.push(outcome ?? 'switchover: no answer');
+  }
+
+  #fault(words: readonly string[]): Fault {
+    const [kind = '', ...rest] = words;
+    if (!FAULT_KINDS.includes(kind as FaultKind)) throw new Error(`no command "${kind}"`);
+    const after = (word: string): string | undefined => rest[rest.indexOf(word) + 1 || rest.length];
+    const end = rest.findIndex((word) => word === 'for' || word === 'chance');
+    const names = (end < 0 ? rest : rest.slice(0, end)).map((name) => this.#node(name));
+    const lasts = after('for');
+    const ms = lasts === undefined ? FOR_GOOD_MS : timeOf(lasts);
+    const chance = Number(after('chance') ?? 0);
+    const [first] = this.#need().shape.members;
+    return {
+      at: 0,
+      kind: kind as FaultKind,
+      node: names[0] ?? first?.id ?? '',
+      other: names[1] ?? '',
+      ms,
+      chance,
+    };
+  }
+
+  #node(name: string): string {
+    const cluster = this.#need();
+    const tenure = cluster.consensus.committed.findLast(({ body }) => body.kind === 'tenure-granted')?.body;
+    const holder = tenure?.kind === 'tenure-granted' ? tenure.node : null;
+    const members = cluster.shape.members;
+    const found =
+      name === '$holder'
+        ? holder
+        : name === '$witness'
+          ? members.find(({ witness }) => witness)?.id
+          : name === '$other'
+            ? members.find(({ id, witness }) => !witness && id !== holder)?.id
+            : name;
+    if (found == null || !cluster.nodes.has(found)) throw new Error(`no node "${name}"`);
+    return found;
+  }
+
+  #inSync(): readonly NodeId[] {
+    const views = [...this.#need().nodes.values()].flatMap(({ view }) => (view === null ? [] : [view]));
+    const newest = views.sort((left, right) => right.commitIndex - left.commitIndex)[0];
+    return newest?.state.inSync ?? [];
+  }
+
+  #collect(): void {
+    const { story } = this.#need().world;
+    // Time stands in the first columns.
+    this.#says.push(...story.slice(this.#told).map((line) => line.slice(11)));
+    this.#told = story.length;
+  }
+
+  #need(): Cluster {
+    if (this.#cluster === null) throw new Error('a story begins with "cluster"');
+    return this.#cluster;
+  }
+}
+
+function timeOf(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(text);
+  if (match === null) throw new Error(`no time "${text}": write 300ms or 2s`);
+  return Number(match[1]) * (match[2] === 's' ? 1_000 : 1);
+}
