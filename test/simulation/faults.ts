@@ -33,6 +33,7 @@ export const FAULT_KINDS = [
   'handler-reply-lost',
   'command-hangs',
   'service-fails',
+  'service-unkillable',
   'cloud-trouble',
   'cloud-late',
   'switchover',
@@ -114,6 +115,7 @@ function lengthOf(kind: FaultKind, promiseMs: number, random: () => number): num
       return promiseMs * 0.1 * 50 ** random();
     case 'disk-hangs':
     case 'device-held-open':
+    case 'service-unkillable':
     case 'command-hangs':
       return 50 * 100 ** random();
     default:

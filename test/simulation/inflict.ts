@@ -72,6 +72,8 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return host.jumpWall((chance - 0.5) * 86_400_000);
     case 'device-held-open':
       return node.options.programs.holdOpen(ms);
+    case 'service-unkillable':
+      return node.options.programs.makeUnkillable(ms);
     case 'device-disk-fails':
       return failDevice(cluster, node, fault);
     case 'handler-reply-lost':

@@ -85,13 +85,34 @@ const EVERYTHING: Weights = {
   'handler-reply-lost': 3,
   'command-hangs': 3,
   'service-fails': 2,
+  'service-unkillable': 4,
   'cloud-trouble': 3,
   'cloud-late': 3,
   switchover: 8,
   'new-witness': 2,
 };
 
+const HANDOVER: Weights = {
+  switchover: 14,
+  'kill-agent': 8,
+  'stop-agent': 6,
+  'kill-executor': 5,
+  'kill-both': 2,
+  'freeze-agent': 8,
+  'freeze-executor': 4,
+  'freeze-host': 4,
+  'cut-one-way': 6,
+  stall: 6,
+  isolate: 3,
+  'device-held-open': 5,
+  'command-hangs': 4,
+  'service-fails': 4,
+  'service-unkillable': 6,
+  'cloud-late': 3,
+};
+
 const PROMISES: Weights = {
+  'service-unkillable': 6,
   ambush: 12,
   'kill-agent': 2,
   'kill-both': 1,
@@ -113,6 +134,7 @@ const BARE: Weights = {
 };
 
 const STORM: Weights = {
+  'service-unkillable': 6,
   ambush: 6,
   'slow-path': 8,
   'cut-one-way': 12,
@@ -136,28 +158,8 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   everything: { shape: SHAPES.pair, weather: CALM, weights: EVERYTHING, count: [3, 14] },
   rough: { shape: SHAPES.pair, weather: ROUGH, weights: EVERYTHING, count: [2, 10] },
   /** R3, R4: hand-overs and dying agents, with everything that can come between. */
-  handover: {
-    shape: SHAPES.pair,
-    weather: ROUGH,
-    weights: {
-      switchover: 14,
-      'kill-agent': 8,
-      'stop-agent': 6,
-      'kill-executor': 5,
-      'kill-both': 2,
-      'freeze-agent': 8,
-      'freeze-executor': 4,
-      'freeze-host': 4,
-      'cut-one-way': 6,
-      stall: 6,
-      isolate: 3,
-      'device-held-open': 5,
-      'command-hangs': 4,
-      'service-fails': 4,
-      'cloud-late': 3,
-    },
-    count: [4, 14],
-  },
+  handover: { shape: SHAPES.pair, weather: ROUGH, weights: HANDOVER, count: [4, 14] },
+  'handover-service': { shape: SHAPES.service, weather: CALM, weights: HANDOVER, count: [4, 14] },
   /** W2, W3, H3: who has the log, who has the data, and who reaches whom. */
   witness: {
     shape: SHAPES.pair,
@@ -198,6 +200,7 @@ export const TURNS = [
   'everything',
   'storm',
   'handover',
+  'handover-service',
   'witness',
   'storm-pair',
   'rough',

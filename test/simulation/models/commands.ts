@@ -18,6 +18,8 @@ import type { DrbdEnd } from './drbd.ts';
 
 const COMMAND_MS = [3, 15] as const;
 const SERVICE_MS = [5, 40] as const;
+const KILL_MS = [1, 5] as const;
+const KILL_LIMIT_MS = 2_000;
 const SERVICE = 'service';
 const STRAY = 'stray';
 
@@ -44,6 +46,8 @@ export class HostPrograms implements HostPart {
   readonly devices: ReadonlyMap<string, DrbdEnd>;
   readonly trouble: Trouble = { hangs: new Map(), fails: new Map() };
   isServiceRunning = false;
+  /** The service is in an uninterruptible call of the kernel until then: a kill takes effect afterwards. */
+  #unkillableUntil = 0;
   readonly #children = new Set<Child>();
   /** Told when a command that takes something begins (O1). */
   onAcquire: (what: string) => void = () => undefined;
@@ -62,6 +66,7 @@ export class HostPrograms implements HostPart {
 
   powerOff(): void {
     this.isServiceRunning = false;
+    this.#unkillableUntil = 0;
     this.#children.clear();
     this.trouble.hangs.clear();
     this.trouble.fails.clear();
@@ -85,7 +90,7 @@ export class HostPrograms implements HostPart {
     const own = new Set<Child>();
     return {
       run: (command, options) => this.#run(thread, own, command, options),
-      killMarked: async () => this.#killService(),
+      killMarked: () => this.#killMarked(thread),
       follow: (command, handlers) => this.#follow(thread, command, handlers),
       killInFlight: (limitMs) => this.#kill(thread, [...own], limitMs),
       killLeftovers: () =>
@@ -185,6 +190,7 @@ export class HostPrograms implements HostPart {
       case 'svc start':
         return this.#startService(finished);
       case 'svc stop':
+        if (this.#host.world.now < this.#unkillableUntil) return finished(1, '', 'it does not stop');
         this.#stopService();
         return finished(0);
       case 'svc probe':
@@ -211,12 +217,26 @@ export class HostPrograms implements HostPart {
     for (const device of this.devices.values()) device.openers.delete(SERVICE);
   }
 
+  makeUnkillable(ms: number): void {
+    this.#unkillableUntil = this.#host.world.now + ms;
+  }
+
+  /** As the real one: SIGKILL again and again until nobody is left, or for so long. */
+  #killMarked(thread: Thread): Promise<number> {
+    const { world } = this.#host;
+    const waitMs = between(this.#random, KILL_MS) + Math.max(0, this.#unkillableUntil - world.now);
+    if (waitMs > KILL_MS[1] && this.isServiceRunning) world.marks.add('service-unkillable');
+    return new Promise((resolve) => {
+      thread.clock.after(Math.min(waitMs, KILL_LIMIT_MS), () => resolve(this.#killService()));
+    });
+  }
+
   /** Everything that carries the service's mark: also a start that has not ended. */
   #killService(): number {
     const starting = [...this.#children].filter((child) => child.isStart);
     for (const child of starting) this.#killOne(child);
     const count = starting.length + (this.isServiceRunning ? 1 : 0);
-    this.#stopService();
+    if (this.#host.world.now >= this.#unkillableUntil) this.#stopService();
     return count;
   }
 
