@@ -137,6 +137,7 @@ export class Agent {
         seed: parts.seed,
         timing: this.#timing,
         recovered,
+        waitsToBegin: recovered.entries.length <= 1,
         bootedAt: await parts.bootPromiseStart(),
       },
       clock: parts.clock,
@@ -292,8 +293,8 @@ export class Agent {
   // --- bootstrap (H7) ---
 
   /**
-   * The own node first: whatever fails after that, a second try writes the same bytes everywhere, and nodes that have begun
-   * with them already accept this one.
+   * The own node first: whatever fails after that, a second try writes the same bytes everywhere. Nobody campaigns until every
+   * member has confirmed its first entry: one that was left out could never come in again (D2).
    */
   async #bootstrap(inSync: readonly NodeId[]): Promise<void> {
     checkInSync(this.#config, inSync, this.#probes);
@@ -308,6 +309,7 @@ export class Agent {
       );
     await this.#storeFirst(entry);
     for (const address of this.#others().values()) await this.#transport?.sendBootstrap(address, entry);
+    this.#driver?.input({ kind: 'begin' });
   }
 
   async #acceptBootstrap(entry: Entry): Promise<void> {

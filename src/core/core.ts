@@ -149,6 +149,9 @@ export class Core {
         node.markUnsaved(logIndex(1));
         node.commitTo(logIndex(1));
         return node.armElection(Math.max(node.promise.until - node.now, 0));
+      case 'begin':
+        node.waitsToBegin = false;
+        return node.armElection(Math.max(node.promise.until - node.now, 0));
       default:
         return assertNever(input);
     }

@@ -17,8 +17,9 @@ const MAX_RETRY_LEASES = 2;
 
 // --- candidate ------------------------------------------------------------------------------------------------
 
-/** May this node campaign by its timer at all? Not: learners, strangers, damaged and releasing nodes. */
+/** May this node campaign at all? Not: learners, strangers, damaged and releasing nodes, and where nothing has begun. */
 function mayCampaign(node: CoreNode): boolean {
+  if (node.waitsToBegin && node.log.lastIndex <= 1) return false;
   return node.isVoter && node.hard.damaged === null && !node.isBoundByHolding && node.role.kind !== 'stopped';
 }
 

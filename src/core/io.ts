@@ -34,7 +34,9 @@ export type Input =
   /** As if the election window had just elapsed. */
   | { readonly kind: 'campaign' }
   /** H7: the first entry of a new cluster, for a node whose log is empty. */
-  | { readonly kind: 'bootstrap'; readonly entry: Entry };
+  | { readonly kind: 'bootstrap'; readonly entry: Entry }
+  /** H7: every member has the first entry; from now on a node that waits for this may campaign. */
+  | { readonly kind: 'begin' };
 
 export type RoleName =
   | 'follower'

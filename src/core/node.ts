@@ -101,6 +101,11 @@ export interface CoreOptions {
   /** Used until the log says otherwise (L8). */
   readonly timing: Timing;
   readonly recovered: { readonly hardState: HardState; readonly entries: readonly Entry[] };
+  /**
+   * H7: a log with nothing but the first entry may be half of a bootstrap: do not campaign before `begin`. A cluster that
+   * started without one of its members could never take it in: it would look like a disk that was lost (D2).
+   */
+  readonly waitsToBegin?: boolean;
   /** When the boot promise began: now, or the kernel's boot where its boot id has changed (L4). */
   readonly bootedAt: Instant;
 }
@@ -133,6 +138,7 @@ export class CoreNode {
   /** A leader that released gets no new tenure in that term (R2). */
   releasedTerm: Term = term(0);
   electionAt: Instant | null = null;
+  waitsToBegin: boolean;
   /** Why the next timer-driven campaign starts, for the audit. */
   nextReason: ElectionReason = 'boot';
   failedCampaigns = 0;
@@ -157,6 +163,7 @@ export class CoreNode {
   constructor(options: CoreOptions, now: Instant) {
     this.self = options.self;
     this.digest = options.digest;
+    this.waitsToBegin = options.waitsToBegin ?? false;
     this.random = seededRandom(options.seed, options.self);
     this.#fallbackTiming = options.timing;
     this.now = now;

@@ -111,7 +111,9 @@ export class Cluster {
   #onMessage(message: Message): void {
     this.world.marks.add(`message-${message.kind}`);
     const sender = this.nodes.get(message.from);
-    if (sender !== undefined) checkMessage(this.world, sender, message);
+    if (sender === undefined) return;
+    this.consensus.claimed(sender, message);
+    checkMessage(this.world, sender, message);
   }
 
   #watch(): void {

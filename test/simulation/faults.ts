@@ -40,6 +40,10 @@ export const FAULT_KINDS = [
   'new-witness',
   'ambush',
   'late-acks',
+  'near-miss',
+  'stuck-service',
+  'beset-takeover',
+  'deserted-caretaker',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -139,6 +143,10 @@ export function describeFault(fault: Fault): string {
     case 'new-witness':
     case 'ambush':
     case 'late-acks':
+    case 'near-miss':
+    case 'stuck-service':
+    case 'beset-takeover':
+    case 'deserted-caretaker':
     case 'cloud-trouble':
     case 'cloud-late':
       return `${kind}${kind.startsWith('cloud') ? ` for ${length}` : ''}`;

@@ -1,8 +1,9 @@
 /** Makes a fault of the list happen to a running cluster. */
 import { assertNever, nodeId } from '../../src/core/index.ts';
 import { type Cluster, SPARE_WITNESS } from './cluster.ts';
-import { type Fault, ROLES } from './faults.ts';
+import type { Fault } from './faults.ts';
 import type { SimulatedNode } from './node/node.ts';
+import { arrange } from './situations.ts';
 
 /** Never so many hurt disks at once that the last good copy of an entry could be among them. */
 const MAX_HURT_DISKS = 1;
@@ -29,7 +30,7 @@ export function inflict(cluster: Cluster, fault: Fault): void {
     case 'stall':
       return network.stall(node.id, other, ms);
     case 'slow-path':
-      return network.slow(node.id, other, ms, 20 + chance * 500);
+      return network.slow(node.id, other, ms, [0, 20 + chance * 500]);
     case 'kill-agent':
       return void node.killAgent();
     case 'stop-agent':
@@ -119,30 +120,14 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return replaceWitness(cluster);
     case 'ambush':
     case 'late-acks':
-      return ambush(cluster, fault);
+    case 'near-miss':
+    case 'stuck-service':
+    case 'beset-takeover':
+    case 'deserted-caretaker':
+      return arrange(cluster, fault);
     default:
       return assertNever(fault.kind);
   }
-}
-
-/**
- * One voter loses the leader for so long that only its own and the others' promises hold it back. When it may begin to
- * campaign: L2: the leader hears nobody any more, or stands still, with what is left of its lease; L1 (`late-acks`): nobody
- * hears the leader any more, while acks that were slow on their way still reach it.
- */
-function ambush(cluster: Cluster, { kind, chance, ms }: Fault): void {
-  const { world, network, timing } = cluster;
-  const [leader, second, third] = ROLES.map((role) => cluster.resolve(role)) as [string, string, string];
-  const [deprived, loyal] = chance < 0.5 ? [second, third] : [third, second];
-  const late = 2 * Math.abs(chance - 0.5);
-  network.cut(leader, deprived, timing.promiseMs + 2_000);
-  if (kind === 'late-acks') network.slow(loyal, leader, timing.promiseMs + 2_000, timing.leaseMs);
-  world.after(timing.promiseMs + (late * 3 - 1) * timing.leaseMs, () => {
-    network.cut(deprived, leader, 1_500);
-    if (kind === 'late-acks') network.cut(leader, loyal, 1_500);
-    else if (ms < 2_200) network.cut(loyal, leader, 1_500);
-    else cluster.node(leader).host.freeze(timing.leaseMs * 0.9);
-  });
 }
 
 function endCloudTrouble(cluster: Cluster, ms: number): void {

@@ -56,6 +56,9 @@ const CALM: NetworkWeather = { delayMs: [0.2, 2], loss: 0, duplicate: 0 };
 const ROUGH: NetworkWeather = { delayMs: [0.2, 30], loss: 0.05, duplicate: 0.02 };
 
 const EVERYTHING: Weights = {
+  'near-miss': 2,
+  'stuck-service': 3,
+  'beset-takeover': 2,
   ambush: 2,
   cut: 4,
   'cut-one-way': 6,
@@ -93,6 +96,8 @@ const EVERYTHING: Weights = {
 };
 
 const HANDOVER: Weights = {
+  'stuck-service': 8,
+  'beset-takeover': 8,
   switchover: 14,
   'kill-agent': 8,
   'stop-agent': 6,
@@ -112,6 +117,7 @@ const HANDOVER: Weights = {
 };
 
 const PROMISES: Weights = {
+  'near-miss': 8,
   'service-unkillable': 6,
   ambush: 12,
   'kill-agent': 2,
@@ -134,6 +140,9 @@ const BARE: Weights = {
 };
 
 const STORM: Weights = {
+  'near-miss': 4,
+  'stuck-service': 3,
+  'beset-takeover': 3,
   'service-unkillable': 6,
   ambush: 6,
   'slow-path': 8,
@@ -180,6 +189,7 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
       'freeze-agent': 4,
       switchover: 4,
       'new-witness': 3,
+      'deserted-caretaker': 4,
     },
     count: [4, 14],
   },
@@ -188,7 +198,7 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   /** L2: situations in which nothing but a promise holds a voter back. */
   promises: { shape: SHAPES.service, weather: CALM, weights: PROMISES, count: [2, 8] },
   /** L1: a promise without room for a watchdog is the shortest that there is. Nothing freezes: that needs a watchdog (H2). */
-  bare: { shape: SHAPES.bare, weather: CALM, weights: BARE, count: [2, 8] },
+  bare: { shape: SHAPES.bare, weather: CALM, weights: BARE, count: [3, 8] },
   /** L1 to L6: so many short troubles that they meet each other in the middle of an election. */
   storm: { shape: SHAPES.service, weather: ROUGH, weights: STORM, count: [20, 60] },
   'storm-pair': { shape: SHAPES.pair, weather: CALM, weights: STORM, count: [15, 50] },

@@ -78,7 +78,14 @@ export const SWITCHES = {
   },
   E2: {
     off: 'votes, own votes and acks count before their fsync, and messages leave before it',
-    fires: ['election-safety', 'term', 'leader-completeness', 'state-machine-safety', 'invariant'],
+    fires: [
+      'claim-forgotten',
+      'election-safety',
+      'term',
+      'leader-completeness',
+      'state-machine-safety',
+      'invariant',
+    ],
     harms: 'safety',
     edits: [
       {
@@ -168,7 +175,7 @@ export const SWITCHES = {
   },
   H3: {
     off: 'any data node may hold, in the in-sync set or not',
-    fires: ['acknowledged-writes', 'split-brain', 'audit'],
+    fires: ['acknowledged-writes', 'split-brain', 'audit', 'liveness'],
     harms: 'safety',
     edits: [
       {
@@ -229,6 +236,11 @@ export const SWITCHES = {
         find: "    if (!this.mayAct(epoch) || this.#phase.kind !== 'tenure')\n      throw refused(`epoch ${epoch} may not act (O1)`);\n    return this.#phase.tenure.abort.signal;",
         replace: '    return new AbortController().signal;',
       },
+      {
+        file: 'src/executor/plan-performer.ts',
+        find: 'const signal = AbortSignal.any([order.signal, leaseEnd.signal]);',
+        replace: 'const signal = new AbortController().signal;',
+      },
     ],
   },
   O2: {
@@ -250,7 +262,14 @@ export const SWITCHES = {
   },
   D1: {
     off: 'what the disk gives back is believed: no checksum, no hash',
-    fires: ['audit', 'state-machine-safety', 'leader-completeness', 'invariant', 'unhandled'],
+    fires: [
+      'audit',
+      'state-machine-safety',
+      'leader-completeness',
+      'claim-forgotten',
+      'invariant',
+      'liveness',
+    ],
     harms: 'safety',
     edits: [
       {
@@ -267,7 +286,14 @@ export const SWITCHES = {
   },
   D2: {
     off: 'a log that has lost its end is taken for whole: the node votes',
-    fires: ['leader-completeness', 'state-machine-safety', 'term', 'election-safety', 'invariant'],
+    fires: [
+      'claim-forgotten',
+      'leader-completeness',
+      'state-machine-safety',
+      'term',
+      'election-safety',
+      'invariant',
+    ],
     harms: 'safety',
     edits: [
       {

@@ -4,7 +4,7 @@
  *
  * State is read from the cores; what is compared is remembered here, outside all nodes, for the whole run.
  */
-import type { Entry, Epoch } from '../../../src/core/index.ts';
+import type { Entry, Epoch, LogIndex, Message } from '../../../src/core/index.ts';
 import { logIndex } from '../../../src/core/index.ts';
 import type { World } from '../engine/world.ts';
 import type { SimulatedNode } from '../node/node.ts';
@@ -17,6 +17,11 @@ interface Seen {
   isLeader: boolean;
   leaderTerm: number;
   lastHash: string;
+}
+
+interface Claim {
+  readonly term: number;
+  readonly match: { readonly index: LogIndex; readonly hash: string | null } | null;
 }
 
 export class ConsensusCheck {
@@ -32,6 +37,9 @@ export class ConsensusCheck {
   /** Highest term that each node was ever in, over its restarts. */
   readonly #terms = new Map<string, number>();
   #newestGrant = 0;
+  /** Told when a witness leads: rare, and a good moment for trouble. */
+  onCaretaker: () => void = () => undefined;
+  readonly #claims = new Map<string, Claim>();
 
   constructor(world: World) {
     this.#world = world;
@@ -46,6 +54,44 @@ export class ConsensusCheck {
     return this.#newestGrant;
   }
 
+  /** E2: what a node has said on the wire it must still know after a crash. */
+  claimed(node: SimulatedNode, message: Message): void {
+    const isClaim =
+      message.kind === 'vote' ||
+      message.kind === 'append-ack' ||
+      (message.kind === 'vote-ack' && message.granted);
+    if (!isClaim) return;
+    const before = this.#claims.get(node.id);
+    const isAck = message.kind === 'append-ack' && message.success;
+    this.#claims.set(node.id, {
+      term: Math.max(message.term, before?.term ?? 0),
+      match: isAck
+        ? { index: message.match, hash: node.view?.log.hashAt(message.match) ?? null }
+        : (before?.match ?? null),
+    });
+  }
+
+  /** The first look at an agent that has just read its log. A damaged one says so, and votes for nobody (D2). */
+  #remembers(node: SimulatedNode): void {
+    const { view } = node;
+    const claim = this.#claims.get(node.id);
+    if (view === null || claim === undefined || view.hard.damaged !== null) return;
+    if (view.hard.term < claim.term)
+      this.#fail(
+        'claim-forgotten',
+        `${node.id} has spoken in term ${claim.term} and comes back in term ${view.hard.term}`,
+      );
+    const { match } = claim;
+    if (match === null || match.hash === null || view.log.lastTerm > claim.term) return;
+    const found = view.log.hashAt(match.index);
+    // A newer leader may have replaced it, and that was not confirmed yet.
+    if (found === null && view.log.lastIndex < match.index && view.hard.term === claim.term)
+      this.#fail(
+        'claim-forgotten',
+        `${node.id} has confirmed entry ${match.index} and comes back with ${view.log.lastIndex}`,
+      );
+  }
+
   look(node: SimulatedNode): void {
     const { agent, view } = node;
     if (agent === null || view === null) return;
@@ -53,6 +99,7 @@ export class ConsensusCheck {
     if (seen === undefined || seen.agent !== agent) {
       seen = { agent, term: 0, commitIndex: 0, lastIndex: 0, isLeader: false, leaderTerm: 0, lastHash: '' };
       this.#seen.set(node.id, seen);
+      this.#remembers(node);
     }
     const term = view.hard.term;
     const { lastIndex } = view.log;
@@ -85,7 +132,10 @@ export class ConsensusCheck {
     this.#leaders.set(term, node.id);
     const view = node.view;
     this.#world.say(node.id, `${view?.isWitness ? 'is the caretaker of' : 'leads'} term ${term}`);
-    if (view?.isWitness) this.#checkCaretaker(node);
+    if (view?.isWitness) {
+      this.#checkCaretaker(node);
+      this.onCaretaker();
+    }
     // Leader completeness: what was committed in an earlier term is in this leader's log; one hash stands for the whole.
     const count = this.#committedIn.findLastIndex((committedIn) => committedIn < term) + 1;
     const last = this.committed[count - 1];

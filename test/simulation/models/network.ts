@@ -20,7 +20,7 @@ interface Path {
   cutUntil: number;
   stalledUntil: number;
   slowUntil: number;
-  slowMs: number;
+  slowMs: readonly [number, number];
 }
 
 export class Network {
@@ -48,7 +48,7 @@ export class Network {
     const path = this.#path(from, to);
     const { now } = this.#world;
     if (now < path.cutUntil) return;
-    const slowMs = now < path.slowUntil ? this.#random() * path.slowMs : 0;
+    const slowMs = now < path.slowUntil ? between(this.#random, path.slowMs) : 0;
     const delayMs = Math.max(between(this.#random, this.weather.delayMs) + slowMs, path.stalledUntil - now);
     this.#world.after(delayMs, () => {
       if (this.#world.now >= this.#path(from, to).cutUntil) deliver();
@@ -82,7 +82,7 @@ export class Network {
     path.stalledUntil = Math.max(path.stalledUntil, this.#world.now + ms);
     this.#changed(ms);
   }
-  slow(from: string, to: string, ms: number, slowMs: number): void {
+  slow(from: string, to: string, ms: number, slowMs: readonly [number, number]): void {
     Object.assign(this.#path(from, to), { slowUntil: this.#world.now + ms, slowMs });
   }
 
@@ -102,7 +102,7 @@ export class Network {
     const key = `${from}>${to}`;
     let path = this.#paths.get(key);
     if (path === undefined) {
-      path = { cutUntil: 0, stalledUntil: 0, slowUntil: 0, slowMs: 0 };
+      path = { cutUntil: 0, stalledUntil: 0, slowUntil: 0, slowMs: [0, 0] };
       this.#paths.set(key, path);
     }
     return path;

@@ -1,0 +1,115 @@
+/**
+ * Faults that belong together: situations in which one rule alone stands between the cluster and an accident. Single faults
+ * meet like this too, but once in thousands of seeds.
+ */
+import type { Cluster } from './cluster.ts';
+import { type Fault, ROLES } from './faults.ts';
+
+export function arrange(cluster: Cluster, fault: Fault): void {
+  const [leader, second, third] = ROLES.map((role) => cluster.resolve(role)) as [string, string, string];
+  const [one, other] = fault.chance < 0.5 ? [second, third] : [third, second];
+  switch (fault.kind) {
+    case 'near-miss':
+      return nearMiss(cluster, fault, leader, one);
+    case 'stuck-service':
+      return stuckService(cluster, fault, leader);
+    case 'beset-takeover':
+      return besetTakeover(cluster, fault, leader);
+    case 'deserted-caretaker':
+      return desertCaretaker(cluster);
+    default:
+      return ambush(cluster, fault, leader, one, other);
+  }
+}
+
+/** A second number from 0 to 1 out of the one that a fault has. */
+const second = ({ chance }: Fault): number => 2 * Math.abs(chance - 0.5);
+
+/**
+ * One voter loses the leader for so long that only its own and the others' promises hold it back. When it may begin to
+ * campaign, the leader hears nobody any more (L2), or stands still, with what is left of its lease, or its service hangs and
+ * the other voter starts anew (L4). `late-acks` (L1): nobody hears the leader any more, while acks that were slow on their way
+ * still reach it.
+ */
+function ambush(cluster: Cluster, fault: Fault, leader: string, deprived: string, loyal: string): void {
+  const { world, network, timing } = cluster;
+  const { kind, ms } = fault;
+  const forMs = timing.promiseMs + 2_000;
+  network.cut(leader, deprived, forMs);
+  if (kind === 'late-acks') network.slow(loyal, leader, forMs, [0.7 * timing.leaseMs, 0.98 * timing.leaseMs]);
+  world.after(timing.promiseMs + (second(fault) * 3 - 1) * timing.leaseMs, () => {
+    network.cut(deprived, leader, 1_500);
+    if (kind === 'late-acks') return network.cut(leader, loyal, 1_500);
+    switch (Math.floor(ms) % 3) {
+      case 0:
+        return network.cut(loyal, leader, 1_500);
+      case 1:
+        return cluster.node(leader).host.freeze(timing.leaseMs * 0.9);
+      default:
+        cluster.node(leader).options.programs.makeUnkillable(2_000);
+        return void cluster.node(loyal).killAgent();
+    }
+  });
+}
+
+/** L3: a voter is just about to campaign when it can reach the leader again; what the leader serves cannot be stopped at once. */
+function nearMiss(cluster: Cluster, fault: Fault, leader: string, deprived: string): void {
+  const { world, network, timing } = cluster;
+  const forMs = timing.promiseMs + second(fault) * timing.leaseMs;
+  network.cut(leader, deprived, forMs);
+  world.after(forMs - 50, () => cluster.node(leader).options.programs.makeUnkillable(1_000));
+}
+
+/** R2, R3, R4, L5: what must be released takes its time, while the holder loses its right, its agent, or gives up by order. */
+function stuckService(cluster: Cluster, fault: Fault, leader: string): void {
+  const { world, network, nodes } = cluster;
+  const holder = cluster.node(leader);
+  holder.options.programs.makeUnkillable(300 + fault.ms / 2);
+  world.after(second(fault) * 200, () => {
+    switch (Math.floor(fault.ms) % 3) {
+      case 0:
+        return void holder.killAgent();
+      case 1:
+        for (const id of nodes.keys()) if (id !== leader) network.cut(id, leader, 2_000);
+        return;
+      default:
+        holder.backend?.switchover({ to: null, who: 'operator', dryRun: false }).catch(() => undefined);
+    }
+  });
+}
+
+/** O1, O2: a takeover that takes long, because the cloud is busy or a command hangs, and the new leader is cut off in it. */
+function besetTakeover(cluster: Cluster, fault: Fault, leader: string): void {
+  const { world, network, cloud, nodes } = cluster;
+  const forMs = 1_500 + fault.ms / 2;
+  if (Math.floor(fault.ms) % 2 === 0) {
+    const trouble = { throttled: 0.97, replyLost: 0, late: 0, unreachable: 0, denied: 0, staleMs: 0 };
+    cloud.trouble = trouble;
+    world.after(forMs, () => {
+      if (cloud.trouble === trouble) cloud.trouble = { ...trouble, throttled: 0 };
+    });
+  } else {
+    for (const { options } of nodes.values())
+      options.programs.trouble.hangs.set('drbdadm primary', world.now + forMs);
+  }
+  cluster.node(leader).killAgent();
+  world.after(200 + second(fault) * 1_200, () => {
+    const next = cluster.resolve('$leader');
+    for (const id of nodes.keys()) {
+      if (id === next) continue;
+      network.cut(id, next, 1_500);
+      network.cut(next, id, 1_500);
+    }
+  });
+}
+
+/** W3: the data nodes go as soon as a witness leads for them. */
+function desertCaretaker(cluster: Cluster): void {
+  const { consensus, network, nodes, shape, timing } = cluster;
+  const witness = shape.members.find((member) => member.witness)?.id;
+  if (witness === undefined) return;
+  consensus.onCaretaker = () => {
+    consensus.onCaretaker = () => undefined;
+    for (const id of nodes.keys()) if (id !== witness) network.cut(id, witness, 2 * timing.promiseMs);
+  };
+}
