@@ -44,6 +44,7 @@ export const FAULT_KINDS = [
   'stuck-service',
   'beset-takeover',
   'deserted-caretaker',
+  'late-order',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -147,6 +148,7 @@ export function describeFault(fault: Fault): string {
     case 'stuck-service':
     case 'beset-takeover':
     case 'deserted-caretaker':
+    case 'late-order':
     case 'cloud-trouble':
     case 'cloud-late':
       return `${kind}${kind.startsWith('cloud') ? ` for ${length}` : ''}`;

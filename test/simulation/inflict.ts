@@ -124,6 +124,7 @@ export function inflict(cluster: Cluster, fault: Fault): void {
     case 'stuck-service':
     case 'beset-takeover':
     case 'deserted-caretaker':
+    case 'late-order':
       return arrange(cluster, fault);
     default:
       return assertNever(fault.kind);

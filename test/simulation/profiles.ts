@@ -56,6 +56,7 @@ const CALM: NetworkWeather = { delayMs: [0.2, 2], loss: 0, duplicate: 0 };
 const ROUGH: NetworkWeather = { delayMs: [0.2, 30], loss: 0.05, duplicate: 0.02 };
 
 const EVERYTHING: Weights = {
+  'late-order': 2,
   'near-miss': 2,
   'stuck-service': 3,
   'beset-takeover': 2,
@@ -96,6 +97,7 @@ const EVERYTHING: Weights = {
 };
 
 const HANDOVER: Weights = {
+  'late-order': 6,
   'stuck-service': 8,
   'beset-takeover': 8,
   switchover: 14,

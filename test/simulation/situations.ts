@@ -5,6 +5,8 @@
 import type { Cluster } from './cluster.ts';
 import { type Fault, ROLES } from './faults.ts';
 
+const SLOWER_EVERY_MS = 400;
+
 export function arrange(cluster: Cluster, fault: Fault): void {
   const [leader, second, third] = ROLES.map((role) => cluster.resolve(role)) as [string, string, string];
   const [one, other] = fault.chance < 0.5 ? [second, third] : [third, second];
@@ -17,6 +19,8 @@ export function arrange(cluster: Cluster, fault: Fault): void {
       return besetTakeover(cluster, fault, leader);
     case 'deserted-caretaker':
       return desertCaretaker(cluster);
+    case 'late-order':
+      return delayOrder(cluster, fault);
     default:
       return ambush(cluster, fault, leader, one, other);
   }
@@ -36,8 +40,10 @@ function ambush(cluster: Cluster, fault: Fault, leader: string, deprived: string
   const { kind, ms } = fault;
   const forMs = timing.promiseMs + 2_000;
   network.cut(leader, deprived, forMs);
-  if (kind === 'late-acks') network.slow(loyal, leader, forMs, [0.7 * timing.leaseMs, 0.98 * timing.leaseMs]);
-  world.after(timing.promiseMs + (second(fault) * 3 - 1) * timing.leaseMs, () => {
+  if (kind === 'late-acks') slowDown(cluster, loyal, leader);
+  const aroundMs = timing.promiseMs + (second(fault) * 3 - 1) * timing.leaseMs;
+  const slowedMs = 4 * SLOWER_EVERY_MS + second(fault) * timing.heartbeatMs;
+  world.after(kind === 'late-acks' ? slowedMs : aroundMs, () => {
     network.cut(deprived, leader, 1_500);
     if (kind === 'late-acks') return network.cut(leader, loyal, 1_500);
     switch (Math.floor(ms) % 3) {
@@ -50,6 +56,15 @@ function ambush(cluster: Cluster, fault: Fault, leader: string, deprived: string
         return void cluster.node(loyal).killAgent();
     }
   });
+}
+
+/** Step by step, as a queue that fills: at once it would look like silence. */
+function slowDown({ world, network, timing }: Cluster, from: string, to: string): void {
+  const { leaseMs } = timing;
+  for (const [step, share] of [0.3, 0.5, 0.7, 0.9].entries())
+    world.after(step * SLOWER_EVERY_MS, () =>
+      network.slow(from, to, 4_000, [share * leaseMs, (share + 0.07) * leaseMs]),
+    );
 }
 
 /** L3: a voter is just about to campaign when it can reach the leader again; what the leader serves cannot be stopped at once. */
@@ -103,13 +118,23 @@ function besetTakeover(cluster: Cluster, fault: Fault, leader: string): void {
   });
 }
 
-/** W3: the data nodes go as soon as a witness leads for them. */
-function desertCaretaker(cluster: Cluster): void {
-  const { consensus, network, nodes, shape, timing } = cluster;
-  const witness = shape.members.find((member) => member.witness)?.id;
-  if (witness === undefined) return;
+/** W3: the data nodes confirm what the caretaker asks, but their disks hang before they have what it wants to give them. */
+function desertCaretaker({ consensus, nodes, timing }: Cluster): void {
   consensus.onCaretaker = () => {
     consensus.onCaretaker = () => undefined;
-    for (const id of nodes.keys()) if (id !== witness) network.cut(id, witness, 2 * timing.promiseMs);
+    for (const node of nodes.values())
+      if (node.view?.isWitness === false) node.disk.hang(2 * timing.promiseMs);
+  };
+}
+
+/** O1: the order to take is on its way when the executor stands still, and the lease ends before it goes on. */
+function delayOrder({ consensus, network, nodes, timing }: Cluster, fault: Fault): void {
+  consensus.onGranted = (holder) => {
+    consensus.onGranted = () => undefined;
+    const executor = nodes.get(holder)?.executor;
+    const forMs = timing.leaseMs * (0.5 + second(fault));
+    executor?.main.freeze(forMs);
+    executor?.guardThread.freeze(forMs);
+    for (const id of nodes.keys()) if (id !== holder) network.cut(id, holder, 1_500);
   };
 }

@@ -227,6 +227,11 @@ export const SWITCHES = {
     harms: 'safety',
     edits: [
       {
+        file: 'src/executor/guard-core.ts',
+        find: '    if (now >= this.#until)\n      throw refused(`the order',
+        replace: '    if (now < 0)\n      throw refused(`the order',
+      },
+      {
         file: 'src/executor/guard-worker.ts',
         find: 'this.#core.mayAct(epoch) ? runner.run(command, options)',
         replace: 'epoch > 0 ? runner.run(command, { ...options, signal: new AbortController().signal })',

@@ -37,8 +37,9 @@ export class ConsensusCheck {
   /** Highest term that each node was ever in, over its restarts. */
   readonly #terms = new Map<string, number>();
   #newestGrant = 0;
-  /** Told when a witness leads: rare, and a good moment for trouble. */
+  /** Told when a witness leads, and when a holder learns of its grant: good moments for trouble. */
   onCaretaker: () => void = () => undefined;
+  onGranted: (holder: string) => void = () => undefined;
   readonly #claims = new Map<string, Claim>();
 
   constructor(world: World) {
@@ -184,6 +185,7 @@ export class ConsensusCheck {
     if (body.kind === 'tenure-granted') {
       if (index <= this.#newestGrant) this.#fail('epoch', `epoch ${index} follows ${this.#newestGrant}`);
       this.#newestGrant = index;
+      this.onGranted(body.node);
     }
     const about =
       'node' in body

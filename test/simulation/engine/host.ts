@@ -36,6 +36,7 @@ export class Host {
   #suspendedMs = 0;
   #wallOffsetMs = 0;
   #frozenUntil = 0;
+  #suspendedUntil = 0;
   readonly threads = new Set<Thread>();
 
   constructor(world: World, id: string, clockErrorRate: number) {
@@ -62,6 +63,10 @@ export class Host {
   }
   get isFrozen(): boolean {
     return this.world.now < this.#frozenUntil;
+  }
+  /** CLOCK_MONOTONIC stands still (T3). */
+  get isSuspended(): boolean {
+    return this.isOn && this.world.now < this.#suspendedUntil;
   }
   /** Its programs and its kernel get time. */
   get isRunning(): boolean {
@@ -98,6 +103,7 @@ export class Host {
   suspend(ms: number): void {
     if (!this.isOn) return;
     this.freeze(ms);
+    this.#suspendedUntil = Math.max(this.#suspendedUntil, this.world.now + ms);
     this.#suspendedMs += ms * this.#rate;
   }
 

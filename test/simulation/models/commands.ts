@@ -136,9 +136,11 @@ export class HostPrograms implements HostPart {
       const onAbort = (): void => kill({ kind: 'aborted' });
       const timer = thread.clock.after(limitMs, () => kill({ kind: 'timed-out', limitMs }));
       options.signal.addEventListener('abort', onAbort, { once: true });
+      // Killed by somebody else: the process is seen to end.
+      child.onGone.push(() => thread.post(0.1, () => tell({ kind: 'died', why: 'killed by SIGKILL' })));
       this.#start(child, command, (code, stdout = '', stderr = '') => {
-        this.#gone(child);
         thread.post(0.1, () => tell({ kind: 'exited', code, stdout, stderr }));
+        this.#gone(child);
       });
     });
   }
