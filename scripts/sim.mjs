@@ -89,12 +89,15 @@ async function runBundle({ path, text, marks }, words, capture = false) {
     const child = spawn(process.execPath, ['--enable-source-maps', path, ...words], {
       stdio: ['ignore', capture ? 'pipe' : 'inherit', 'inherit'],
     });
-    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
     let stdout = '';
     child.stdout?.setEncoding('utf8').on('data', (chunk) => {
       stdout += chunk;
     });
+    // A Ctrl-C goes to the child too, in its group; what it has printed by then is still ours to remove.
+    const wait = () => undefined;
+    process.on('SIGINT', wait);
     const code = await new Promise((done) => child.on('close', done));
+    process.off('SIGINT', wait);
     return { code: code ?? 1, stdout };
   } finally {
     rmSync(path, { force: true });

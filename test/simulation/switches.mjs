@@ -10,7 +10,7 @@
 export const SWITCHES = {
   L1: {
     off: 'the lease counts from the newest round when an ack comes, not from the send of the round that it answers',
-    fires: ['one-holder', 'one-lease', 'action-epoch'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
     harms: 'safety',
     edits: [
       {
@@ -23,13 +23,13 @@ export const SWITCHES = {
   },
   L2: {
     off: 'a promise binds nobody: votes and pre-votes are granted while it runs',
-    fires: ['one-holder', 'one-lease', 'action-epoch'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
     harms: 'safety',
     edits: [{ file: 'src/core/promise.ts', find: 'return now < this.#until;', replace: 'return now < 0;' }],
   },
   L3: {
     off: 'a node votes although it leads, holds or is releasing',
-    fires: ['one-holder', 'one-lease', 'action-epoch'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
     harms: 'safety',
     edits: [
       {
@@ -41,7 +41,7 @@ export const SWITCHES = {
   },
   L4: {
     off: 'a node that has started votes at once',
-    fires: ['one-holder', 'one-lease', 'action-epoch'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
     harms: 'safety',
     edits: [
       {
@@ -53,7 +53,7 @@ export const SWITCHES = {
   },
   L5: {
     off: 'the promise is as long as the lease: no time for the release, none for the watchdog',
-    fires: ['one-holder', 'one-lease', 'action-epoch'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
     harms: 'safety',
     edits: [
       { file: 'src/core/timing.ts', find: 'return k * (L + g + D);', replace: 'return k * L;' },
@@ -187,7 +187,7 @@ export const SWITCHES = {
   },
   R2: {
     off: 'a release counts as done when it is ordered, not when it is verified',
-    fires: ['one-holder', 'one-lease', 'action-epoch', 'liveness'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant', 'liveness'],
     harms: 'safety',
     edits: [
       {
@@ -199,7 +199,7 @@ export const SWITCHES = {
   },
   R3: {
     off: 'a transfer renounces and says TimeoutNow before its release is verified and logged',
-    fires: ['one-holder', 'one-lease', 'action-epoch'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
     harms: 'safety',
     edits: [
       {
@@ -211,7 +211,7 @@ export const SWITCHES = {
   },
   R4: {
     off: "a dead agent's executor says that it has released when it begins to",
-    fires: ['one-holder', 'one-lease', 'action-epoch'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
     harms: 'safety',
     edits: [
       {
