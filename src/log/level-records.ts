@@ -59,7 +59,7 @@ export async function openDatabase(path: string, createIfMissing: boolean): Prom
   return database;
 }
 
-/** A chained batch is as atomic as one of an array, and spares the event loop a copy of every operation (40 µs of 65). */
+/** A chained batch is as atomic as one of an array, and spares the event loop a copy of every operation. */
 export async function writeBatch(database: Database, batch: BatchWrite): Promise<void> {
   const chain = database.batch();
   for (const index of batch.deletes) chain.del(entryKey(index));
