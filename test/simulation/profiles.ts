@@ -19,6 +19,8 @@ const pairAndWitness = [
 export const SHAPES = {
   /** The patent's: two devices on each node. */
   pair: { name: 'pair', members: pairAndWitness, devices: ['r0', 'r1'], watchdogMs: 300 },
+  /** One device, for stories. */
+  mirror: { name: 'mirror', members: pairAndWitness, devices: ['r0'], watchdogMs: 300 },
   /** DRBD alone is the proof that the old holder cannot write (H2, `mode: off`). */
   unwatched: { name: 'unwatched', members: pairAndWitness, devices: ['r0'], watchdogMs: null },
   /** No device: what is exclusive is the service. */

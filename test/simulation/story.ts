@@ -2,7 +2,7 @@
  * A small language for scenarios that people want to read: files of blocks, each some lines of commands, a line `----`, and
  * what happened, up to an empty line. `#` begins a comment. Nodes are ids, or `$holder`, `$other`, `$witness`.
  *
- *     cluster SHAPE [seed N]          pair, unwatched, service; starts it and waits until somebody holds
+ *     cluster SHAPE [seed N]          mirror, pair, unwatched, service, bare; starts it and waits until all is well
  *     wait 2s | wait 300ms
  *     until NODE holds | until nobody holds | until NODE leads | until well | until NODE is outdated
  *     switchover [to NODE]            as an operator, of whoever leads; says how it ends
@@ -13,7 +13,7 @@
  *     holders | in-sync | address     what is so now, by the models and the log
  *
  * The result of a block is what the run has told since the block before, without its times: who leads, holds, commits, and
- * what the devices did.
+ * what the devices did. Whoever holds first is called A, the others B and C (a witness W): which of them it is, is chance.
  */
 import { type NodeId, nodeId } from '../../src/core/index.ts';
 import { Cluster } from './cluster.ts';
@@ -24,6 +24,8 @@ import { SHAPES, type Shape } from './profiles.ts';
 
 const UNTIL_LIMIT_MS = 60_000;
 const FOR_GOOD_MS = 10_000_000;
+/** Both ends tell the same, in an order that is chance. */
+const CONNECTION = /^\w+ +\w+ connection \w+$/;
 const CALM = { delayMs: [0.2, 2], loss: 0, duplicate: 0 } as const;
 
 export interface Block {
@@ -66,6 +68,7 @@ export class Story {
   #cluster: Cluster | null = null;
   #told = 0;
   #says: string[] = [];
+  #names = new Map<string, string>();
 
   /** @throws Error for a command that it does not know, naming it */
   async run(block: Block): Promise<string[]> {
@@ -97,11 +100,16 @@ export class Story {
       case 'heal':
         return cluster.heal();
       case 'holders':
-        return void this.#says.push(`can write: ${cluster.holders.join(' ') || 'nobody'}`);
+        return void this.#says.push(this.#renamed(`can write: ${cluster.holders.join(' ') || 'nobody'}`));
       case 'in-sync':
-        return void this.#says.push(`in sync: ${this.#inSync().join(' ')}`);
+        return void this.#says.push(
+          `in sync: ${this.#inSync()
+            .map((id) => this.#renamed(id))
+            .sort()
+            .join(' ')}`,
+        );
       case 'address':
-        return void this.#says.push(`the address is at ${cluster.cloud.owner ?? 'nobody'}`);
+        return void this.#says.push(this.#renamed(`the address is at ${cluster.cloud.owner ?? 'nobody'}`));
       default:
         return inflict(cluster, this.#fault(words));
     }
@@ -113,6 +121,27 @@ export class Story {
     this.#cluster = new Cluster(Number(words[3] ?? 1), shape, CALM);
     if (!(await this.#cluster.begin())) throw new Error('the cluster does not begin');
     await this.#cluster.world.runUntil(() => this.#cluster?.whatIsMissing() === null, UNTIL_LIMIT_MS);
+    this.#name(this.#cluster);
+    this.#told = this.#cluster.world.story.length;
+    this.#says.push('A holds, everybody has the same log');
+  }
+
+  #name(cluster: Cluster): void {
+    const [first = ''] = cluster.holders;
+    const others = cluster.shape.members.filter(({ id }) => id !== first);
+    const letters = ['B', 'C'];
+    this.#names = new Map([
+      [first, 'A'],
+      ...others.map(({ id, witness }): [string, string] => [id, witness ? 'W' : (letters.shift() ?? id)]),
+    ]);
+  }
+
+  /** Ids stand alone or behind `eni-`; no other word is a single small letter. */
+  #renamed(line: string): string {
+    return line.replaceAll(/(?<![\w"])(eni-)?([a-z])(?!\w)/g, (all, eni = '', id: string) => {
+      const name = this.#names.get(id);
+      return name === undefined ? all : `${eni}${name}`;
+    });
   }
 
   async #until(condition: string): Promise<void> {
@@ -144,7 +173,7 @@ export class Story {
     );
     await cluster.world.runUntil(() => outcome !== null, UNTIL_LIMIT_MS, 5);
     this.#collect();
-    this.#says.push(outcome ?? 'switchover: no answer');
+    this.#says.push(this.#renamed(outcome ?? 'switchover: no answer'));
   }
 
   #fault(words: readonly string[]): Fault {
@@ -193,8 +222,9 @@ export class Story {
   #collect(): void {
     const { story } = this.#need().world;
     // Time stands in the first columns.
-    this.#says.push(...story.slice(this.#told).map((line) => line.slice(11)));
+    const lines = story.slice(this.#told).map((line) => line.slice(11));
     this.#told = story.length;
+    this.#says.push(...lines.filter((line) => !CONNECTION.test(line)).map((line) => this.#renamed(line)));
   }
 
   #need(): Cluster {

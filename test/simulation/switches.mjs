@@ -199,7 +199,7 @@ export const SWITCHES = {
   },
   R3: {
     off: 'a transfer renounces and says TimeoutNow before its release is verified and logged',
-    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant', 'liveness'],
     harms: 'safety',
     edits: [
       {
@@ -223,7 +223,7 @@ export const SWITCHES = {
   },
   O1: {
     off: 'the executor does what it was told to, whatever has become of epoch and lease',
-    fires: ['action-epoch', 'action-lease'],
+    fires: ['action-epoch', 'action-lease', 'invariant'],
     harms: 'safety',
     edits: [
       {
