@@ -173,7 +173,7 @@ export const SWITCHES = {
       },
     ],
   },
-  H3: {
+  H1: {
     off: 'any data node may hold, in the in-sync set or not',
     fires: ['acknowledged-writes', 'split-brain', 'audit', 'liveness'],
     harms: 'safety',
@@ -182,6 +182,23 @@ export const SWITCHES = {
         file: 'src/core/node.ts',
         find: 'return this.isDataVoter(id) && this.state.inSync.includes(id);',
         replace: 'return this.isDataVoter(id);',
+      },
+    ],
+  },
+  H3: {
+    off: 'a fence request is answered as soon as its entry is proposed: the holder writes alone before anybody else knows',
+    fires: ['acknowledged-writes', 'split-brain'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/agent/backend.ts',
+        find: "if (!('refused' in result)) return driver.committed(result, Math.max(1, deadline - clock.now()));",
+        replace: "if (!('refused' in result)) return;",
+      },
+      {
+        file: 'src/agent/backend.ts',
+        find: '    if (driver.view.state.inSync.includes(target)) {',
+        replace: '    if (driver.view.now < 0) {',
       },
     ],
   },
