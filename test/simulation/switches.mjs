@@ -255,8 +255,9 @@ export const SWITCHES = {
       },
       {
         file: 'src/executor/guard-core.ts',
-        find: "    if (!this.mayAct(epoch) || this.#phase.kind !== 'tenure')\n      throw refused(`epoch ${epoch} may not act (O1)`);\n    return this.#phase.tenure.abort.signal;",
-        replace: '    return new AbortController().signal;',
+        find: "    if (!this.mayAct(epoch) || this.#phase.kind !== 'tenure')\n      throw refused(",
+        replace:
+          "    if (epoch > 0) return new AbortController().signal;\n    if (!this.mayAct(epoch) || this.#phase.kind !== 'tenure')\n      throw refused(",
       },
       {
         file: 'src/executor/plan-performer.ts',
