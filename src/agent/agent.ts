@@ -293,14 +293,16 @@ export class Agent {
   // --- bootstrap (H7) ---
 
   /**
-   * The own node first: whatever fails after that, a second try writes the same bytes everywhere. Nobody campaigns until every
+   * The own node first: whatever fails after that, a second try writes the same bytes everywhere. Nobody is elected until every
    * member has confirmed its first entry: one that was left out could never come in again (D2).
    */
   async #bootstrap(inSync: readonly NodeId[]): Promise<void> {
+    const driver = this.#driver;
+    if (driver === null) throw new QuorateError('not-bootstrapped', 'the agent is still starting');
     checkInSync(this.#config, inSync, this.#probes);
     const entry = firstEntry(this.#config, this.#timing, inSync);
     this.#checkFirst(entry);
-    if ((this.#driver?.view.log.lastIndex ?? 0) > 1) throw this.#hasLog();
+    if (driver.view.log.lastIndex > 1) throw this.#hasLog();
     const missing = [...this.#others().keys()].filter((id) => this.#transport?.isUp(id) !== true);
     if (missing.length > 0)
       throw new QuorateError(
@@ -309,7 +311,16 @@ export class Agent {
       );
     await this.#storeFirst(entry);
     for (const address of this.#others().values()) await this.#transport?.sendBootstrap(address, entry);
-    this.#driver?.input({ kind: 'begin' });
+    driver.input({ kind: 'begin' });
+    const hasBegun = await this.#until(
+      () => driver.view.outbox.durableHardState.term > 0,
+      BOOTSTRAP_LIMIT_MS,
+    );
+    if (!hasBegun)
+      throw new QuorateError(
+        'timed-out-unknown',
+        'every member has the first entry; whether it begins is not known',
+      );
   }
 
   async #acceptBootstrap(entry: Entry): Promise<void> {

@@ -43,15 +43,16 @@ export async function systemParts(config: Config, logger: Logger): Promise<Agent
       }),
     serve: async (backend: Backend) => {
       const local = new LocalSocket(agentSocket(dataDir), backend);
-      await local.start();
       const admin = new AdminServer({ listen: config.admin.listen, cluster, tls, backend });
+      const close = async () => void (await Promise.allSettled([admin.close(), local.close()]));
       try {
+        await local.start();
         await admin.start();
       } catch (error) {
-        await local.close();
+        await close();
         throw error;
       }
-      return { close: async () => void (await Promise.allSettled([admin.close(), local.close()])) };
+      return { close };
     },
   };
 }

@@ -29,6 +29,8 @@ export class Upkeep {
   #failures = 0;
   /** The tenure whose takeover failed: it is moved away until that is done, or until everything is held after all. */
   #failedEpoch: Epoch | null = null;
+  /** After a release that failed too, the executor looks after what it has taken back; before it, nobody does. */
+  #isReconciled = false;
   #retry: Timer | null = null;
   #diskFailedSince: number | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -64,7 +66,7 @@ export class Upkeep {
     if (!view.mayHold || view.hold.kind !== 'held') return;
     const { epoch } = view.hold;
     this.#seenSince(epoch);
-    if (event.resources.every(({ probe }) => probe === 'held')) this.#failedEpoch = null;
+    if (this.#isReconciled && event.resources.every(({ probe }) => probe === 'held')) this.#settle();
     this.#followDisk(epoch, event.disk);
     const mayHaveChanged = Object.entries(event.peers).some(
       ([id, data]) => data !== 'unknown' && (data === 'in-sync') !== view.state.inSync.includes(nodeId(id)),
@@ -171,8 +173,7 @@ export class Upkeep {
   }
 
   onTaken({ epoch, steps, totalMs }: Event<'taken'>): void {
-    this.#failures = 0;
-    this.#failedEpoch = null;
+    this.#settle();
     this.#diskFailedSince = null;
     this.#proposed.clear();
     this.#log.info(
@@ -206,6 +207,7 @@ export class Upkeep {
     });
     // mark: takeover-failed
     this.#failedEpoch = epoch;
+    this.#isReconciled = false;
     this.#moveAway(epoch, this.#nextDelayMs());
   }
 
@@ -213,7 +215,13 @@ export class Upkeep {
   onReleaseFailed({ epoch }: Event<'release-failed'>): void {
     if (this.#failedEpoch !== epoch) return;
     // mark: release-failed-too
+    this.#isReconciled = true;
     this.#moveAway(epoch, this.#nextDelayMs());
+  }
+
+  #settle(): void {
+    this.#failures = 0;
+    this.#failedEpoch = null;
   }
 
   #nextDelayMs(): number {

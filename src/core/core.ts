@@ -40,7 +40,7 @@ import {
 } from './replication.ts';
 import { advanceTransfer, startTransfer } from './transfer.ts';
 import type { Instant } from './types.ts';
-import { assert, assertNever, instant, logIndex } from './types.ts';
+import { assert, assertNever, instant, logIndex, term } from './types.ts';
 
 export class Core {
   readonly #node: CoreNode;
@@ -150,6 +150,8 @@ export class Core {
         node.commitTo(logIndex(1));
         return node.armElection(Math.max(node.promise.until - node.now, 0));
       case 'begin':
+        // Durable, as a term: it must outlive this process, and others learn it like any other term.
+        if (node.hard.term === 0) node.setHard({ term: term(1), votedFor: null });
         node.waitsToBegin = false;
         return node.armElection(Math.max(node.promise.until - node.now, 0));
       default:

@@ -17,9 +17,8 @@ const MAX_RETRY_LEASES = 2;
 
 // --- candidate ------------------------------------------------------------------------------------------------
 
-/** May this node campaign at all? Not: learners, strangers, damaged and releasing nodes, and where nothing has begun. */
+/** May this node campaign by its timer at all? Not: learners, strangers, damaged and releasing nodes. */
 function mayCampaign(node: CoreNode): boolean {
-  if (node.waitsToBegin && node.log.lastIndex <= 1) return false;
   return node.isVoter && node.hard.damaged === null && !node.isBoundByHolding && node.role.kind !== 'stopped';
 }
 
@@ -100,8 +99,17 @@ function newCampaign(node: CoreNode, reason: ElectionReason, proof: ReleaseProof
   };
 }
 
+/**
+ * H7: nothing shows yet that every member has the first entry. A term above 0 does: it was begun. So a waiting node asks all
+ * the same: an answer tells it the term, or makes a witness see that its log is newer (W2).
+ */
+function isWaitingToBegin(node: CoreNode): boolean {
+  return node.waitsToBegin && node.log.lastIndex <= 1 && node.hard.term === 0;
+}
+
 function countPreVotes(node: CoreNode): void {
   if (node.role.kind !== 'pre-candidate' || !hasQuorum(node, node.role.campaign)) return;
+  if (isWaitingToBegin(node)) return;
   startElection(node, node.role.campaign.reason, null);
 }
 

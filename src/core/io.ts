@@ -35,7 +35,7 @@ export type Input =
   | { readonly kind: 'campaign' }
   /** H7: the first entry of a new cluster, for a node whose log is empty. */
   | { readonly kind: 'bootstrap'; readonly entry: Entry }
-  /** H7: every member has the first entry; from now on a node that waits for this may campaign. */
+  /** H7: every member has the first entry: whoever waits for this may be elected from now on. */
   | { readonly kind: 'begin' };
 
 export type RoleName =

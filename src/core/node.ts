@@ -102,8 +102,9 @@ export interface CoreOptions {
   readonly timing: Timing;
   readonly recovered: { readonly hardState: HardState; readonly entries: readonly Entry[] };
   /**
-   * H7: a log with nothing but the first entry may be half of a bootstrap: do not campaign before `begin`. A cluster that
-   * started without one of its members could never take it in: it would look like a disk that was lost (D2).
+   * H7: a log with nothing but the first entry may be half of a bootstrap: no election before `begin`, or before a term shows
+   * that somebody has begun. A cluster that started without one of its members could never take it in: it would look like a
+   * disk that was lost (D2).
    */
   readonly waitsToBegin?: boolean;
   /** When the boot promise began: now, or the kernel's boot where its boot id has changed (L4). */

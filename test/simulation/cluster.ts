@@ -179,8 +179,8 @@ export class Cluster {
     return config?.kind === 'config' ? config.members.map(({ id }) => id) : [];
   }
 
-  /** Starts everything, names the in-sync set, and waits for the first holder. */
-  async begin(): Promise<boolean> {
+  /** Starts everything, names the in-sync set, and waits: for the first holder, or only until the operator is told `done`. */
+  async begin(until: 'serving' | 'bootstrapped' = 'serving'): Promise<boolean> {
     const { world } = this;
     const first = this.shape.members.map(({ id }) => this.node(id));
     this.node(SPARE_WITNESS).mayStart = false;
@@ -197,7 +197,7 @@ export class Cluster {
       }, again);
     };
     world.after(500, bootstrap);
-    const isUp = await world.runUntil(() => this.isServing, 30_000);
+    const isUp = await world.runUntil(() => (until === 'serving' ? this.isServing : isBegun), 30_000);
     this.client.start();
     return isUp;
   }

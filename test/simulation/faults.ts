@@ -34,6 +34,7 @@ export const FAULT_KINDS = [
   'command-hangs',
   'service-fails',
   'service-unkillable',
+  'service-dies',
   'cloud-trouble',
   'cloud-late',
   'switchover',

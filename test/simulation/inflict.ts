@@ -1,5 +1,5 @@
 /** Makes a fault of the list happen to a running cluster. */
-import { assertNever, nodeId } from '../../src/core/index.ts';
+import { assertNever, nodeId, type Proposal } from '../../src/core/index.ts';
 import { type Cluster, SPARE_WITNESS } from './cluster.ts';
 import type { Fault } from './faults.ts';
 import type { SimulatedNode } from './node/node.ts';
@@ -7,6 +7,8 @@ import { arrange } from './situations.ts';
 
 /** Never so many hurt disks at once that the last good copy of an entry could be among them. */
 const MAX_HURT_DISKS = 1;
+/** An operator asks again where somebody else leads by now. */
+const MAX_TRIES = 40;
 
 export function inflict(cluster: Cluster, fault: Fault): void {
   const { world, network } = cluster;
@@ -73,6 +75,8 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return host.jumpWall((chance - 0.5) * 86_400_000);
     case 'device-held-open':
       return node.options.programs.holdOpen(ms);
+    case 'service-dies':
+      return node.options.programs.killService();
     case 'service-unkillable':
       return node.options.programs.makeUnkillable(ms);
     case 'device-disk-fails':
@@ -112,10 +116,7 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return endCloudTrouble(cluster, ms);
     case 'switchover':
       // An operator asks whoever leads; what is refused is not a fault of the cluster.
-      cluster.leader?.backend
-        ?.switchover({ to: chance < 0.2 ? nodeId(node.id) : null, who: 'operator', dryRun: false })
-        .catch(() => undefined);
-      return;
+      return cluster.leader?.switchover(chance < 0.2 ? nodeId(node.id) : null);
     case 'new-witness':
       return replaceWitness(cluster);
     case 'ambush':
@@ -179,22 +180,19 @@ function replaceWitness(cluster: Cluster): void {
   const spare = cluster.node(SPARE_WITNESS);
   spare.mayStart = true;
   if (spare.agent === null) spare.startAgent();
-  const propose = (proposal: Parameters<NonNullable<SimulatedNode['agent']>['propose']>[0]): boolean => {
-    const agent = cluster.leader?.agent;
-    return agent != null && 'index' in agent.propose(proposal);
-  };
-  const steps = [
-    () => propose({ kind: 'add-learner', id: nodeId(SPARE_WITNESS), witness: true }),
-    () => propose({ kind: 'promote', id: nodeId(SPARE_WITNESS) }),
-    () => propose({ kind: 'remove', id: nodeId(old) }),
+  const steps: Proposal[] = [
+    { kind: 'add-learner', id: nodeId(SPARE_WITNESS), witness: true },
+    { kind: 'promote', id: nodeId(SPARE_WITNESS) },
+    { kind: 'remove', id: nodeId(old) },
   ];
   const next = (tries: number): void => {
     const [step] = steps;
-    if (step === undefined || tries > 40) return;
-    if (step()) {
-      steps.shift();
+    if (step === undefined || tries > MAX_TRIES) return;
+    cluster.leader?.ask((_backend, agent) => {
+      if (!('index' in agent.propose(step))) return;
+      if (steps[0] === step) steps.shift();
       world.marks.add('membership-changes');
-    }
+    });
     world.after(300, () => next(tries + 1));
   };
   next(0);

@@ -88,7 +88,7 @@ function stuckService(cluster: Cluster, fault: Fault, leader: string): void {
         for (const id of nodes.keys()) if (id !== leader) network.cut(id, leader, 2_000);
         return;
       default:
-        holder.backend?.switchover({ to: null, who: 'operator', dryRun: false }).catch(() => undefined);
+        return holder.switchover(null);
     }
   });
 }

@@ -6,7 +6,7 @@
  *     wait 2s | wait 300ms
  *     until NODE holds | until nobody holds | until NODE leads | until well | until NODE is outdated
  *     switchover [to NODE]            as an operator, of whoever leads; says how it ends
- *     cloud late | cloud fine         every mutating call executes late
+ *     cloud late | denied | fine      every mutating call executes late, or every call is refused
  *     KIND [NODE [OTHER]] [for TIME] [chance 0 to 1]
  *                                     any fault of faults.ts; the chance is what is left to it, as which command fails
  *     heal                            no more faults
@@ -27,6 +27,8 @@ const FOR_GOOD_MS = 10_000_000;
 /** Both ends tell the same, in an order that is chance. */
 const CONNECTION = /^\w+ +\w+ connection \w+$/;
 const CALM = { delayMs: [0.2, 2], loss: 0, duplicate: 0 } as const;
+
+const CLOUD = { late: { ...FINE, late: 1 }, denied: { ...FINE, denied: 1 }, fine: FINE };
 
 export interface Block {
   readonly line: number;
@@ -95,7 +97,7 @@ export class Story {
       case 'switchover':
         return this.#switchover(words[2] === undefined ? null : nodeId(this.#node(words[2])));
       case 'cloud':
-        cluster.cloud.trouble = words[1] === 'late' ? { ...FINE, late: 1 } : FINE;
+        cluster.cloud.trouble = CLOUD[words[1] as keyof typeof CLOUD] ?? FINE;
         return;
       case 'heal':
         return cluster.heal();
@@ -162,15 +164,9 @@ export class Story {
   async #switchover(to: NodeId | null): Promise<void> {
     const cluster = this.#need();
     let outcome: string | null = null;
-    const asked = cluster.leader?.backend?.switchover({ to, who: 'operator', dryRun: false });
-    asked?.then(
-      (done) => {
-        outcome = `switchover: done, to ${done.to}`;
-      },
-      (error: unknown) => {
-        outcome = `switchover: ${error instanceof Error ? error.message : String(error)}`;
-      },
-    );
+    cluster.leader?.switchover(to, (how) => {
+      outcome = `switchover: ${how}`;
+    });
     await cluster.world.runUntil(() => outcome !== null, UNTIL_LIMIT_MS, 5);
     this.#collect();
     this.#says.push(this.#renamed(outcome ?? 'switchover: no answer'));

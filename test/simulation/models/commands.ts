@@ -157,7 +157,8 @@ export class HostPrograms implements HostPart {
     if (hangsMs > 0) world.marks.add('command-hangs');
     const act = (): void => {
       if (this.#host.boots !== boots || !child.isAlive) return;
-      if (isFailing) return finished(1, '', 'it fails');
+      // A probe that fails says nothing: 1 would say that the service does not run.
+      if (isFailing) return finished(word === 'svc probe' ? 2 : 1, '', 'it fails');
       this.#perform(child, word, name, finished);
     };
     this.#kernel.post(Math.max(takesMs, hangsMs), act);
@@ -217,6 +218,11 @@ export class HostPrograms implements HostPart {
     this.isServiceRunning = false;
     this.#host.world.changes += 1;
     for (const device of this.devices.values()) device.openers.delete(SERVICE);
+  }
+
+  /** By itself, or by somebody else's hand. */
+  killService(): void {
+    if (this.#host.isOn) this.#stopService();
   }
 
   makeUnkillable(ms: number): void {

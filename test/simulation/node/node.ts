@@ -204,7 +204,24 @@ export class SimulatedNode implements HostPart {
 
   /** SIGTERM; its supervisor starts it again. */
   shutdownAgent(): void {
-    void this.#life?.agent.shutdown();
+    this.ask((_backend, agent) => void agent.shutdown());
+  }
+
+  /** An operator's command: it waits where the agent stands still, and meets nobody where none runs. */
+  ask(act: (backend: Backend, agent: Agent) => void): void {
+    const life = this.#life;
+    life?.thread.post(0.5, () => {
+      if (life.backend !== null) act(life.backend, life.agent);
+    });
+  }
+
+  switchover(to: NodeId | null, onEnd: (outcome: string) => void = () => undefined): void {
+    this.ask((backend) =>
+      backend.switchover({ to, who: 'operator', dryRun: false }).then(
+        (done) => onEnd(`done, to ${done.to}`),
+        (error: unknown) => onEnd(error instanceof Error ? error.message : String(error)),
+      ),
+    );
   }
 
   #onExit(life: AgentLife, code: number): void {
