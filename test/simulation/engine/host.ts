@@ -103,8 +103,11 @@ export class Host {
   suspend(ms: number): void {
     if (!this.isOn) return;
     this.freeze(ms);
-    this.#suspendedUntil = Math.max(this.#suspendedUntil, this.world.now + ms);
-    this.#suspendedMs += ms * this.#rate;
+    const { now } = this.world;
+    const freshMs = now + ms - Math.max(now, this.#suspendedUntil);
+    if (freshMs <= 0) return;
+    this.#suspendedUntil = now + ms;
+    this.#suspendedMs += freshMs * this.#rate;
   }
 
   powerOff(): void {
@@ -122,6 +125,7 @@ export class Host {
     this.boots += 1;
     this.#bootedAt = this.world.now - 0.001;
     this.#suspendedMs = 0;
+    this.#suspendedUntil = 0;
     this.world.changes += 1;
     for (const part of this.parts) part.powerOn?.();
   }
