@@ -313,7 +313,7 @@ const MUTANTS = [
   {
     rule: 'W2',
     file: 'src/core/election.ts',
-    find: 'if (message.caretaker) return node.log.isOlderThan(message.lastTerm, message.lastIndex);',
+    find: 'if (message.caretaker && !node.isWitness) return node.log.isOlderThan(message.lastTerm, message.lastIndex);',
     replace: '',
     what: 'a data node votes for a caretaker whose log is equal',
   },

@@ -200,8 +200,9 @@ function refusalOf(node: CoreNode, message: PreVote | Vote): { retryAfterMs: num
 }
 
 function acceptsLog(node: CoreNode, message: PreVote | Vote): boolean {
-  // W2: for a caretaker only a strictly newer log counts: an equal data node can lead by itself.
-  if (message.caretaker) return node.log.isOlderThan(message.lastTerm, message.lastIndex);
+  // W2: to a data node only a strictly newer log of a caretaker counts: an equal one can lead by itself. Another witness
+  // cannot (while one is replaced there are two), so to it a caretaker is a candidate like any other.
+  if (message.caretaker && !node.isWitness) return node.log.isOlderThan(message.lastTerm, message.lastIndex);
   return node.log.isUpToDate(message.lastTerm, message.lastIndex);
 }
 

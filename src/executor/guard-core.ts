@@ -28,7 +28,7 @@ import type { PlanResource } from '../takeover/index.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
 import type { SharedLease } from './shared-lease.ts';
 import type { ExecutorState } from './state-file.ts';
-import type { SuspendCheck } from './suspend-check.ts';
+import { ResumeWatch, type SuspendCheck } from './suspend-check.ts';
 import { releaseUntilVerified, type VerifiedReleaseOptions } from './verified-release.ts';
 import type { Watchdog } from './watchdog.ts';
 import { WatchdogKeeper } from './watchdog-keeper.ts';
@@ -63,7 +63,6 @@ interface Tenure {
   readonly epoch: Epoch;
   readonly term: Term;
   readonly abort: AbortController;
-  readonly suspend: SuspendCheck;
 }
 
 type Phase =
@@ -92,6 +91,7 @@ export class GuardCore {
   /** End of the lease, and when the newest quorum round that it rests on was sent (L1). Kept while releasing. */
   #until: Instant = instant(0);
   #confirmedAt: Instant = instant(0);
+  readonly #resumes: ResumeWatch;
   #early: { epoch: Epoch; until: Instant } | null = null;
   #isOverdue = false;
   #complained = { text: '', at: instant(0) };
@@ -100,6 +100,7 @@ export class GuardCore {
 
   constructor(options: GuardOptions) {
     this.#options = options;
+    this.#resumes = new ResumeWatch(options.suspendCheck(), () => options.clock.now());
     this.#watchdog =
       options.watchdog === null
         ? null
@@ -122,18 +123,15 @@ export class GuardCore {
 
   /** T2: what must have happened by now, happens now. Every entry begins with it. */
   evaluate(): void {
+    const resumedAt = this.#resumes.look();
     if (this.#phase.kind !== 'tenure') return;
-    const { tenure } = this.#phase;
     const now = this.#now();
     if (now >= this.#until) {
       // mark: guard-ends-the-lease
       this.#startAbrupt(`the lease ended ${Math.round(now - this.#until)} ms ago`);
       return;
     }
-    if (tenure.suspend.check() === 'fine') return;
-    // T3 asks for two readings in a row; the second one follows at once.
-    if (tenure.suspend.check() === 'suspended')
-      this.#startAbrupt('the host was suspended: the lease is void (T3)');
+    if (this.#confirmedAt <= resumedAt) this.#startAbrupt('the host was suspended: the lease is void (T3)');
   }
 
   /** With every confirmed round (T4). One for an epoch that has not begun waits for its order. */
@@ -142,7 +140,7 @@ export class GuardCore {
     const phase = this.#phase;
     if (phase.kind === 'tenure' && phase.tenure.epoch === epoch) {
       this.#extend(until);
-      this.#options.lease.set(epoch, this.#until);
+      this.#options.lease.set(epoch, this.#until, this.#confirmedAt);
     } else if (phase.kind === 'releasing' && phase.mode === 'planned' && phase.epoch === epoch) {
       // The lease runs on under a planned release: only petting and the bound of the release hear of it.
       this.#extend(until);
@@ -183,10 +181,12 @@ export class GuardCore {
     this.#extend(instant(Math.max(until, early)));
     if (now >= this.#until)
       throw refused(`the order's lease ended ${Math.round(now - this.#until)} ms ago (O1)`);
-    const tenure = { epoch, term, abort: new AbortController(), suspend: this.#options.suspendCheck() };
-    tenure.suspend.check();
+    // What the order rests on was confirmed before the host stood still: its monotonic end says nothing.
+    if (this.#confirmedAt <= this.#resumes.look())
+      throw refused('the host was suspended: the lease is void (T3)');
+    const tenure = { epoch, term, abort: new AbortController() };
     this.#phase = { kind: 'tenure', tenure };
-    this.#options.lease.set(epoch, this.#until);
+    this.#options.lease.set(epoch, this.#until, this.#confirmedAt);
     this.#startTicking();
     this.#armDeadline();
     this.#log('info', { event: 'tenure-begun', epoch, term });

@@ -18,7 +18,8 @@ import { Executor } from './executor.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
 import { cloudResources, graphOf, loadCloud, otherDataNodes, resourcesOf } from './settings.ts';
-import { newLeaseBuffer, SharedLease } from './shared-lease.ts';
+import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
+import { ResumeWatch, SuspendCheck } from './suspend-check.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 
 const WAIT_MS = 10_000;
@@ -74,7 +75,7 @@ async function main(): Promise<void> {
       onDeath: (error) => die(error),
     },
   );
-  const mayMutate = () => lease.isValid(lease.epoch, systemClock.now());
+  const mayMutate = leaseGate(lease, new ResumeWatch(new SuspendCheck(), systemClock.now), systemClock);
   const apiVia = await loadCloud(config, mayMutate);
   const cloud = cloudResources(config, systemClock, Math.random, mayMutate, apiVia);
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));

@@ -39,3 +39,25 @@ export class SuspendCheck {
     return 'suspended';
   }
 }
+
+/**
+ * When the host last went on after a suspend, as far as it is noticed: a lease whose newest round was not sent after that is void,
+ * however much of it the monotonic clock says is left (T3).
+ */
+export class ResumeWatch {
+  readonly #check: SuspendCheck;
+  readonly #now: () => number;
+  #resumedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(check: SuspendCheck, now: () => number) {
+    this.#check = check;
+    this.#now = now;
+    check.check();
+  }
+
+  /** Looks now. T3 asks for two readings in a row; the second one follows at once. */
+  look(): number {
+    if (this.#check.check() !== 'fine' && this.#check.check() === 'suspended') this.#resumedAt = this.#now();
+    return this.#resumedAt;
+  }
+}

@@ -77,7 +77,7 @@ class FakeGuard implements Guard {
       case 'hello':
         return released;
       case 'begin':
-        this.lease.set(order.epoch, order.until);
+        this.lease.set(order.epoch, order.until, instant(Date.now()));
         return null;
       case 'acquire':
         return 'acquired';
@@ -234,7 +234,7 @@ describe('orders', () => {
     await bench.hello();
     bench.address.hang = true;
     await bench.take(7);
-    bench.lease.set(epoch(7), instant(Date.now() + 2 * L));
+    bench.lease.set(epoch(7), instant(Date.now() + 2 * L), instant(Date.now()));
     await vi.advanceTimersByTimeAsync(2 * L - 10);
     expect(bench.address.acquires[0]?.signal.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(20);

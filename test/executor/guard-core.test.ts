@@ -256,6 +256,19 @@ describe('orders', () => {
     await expect(bench.core.begin(epoch(7), term(2), instant(Date.now() + L))).rejects.toThrow(/unverified/);
   });
 
+  it('T3: an order whose lease was confirmed before the host was suspended is refused', async () => {
+    const bench = new Bench();
+    void bench.core.verify('test');
+    await vi.advanceTimersByTimeAsync(50);
+    await bench.core.arm();
+    const until = instant(Date.now() + L - 20);
+    bench.bootMs = 5_000;
+    await expect(bench.core.begin(epoch(7), term(2), until)).rejects.toThrow(/suspended/);
+    await vi.advanceTimersByTimeAsync(10);
+    await bench.core.begin(epoch(8), term(3), instant(Date.now() + L));
+    expect(bench.core.phase).toBe('tenure');
+  });
+
   it('O1: an order past its deadline is refused', async () => {
     const bench = new Bench();
     void bench.core.verify('test');

@@ -10,9 +10,9 @@ import { Channel } from '../../src/executor/channel.ts';
 import { GuardSocket } from '../../src/executor/guard-socket.ts';
 import { lockOwner, takeLock } from '../../src/executor/lock.ts';
 import { ownProcess } from '../../src/executor/processes.ts';
-import { newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
+import { leaseGate, newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
 import { StateFile } from '../../src/executor/state-file.ts';
-import { SuspendCheck } from '../../src/executor/suspend-check.ts';
+import { ResumeWatch, SuspendCheck } from '../../src/executor/suspend-check.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -97,13 +97,35 @@ describe('T3: suspend', () => {
   });
 });
 
+describe('lease gate', () => {
+  it('T3: a lease that was confirmed before the host stood still opens nothing, one confirmed afterwards does', () => {
+    const lease = new SharedLease(newLeaseBuffer());
+    const time = { monotonicMs: 1_000, suspendedMs: 0 };
+    const now = () => instant(time.monotonicMs);
+    const check = new SuspendCheck(now, () => time.monotonicMs + time.suspendedMs);
+    const mayMutate = leaseGate(lease, new ResumeWatch(check, now), { now });
+    expect(mayMutate()).toBe(false);
+    lease.set(epoch(7), instant(1_400), instant(1_000));
+    expect(mayMutate()).toBe(true);
+    time.suspendedMs = 5_000;
+    time.monotonicMs = 1_010;
+    expect(mayMutate()).toBe(false);
+    expect(mayMutate()).toBe(false);
+    lease.set(epoch(9), instant(1_500), instant(1_100));
+    time.monotonicMs = 1_110;
+    expect(mayMutate()).toBe(true);
+    time.monotonicMs = 1_500;
+    expect(mayMutate()).toBe(false);
+  });
+});
+
 describe('shared lease', () => {
   it('O2: is valid for its own epoch, until its end, until it is cleared', () => {
     const buffer = newLeaseBuffer();
     const guard = new SharedLease(buffer);
     const main = new SharedLease(buffer);
     expect(main.isValid(epoch(0), instant(0))).toBe(false);
-    guard.set(epoch(7), instant(100.5));
+    guard.set(epoch(7), instant(100.5), instant(60));
     expect(main.isValid(epoch(7), instant(100.4))).toBe(true);
     expect(main.isValid(epoch(7), instant(100.5))).toBe(false);
     expect(main.isValid(epoch(6), instant(1))).toBe(false);

@@ -11,7 +11,7 @@ import { World } from './engine/world.ts';
 import { Client } from './models/client.ts';
 import { Cloud, FINE } from './models/cloud.ts';
 import { HostPrograms } from './models/commands.ts';
-import { DrbdPair } from './models/drbd.ts';
+import { DrbdPair } from './models/drbd-pair.ts';
 import { Network, type NetworkWeather } from './models/network.ts';
 import { addressOf, SimulatedNode } from './node/node.ts';
 import type { Shape } from './profiles.ts';

@@ -27,7 +27,7 @@ export function arrange(cluster: Cluster, fault: Fault): void {
 }
 
 /** A second number from 0 to 1 out of the one that a fault has. */
-const second = ({ chance }: Fault): number => 2 * Math.abs(chance - 0.5);
+const secondChance = ({ chance }: Fault): number => 2 * Math.abs(chance - 0.5);
 
 /**
  * One voter loses the leader for so long that only its own and the others' promises hold it back. When it may begin to
@@ -41,8 +41,8 @@ function ambush(cluster: Cluster, fault: Fault, leader: string, deprived: string
   const forMs = timing.promiseMs + 2_000;
   network.cut(leader, deprived, forMs);
   if (kind === 'late-acks') slowDown(cluster, loyal, leader);
-  const aroundMs = timing.promiseMs + (second(fault) * 3 - 1) * timing.leaseMs;
-  const slowedMs = 4 * SLOWER_EVERY_MS + second(fault) * timing.heartbeatMs;
+  const aroundMs = timing.promiseMs + (secondChance(fault) * 3 - 1) * timing.leaseMs;
+  const slowedMs = 4 * SLOWER_EVERY_MS + secondChance(fault) * timing.heartbeatMs;
   world.after(kind === 'late-acks' ? slowedMs : aroundMs, () => {
     network.cut(deprived, leader, 1_500);
     if (kind === 'late-acks') return network.cut(leader, loyal, 1_500);
@@ -70,7 +70,7 @@ function slowDown({ world, network, timing }: Cluster, from: string, to: string)
 /** L3: a voter is just about to campaign when it can reach the leader again; what the leader serves cannot be stopped at once. */
 function nearMiss(cluster: Cluster, fault: Fault, leader: string, deprived: string): void {
   const { world, network, timing } = cluster;
-  const forMs = timing.promiseMs + second(fault) * timing.leaseMs;
+  const forMs = timing.promiseMs + secondChance(fault) * timing.leaseMs;
   network.cut(leader, deprived, forMs);
   world.after(forMs - 50, () => cluster.node(leader).options.programs.makeUnkillable(1_000));
 }
@@ -80,7 +80,7 @@ function stuckService(cluster: Cluster, fault: Fault, leader: string): void {
   const { world, network, nodes } = cluster;
   const holder = cluster.node(leader);
   holder.options.programs.makeUnkillable(300 + fault.ms / 2);
-  world.after(second(fault) * 200, () => {
+  world.after(secondChance(fault) * 200, () => {
     switch (Math.floor(fault.ms) % 3) {
       case 0:
         return void holder.killAgent();
@@ -108,7 +108,7 @@ function besetTakeover(cluster: Cluster, fault: Fault, leader: string): void {
       options.programs.trouble.hangs.set('drbdadm primary', world.now + forMs);
   }
   cluster.node(leader).killAgent();
-  world.after(200 + second(fault) * 1_200, () => {
+  world.after(200 + secondChance(fault) * 1_200, () => {
     const next = cluster.resolve('$leader');
     for (const id of nodes.keys()) {
       if (id === next) continue;
@@ -127,14 +127,16 @@ function desertCaretaker({ consensus, nodes, timing }: Cluster): void {
   };
 }
 
-/** O1: the order to take is on its way when the executor stands still, and the lease ends before it goes on. */
+/** O1, T3: the order to take is on its way when the executor, or the host, stands still, and the lease ends before it goes on. */
 function delayOrder({ consensus, network, nodes, timing }: Cluster, fault: Fault): void {
   consensus.onGranted = (holder) => {
     consensus.onGranted = () => undefined;
-    const executor = nodes.get(holder)?.executor;
-    const forMs = timing.leaseMs * (0.5 + second(fault));
-    executor?.main.freeze(forMs);
-    executor?.guardThread.freeze(forMs);
+    const node = nodes.get(holder);
+    const forMs = timing.leaseMs * (0.5 + secondChance(fault));
+    if (Math.floor(fault.ms) % 2 === 0) {
+      node?.executor?.main.freeze(forMs);
+      node?.executor?.guardThread.freeze(forMs);
+    } else node?.host.suspend(2 * timing.promiseMs);
     for (const id of nodes.keys()) if (id !== holder) network.cut(id, holder, 1_500);
   };
 }

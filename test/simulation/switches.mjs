@@ -8,6 +8,18 @@
 /** @typedef {{ file: string, find: string, replace: string }} Edit */
 /** @type {Readonly<Record<string, { off: string, fires: readonly string[], harms: 'safety' | 'liveness', edits: readonly Edit[] }>>} */
 export const SWITCHES = {
+  T3: {
+    off: 'what the monotonic clock says is left of a lease counts, although the host was suspended',
+    fires: ['action-epoch', 'one-holder', 'one-lease'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/executor/suspend-check.ts',
+        find: "if (this.#check.check() !== 'fine' && this.#check.check() === 'suspended') this.#resumedAt = this.#now();",
+        replace: 'this.#check.check();',
+      },
+    ],
+  },
   L1: {
     off: 'the lease counts from the newest round when an ack comes, not from the send of the round that it answers',
     fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
@@ -139,7 +151,7 @@ export const SWITCHES = {
       },
       {
         file: 'src/core/election.ts',
-        find: 'if (message.caretaker) return node.log.isOlderThan(message.lastTerm, message.lastIndex);',
+        find: 'if (message.caretaker && !node.isWitness) return node.log.isOlderThan(message.lastTerm, message.lastIndex);',
         replace: '',
       },
     ],

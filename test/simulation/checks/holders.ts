@@ -6,7 +6,8 @@
  */
 import type { World } from '../engine/world.ts';
 import type { Client } from '../models/client.ts';
-import type { DrbdEnd, DrbdPair } from '../models/drbd.ts';
+import type { DrbdEnd } from '../models/drbd.ts';
+import type { DrbdPair } from '../models/drbd-pair.ts';
 import type { SimulatedNode } from '../node/node.ts';
 
 export function holdersOf(nodes: Iterable<SimulatedNode>): string[] {

@@ -6,6 +6,7 @@
  * Not modelled: bandwidth, TCP's own retransmission, TLS, and the order that one gRPC stream keeps: what arrives here in any
  * order is more than what the streams allow.
  */
+import { QuorateError } from '../../../src/errors.ts';
 import type { World } from '../engine/world.ts';
 import { between } from '../engine/world.ts';
 
@@ -15,6 +16,8 @@ export interface NetworkWeather {
   readonly loss: number;
   readonly duplicate: number;
 }
+
+const CALL_LIMIT_MS = 1_000;
 
 interface Path {
   cutUntil: number;
@@ -64,6 +67,28 @@ export class Network {
     this.#world.after(delayMs, () => {
       if (this.#world.now >= this.#path(from, to).cutUntil) deliver();
       else this.reliably(from, to, deliver);
+    });
+  }
+
+  /** A unary call: there and back, or an error after a while. */
+  call(
+    from: string,
+    to: string,
+    act: (done: () => void, fail: (error: unknown) => void) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const limit = this.#world.after(CALL_LIMIT_MS, () => reject(new QuorateError('peer-unreachable', to)));
+      const back = (settle: () => void): void =>
+        this.send(to, from, () => {
+          limit.act = null;
+          settle();
+        });
+      this.send(from, to, () =>
+        act(
+          () => back(resolve),
+          (error) => back(() => reject(error)),
+        ),
+      );
     });
   }
 

@@ -14,8 +14,8 @@ import type { GuardSocketHandlers } from '../../../src/executor/guard-socket.ts'
 import { GuardWorker } from '../../../src/executor/guard-worker.ts';
 import type { Hello, Order, SentEvent } from '../../../src/executor/protocol.ts';
 import { cloudResources, graphOf, otherDataNodes, resourcesOf } from '../../../src/executor/settings.ts';
-import { newLeaseBuffer, SharedLease } from '../../../src/executor/shared-lease.ts';
-import { SuspendCheck } from '../../../src/executor/suspend-check.ts';
+import { leaseGate, newLeaseBuffer, SharedLease } from '../../../src/executor/shared-lease.ts';
+import { ResumeWatch, SuspendCheck } from '../../../src/executor/suspend-check.ts';
 import type { Host, Thread } from '../engine/host.ts';
 import { between } from '../engine/world.ts';
 import type { Cloud } from '../models/cloud.ts';
@@ -69,6 +69,11 @@ export class ExecutorProcess {
     const leaseBuffer = newLeaseBuffer();
     this.lease = new SharedLease(leaseBuffer);
     this.#ipc = host.world.random(`ipc ${host.id}`);
+    const suspendCheck = (thread: Thread): SuspendCheck =>
+      new SuspendCheck(
+        () => thread.clock.now(),
+        () => host.bootMs,
+      );
     this.main = host.thread('executor');
     this.guardThread = host.thread('guard');
     const guardThread = this.guardThread;
@@ -91,11 +96,7 @@ export class ExecutorProcess {
         clock: guardThread.clock,
         runner: programs.runner(guardThread),
         state: disk.executorState(guardThread),
-        suspendCheck: () =>
-          new SuspendCheck(
-            () => guardThread.clock.now(),
-            () => host.bootMs,
-          ),
+        suspendCheck: () => suspendCheck(guardThread),
         openWatchdog: () => (watchdog as WatchdogDevice).open(guardThread),
         fatal: (error) => {
           if (error instanceof InvariantError) host.world.fail('invariant', `${host.id}: ${error.message}`);
@@ -121,7 +122,11 @@ export class ExecutorProcess {
     );
     this.#proxy = proxy;
     const resources = resourcesOf(config);
-    const mayMutate = () => this.lease.isValid(this.lease.epoch, this.main.clock.now());
+    const mayMutate = leaseGate(
+      this.lease,
+      new ResumeWatch(suspendCheck(this.main), () => this.main.clock.now()),
+      this.main.clock,
+    );
     this.#executor = new Executor({
       node: config.node,
       cluster: config.cluster,

@@ -27,15 +27,11 @@ import type { Network } from '../models/network.ts';
 import { WatchdogDevice } from '../models/watchdog.ts';
 import { SimulatedExecutorClient } from './executor-client.ts';
 import { ExecutorProcess } from './executor-process.ts';
+import { fencePeer } from './fence-handler.ts';
 
 const BOOT_MS = [300, 1_500] as const;
 const RESTART_MS = [100, 1_000] as const;
-const HANDLER_START_MS = [30, 120] as const;
-const HANDLER_LIMIT_MS = 30_000;
 const LOG_OPEN_MS = [5, 50] as const;
-const UNARY_LIMIT_MS = 1_000;
-const PEER_OUTDATED = 4;
-const FAILED = 1;
 
 export interface NodeOptions {
   readonly host: Host;
@@ -95,7 +91,7 @@ export class SimulatedNode implements HostPart {
             this.powerCycle(between(this.#random, BOOT_MS)),
           );
     host.parts.push(this);
-    for (const device of programs.devices.values()) device.handler = (peer) => this.#fencePeer(peer);
+    for (const device of programs.devices.values()) device.handler = (peer) => fencePeer(this, peer);
   }
 
   get host(): Host {
@@ -317,7 +313,7 @@ export class SimulatedNode implements HostPart {
 
   #sendStatement(to: NodeId, statement: Released): Promise<void> {
     const target = this.options.peers.get(to);
-    return this.#ask(to, (done) =>
+    return this.options.network.call(this.id, to, (done) =>
       target?.receive((handlers) => {
         this.host.world.marks.add('statement-arrives');
         handlers.onStatement({ ...statement, to });
@@ -328,67 +324,9 @@ export class SimulatedNode implements HostPart {
 
   #sendBootstrap(to: string, entry: Entry): Promise<void> {
     const target = this.options.peers.get(to);
-    return this.#ask(to, (done, fail) =>
+    return this.options.network.call(this.id, to, (done, fail) =>
       target?.receive((handlers) => void handlers.onBootstrap(entry).then(done, fail)),
     );
-  }
-
-  /** A unary call: there and back, or an error after a while. */
-  #ask(to: string, act: (done: () => void, fail: (error: unknown) => void) => void): Promise<void> {
-    const { network, host } = this.options;
-    return new Promise((resolve, reject) => {
-      const timer = host.world.after(UNARY_LIMIT_MS, () => reject(new QuorateError('peer-unreachable', to)));
-      const back = (settle: () => void): void =>
-        network.send(to, this.id, () => {
-          timer.act = null;
-          settle();
-        });
-      network.send(this.id, to, () =>
-        act(
-          () => back(resolve),
-          (error) => back(() => reject(error)),
-        ),
-      );
-    });
-  }
-
-  // --- DRBD's handler ---
-
-  /** `quorate fence-peer`: 4 on the agent's word, otherwise 1. */
-  #fencePeer(peer: string): Promise<number> {
-    const { world } = this.host;
-    const isLost = this.lostReplies > 0;
-    if (isLost) this.lostReplies -= 1;
-    world.marks.add('fence-peer-called');
-    return new Promise((resolve) => {
-      let isOver = false;
-      const exit = (code: number): void => {
-        if (isOver) return;
-        isOver = true;
-        limit.act = null;
-        if (isLost && code === PEER_OUTDATED) world.marks.add('handler-reply-lost');
-        // The process ends, and the kernel hears of it.
-        world.after(between(this.#random, [0.5, 3]), () => resolve(isLost ? FAILED : code));
-      };
-      const limit = world.after(HANDLER_LIMIT_MS, () => exit(FAILED));
-      world.after(between(this.#random, HANDLER_START_MS), () => {
-        const life = this.#life;
-        if (life === null || life.backend === null) return exit(FAILED);
-        const { backend, thread } = life;
-        const watch = (): void => {
-          if (isOver) return;
-          if (thread.isAlive) world.after(20, watch);
-          else exit(FAILED);
-        };
-        watch();
-        thread.post(0.2, () => {
-          backend.fencePeer(peer as NodeId).then(
-            () => exit(PEER_OUTDATED),
-            () => exit(FAILED),
-          );
-        });
-      });
-    });
   }
 }
 
