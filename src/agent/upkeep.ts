@@ -222,6 +222,7 @@ export class Upkeep {
   #settle(): void {
     this.#failures = 0;
     this.#failedEpoch = null;
+    this.#isReconciled = false;
   }
 
   #nextDelayMs(): number {

@@ -79,6 +79,8 @@ type Phase =
 
 /** How often the watchdog and the suspend check are looked at; a quarter of `W` where that is shorter. */
 const TICK_MS = 100;
+/** Only so that a suspend is noticed before the next order comes (T3). */
+const IDLE_TICK_MS = 1_000;
 const TICKS_PER_TIMEOUT = 4;
 const STATE_WRITE_LIMIT_MS = 5000;
 const COMPLAIN_EVERY_MS = 10_000;
@@ -140,7 +142,7 @@ export class GuardCore {
     const phase = this.#phase;
     if (phase.kind === 'tenure' && phase.tenure.epoch === epoch) {
       this.#extend(until);
-      this.#options.lease.set(epoch, this.#until, this.#confirmedAt);
+      this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);
     } else if (phase.kind === 'releasing' && phase.mode === 'planned' && phase.epoch === epoch) {
       // The lease runs on under a planned release: only petting and the bound of the release hear of it.
       this.#extend(until);
@@ -181,12 +183,13 @@ export class GuardCore {
     this.#extend(instant(Math.max(until, early)));
     if (now >= this.#until)
       throw refused(`the order's lease ended ${Math.round(now - this.#until)} ms ago (O1)`);
+    if (!Number.isFinite(this.#resumes.distanceMs)) throw refused('the boot clock cannot be read (T3)');
     // What the order rests on was confirmed before the host stood still: its monotonic end says nothing.
     if (this.#confirmedAt <= this.#resumes.look())
       throw refused('the host was suspended: the lease is void (T3)');
     const tenure = { epoch, term, abort: new AbortController() };
     this.#phase = { kind: 'tenure', tenure };
-    this.#options.lease.set(epoch, this.#until, this.#confirmedAt);
+    this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);
     this.#startTicking();
     this.#armDeadline();
     this.#log('info', { event: 'tenure-begun', epoch, term });
@@ -403,26 +406,22 @@ export class GuardCore {
   }
 
   #startTicking(): void {
-    const everyMs = Math.min(
-      TICK_MS,
-      (this.#watchdog?.timeoutMs ?? Number.POSITIVE_INFINITY) / TICKS_PER_TIMEOUT,
-    );
     this.#tickTimer?.cancel();
-    const again = (): void => {
-      this.#tickTimer = this.#options.clock.after(everyMs, again);
+    this.#tickTimer = this.#options.clock.after(this.#tickMs(), () => {
+      this.#startTicking();
       this.#tick();
-    };
-    this.#tickTimer = this.#options.clock.after(everyMs, again);
+    });
+  }
+
+  #tickMs(): number {
+    const timeoutMs = this.#watchdog?.timeoutMs ?? null;
+    if (timeoutMs !== null) return Math.min(TICK_MS, timeoutMs / TICKS_PER_TIMEOUT);
+    return this.#phase.kind === 'tenure' ? TICK_MS : IDLE_TICK_MS;
   }
 
   #tick(): void {
     this.evaluate();
     if (this.mayPet(this.#now())) this.#watchdog?.pet();
-    const isIdle = (this.#watchdog?.timeoutMs ?? null) === null && this.#phase.kind !== 'tenure';
-    if (isIdle) {
-      this.#tickTimer?.cancel();
-      this.#tickTimer = null;
-    }
   }
 
   async #closeWatchdog(): Promise<void> {

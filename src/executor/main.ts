@@ -19,7 +19,6 @@ import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
 import { cloudResources, graphOf, loadCloud, otherDataNodes, resourcesOf } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
-import { ResumeWatch, SuspendCheck } from './suspend-check.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 
 const WAIT_MS = 10_000;
@@ -75,7 +74,7 @@ async function main(): Promise<void> {
       onDeath: (error) => die(error),
     },
   );
-  const mayMutate = leaseGate(lease, new ResumeWatch(new SuspendCheck(), systemClock.now), systemClock);
+  const mayMutate = leaseGate(lease, systemClock.now);
   const apiVia = await loadCloud(config, mayMutate);
   const cloud = cloudResources(config, systemClock, Math.random, mayMutate, apiVia);
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));

@@ -2,13 +2,12 @@
  * The lease as both threads see it. The guard writes, the main thread reads before every call to the cloud (O2): a
  * message could be late, and the main thread may be stalled while the lease ends.
  */
-import type { Clock } from '../clock.ts';
 import { type Epoch, epoch, type Instant, instant } from '../core/index.ts';
-import type { ResumeWatch } from './suspend-check.ts';
+import { isStillApart } from './suspend-check.ts';
 
 const EPOCH = 0;
 const UNTIL_MICROS = 1;
-const CONFIRMED_MICROS = 2;
+const DISTANCE_MICROS = 2;
 const CELLS = 3;
 
 export type LeaseBuffer = SharedArrayBuffer;
@@ -25,10 +24,10 @@ export class SharedLease {
   }
 
   /** Order matters: never a moment in which a new epoch has an old tenure's time. */
-  set(of: Epoch, until: Instant, confirmedAt: Instant): void {
+  set(of: Epoch, until: Instant, distanceMs: number): void {
     if (Number(Atomics.load(this.#cells, EPOCH)) !== of) Atomics.store(this.#cells, EPOCH, 0n);
     Atomics.store(this.#cells, UNTIL_MICROS, BigInt(Math.floor(until * 1000)));
-    Atomics.store(this.#cells, CONFIRMED_MICROS, BigInt(Math.floor(confirmedAt * 1000)));
+    Atomics.store(this.#cells, DISTANCE_MICROS, BigInt(Math.round(distanceMs * 1000)));
     Atomics.store(this.#cells, EPOCH, BigInt(of));
   }
 
@@ -46,9 +45,9 @@ export class SharedLease {
     return instant(Number(Atomics.load(this.#cells, UNTIL_MICROS)) / 1000);
   }
 
-  /** When the newest round that the lease rests on was sent (L1). */
-  get confirmedAt(): Instant {
-    return instant(Number(Atomics.load(this.#cells, CONFIRMED_MICROS)) / 1000);
+  /** How far the clocks of boot and of the lease were apart when the guard last looked (T3). */
+  get distanceMs(): number {
+    return Number(Atomics.load(this.#cells, DISTANCE_MICROS)) / 1000;
   }
 
   isValid(of: Epoch, now: Instant): boolean {
@@ -60,10 +59,6 @@ export class SharedLease {
  * O2, T3: may a mutating call to the cloud leave now? Asked in the main thread, which may be stalled while the lease ends, and
  * may wake up before the guard after a suspend.
  */
-export function leaseGate(
-  lease: SharedLease,
-  resumes: ResumeWatch,
-  clock: Pick<Clock, 'now'>,
-): () => boolean {
-  return () => lease.isValid(lease.epoch, clock.now()) && lease.confirmedAt > resumes.look();
+export function leaseGate(lease: SharedLease, now: () => Instant, bootMs?: () => number): () => boolean {
+  return () => isStillApart(lease.distanceMs, now, bootMs) && lease.isValid(lease.epoch, now());
 }

@@ -87,34 +87,77 @@ describe('T3: suspend', () => {
     expect(check.check()).toBe('fine');
     boot += 200;
     stepMs = 6;
-    expect(check.check()).toBe('fine');
-    expect(check.check()).toBe('fine');
+    expect(check.check()).toBe('unreadable');
+    expect(check.check()).toBe('unreadable');
   });
 
   it('holds on this host', () => {
     const check = new SuspendCheck();
-    for (let count = 0; count < 100; count++) expect(check.check()).toBe('fine');
+    // A thread that is taken off its core reads nothing; that is not a suspend.
+    for (let count = 0; count < 100; count++) expect(['fine', 'unreadable']).toContain(check.check());
   });
 });
 
-describe('lease gate', () => {
-  it('T3: a lease that was confirmed before the host stood still opens nothing, one confirmed afterwards does', () => {
+describe('resume watch (T3)', () => {
+  /** Each reading takes what `delays` says; the clocks stand where the test puts them. */
+  function clocks() {
+    const time = { monotonicMs: 1_000, suspendedMs: 0, delays: [] as number[] };
+    let reads = 0;
+    const now = () => {
+      reads += 1;
+      // Every second look at the clock ends a reading.
+      if (reads % 2 === 0) time.monotonicMs += time.delays.shift() ?? 0;
+      return instant(time.monotonicMs);
+    };
+    const bootMs = () => time.monotonicMs + time.suspendedMs;
+    return { time, now, bootMs };
+  }
+  const watch = ({ time, now, bootMs }: ReturnType<typeof clocks>) =>
+    new ResumeWatch(new SuspendCheck(now, bootMs), () => time.monotonicMs);
+
+  it('a suspend is not forgotten because the thread was off its core in the reading that confirms it', () => {
+    const host = clocks();
+    const resumes = watch(host);
+    expect(resumes.look()).toBe(Number.NEGATIVE_INFINITY);
+    host.time.suspendedMs = 60_000;
+    host.time.delays = [0, 7];
+    expect(resumes.look()).toBeGreaterThanOrEqual(1_000);
+    expect(resumes.look()).toBeGreaterThanOrEqual(1_000);
+  });
+
+  it('one jump that a second reading does not confirm is none', () => {
+    const host = clocks();
+    const resumes = watch(host);
+    let reads = 0;
+    const jumpy = new ResumeWatch(
+      new SuspendCheck(host.now, () => host.bootMs() + (++reads === 2 ? 80 : 0)),
+      () => host.time.monotonicMs,
+    );
+    expect(jumpy.look()).toBe(Number.NEGATIVE_INFINITY);
+    expect(resumes.look()).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  it('what can never be read counts as a suspend', () => {
+    const host = clocks();
+    const resumes = watch(host);
+    host.time.delays = Array.from({ length: 20 }, () => 7);
+    expect(resumes.look()).toBeGreaterThanOrEqual(1_000);
+  });
+
+  it('the gate to the cloud compares with what the guard has seen, whenever it looks', () => {
+    const host = clocks();
     const lease = new SharedLease(newLeaseBuffer());
-    const time = { monotonicMs: 1_000, suspendedMs: 0 };
-    const now = () => instant(time.monotonicMs);
-    const check = new SuspendCheck(now, () => time.monotonicMs + time.suspendedMs);
-    const mayMutate = leaseGate(lease, new ResumeWatch(check, now), { now });
+    const mayMutate = leaseGate(lease, host.now, host.bootMs);
     expect(mayMutate()).toBe(false);
-    lease.set(epoch(7), instant(1_400), instant(1_000));
+    lease.set(epoch(7), instant(1_400), watch(host).distanceMs);
     expect(mayMutate()).toBe(true);
-    time.suspendedMs = 5_000;
-    time.monotonicMs = 1_010;
+    host.time.suspendedMs = 5_000;
     expect(mayMutate()).toBe(false);
     expect(mayMutate()).toBe(false);
-    lease.set(epoch(9), instant(1_500), instant(1_100));
-    time.monotonicMs = 1_110;
+    // The guard has noticed, and a later tenure has begun.
+    lease.set(epoch(9), instant(1_400), watch(host).distanceMs);
     expect(mayMutate()).toBe(true);
-    time.monotonicMs = 1_500;
+    host.time.monotonicMs = 1_400;
     expect(mayMutate()).toBe(false);
   });
 });

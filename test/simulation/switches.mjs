@@ -15,8 +15,13 @@ export const SWITCHES = {
     edits: [
       {
         file: 'src/executor/suspend-check.ts',
-        find: "if (this.#check.check() !== 'fine' && this.#check.check() === 'suspended') this.#resumedAt = this.#now();",
-        replace: 'this.#check.check();',
+        find: "      if (seen === 'suspended') break;",
+        replace: "      if (seen === 'suspended') return this.#resumedAt;",
+      },
+      {
+        file: 'src/executor/shared-lease.ts',
+        find: 'isStillApart(lease.distanceMs, now, bootMs) && lease.isValid',
+        replace: 'lease.isValid',
       },
     ],
   },

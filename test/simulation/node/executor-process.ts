@@ -15,7 +15,7 @@ import { GuardWorker } from '../../../src/executor/guard-worker.ts';
 import type { Hello, Order, SentEvent } from '../../../src/executor/protocol.ts';
 import { cloudResources, graphOf, otherDataNodes, resourcesOf } from '../../../src/executor/settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from '../../../src/executor/shared-lease.ts';
-import { ResumeWatch, SuspendCheck } from '../../../src/executor/suspend-check.ts';
+import { SuspendCheck } from '../../../src/executor/suspend-check.ts';
 import type { Host, Thread } from '../engine/host.ts';
 import { between } from '../engine/world.ts';
 import type { Cloud } from '../models/cloud.ts';
@@ -124,8 +124,8 @@ export class ExecutorProcess {
     const resources = resourcesOf(config);
     const mayMutate = leaseGate(
       this.lease,
-      new ResumeWatch(suspendCheck(this.main), () => this.main.clock.now()),
-      this.main.clock,
+      () => this.main.clock.now(),
+      () => host.bootMs,
     );
     this.#executor = new Executor({
       node: config.node,
