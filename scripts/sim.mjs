@@ -105,7 +105,7 @@ async function runBundle({ path, text, marks }, words, capture = false) {
 }
 
 const SWITCH_SEEDS = 2_000;
-const SWITCH_TRIES = 5;
+const SWITCH_TRIES = 3;
 
 /** Every rule switched off, one at a time, from several first seeds: how many seeds it takes until it is caught. */
 async function runSwitches(json) {

@@ -47,9 +47,10 @@ export class Host {
     this.#bootedAt = -1_000 - 60_000 * this.#random();
   }
 
-  /** CLOCK_MONOTONIC. */
+  /** CLOCK_MONOTONIC, in whole ns: the sum alone may fall by its last bit. */
   get monotonicMs(): number {
-    return (this.world.now - this.#bootedAt) * this.#rate - this.#suspendedMs;
+    const ms = (this.world.now - this.#bootedAt) * this.#rate - this.#suspendedMs;
+    return Math.round(ms * 1e6) / 1e6;
   }
   /** CLOCK_BOOTTIME, in steps of 10 ms (T3). */
   get bootMs(): number {
