@@ -105,12 +105,13 @@ async function runBundle({ path, text, marks }, words, capture = false) {
 }
 
 const SWITCH_SEEDS = 2_000;
-const SWITCH_TRIES = 3;
+const SWITCH_TRIES = 5;
 
-/** Every rule switched off, one at a time, from several first seeds: how many seeds it takes until it is caught. */
-async function runSwitches(json) {
+/** Every rule, or those named, switched off, one at a time, from several first seeds: how many seeds until it is caught. */
+async function runSwitches(json, named) {
   const rows = [];
   for (const [rule, { off, fires, harms }] of Object.entries(SWITCHES)) {
+    if (named.length > 0 && !named.includes(rule)) continue;
     const bundled = await bundle(rule);
     const tries = [];
     for (let start = 0; start < SWITCH_TRIES; start += 1) {
@@ -152,7 +153,11 @@ async function runSwitches(json) {
 }
 
 async function main(words) {
-  if (words.includes('--switches')) return runSwitches(words.includes('--json'));
+  if (words.includes('--switches'))
+    return runSwitches(
+      words.includes('--json'),
+      words.filter((word) => !word.startsWith('--')),
+    );
   const at = words.indexOf('--without');
   const rule = at < 0 ? null : (words[at + 1] ?? '');
   if (rule !== null && !(rule in SWITCHES)) {

@@ -7,7 +7,7 @@
  *     --minutes N       as many as this takes, instead of --seeds
  *     --profile NAME    one profile for all, instead of taking turns
  *     --without RULE    one rule switched off (switches.mjs)
- *     --switches        every rule switched off in turn, until it is caught: the table of docs/testing.md
+ *     --switches [RULE…] every rule switched off in turn, until it is caught: the table of docs/testing.md
  *     --stop-first      end with the first violation
  *     --workers N       how many threads (one for each core)
  *     --verbose         with --seed: also what agents and executors log
