@@ -3,6 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { leastPromiseMs, type NodeId } from '../core/index.ts';
 import type { MemberConfig, TimingConfig, TlsFiles } from './config.ts';
+import { checkUniquePerNode, type ResourceContext } from './per-node.ts';
 import type { Problems } from './problems.ts';
 import { formatDuration } from './scalars.ts';
 import { suggest } from './suggest.ts';
@@ -92,6 +93,22 @@ export function checkTiming(
     if (!(error instanceof RangeError)) throw error;
     problems.add(['timing'], error.message);
   }
+}
+
+/** Who cannot be named cannot be stopped; and half a pair would be worse than none, because it looks like fencing (R5). */
+export function checkFencing(
+  section: { readonly ec2_stop: string; readonly instances?: Readonly<Record<string, string>> | undefined },
+  context: ResourceContext,
+): void {
+  const { ec2_stop: when, instances } = section;
+  if (instances !== undefined)
+    checkUniquePerNode(instances, ['fencing', 'instances'], 'instance', 'i-...', context);
+  else if (when === 'before')
+    context.problems.add(
+      ['fencing', 'ec2_stop'],
+      'before needs the instances: it waits until the old holder is confirmed as stopped (R5)',
+      'as "instances: {a: i-..., b: i-...}"',
+    );
 }
 
 const ISSUE_HINT = "`quorate pki init` makes the CA, `quorate pki issue` a node's certificate and key";

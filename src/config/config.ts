@@ -15,7 +15,7 @@ export interface Config {
   readonly admin: { readonly listen: string };
   readonly http: { readonly listen: string } | null;
   readonly watchdog: WatchdogConfig;
-  readonly fencing: { readonly ec2Stop: 'off' | 'after' | 'before' };
+  readonly fencing: FencingConfig;
   readonly maxDataLossMs: DurationMs;
   readonly cloud: { readonly region: string | null; readonly endpoint: string | null };
   /** In takeover order. */
@@ -57,6 +57,14 @@ export interface WatchdogConfig {
   readonly timeoutMs: DurationMs | null;
 }
 
+export interface FencingConfig {
+  readonly ec2Stop: 'off' | 'after' | 'before';
+  /** The instance that each data node runs on; empty where nothing can be stopped. */
+  readonly instances: Readonly<Record<NodeId, string>>;
+  /** A security group that lets nothing in or out, for the old holder's interfaces. */
+  readonly isolationGroup: string | null;
+}
+
 interface ResourceCommon {
   readonly name: string;
   /** Names of the resources that must be held before this one; the file's order where it says nothing. */
@@ -68,13 +76,87 @@ export interface DrbdResourceConfig extends ResourceCommon {
   readonly resource: string;
 }
 
-export interface ElasticIpResourceConfig extends ResourceCommon {
-  readonly kind: 'elastic-ip';
-  readonly allocation: string;
-  /** Network interface id of every data node. */
-  readonly interfaces: Readonly<Record<NodeId, string>>;
+export interface MountResourceConfig extends ResourceCommon {
+  readonly kind: 'mount';
+  readonly device: string;
+  /** Absolute. */
+  readonly mountPoint: string;
+  /** Null: the kernel finds out. */
+  readonly fstype: string | null;
+  readonly options: string | null;
+}
+
+/** The second port. */
+export interface PortResourceConfig extends ResourceCommon {
+  readonly kind: 'port';
+  readonly interface: string;
+  /** As "10.0.1.11/24". Empty where something else configures them. */
+  readonly addresses: readonly string[];
+  /** Must answer before the port counts as up. */
+  readonly gateway: string | null;
+}
+
+export interface RouteTableResourceConfig extends ResourceCommon {
+  readonly kind: 'route-table';
+  /** This one and the next number are used in turn. */
+  readonly table: number;
+  readonly interface: string;
+  readonly gateway: string | null;
+  /** Whose packets use the table: addresses or networks, at least one. */
+  readonly from: readonly string[];
+  /** `to` is a network or "default"; without `via` it is on the link. */
+  readonly routes: readonly { readonly to: string; readonly via: string | null }[];
+  /** Of the rule, as in `ip rule`. */
+  readonly priority: number;
+}
+
+export interface VirtualIpResourceConfig extends ResourceCommon {
+  readonly kind: 'virtual-ip';
+  /** As "10.0.0.50/24". */
+  readonly address: string;
+  readonly interface: string;
+  /** By gratuitous ARP or unsolicited neighbour advertisements, again and again. */
+  readonly announce: boolean;
+}
+
+interface CloudCommon extends ResourceCommon {
   /** Local address of this node that cloud calls leave from; null means the system's choice. */
   readonly via: string | null;
+}
+
+interface CloudInterfaces extends CloudCommon {
+  /** Network interface id of every data node. */
+  readonly interfaces: Readonly<Record<NodeId, string>>;
+}
+
+export interface ElasticIpResourceConfig extends CloudInterfaces {
+  readonly kind: 'elastic-ip';
+  readonly allocation: string;
+  /** Of this node's interface; null means its primary one. */
+  readonly privateIp: string | null;
+}
+
+export interface VpcRouteResourceConfig extends CloudInterfaces {
+  readonly kind: 'vpc-route';
+  readonly tables: readonly string[];
+  /** As "192.168.77.77/32". */
+  readonly destination: string;
+}
+
+export interface PrivateIpResourceConfig extends CloudInterfaces {
+  readonly kind: 'private-ip';
+  readonly address: string;
+}
+
+export interface TargetGroupResourceConfig extends CloudCommon {
+  readonly kind: 'target-group';
+  /** Its ARN. */
+  readonly group: string;
+  readonly mode: 'role-checks' | 'move';
+  /** Instance id or IP address of every data node. */
+  readonly targets: Readonly<Record<NodeId, string>>;
+  /** Null: the group's own. */
+  readonly port: number | null;
 }
 
 export interface ServiceResourceConfig extends ResourceCommon {
@@ -90,7 +172,56 @@ export interface ServiceResourceConfig extends ResourceCommon {
       };
 }
 
-export type ResourceConfig = DrbdResourceConfig | ElasticIpResourceConfig | ServiceResourceConfig;
+/** A script of the user's own, called with start, stop or monitor. */
+export interface HookResourceConfig extends ResourceCommon {
+  readonly kind: 'hook';
+  readonly script: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Held means open: on a node that does not hold, the ports are dropped. */
+export interface PortBlockResourceConfig extends ResourceCommon {
+  readonly kind: 'port-block';
+  readonly ports: readonly { readonly protocol: 'tcp' | 'udp'; readonly port: number }[];
+  /** Empty: whatever address they come for. */
+  readonly addresses: readonly string[];
+  readonly resetConnections: boolean;
+}
+
+/** The takeover's last step: data comes in. */
+export interface InboundResourceConfig extends ResourceCommon {
+  readonly kind: 'inbound';
+  readonly interface: string;
+  /** That clients' packets arrive for, at least one. */
+  readonly addresses: readonly string[];
+  readonly withinMs: DurationMs;
+  /** Whether a takeover without any counts as failed. */
+  readonly required: boolean;
+}
+
+export type ResourceConfig =
+  | DrbdResourceConfig
+  | MountResourceConfig
+  | PortResourceConfig
+  | RouteTableResourceConfig
+  | VirtualIpResourceConfig
+  | ElasticIpResourceConfig
+  | VpcRouteResourceConfig
+  | PrivateIpResourceConfig
+  | TargetGroupResourceConfig
+  | ServiceResourceConfig
+  | HookResourceConfig
+  | PortBlockResourceConfig
+  | InboundResourceConfig;
+
+const CLOUD_KINDS = ['elastic-ip', 'vpc-route', 'private-ip', 'target-group'] as const;
+export type CloudResourceConfig = Extract<ResourceConfig, { kind: (typeof CLOUD_KINDS)[number] }>;
+export type LocalResourceConfig = Exclude<ResourceConfig, CloudResourceConfig>;
+
+/** Only local facts count for a release (R2); what is in the cloud is reported, never required. */
+export function isCloud(resource: ResourceConfig): resource is CloudResourceConfig {
+  return (CLOUD_KINDS as readonly string[]).includes(resource.kind);
+}
 
 /** Members that may hold: everybody but the witness (W1). */
 export function dataNodes(config: Config): readonly MemberConfig[] {

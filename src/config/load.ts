@@ -5,12 +5,22 @@ import { isMap, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { durationMs, type NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { checkListeners, checkMembers, checkSelf, checkTiming, checkTls } from './checks.ts';
-import type { Config, MemberConfig, TimingConfig, TlsFiles, WatchdogConfig } from './config.ts';
+import { checkFencing, checkListeners, checkMembers, checkSelf, checkTiming, checkTls } from './checks.ts';
+import {
+  type Config,
+  type FencingConfig,
+  isCloud,
+  type MemberConfig,
+  type TimingConfig,
+  type TlsFiles,
+  type WatchdogConfig,
+} from './config.ts';
+import type { NamedMember } from './per-node.ts';
 import { Problems } from './problems.ts';
-import { type NamedMember, readResources } from './resources.ts';
+import { readResources } from './resources.ts';
 import { show } from './scalars.ts';
 import * as schema from './schema.ts';
+import { filePath, HINT_MARK } from './schema-parts.ts';
 import { readSection, reportUnknownKey } from './sections.ts';
 
 const MAX_FILE_BYTES = 1_048_576;
@@ -101,7 +111,7 @@ function readRoot(
 
   const cluster = required('cluster', schema.clusterName);
   const node = readNode(root, options, problems);
-  const dataDir = readDataDir(required('data_dir', schema.filePath), base, problems);
+  const dataDir = readDataDir(required('data_dir', filePath), base, problems);
   const { members, named } = readMembers(root.members, problems);
   checkSelf(
     node,
@@ -123,19 +133,21 @@ function readRoot(
   const maxDataLossMs =
     root.max_data_loss === undefined ? durationMs(0) : required('max_data_loss', schema.maxDataLoss);
   const cloud = optional('cloud', schema.cloudSection);
-  const resources = readResources(root.resources, { members: named, self: node, problems });
-  const firstAddress = resources.find((resource) => resource.kind === 'elastic-ip');
-  if (cloud !== null && cloud.region === null && firstAddress !== undefined)
+  const context = { members: named, self: node, problems };
+  const resources = readResources(root.resources, context);
+  if (fencing !== null) checkFencing(fencing, context);
+  const needsRegion = resources.find(isCloud)?.name ?? (fencing?.instances && 'fencing');
+  if (cloud !== null && cloud.region === null && needsRegion !== undefined)
     problems.add(
       ['cloud', 'region'],
-      `is missing, and "${firstAddress.name}" needs it`,
+      `is missing, and "${needsRegion}" needs it`,
       'as "cloud: {region: us-east-1}"',
     );
 
   const parts = { cluster, node, dataDir, timing, tls, admin, watchdog, fencing, maxDataLossMs, cloud };
   if (!isComplete(parts)) return null;
   const { fencing: fence, ...rest } = parts;
-  return { file, ...rest, members, http, fencing: { ec2Stop: fence.ec2_stop }, resources };
+  return { file, ...rest, members, http, fencing: fencingOf(fence), resources };
 }
 
 type Complete<Parts> = { [Key in keyof Parts]: NonNullable<Parts[Key]> };
@@ -148,10 +160,7 @@ function readNode(root: Record<string, unknown>, options: LoadOptions, problems:
   if (options.node !== undefined) {
     const result = schema.nodeName.safeParse(options.node);
     if (result.success) return result.data;
-    problems.addAt(
-      1,
-      `--node: ${result.error.issues[0]?.message.split(schema.HINT_MARK)[0] ?? 'not a node id'}`,
-    );
+    problems.addAt(1, `--node: ${result.error.issues[0]?.message.split(HINT_MARK)[0] ?? 'not a node id'}`);
     return null;
   }
   if (root.node === undefined) {
@@ -196,7 +205,11 @@ function readMembers(value: unknown, problems: Problems): { members: MemberConfi
     members.push({ id, zone: section.zone ?? null, peer: section.peer, witness: section.witness });
   }
   checkMembers(members, entries.length, problems);
-  const named = entries.map(([id, raw]) => ({ id, witness: isMarkedWitness(raw) }));
+  const named = entries.map(([id, raw]) => ({
+    id,
+    witness: isMarkedWitness(raw),
+    zone: members.find((member) => member.id === id)?.zone ?? null,
+  }));
   return { members, named };
 }
 
@@ -212,6 +225,14 @@ function timingOf(section: z.output<typeof schema.timingSection> | null): Timing
     guardMs: section.guard,
     clockErrorRate: section.clock_error,
     promiseMs: section.promise ?? null,
+  };
+}
+
+function fencingOf(section: z.output<typeof schema.fencingSection>): FencingConfig {
+  return {
+    ec2Stop: section.ec2_stop,
+    instances: section.instances ?? {},
+    isolationGroup: section.isolation_group ?? null,
   };
 }
 

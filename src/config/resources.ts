@@ -1,16 +1,16 @@
 /** The `resources` list: kinds, names, order, and that each data node is covered. */
-import { isIP } from 'node:net';
-import type { NodeId } from '../core/index.ts';
 import type { ResourceConfig } from './config.ts';
+import type { ResourceContext } from './per-node.ts';
 import type { Path, Problems } from './problems.ts';
-import { show } from './scalars.ts';
+import { normalise } from './resource-kinds.ts';
 import {
   PLANNED_KINDS,
   RESOURCE_KINDS,
   type ResourceKind,
   type ResourceSection,
   resourceSections,
-} from './schema.ts';
+} from './resource-schema.ts';
+import { show } from './scalars.ts';
 import { readSection } from './sections.ts';
 import { suggest } from './suggest.ts';
 
@@ -19,18 +19,6 @@ const MAX_RESOURCES = 64;
 interface Listed {
   readonly position: number;
   readonly section: ResourceSection;
-}
-
-/** A member as far as the file names it, also one with an error elsewhere: that must not cause errors here. */
-export interface NamedMember {
-  readonly id: string;
-  readonly witness: boolean;
-}
-
-export interface ResourceContext {
-  readonly members: readonly NamedMember[];
-  readonly self: NodeId | null;
-  readonly problems: Problems;
 }
 
 /** `value` is the raw list. Resources with an error are left out of the result; the caller refuses the file then. */
@@ -54,8 +42,9 @@ export function readResources(value: unknown, context: ResourceContext): readonl
   checkUnique(listed, context);
   const afters = value.map((item, position) => afterOf(item, position, names));
   checkOrder(names, afters, problems);
+  const known = { ...context, names, sections: listed.map(({ section }) => section) };
   return listed.map(({ position, section }) =>
-    normalise(section, ['resources', position], afters[position] ?? [], names, context),
+    normalise(section, ['resources', position], afters[position] ?? [], known),
   );
 }
 
@@ -156,116 +145,41 @@ function checkUnique(listed: readonly Listed[], { problems }: ResourceContext): 
     const path = ['resources', position];
     const { name } = section;
     claim(`name ${name}`, [...path, 'name'], () => `"${name}" is used twice`, name);
-    const clash = (first: string): string => `is already what "${first}" holds`;
-    if (section.kind === 'drbd') claim(`drbd ${section.resource}`, [...path, 'resource'], clash, name);
-    if (section.kind === 'elastic-ip') claim(section.allocation, [...path, 'allocation'], clash, name);
-    if (section.kind === 'service' && section.unit !== undefined)
-      claim(`unit ${section.unit}`, [...path, 'unit'], clash, name);
+    for (const [key, value] of heldBy(section))
+      claim(
+        `${section.kind} ${key} ${value}`,
+        [...path, key],
+        (first) => `is already what "${first}" holds`,
+        name,
+      );
   }
 }
 
-function normalise(
-  section: ResourceSection,
-  path: Path,
-  after: readonly string[],
-  names: readonly (string | null)[],
-  context: ResourceContext,
-): ResourceConfig {
-  const common = { name: section.name, after };
+/** The keys whose value no other resource of the kind may have. */
+function heldBy(section: ResourceSection): readonly (readonly [key: string, value: unknown])[] {
   switch (section.kind) {
     case 'drbd':
-      return { ...common, kind: 'drbd', resource: section.resource };
-    case 'elastic-ip': {
-      checkInterfaces(section.interfaces, [...path, 'interfaces'], context);
-      const via = viaOf(section.via, [...path, 'via'], names, context);
-      const { allocation, interfaces } = section;
-      return { ...common, kind: 'elastic-ip', allocation, interfaces, via };
-    }
+      return [['resource', section.resource]];
+    case 'mount':
+      return [['mount_point', section.mount_point]];
+    case 'port':
+      return section.interface.kind === 'all' ? [['interface', section.interface.value]] : [];
+    case 'route-table':
+      return [['table', section.table]];
+    case 'virtual-ip':
+    case 'private-ip':
+      return [['address', section.address]];
+    case 'elastic-ip':
+      return [['allocation', section.allocation]];
+    case 'vpc-route':
+      return [['destination', section.destination]];
+    case 'target-group':
+      return [['group', section.group]];
     case 'service':
-      return { ...common, kind: 'service', service: serviceOf(section, path, context.problems) };
+      return section.unit === undefined ? [] : [['unit', section.unit]];
+    case 'hook':
+    case 'port-block':
+    case 'inbound':
+      return [];
   }
-}
-
-function serviceOf(
-  section: Extract<ResourceSection, { kind: 'service' }>,
-  path: Path,
-  problems: Problems,
-): Extract<ResourceConfig, { kind: 'service' }>['service'] {
-  const { unit, start, stop, probe } = section;
-  const commands = { start, stop, probe };
-  if (unit !== undefined) {
-    for (const [key, command] of Object.entries(commands))
-      if (command !== undefined)
-        problems.add([...path, key], 'cannot stand beside "unit"', 'use one or the other');
-    return { kind: 'unit', unit };
-  }
-  const missing = Object.entries(commands).filter(([, command]) => command === undefined);
-  if (missing.length === 3) problems.add(path, 'a service needs "unit", or "start", "stop" and "probe"');
-  else
-    for (const [key] of missing)
-      problems.add([...path, key], 'is missing', 'start, stop and probe go together');
-  return { kind: 'commands', start: argumentsOf(start), stop: argumentsOf(stop), probe: argumentsOf(probe) };
-}
-
-function argumentsOf(command: string | readonly string[] | undefined): readonly string[] {
-  if (command === undefined) return [];
-  return typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
-}
-
-function checkInterfaces(
-  interfaces: Readonly<Record<string, string>>,
-  path: Path,
-  { members, problems }: ResourceContext,
-): void {
-  const holders = members.filter((member) => !member.witness).map((member) => member.id);
-  for (const id of holders) {
-    if (!Object.hasOwn(interfaces, id))
-      problems.add(path, `data node "${id}" has no interface`, `add "${id}: eni-..."`);
-  }
-  const seen = new Map<string, string>();
-  for (const [id, value] of Object.entries(interfaces)) {
-    if (!holders.includes(id)) problems.add([...path, id], notHolder(id, members), nearHolder(id, holders));
-    const first = seen.get(value);
-    if (first !== undefined) problems.add([...path, id], `${value} is already the interface of "${first}"`);
-    seen.set(value, id);
-  }
-}
-
-function viaOf(
-  via: string | Readonly<Record<string, string>> | undefined,
-  path: Path,
-  names: readonly (string | null)[],
-  { members, self, problems }: ResourceContext,
-): string | null {
-  if (via === undefined) return null;
-  if (typeof via === 'string') {
-    if (isIP(via) !== 0) return via;
-    const why = names.includes(via)
-      ? `"${via}" is not a resource of kind "port", which is not built yet`
-      : `"${via}" is neither an IP address nor the name of a resource`;
-    problems.add(
-      path,
-      why,
-      'write the local address that cloud calls leave from, or {a: 10.0.9.10, b: 10.0.9.11}',
-    );
-    return null;
-  }
-  const holders = members.filter((member) => !member.witness).map((member) => member.id);
-  for (const id of holders)
-    if (!Object.hasOwn(via, id))
-      problems.add(path, `data node "${id}" has no address`, `add "${id}: ADDRESS"`);
-  for (const id of Object.keys(via))
-    if (!holders.includes(id)) problems.add([...path, id], notHolder(id, members), nearHolder(id, holders));
-  return self === null ? null : (via[self] ?? null);
-}
-
-function notHolder(id: string, members: readonly NamedMember[]): string {
-  return members.some((member) => member.id === id)
-    ? `"${id}" is the witness, which never holds (W1)`
-    : `there is no member "${id}"`;
-}
-
-function nearHolder(id: string, holders: readonly string[]): string {
-  const near = suggest(id, holders);
-  return near === null ? `data nodes: ${holders.join(', ')}` : `did you mean "${near}"?`;
 }

@@ -1,31 +1,11 @@
 /**
- * The structure of each section: strict, with limits. Relations between sections are checked in `checks.ts`.
+ * The structure of each section but the resources: strict, with limits. Relations between sections are checked in `checks.ts`.
  * A schema's fields are the file's own names; `load.ts` turns them into `Config`.
  */
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { durationMs, nodeId } from '../core/index.ts';
-import { formatAddress, type Parsed, parseAddress, parseDuration, parsePercent } from './scalars.ts';
-
-/** The hint travels behind this mark, because zod's issues have a message only. */
-export const HINT_MARK = '\u0000';
-
-function parsed<Value>(parse: (value: unknown) => Parsed<Value>) {
-  return z.unknown().transform((value, context): Value => {
-    const result = parse(value);
-    if (result.ok) return result.value;
-    const message = result.hint === null ? result.why : `${result.why}${HINT_MARK}${result.hint}`;
-    context.addIssue({ code: 'custom', message });
-    return z.NEVER;
-  });
-}
-
-const duration = (minMs: number, maxMs: number) =>
-  parsed((value) => parseDuration(value, { minMs, maxMs })).transform((value) => durationMs(value));
-
-const address = parsed(parseAddress).transform((value) => formatAddress(value));
-
-const text = (maxLength: number) => z.string().min(1).max(maxLength);
+import { parsePercent } from './scalars.ts';
+import { address, duration, filePath, HINT_MARK, parsed, text } from './schema-parts.ts';
 
 /** `unset` keys take the default; the YAML value null ("timing:") counts as unset only where it says nullable. */
 export const clusterName = z
@@ -45,8 +25,6 @@ export const nodeName = parsed((value) => {
     return { ok: false as const, why: error instanceof Error ? error.message : String(error), hint: example };
   }
 });
-
-export const filePath = text(4096).refine((value) => !value.includes('\u0000'), 'is not a file name');
 
 export const memberSection = z.strictObject({
   zone: text(63).optional(),
@@ -75,6 +53,16 @@ export const watchdogSection = z.strictObject({
 
 export const fencingSection = z.strictObject({
   ec2_stop: z.enum(['off', 'after', 'before']).default('after'),
+  instances: z
+    .record(
+      z.string(),
+      z.string().regex(/^i-[0-9a-f]{8,17}$/, `is not an instance id${HINT_MARK}as "i-256edbbc9d260071a"`),
+    )
+    .optional(),
+  isolation_group: z
+    .string()
+    .regex(/^sg-[0-9a-f]{8,17}$/, `is not a security group id${HINT_MARK}as "sg-0a1b2c3d"`)
+    .optional(),
 });
 
 export const maxDataLoss = duration(0, 30 * 24 * 3_600_000);
@@ -93,75 +81,6 @@ export const cloudSection = z.strictObject({
     .nullable()
     .default(null),
 });
-
-const name = z
-  .string()
-  .regex(
-    /^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/,
-    `must be 1 to 63 of a-z, 0-9, "_", "-"${HINT_MARK}as "block"`,
-  );
-const common = { name, after: z.array(z.string()).max(64).optional() };
-const localAddress = z.string().refine((value) => isIP(value) !== 0, {
-  error: `must be a local IP address of this node${HINT_MARK}or one for each data node, as {a: 10.0.9.10, b: 10.0.9.11}`,
-});
-const command = z.union(
-  [text(4096), z.array(text(4096)).min(1).max(64)],
-  `expected a command${HINT_MARK}a text for the shell, or a list: program and arguments`,
-);
-
-export const resourceSections = {
-  drbd: z.strictObject({
-    ...common,
-    kind: z.literal('drbd'),
-    resource: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, `is not a DRBD resource name${HINT_MARK}as in /etc/drbd.d`),
-  }),
-  'elastic-ip': z.strictObject({
-    ...common,
-    kind: z.literal('elastic-ip'),
-    allocation: z
-      .string()
-      .regex(/^eipalloc-[0-9a-f]{8,17}$/, `is not an allocation id${HINT_MARK}as "eipalloc-03a7e962"`),
-    interfaces: z.record(
-      z.string(),
-      z.string().regex(/^eni-[0-9a-f]{8,17}$/, `is not a network interface id${HINT_MARK}as "eni-46561127"`),
-    ),
-    via: z.union([z.string(), z.record(z.string(), localAddress)]).optional(),
-  }),
-  service: z.strictObject({
-    ...common,
-    kind: z.literal('service'),
-    unit: z
-      .string()
-      .regex(
-        /^[A-Za-z0-9:_.\\@-]{1,250}\.(service|target|mount|socket|scope|slice|timer|path|automount)$/,
-        `is not a systemd unit${HINT_MARK}as "nfs-server.service"`,
-      )
-      .optional(),
-    start: command.optional(),
-    stop: command.optional(),
-    probe: command.optional(),
-  }),
-} as const;
-
-export type ResourceKind = keyof typeof resourceSections;
-export type ResourceSection = {
-  readonly [Kind in ResourceKind]: z.infer<(typeof resourceSections)[Kind]>;
-}[ResourceKind];
-
-export const RESOURCE_KINDS = Object.keys(resourceSections) as ResourceKind[];
-
-/** Kinds of the design that have no code yet: refused with a sentence of their own. */
-export const PLANNED_KINDS = [
-  'zfs-pool',
-  'port',
-  'route-table',
-  'vpc-route',
-  'private-ip',
-  'target-group',
-  'virtual-ip',
-] as const;
 
 export const TOP_LEVEL_KEYS = [
   'cluster',

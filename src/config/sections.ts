@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { Path, Problems } from './problems.ts';
 import { show } from './scalars.ts';
-import { HINT_MARK } from './schema.ts';
+import { HINT_MARK } from './schema-parts.ts';
 import { suggest } from './suggest.ts';
 
 /**

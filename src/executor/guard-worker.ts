@@ -1,6 +1,6 @@
 /** The guard's thread: its resources, its socket, its orders. What may happen when is decided in `guard-core.ts`. */
 import type { Clock } from '../clock.ts';
-import type { ResourceConfig } from '../config/index.ts';
+import { isCloud, type ResourceConfig } from '../config/index.ts';
 import { assert, assertNever, type Epoch, type Instant, instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import {
@@ -97,7 +97,7 @@ export class GuardWorker {
   }
 
   #addResource(config: ResourceConfig): void {
-    if (config.kind === 'elastic-ip') return;
+    if (isCloud(config)) return;
     const watch = config.kind === 'drbd' ? this.#watch(config.resource) : null;
     if (watch !== null) this.#drbd.set(config.name, watch);
     const make = (runner: CommandRunner): Resource => {
@@ -116,7 +116,7 @@ export class GuardWorker {
             marker: `${this.#data.mark}#${config.name}`,
           });
         default:
-          return assertNever(config);
+          throw new QuorateError('config-invalid', `resources of kind "${config.kind}" are not built yet`);
       }
     };
     this.#local.set(config.name, make(this.#parts.runner));

@@ -18,13 +18,38 @@ export interface ObservedResource {
   probe(isFresh: boolean): Promise<ProbeResult>;
 }
 
-/** Milliseconds between two probes. DRBD's are free where a follower runs; a service's cost a process. */
-const PACE_MS: Readonly<Record<Resource['kind'], { readonly holding: number; readonly idle: number }>> = {
+/** Milliseconds between two probes. */
+interface Pace {
+  readonly holding: number;
+  readonly idle: number;
+}
+/** One or two processes. */
+const COMMAND_PACE: Pace = { holding: 2000, idle: 15_000 };
+/** A call to the cloud, which counts against its limits. */
+const CLOUD_PACE: Pace = { holding: 5000, idle: 10_000 };
+const PACE_MS: Readonly<Record<Resource['kind'], Pace>> = {
+  // Free where a follower runs.
   drbd: { holding: 1000, idle: 2000 },
-  service: { holding: 2000, idle: 15_000 },
-  'elastic-ip': { holding: 5000, idle: 10_000 },
+  mount: COMMAND_PACE,
+  port: COMMAND_PACE,
+  'route-table': COMMAND_PACE,
+  'virtual-ip': COMMAND_PACE,
+  'elastic-ip': CLOUD_PACE,
+  'vpc-route': CLOUD_PACE,
+  'private-ip': CLOUD_PACE,
+  'target-group': { holding: 10_000, idle: 30_000 },
+  service: COMMAND_PACE,
+  hook: COMMAND_PACE,
+  'port-block': COMMAND_PACE,
+  inbound: COMMAND_PACE,
 };
-/** O2: after a takeover the address is read every second for at least 30 s: a late call may steal it back. */
+/** O2: after a takeover addresses are read every second for at least 30 s: a late call may steal them back. */
+const WATCHED_KINDS: ReadonlySet<Resource['kind']> = new Set([
+  'elastic-ip',
+  'vpc-route',
+  'private-ip',
+  'virtual-ip',
+]);
 const WATCHFUL_MS = 40_000;
 const WATCHFUL_PACE_MS = 1000;
 /** A reading by a command of its own now and then, in case the follower stands still. */
@@ -122,7 +147,7 @@ export class Observer {
   #paceMs(entry: Entry, now: Instant): number {
     const pace = PACE_MS[entry.resource.kind];
     if (this.#holdingSince === null) return pace.idle;
-    const isWatchful = entry.resource.kind === 'elastic-ip' && now < this.#holdingSince + WATCHFUL_MS;
+    const isWatchful = WATCHED_KINDS.has(entry.resource.kind) && now < this.#holdingSince + WATCHFUL_MS;
     return isWatchful ? WATCHFUL_PACE_MS : pace.holding;
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../clock.ts';
 import type { Config, ElasticIpResourceConfig, ResourceConfig } from '../config/index.ts';
-import { dataNodes } from '../config/index.ts';
+import { dataNodes, isCloud } from '../config/index.ts';
 import { assert, type NodeId } from '../core/index.ts';
 import {
   type Ec2Api,
@@ -30,12 +30,10 @@ export function otherDataNodes(config: Config): NodeId[] {
 export function graphOf(
   resources: readonly ResourceConfig[],
 ): (PlanResource & { readonly kind: Resource['kind'] })[] {
-  return resources.map(({ name, kind, after }) => ({
-    name,
-    kind,
-    after,
-    scope: kind === 'elastic-ip' ? 'cloud' : 'local',
-  }));
+  return resources.map((resource) => {
+    const { name, kind, after } = resource;
+    return { name, kind, after, scope: isCloud(resource) ? 'cloud' : 'local' };
+  });
 }
 
 function addressesOf(config: Config): ElasticIpResourceConfig[] {

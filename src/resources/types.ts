@@ -36,9 +36,24 @@ export interface ReleaseContext extends ActionContext {
   readonly mode: ReleaseMode;
 }
 
+export type ResourceKind =
+  | 'drbd'
+  | 'mount'
+  | 'port'
+  | 'route-table'
+  | 'virtual-ip'
+  | 'elastic-ip'
+  | 'vpc-route'
+  | 'private-ip'
+  | 'target-group'
+  | 'service'
+  | 'hook'
+  | 'port-block'
+  | 'inbound';
+
 export interface Resource {
   readonly name: string;
-  readonly kind: 'drbd' | 'elastic-ip' | 'service';
+  readonly kind: ResourceKind;
   /** Only local facts count for a release (R2): a cloud resource is reported, never required. */
   readonly scope: 'local' | 'cloud';
   /** Returns one sentence about what was done; throws a QuorateError. */

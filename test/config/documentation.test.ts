@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import * as resources from '../../src/config/resource-schema.ts';
 import * as schema from '../../src/config/schema.ts';
 import { ERRORS, type ErrorCode, EXIT } from '../../src/errors.ts';
 
@@ -18,9 +19,9 @@ describe('docs/configuration.md', () => {
     ...keys('watchdog.', schema.watchdogSection),
     ...keys('fencing.', schema.fencingSection),
     ...keys('cloud.', schema.cloudSection),
-    ...Object.values(schema.resourceSections).flatMap((section) => keys('resources[].', section)),
-    ...schema.RESOURCE_KINDS,
-    ...schema.PLANNED_KINDS,
+    ...Object.values(resources.resourceSections).flatMap((section) => keys('resources[].', section)),
+    ...resources.RESOURCE_KINDS,
+    ...resources.PLANNED_KINDS,
   ])('says what %s means', (key) => expect(configuration).toContain(`\`${key}\``));
 });
 

@@ -264,7 +264,7 @@ describe('bad input is refused with file, line and hint', () => {
       'kind: drbd, resource: r0',
       'kind: zfs-pool, pool: tank',
       [
-        /:17: resources\[0\]\.kind: resources of kind "zfs-pool" are not built yet \(kinds that exist: drbd, elastic-ip, service\)/,
+        /:17: resources\[0\]\.kind: resources of kind "zfs-pool" are not built yet \(kinds that exist: drbd, mount, port, /,
       ],
     ],
     [
@@ -318,7 +318,7 @@ describe('bad input is refused with file, line and hint', () => {
       'via a resource',
       'after: [block]',
       'via: block, after: [block]',
-      [/:18: resources\[1\]\.via: "block" is not a resource of kind "port", which is not built yet/],
+      [/:18: resources\[1\]\.via: "block" is not a resource of kind "port" \(write the local address/],
     ],
     [
       'unit and command',
@@ -368,7 +368,7 @@ describe('bad input is refused with file, line and hint', () => {
 it('reports all errors of a file at once, in its order, one line each', () => {
   const text = changed('lease: 600ms', 'lease: 6OOms')
     .replace('mode: required', 'mood: required')
-    .replace('kind: drbd', 'kind: port')
+    .replace('kind: drbd', 'kind: zfs-pool')
     .replace('b: eni-77f0c1aa', 'c: eni-77f0c1aa');
   const problems = problemsOf(text);
   expect(problems.map((line) => line.split(':')[1])).toEqual(['8', '12', '17', '18', '18']);

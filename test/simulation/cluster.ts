@@ -287,7 +287,7 @@ function configOf(id: string, members: Shape['members'], shape: Shape): Config {
       mode: shape.watchdogMs === null ? 'off' : 'required',
       timeoutMs: null,
     },
-    fencing: { ec2Stop: 'off' },
+    fencing: { ec2Stop: 'off', instances: {}, isolationGroup: null },
     maxDataLossMs: durationMs(0),
     cloud: { region: 'simulated', endpoint: null },
     resources: [
@@ -297,6 +297,7 @@ function configOf(id: string, members: Shape['members'], shape: Shape): Config {
         kind: 'elastic-ip',
         allocation: 'eipalloc-1',
         interfaces: Object.fromEntries(dataNodes.map((member) => [member.id, `eni-${member.id}`])),
+        privateIp: null,
         via: null,
         after: blocks.map(({ name }) => name),
       },

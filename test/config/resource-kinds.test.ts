@@ -1,0 +1,243 @@
+/** Every kind of resource, as the file has it and as a node works with it. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Config, parseConfig, type ResourceConfig } from '../../src/config/index.ts';
+import { configDirectory, GOOD } from './fixture.ts';
+
+let directory = '';
+let remove = (): void => undefined;
+beforeAll(async () => {
+  ({ directory, remove } = await configDirectory());
+});
+afterAll(() => remove());
+
+const HEAD = GOOD.slice(0, GOOD.indexOf('resources:'));
+const PORT =
+  '{name: port2, kind: port, interface: {a: eth1, b: ens6}, addresses: {a: [10.0.1.11/24], b: [10.0.2.11/24]}, gateway: {a: 10.0.1.1, b: 10.0.2.1}}';
+
+function parse(items: readonly string[], node = 'a', head = HEAD) {
+  const text = `${head}resources:\n${items.map((item) => `  - ${item}\n`).join('')}`;
+  return parseConfig(text, `${directory}/q.yaml`, { node });
+}
+
+function resources(items: readonly string[], node = 'a', head = HEAD): readonly ResourceConfig[] {
+  const { config, problems } = parse(items, node, head);
+  expect(problems).toEqual([]);
+  return (config as Config).resources;
+}
+
+/** What is wrong with the last resource of the list; its line is checked too. */
+function problem(items: readonly string[], head = HEAD): string {
+  const { problems } = parse(items, 'a', head);
+  expect(problems).toHaveLength(1);
+  const line = head.split('\n').length + items.length;
+  expect(problems[0]).toContain(`q.yaml:${line}: resources[${items.length - 1}]`);
+  return problems[0] ?? '';
+}
+
+describe('a value for all data nodes, or one for each', () => {
+  it.each([
+    ['a', { interface: 'eth1', addresses: ['10.0.1.11/24'], gateway: '10.0.1.1' }],
+    ['b', { interface: 'ens6', addresses: ['10.0.2.11/24'], gateway: '10.0.2.1' }],
+  ])('node %s has its own', (node, expected) => {
+    expect(resources([PORT], node)[0]).toMatchObject({ kind: 'port', ...expected });
+  });
+
+  it('a witness needs none: it never holds (W1)', () => {
+    const routes = '{name: routes, kind: route-table, table: 200, interface: eth1, gateway: 10.0.1.1}';
+    expect(parse([PORT, routes], 'w').problems).toEqual([]);
+  });
+
+  it('a data node without one is named', () => {
+    expect(problem(['{name: p, kind: port, interface: {a: eth1}}'])).toContain(
+      'interface: data node "b" has no interface (add "b: eth1")',
+    );
+  });
+
+  it('one for nobody is named', () => {
+    expect(problem(['{name: p, kind: port, interface: {a: eth1, b: eth1, w: eth1}}'])).toContain(
+      'interface.w: "w" is the witness, which never holds (W1)',
+    );
+  });
+
+  it('a bad one is found at its place', () => {
+    expect(problem(['{name: p, kind: port, interface: eth1, gateway: {a: 10.0.1.1, b: 10.0.2}}'])).toContain(
+      'gateway.b: "10.0.2" is not an IP address',
+    );
+  });
+});
+
+describe('the way in', () => {
+  it('a route table takes its addresses from the port on its interface', () => {
+    const table =
+      '{name: routes, kind: route-table, table: 200, interface: {a: eth1, b: ens6}, gateway: {a: 10.0.1.1, b: 10.0.2.1}, routes: [{to: 10.9.0.0/16}, {to: default, via: 10.0.1.2}]}';
+    expect(resources([PORT, table], 'b')[1]).toEqual({
+      name: 'routes',
+      kind: 'route-table',
+      after: ['port2'],
+      table: 200,
+      interface: 'ens6',
+      gateway: '10.0.2.1',
+      from: ['10.0.2.11'],
+      routes: [
+        { to: '10.9.0.0/16', via: null },
+        { to: 'default', via: '10.0.1.2' },
+      ],
+      priority: 1000,
+    });
+  });
+
+  it.each([
+    [
+      '{name: r, kind: route-table, table: 200, interface: eth2, gateway: 10.0.1.1}',
+      /needs "from": no resource of kind "port" puts an address on this interface/,
+    ],
+    [
+      '{name: r, kind: route-table, table: 252, interface: eth1, gateway: 10.0.1.1, from: 10.0.1.11}',
+      /table: .*253 to 255 are the kernel's own/,
+    ],
+    [
+      '{name: r, kind: route-table, table: 200, interface: eth1, from: 10.0.1.11}',
+      /needs a "gateway", or "routes"/,
+    ],
+    [
+      '{name: v, kind: virtual-ip, interface: eth1, address: 10.0.0.50}',
+      /address: "10.0.0.50" is not an address with a prefix length \(as "10.0.1.11\/24"\)/,
+    ],
+    [
+      '{name: v, kind: virtual-ip, interface: eth1, address: 10.0.0.50/33}',
+      /is not an address with a prefix length/,
+    ],
+    [
+      '{name: v, kind: virtual-ip, interface: "eth1:0", address: 10.0.0.50/24}',
+      /interface: "eth1:0" is not the name of a network interface/,
+    ],
+    [
+      '{name: d, kind: inbound, interface: eth2}',
+      /needs "addresses": no resource of kind "port" or "virtual-ip"/,
+    ],
+  ])('%s is refused', (item, why) => {
+    expect(problem([PORT, item])).toMatch(why);
+  });
+
+  it('data comes in for the addresses of the port and the virtual address', () => {
+    const vip = '{name: vip, kind: virtual-ip, interface: {a: eth1, b: ens6}, address: 10.0.0.50/24}';
+    const inbound = '{name: data, kind: inbound, interface: {a: eth1, b: ens6}, within: 500ms}';
+    expect(resources([PORT, vip, inbound])[2]).toMatchObject({
+      addresses: ['10.0.1.11', '10.0.0.50'],
+      withinMs: 500,
+      required: false,
+    });
+  });
+});
+
+describe('the cloud', () => {
+  const ENIS = 'interfaces: {a: eni-46561127, b: eni-77f0c1aa}';
+
+  it('`via` may name a port: its first address is meant', () => {
+    const eip = `{name: eip, kind: elastic-ip, allocation: eipalloc-03a7e962, ${ENIS}, via: port2}`;
+    expect(resources([PORT, eip], 'b')[1]).toMatchObject({ via: '10.0.2.11' });
+    expect(problem(['{name: port2, kind: port, interface: eth1}', eip])).toContain(
+      'via: "port2" has no "addresses" here',
+    );
+  });
+
+  it('routes, private addresses and target groups', () => {
+    const oneZone = HEAD.replace('us-east-1b', 'us-east-1a');
+    const found = resources(
+      [
+        `{name: overlay, kind: vpc-route, tables: [rtb-8314a291, rtb-00000001], destination: 192.168.77.77/32, ${ENIS}}`,
+        `{name: second, kind: private-ip, address: 10.0.1.50, ${ENIS}, via: 10.0.1.11}`,
+        '{name: lb, kind: target-group, group: "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/nas/73e2d6bc24d8a067", targets: {a: i-256edbbc, b: 10.0.2.11}, port: 2049}',
+      ],
+      'a',
+      oneZone,
+    );
+    expect(found[0]).toMatchObject({ tables: ['rtb-8314a291', 'rtb-00000001'], via: null });
+    expect(found[1]).toMatchObject({ address: '10.0.1.50', via: '10.0.1.11' });
+    expect(found[2]).toMatchObject({ mode: 'role-checks', targets: { b: '10.0.2.11' }, port: 2049 });
+  });
+
+  it('a private address does not move between zones', () => {
+    expect(problem([`{name: second, kind: private-ip, address: 10.0.1.50, ${ENIS}}`])).toContain(
+      'a private address cannot move between zones, and the data nodes are in us-east-1a and us-east-1b',
+    );
+  });
+
+  it('needs a region', () => {
+    const head = HEAD.replace('region: us-east-1, ', '');
+    const { problems } = parse(
+      [`{name: o, kind: vpc-route, tables: [rtb-8314a291], destination: 1.2.3.4/32, ${ENIS}}`],
+      'a',
+      head,
+    );
+    expect(problems.join()).toMatch(/cloud\.region: is missing, and "o" needs it/);
+  });
+});
+
+describe('storage, services and the door', () => {
+  it('as a node works with them', () => {
+    const found = resources([
+      '{name: fs, kind: mount, device: /dev/drbd0, mount_point: /srv, fstype: xfs, options: noatime}',
+      '{name: own, kind: hook, script: /etc/quorate/hook.sh, environment: {LEVEL: high}}',
+      '{name: gate, kind: port-block, ports: [2049, 111/udp]}',
+    ]);
+    expect(found[0]).toMatchObject({ mountPoint: '/srv', fstype: 'xfs', options: 'noatime' });
+    expect(found[1]).toMatchObject({
+      script: ['/bin/sh', '-c', '/etc/quorate/hook.sh "$@"', 'hook'],
+      environment: { LEVEL: 'high' },
+    });
+    expect(found[2]).toMatchObject({
+      ports: [
+        { protocol: 'tcp', port: 2049 },
+        { protocol: 'udp', port: 111 },
+      ],
+      resetConnections: true,
+    });
+  });
+
+  it.each([
+    [
+      '{name: fs, kind: mount, device: /dev/drbd0, mount_point: srv}',
+      /mount_point: "srv" must be an absolute path/,
+    ],
+    ['{name: gate, kind: port-block, ports: [2049/sctp]}', /ports\[0\]: .*is not a port \(as "2049\/tcp"/],
+    ['{name: gate, kind: port-block, ports: [70000]}', /ports\[0\]: .*is not a port/],
+    ['{name: own, kind: hook, script: x, environment: {"a-b": c}}', /environment/],
+  ])('%s is refused', (item, why) => {
+    expect(problem([item])).toMatch(why);
+  });
+
+  it('nobody else holds the same', () => {
+    const one = '{name: fs, kind: mount, device: /dev/drbd0, mount_point: /srv}';
+    expect(problem([one, one.replace('fs', 'fs2')])).toContain('mount_point: is already what "fs" holds');
+  });
+});
+
+describe('fencing', () => {
+  const withFencing = (text: string): string =>
+    HEAD.replace('fencing: {ec2_stop: after}', `fencing: ${text}`);
+
+  it('names the instance of every data node', () => {
+    const { config } = parse(
+      [PORT],
+      'a',
+      withFencing(
+        '{ec2_stop: before, instances: {a: i-256edbbc, b: i-12345678}, isolation_group: sg-0a1b2c3d}',
+      ),
+    );
+    expect(config?.fencing).toEqual({
+      ec2Stop: 'before',
+      instances: { a: 'i-256edbbc', b: 'i-12345678' },
+      isolationGroup: 'sg-0a1b2c3d',
+    });
+  });
+
+  it.each([
+    ['{ec2_stop: before}', /fencing\.ec2_stop: before needs the instances/],
+    ['{instances: {a: i-256edbbc}}', /fencing\.instances: data node "b" has no instance/],
+    ['{instances: {a: i-256edbbc, b: i-256edbbc}}', /already the instance of "a"/],
+    ['{instances: {a: 256edbbc, b: i-256edbbc}}', /fencing\.instances\.a: "256edbbc" is not an instance id/],
+  ])('%s is refused', (text, why) => {
+    expect(parse([PORT], 'a', withFencing(text)).problems.join('\n')).toMatch(why);
+  });
+});
