@@ -1,9 +1,10 @@
 /** What the executor's two threads say to each other. Both ends are our own code: typed, not parsed. */
 
-import type { ResourceConfig } from '../config/index.ts';
+import type { LocalResourceConfig } from '../config/index.ts';
 import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { type ErrorCode, QuorateError } from '../errors.ts';
 import type { DrbdData, PeerData, ProbeResult, ReleaseMode } from '../resources/index.ts';
+import type { PlanResource } from '../takeover/index.ts';
 import type { LeaseBuffer } from './shared-lease.ts';
 
 export interface GuardData {
@@ -11,7 +12,9 @@ export interface GuardData {
   /** Marks the children of this node's executor. */
   readonly mark: string;
   readonly socketPath: string;
-  readonly resources: readonly ResourceConfig[];
+  /** All resources, for the graph. */
+  readonly graph: readonly PlanResource[];
+  readonly resources: readonly LocalResourceConfig[];
   readonly otherDataNodes: readonly NodeId[];
   readonly watchdog: { readonly device: string; readonly mode: 'required' | 'automatic' } | null;
   readonly selfFence: 'off' | 'sysrq';

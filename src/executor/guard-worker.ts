@@ -1,6 +1,6 @@
 /** The guard's thread: its resources, its socket, its orders. What may happen when is decided in `guard-core.ts`. */
 import type { Clock } from '../clock.ts';
-import { isCloud, type ResourceConfig } from '../config/index.ts';
+import type { LocalResourceConfig } from '../config/index.ts';
 import { assert, assertNever, type Epoch, type Instant, instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import {
@@ -66,11 +66,7 @@ export class GuardWorker {
     for (const config of data.resources) this.#addResource(config);
     const { watchdog } = data;
     this.#core = new GuardCore({
-      graph: data.resources.map((config) => ({
-        name: config.name,
-        scope: this.#local.has(config.name) ? 'local' : 'cloud',
-        after: config.after,
-      })),
+      graph: data.graph,
       local: this.#local,
       clock: parts.clock,
       lease: new SharedLease(data.lease),
@@ -96,8 +92,7 @@ export class GuardWorker {
     void this.#core.verify('the executor starts');
   }
 
-  #addResource(config: ResourceConfig): void {
-    if (isCloud(config)) return;
+  #addResource(config: LocalResourceConfig): void {
     const watch = config.kind === 'drbd' ? this.#watch(config.resource) : null;
     if (watch !== null) this.#drbd.set(config.name, watch);
     const make = (runner: CommandRunner): Resource => {

@@ -17,7 +17,14 @@ import { Channel } from './channel.ts';
 import { Executor } from './executor.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
-import { cloudResources, graphOf, loadCloud, otherDataNodes, resourcesOf } from './settings.ts';
+import {
+  cloudResources,
+  graphOf,
+  loadCloud,
+  localResources,
+  otherDataNodes,
+  resourcesOf,
+} from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 
@@ -59,7 +66,8 @@ async function main(): Promise<void> {
       dataDir: config.dataDir,
       mark: `${config.cluster}/${config.node}@${config.dataDir}`,
       socketPath: guardSocket(config.dataDir),
-      resources,
+      graph: graphOf(resources),
+      resources: localResources(resources),
       otherDataNodes: otherDataNodes(config),
       watchdog: mode === 'off' ? null : { device, mode },
       selfFence: values['self-fence'] === 'sysrq' ? 'sysrq' : 'off',

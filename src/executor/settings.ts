@@ -1,7 +1,12 @@
 /** The part of the config that the executor works with, for this node. */
 
 import type { Clock } from '../clock.ts';
-import type { Config, ElasticIpResourceConfig, ResourceConfig } from '../config/index.ts';
+import type {
+  Config,
+  ElasticIpResourceConfig,
+  LocalResourceConfig,
+  ResourceConfig,
+} from '../config/index.ts';
 import { dataNodes, isCloud } from '../config/index.ts';
 import { assert, type NodeId } from '../core/index.ts';
 import {
@@ -34,6 +39,10 @@ export function graphOf(
     const { name, kind, after } = resource;
     return { name, kind, after, scope: isCloud(resource) ? 'cloud' : 'local' };
   });
+}
+
+export function localResources(resources: readonly ResourceConfig[]): LocalResourceConfig[] {
+  return resources.filter((resource): resource is LocalResourceConfig => !isCloud(resource));
 }
 
 function addressesOf(config: Config): ElasticIpResourceConfig[] {

@@ -13,7 +13,13 @@ import { GuardProxy } from '../../../src/executor/guard-proxy.ts';
 import type { GuardSocketHandlers } from '../../../src/executor/guard-socket.ts';
 import { GuardWorker } from '../../../src/executor/guard-worker.ts';
 import type { Hello, Order, SentEvent } from '../../../src/executor/protocol.ts';
-import { cloudResources, graphOf, otherDataNodes, resourcesOf } from '../../../src/executor/settings.ts';
+import {
+  cloudResources,
+  graphOf,
+  localResources,
+  otherDataNodes,
+  resourcesOf,
+} from '../../../src/executor/settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from '../../../src/executor/shared-lease.ts';
 import { SuspendCheck } from '../../../src/executor/suspend-check.ts';
 import type { Host, Thread } from '../engine/host.ts';
@@ -82,7 +88,8 @@ export class ExecutorProcess {
         dataDir: config.dataDir,
         mark: host.id,
         socketPath: '',
-        resources: resourcesOf(config),
+        graph: graphOf(resourcesOf(config)),
+        resources: localResources(resourcesOf(config)),
         otherDataNodes: otherDataNodes(config),
         watchdog:
           watchdog === null || config.watchdog.mode === 'off'
