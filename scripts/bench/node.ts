@@ -103,6 +103,7 @@ class BenchNode {
           ),
       },
       send: (message) => this.#transport.send(message),
+      fence: null,
       whyNotUnwatched: () => null,
       onRefusedToHold: () => {},
       onCommitted: () => {},

@@ -19,6 +19,8 @@ import { Backend } from './backend.ts';
 import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
 import { DiskLossCheck } from './disk-loss.ts';
 import { Driver, type ProposeResult } from './driver.ts';
+import { Failures } from './failures.ts';
+import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -67,6 +69,8 @@ export class Agent {
   #service: { close(): Promise<void> } | null = null;
   #backend: Backend | null = null;
   #upkeep: Upkeep | null = null;
+  #failures: Failures | null = null;
+  #fencing: Fencing | null = null;
   #diskLoss: DiskLossCheck | null = null;
   #probes: Probes | null = null;
   #onReady: (() => void) | null = null;
@@ -138,6 +142,7 @@ export class Agent {
         timing: this.#timing,
         recovered,
         waitsToBegin: recovered.entries.length <= 1,
+        ...(config.fencing.ec2Stop === 'before' ? { preparationMs: FENCE_BEFORE_MS } : {}),
         bootedAt: await parts.bootPromiseStart(),
       },
       clock: parts.clock,
@@ -146,6 +151,8 @@ export class Agent {
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
       whyNotUnwatched: (view) => whyNotUnwatched(config, view),
+      fence:
+        config.fencing.ec2Stop === 'before' ? async () => (await this.#fencing?.before()) ?? false : null,
       onRefusedToHold: (why) => this.#log.error({ event: 'cannot-hold', why }, `cannot hold: ${why}`),
       onEvent: (event) => this.#onCoreEvent(event),
       onStep: () => this.#wake(),
@@ -156,6 +163,8 @@ export class Agent {
     this.#driver = driver;
     if (!isReady()) driver.input({ kind: 'executor-lost' });
     this.#executor.setTiming(driver.view.timing);
+    this.#fencing = new Fencing(config.fencing, driver, this.#executor, parts.clock, this.#log);
+    this.#failures = new Failures(driver, this.#executor, parts.clock, this.#log);
     this.#upkeep = new Upkeep(driver, this.#executor, parts.clock, this.#log);
     this.#backend = new Backend({
       config,
@@ -230,21 +239,29 @@ export class Agent {
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {
       case 'taken':
-        return this.#upkeep?.onTaken(event);
+        void this.#fencing?.after(event.epoch);
+        this.#upkeep?.onTaken();
+        return this.#failures?.onTaken(event);
+      case 'fence-ended':
+        return this.#fencing?.onFenceEnded(event);
+      case 'repair-failed':
+        return this.#failures?.onRepairFailed(event);
       case 'take-failed':
-        return this.#upkeep?.onTakeFailed(event);
+        return this.#failures?.onTakeFailed(event);
       case 'probes':
-        return this.#upkeep?.onProbes(event);
+        this.#upkeep?.onProbes(event);
+        return this.#failures?.onProbes(event);
       case 'release-failed':
         this.#log.error({ ...event }, `the planned release could not end: ${event.why}`);
         // Leaving all the same: the closing channel makes the executor release by force (O1, R1).
         if (this.#isEnding) return this.#resolveExit(EXIT.failed);
-        return this.#upkeep?.onReleaseFailed(event);
+        return this.#failures?.onReleaseFailed(event);
       case 'data-read':
         return this.#upkeep?.onDataRead(event);
       case 'io-resumed':
         return this.#upkeep?.onIoResumed(event);
       case 'gone':
+        this.#fencing?.onExecutorGone();
         return void this.#replaceExecutor();
       default:
         return;
@@ -438,7 +455,8 @@ export class Agent {
     this.#isEnding = true;
     const isReleased = this.#driver === null || this.#driver.view.hold.kind === 'none';
     this.#driver?.end();
-    this.#upkeep?.end();
+    this.#failures?.end();
+    this.#fencing?.end();
     await this.#service?.close().catch(() => {});
     // An executor that may still hold is not told goodbye: the closing channel makes it release and say so (R4).
     if (isReleased) await this.#executor.close().catch(() => {});
@@ -448,13 +466,13 @@ export class Agent {
 
 /**
  * H2 without an armed watchdog: DRBD refuses to promote while the old holder can write, or the log proves that the last
- * tenure was released. `mode: off` gives that up by name.
+ * tenure was released or its node stopped (R5). `mode: off` gives that up by name.
  */
 function whyNotUnwatched(config: Config, { state }: Driver['view']): string | null {
   if (config.watchdog.mode === 'required')
     return 'watchdog.mode is required, but the cluster was set up without one';
   if (config.watchdog.mode === 'off' || config.resources.some(({ kind }) => kind === 'drbd')) return null;
-  if (state.tenure === null || state.tenure.released) return null;
+  if (state.tenure === null || state.tenure.released || state.tenure.fenced) return null;
   return `no watchdog, no DRBD, and no proof that ${state.tenure.node} has released epoch ${state.tenure.epoch} (H2)`;
 }
 

@@ -29,6 +29,8 @@ export interface DriverOptions {
   readonly send: (message: Message) => void;
   /** H2 where no watchdog is armed: why this node may not hold nevertheless, or null. */
   readonly whyNotUnwatched: (view: Core['view']) => string | null;
+  /** R5: fences the old holder, where that is the proof that is missing and a takeover may wait for it; null where it may not. */
+  readonly fence: (() => Promise<boolean>) | null;
   readonly onCommitted: (entry: Entry) => void;
   readonly onRefusedToHold: (why: string) => void;
   readonly onEvent: (event: CoreEvent) => void;
@@ -165,6 +167,8 @@ export class Driver {
         return this.input({ kind: 'release-failed' });
       case 'gone':
         return this.input({ kind: 'executor-lost' });
+      case 'fence-ended':
+      case 'repair-failed':
       case 'taken':
       case 'take-failed':
       case 'probes':
@@ -243,9 +247,17 @@ export class Driver {
       return;
     }
     if (this.view.timing.watchdog !== null) return this.#options.executor.arm(id);
+    const { fence } = this.#options;
+    if (fence === null || this.#options.whyNotUnwatched(this.view) === null)
+      return void this.#inputs.push(this.#provenInput(id));
+    // Whatever becomes of it, it is the log that counts.
+    void fence().then(() => this.input(this.#provenInput(id)));
+  }
+
+  #provenInput(id: number): Input {
     const why = this.#options.whyNotUnwatched(this.view);
     if (why !== null) this.#options.onRefusedToHold(why);
-    this.#inputs.push({ kind: 'prepared', id, ok: why === null });
+    return { kind: 'prepared', id, ok: why === null };
   }
 
   #persist(persist: Persist): void {

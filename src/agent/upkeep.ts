@@ -1,10 +1,10 @@
 /**
- * What the holder owes the log and its executor during a tenure: the in-sync set follows the block layer (H3), a lost
- * handler reply is made good, a takeover's end is written down, a failed takeover moves on (H6).
+ * What the holder owes the log and its executor during a tenure: the in-sync set follows the block layer, a lost handler
+ * reply is made good (H3).
  */
 
 import type { Logger } from 'pino';
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Epoch, NodeId, Proposal } from '../core/index.ts';
 import { nodeId } from '../core/index.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
@@ -18,20 +18,11 @@ const LOOK_EVERY_MS = 250;
 
 type Event<Kind extends ExecutorEvent['kind']> = Extract<ExecutorEvent, { kind: Kind }>;
 
-/** A failed takeover is moved away at once the first time, then no sooner than this after the last one. */
-const FAILURE_BACK_OFF_MS = { first: 1_000, most: 60_000 } as const;
-
 export class Upkeep {
   readonly #driver: Driver;
   readonly #clock: Clock;
   readonly #executor: Pick<ExecutorClient, 'resumeIo' | 'look'>;
   readonly #log: Logger;
-  #failures = 0;
-  /** The tenure whose takeover failed: it is moved away until that is done, or until everything is held after all. */
-  #failedEpoch: Epoch | null = null;
-  /** After a release that failed too, the executor looks after what it has taken back; before it, nobody does. */
-  #isReconciled = false;
-  #retry: Timer | null = null;
   #diskFailedSince: number | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #openFences = 0;
@@ -40,7 +31,6 @@ export class Upkeep {
   #tenure: { readonly epoch: Epoch; readonly since: number } | null = null;
   /** Last fence request, or own decision, for each peer. */
   readonly #fencedAt = new Map<NodeId, number>();
-  #lastFailureAt = Number.NEGATIVE_INFINITY;
   /** Proposals that wait for their commit: proposed once, not with every probe. */
   readonly #proposed = new Map<string, number>();
 
@@ -56,8 +46,9 @@ export class Upkeep {
     this.#log = log;
   }
 
-  end(): void {
-    this.#retry?.cancel();
+  onTaken(): void {
+    this.#diskFailedSince = null;
+    this.#proposed.clear();
   }
 
   /** Cached states are hints: they decide nothing about a peer, but say when to look (H3). */
@@ -66,7 +57,6 @@ export class Upkeep {
     if (!view.mayHold || view.hold.kind !== 'held') return;
     const { epoch } = view.hold;
     this.#seenSince(epoch);
-    if (this.#isReconciled && event.resources.every(({ probe }) => probe === 'held')) this.#settle();
     this.#followDisk(epoch, event.disk);
     const mayHaveChanged = Object.entries(event.peers).some(
       ([id, data]) => data !== 'unknown' && (data === 'in-sync') !== view.state.inSync.includes(nodeId(id)),
@@ -170,78 +160,5 @@ export class Upkeep {
     if ('refused' in result)
       this.#log.warn({ event: 'proposal-refused', proposal, why: result.refused }, result.refused);
     else this.#proposed.set(key, result.index);
-  }
-
-  onTaken({ epoch, steps, totalMs }: Event<'taken'>): void {
-    this.#settle();
-    this.#diskFailedSince = null;
-    this.#proposed.clear();
-    this.#log.info(
-      { event: 'taken', epoch, totalMs, steps },
-      `holds everything after ${totalMs.toFixed(0)} ms`,
-    );
-    this.#driver.propose({
-      kind: 'takeover-done',
-      epoch,
-      node: this.#driver.view.self,
-      ok: true,
-      totalMs,
-      steps,
-      at: this.#clock.wallMs(),
-    });
-  }
-
-  /** H6: release, and let an eligible node try; with nobody else this node tries again, later and later. */
-  onTakeFailed({ epoch, step, why, steps, totalMs }: Event<'take-failed'>): void {
-    const { view } = this.#driver;
-    this.#log.error({ event: 'take-failed', epoch, step, why }, `takeover failed at ${step}: ${why}`);
-    if (!view.mayHold || view.hold.kind !== 'held' || view.hold.epoch !== epoch) return;
-    this.#driver.propose({
-      kind: 'takeover-done',
-      epoch,
-      node: view.self,
-      ok: false,
-      totalMs,
-      steps,
-      at: this.#clock.wallMs(),
-    });
-    // mark: takeover-failed
-    this.#failedEpoch = epoch;
-    this.#isReconciled = false;
-    this.#moveAway(epoch, this.#nextDelayMs());
-  }
-
-  /** R1: the move away from a failed takeover could not release here either: again, later and later. */
-  onReleaseFailed({ epoch }: Event<'release-failed'>): void {
-    if (this.#failedEpoch !== epoch) return;
-    // mark: release-failed-too
-    this.#isReconciled = true;
-    this.#moveAway(epoch, this.#nextDelayMs());
-  }
-
-  #settle(): void {
-    this.#failures = 0;
-    this.#failedEpoch = null;
-    this.#isReconciled = false;
-  }
-
-  #nextDelayMs(): number {
-    const waitMs = Math.min(FAILURE_BACK_OFF_MS.first * 2 ** this.#failures, FAILURE_BACK_OFF_MS.most);
-    const sinceLast = this.#clock.now() - this.#lastFailureAt;
-    const delayMs = this.#failures === 0 ? 0 : Math.max(0, waitMs - sinceLast);
-    this.#failures += 1;
-    this.#lastFailureAt = this.#clock.now();
-    return delayMs;
-  }
-
-  /** Until it is done: a transfer that is under way may yet be given up, with everything still not taken. */
-  #moveAway(epoch: Epoch, delayMs: number): void {
-    this.#retry?.cancel();
-    this.#retry = this.#clock.after(delayMs, () => {
-      const { hold } = this.#driver.view;
-      if (hold.kind !== 'held' || hold.epoch !== epoch || this.#failedEpoch !== epoch) return;
-      const refused = this.#driver.transfer({ kind: 'transfer', to: null, reason: 'failure' });
-      if (refused !== null) this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first);
-    });
   }
 }

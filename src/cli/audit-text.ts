@@ -67,6 +67,10 @@ function sentence(body: EntryBody): string | null {
       return `${body.node} has taken itself out of sync (epoch ${body.epoch})`;
     case 'repaired':
       return `${body.node} has its log again, damaged up to entry ${body.markerIndex}`;
+    case 'fenced':
+      return body.outcome === 'unconfirmed'
+        ? `${body.node} could not be fenced (epoch ${body.epoch}): ${body.detail}`
+        : `${body.node} is fenced (epoch ${body.epoch}): ${body.outcome} after ${humanMs(body.ms)}`;
     case 'operator':
       return `${body.who}: ${body.action}`;
     case 'forced':

@@ -74,11 +74,16 @@ function nameOf(item: unknown): string | null {
     : null;
 }
 
-/** Without `after` a resource follows the one before it in the file. */
+/** What lets clients in, or looks whether they come, is the last of everything. */
+const LAST_KINDS: ReadonlySet<unknown> = new Set<ResourceKind>(['port-block', 'inbound']);
+
+/** Without `after` a resource follows the one before it in the file; a door, and what looks through it, all before it. */
 function afterOf(item: unknown, position: number, names: readonly (string | null)[]): readonly string[] {
   const after: unknown =
     typeof item === 'object' && item !== null && 'after' in item ? item.after : undefined;
   if (Array.isArray(after)) return after.filter((name) => typeof name === 'string');
+  const kind: unknown = typeof item === 'object' && item !== null && 'kind' in item ? item.kind : undefined;
+  if (LAST_KINDS.has(kind)) return names.slice(0, position).filter((name) => name !== null);
   const before = names[position - 1];
   return before === null || before === undefined ? [] : [before];
 }

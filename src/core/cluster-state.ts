@@ -19,6 +19,8 @@ export interface Tenure {
   readonly node: NodeId;
   readonly term: Term;
   readonly released: boolean;
+  /** Its node was stopped from outside, confirmed: it writes no more (R5). */
+  readonly fenced: boolean;
 }
 
 /** L7: a restart that was announced and not finished by adoption or release. */
@@ -76,12 +78,21 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
       };
     }
     case 'tenure-granted': {
-      const tenure = { epoch: epoch(entry.index), node: body.node, term: entry.term, released: false };
+      const tenure = {
+        epoch: epoch(entry.index),
+        node: body.node,
+        term: entry.term,
+        released: false,
+        fenced: false,
+      };
       return { ...state, tenure, restart: null };
     }
     case 'tenure-released':
       if (state.tenure?.epoch !== body.epoch) return state;
       return { ...state, tenure: { ...state.tenure, released: true }, restart: null };
+    case 'fenced':
+      if (state.tenure?.epoch !== body.epoch || body.outcome === 'unconfirmed') return state;
+      return { ...state, tenure: { ...state.tenure, fenced: true } };
     case 'peer-outdated':
       return isCurrent(state, body.epoch) && mayOutdate(state, body.peer)
         ? withoutInSync(state, body.peer)

@@ -99,6 +99,17 @@ export type EntryBody =
       readonly markerIndex: LogIndex;
       readonly markerTerm: Term;
     }
+  /** R5: how the fencing of the holder of `epoch`, which had not proven its release, ended. */
+  | {
+      readonly kind: 'fenced';
+      readonly epoch: Epoch;
+      readonly node: NodeId;
+      /** Only `stopped` and `terminated` prove that it writes no more. */
+      readonly outcome: 'stopped' | 'terminated' | 'unconfirmed';
+      readonly detail: string;
+      readonly ms: number;
+      readonly at: number | null;
+    }
   /** Somebody asked for something through the admin interface, whatever came of it. */
   | { readonly kind: 'operator'; readonly who: string; readonly action: string; readonly at: number | null }
   /** O3: an operator's override; who, why, and what may be lost. Place kept for `quorate failover`. */

@@ -62,7 +62,7 @@ function considerHolding(node: CoreNode, leadership: Leadership): void {
   node.hold = {
     kind: 'preparing',
     id: node.preparations,
-    deadline: instant(node.now + Math.max(node.timing.promiseMs, LEAST_PREPARATION_MS)),
+    deadline: instant(node.now + Math.max(node.timing.promiseMs, LEAST_PREPARATION_MS, node.preparationMs)),
   };
   node.outbox.emit({ kind: 'prepare', id: node.preparations });
 }

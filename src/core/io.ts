@@ -6,7 +6,7 @@ import type { Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
 
 /** What may be proposed from outside; the rest the core writes itself. */
 export type Proposal =
-  | Extract<EntryBody, { kind: 'note' | 'operator' | 'takeover-done' }>
+  | Extract<EntryBody, { kind: 'note' | 'operator' | 'takeover-done' | 'fenced' }>
   | { readonly kind: 'peer-outdated' | 'peer-in-sync'; readonly peer: NodeId }
   /** H3: the proposer's own disk is not usable. */
   | { readonly kind: 'self-outdated' }

@@ -107,6 +107,11 @@ export interface CoreOptions {
    * disk that was lost (D2).
    */
   readonly waitsToBegin?: boolean;
+  /**
+   * How long the executor may take to get ready where that needs more than a watchdog: the fencing of the old holder (R5).
+   * Nothing is held meanwhile, and the lease runs on. At least a promise and a second.
+   */
+  readonly preparationMs?: number;
   /** When the boot promise began: now, or the kernel's boot where its boot id has changed (L4). */
   readonly bootedAt: Instant;
 }
@@ -140,6 +145,7 @@ export class CoreNode {
   releasedTerm: Term = term(0);
   electionAt: Instant | null = null;
   waitsToBegin: boolean;
+  readonly preparationMs: number;
   /** Why the next timer-driven campaign starts, for the audit. */
   nextReason: ElectionReason = 'boot';
   failedCampaigns = 0;
@@ -165,6 +171,7 @@ export class CoreNode {
     this.self = options.self;
     this.digest = options.digest;
     this.waitsToBegin = options.waitsToBegin ?? false;
+    this.preparationMs = options.preparationMs ?? 0;
     this.random = seededRandom(options.seed, options.self);
     this.#fallbackTiming = options.timing;
     this.now = now;

@@ -28,6 +28,9 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
     case 'operator':
     case 'takeover-done':
       return inessential(node, proposal);
+    case 'fenced':
+      // R5: what a takeover may wait for is never turned away for the log's size (D4).
+      return { body: proposal };
     case 'peer-outdated':
     case 'peer-in-sync':
       return decidePeer(node, proposal.kind, proposal.peer);

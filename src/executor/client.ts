@@ -33,6 +33,12 @@ export interface TakeOrder {
   readonly previousReleased: boolean;
 }
 
+export interface FenceOrder {
+  readonly id: number;
+  readonly node: NodeId;
+  readonly until: Instant;
+}
+
 export interface ExecutorClient {
   start(onEvent: (event: ExecutorEvent) => void): Promise<void>;
   /** O1: after `gone`. A new executor that takes over from the dead one, releases and verifies; then `ready`. */
@@ -45,6 +51,10 @@ export interface ExecutorClient {
   /** To the guard's own socket, with every confirmed round. */
   renew(epoch: Epoch, until: Instant): void;
   release(epoch: Epoch, mode: 'planned' | 'abrupt'): void;
+  /** H6: keep what a failed takeover has got, and repair the rest. */
+  keep(epoch: Epoch): void;
+  /** R5; answered by `fence-ended` with the same number. `until`: the end of the caller's lease. */
+  fence(order: FenceOrder): void;
   resumeIo(epoch: Epoch): void;
   /** Reads the replicated data now; answered by `data-read`. */
   look(): void;
@@ -132,6 +142,14 @@ class Client implements ExecutorClient {
     const guard = this.#guard;
     if (guard === null || guard.writableLength > MAX_UNSENT_BYTES) return;
     guard.write(`${JSON.stringify({ epoch, until })}\n`);
+  }
+
+  keep(epoch: Epoch): void {
+    this.#send({ kind: 'keep', epoch });
+  }
+
+  fence(order: FenceOrder): void {
+    this.#send({ kind: 'fence', ...order });
   }
 
   release(epoch: Epoch, mode: 'planned' | 'abrupt'): void {

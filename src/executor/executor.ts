@@ -29,6 +29,7 @@ import {
   planTakeover,
 } from '../takeover/index.ts';
 import { type EndedAgent, endOfAgent } from './agent-end.ts';
+import type { FenceOrders } from './fence-orders.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
 import type { Guard } from './guard-proxy.ts';
 import { Observer } from './observer.ts';
@@ -58,6 +59,7 @@ export interface ExecutorOptions {
   readonly otherDataNodes: readonly NodeId[];
   readonly hasReplication: boolean;
   readonly guard: Guard;
+  readonly fences: Pick<FenceOrders, 'fence'>;
   readonly lease: SharedLease;
   readonly clock: Clock;
   readonly send: (event: SentEvent) => void;
@@ -117,6 +119,7 @@ export class Executor {
       clock: options.clock,
       repairer: () => this.#repairer(),
       onProbes: () => this.#sendProbes(),
+      onStuck: (name, count, why) => this.#onStuck(name, count, why),
       log: (level, fields) => this.#log(level, fields),
     });
   }
@@ -187,6 +190,10 @@ export class Executor {
         return void this.#take(agent, order);
       case 'release':
         return void this.#release(order.epoch, order.mode);
+      case 'keep':
+        return this.#keep(order.epoch);
+      case 'fence':
+        return void this.#fence(order);
       case 'resume-io':
         return void this.#resumeIo(order.epoch);
       case 'look':
@@ -325,6 +332,31 @@ export class Executor {
       ms: this.#options.clock.now() - startedAt,
     });
     this.#options.send({ kind: 'release-failed', epoch, step, why: clip(why) });
+  }
+
+  /** H6: what a failed takeover has got stays; the reconcile loop tries the rest, again and again. */
+  #keep(epoch: Epoch): void {
+    const tenure = this.#tenure;
+    if (tenure === null || tenure.epoch !== epoch || tenure.isReleasing || tenure.isTaken) return;
+    tenure.isTaken = true;
+    this.#observer.setHolding(true);
+    this.#log('warn', { event: 'degraded', epoch });
+    void this.#reconciler.look();
+  }
+
+  async #fence({ id, node, until }: Extract<Order, { kind: 'fence' }>): Promise<void> {
+    this.#log('warn', { event: 'fencing', target: node });
+    const ended = await this.#options.fences.fence({ node, until });
+    const { outcome, detail, ms } = ended;
+    this.#log(outcome === 'unconfirmed' ? 'error' : 'info', { event: 'fence-ended', target: node, ...ended });
+    this.#options.send({ kind: 'fence-ended', id, outcome, detail: clip(detail), ms });
+  }
+
+  #onStuck(name: string, count: number, why: string): void {
+    const tenure = this.#tenure;
+    if (tenure === null) return;
+    this.#log('error', { event: 'repair-failed', epoch: tenure.epoch, name, count, why });
+    this.#options.send({ kind: 'repair-failed', epoch: tenure.epoch, name, count, why: clip(why) });
   }
 
   /** H3: what a probe has cached may be from before the decision that it is wanted for. */

@@ -15,6 +15,7 @@ import { EXIT, QuorateError } from '../errors.ts';
 import type { TlsMaterial } from '../peer/index.ts';
 import { Channel } from './channel.ts';
 import { Executor } from './executor.ts';
+import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
 import {
@@ -95,6 +96,7 @@ async function main(): Promise<void> {
     otherDataNodes: otherDataNodes(config),
     hasReplication: resources.some((resource) => resource.kind === 'drbd'),
     guard,
+    fences: new FenceOrders({ clock: systemClock, fencer: () => null }),
     lease,
     clock: systemClock,
     send: (event) => channel?.send(event),

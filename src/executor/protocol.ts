@@ -1,7 +1,7 @@
 /**
  * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
  *
- *     agent → executor   hello, arm, disarm, take, release, resume-io, members, timing, bye
+ *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, members, timing, bye
  *     executor → agent   welcome, refused, then ExecutorEvents
  *
  * The lease itself does not travel here but on the guard's own socket (T4).
@@ -66,6 +66,10 @@ export const orderSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('resume-io'), epoch: asEpoch }),
   /** Read the replicated data now; answered by `data-read`. */
   z.strictObject({ kind: z.literal('look') }),
+  /** R5: stop the machine of a node that may still hold. `until`: the sender leads at least until then. */
+  z.strictObject({ kind: z.literal('fence'), id: z.number().int(), node: asNode, until: asInstant }),
+  /** H6: the takeover of this epoch failed and nobody else can do better: keep what there is and repair the rest. */
+  z.strictObject({ kind: z.literal('keep'), epoch: asEpoch }),
   z.strictObject({ kind: z.literal('members'), members }),
   z.strictObject({ kind: z.literal('timing'), timing }),
   /** An orderly farewell: no statement, no kill. */
@@ -102,6 +106,21 @@ export const eventSchema = z.discriminatedUnion('kind', [
   }),
   /** R1: a planned step could not end; what was given up has been taken again, the tenure goes on. */
   z.strictObject({ kind: z.literal('release-failed'), epoch: asEpoch, step: text(100), why: text(MAX_TEXT) }),
+  z.strictObject({
+    kind: z.literal('fence-ended'),
+    id: z.number().int(),
+    outcome: z.enum(['stopped', 'terminated', 'unconfirmed']),
+    detail: text(MAX_TEXT),
+    ms: z.number(),
+  }),
+  /** H6: so many repairs in a row have failed, or have not lasted. */
+  z.strictObject({
+    kind: z.literal('repair-failed'),
+    epoch: asEpoch,
+    name: text(100),
+    count: z.number().int(),
+    why: text(MAX_TEXT),
+  }),
   /** `unknown`: the command may still take effect (it hung, or was called off). */
   z.strictObject({
     kind: z.literal('io-resumed'),

@@ -1,9 +1,9 @@
 /**
  * H4: probe, compare, repair, for the whole tenure. `unknown` never acts by itself. Repairs of different resources run
  * beside each other, each with a back-off of its own, so that a service that hangs does not keep the address away.
+ * H6: what is lost again and again although it is repaired is reported, and repaired on.
  */
 import type { Clock } from '../clock.ts';
-import type { Probe } from '../resources/index.ts';
 import { type Plan, type PlanReport, type PlanResource, planRepair } from '../takeover/index.ts';
 import type { LogLevel } from './guard-protocol.ts';
 import type { Observer } from './observer.ts';
@@ -11,6 +11,8 @@ import type { Observer } from './observer.ts';
 /** A probe that takes longer is told with the next report. */
 const PATIENCE_MS = 250;
 const BACK_OFF_MS = { first: 500, most: 10_000 } as const;
+/** H6: so many repairs of one resource within so long are in vain. */
+const STUCK = { repairs: 3, withinMs: 60_000 } as const;
 
 export interface ReconcilerOptions {
   readonly graph: readonly PlanResource[];
@@ -19,6 +21,8 @@ export interface ReconcilerOptions {
   /** Null while nothing may be repaired; otherwise runs the plan under the present tenure. */
   readonly repairer: () => ((plan: Plan) => Promise<PlanReport>) | null;
   readonly onProbes: () => void;
+  /** H6: `count` repairs have not lasted; `why` is what the last one said. */
+  readonly onStuck: (name: string, count: number, why: string) => void;
   readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -26,6 +30,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #busy = new Set<string>();
   readonly #failures = new Map<string, { count: number; notBefore: number }>();
+  readonly #repairs = new Map<string, { at: number; why: string }[]>();
   #isLooking = false;
 
   constructor(options: ReconcilerOptions) {
@@ -49,28 +54,42 @@ export class Reconciler {
     const repair = this.#options.repairer();
     if (repair === null) {
       this.#failures.clear();
+      this.#repairs.clear();
       return;
     }
-    const plan = planRepair(this.#options.graph, this.#mayBeRepaired());
+    const { graph, observer } = this.#options;
+    const plan = planRepair(graph, observer.observed, this.#leftAlone());
     for (const part of separate(plan)) {
-      const names = part.steps.map((step) => step.name);
+      const names = [...new Set(part.steps.map((step) => step.name))];
       // mark: repair
-      for (const name of names) this.#busy.add(name);
+      for (const name of names) {
+        this.#busy.add(name);
+        this.#reportStuck(name);
+      }
       this.#options.log('warn', { event: 'repair', resources: names });
       void repair(part).then((report) => this.#onRepaired(names, report));
     }
   }
 
-  /** What is being repaired, or failed a moment ago, counts as unknown: it is left alone. */
-  #mayBeRepaired(): Map<string, Probe> {
+  /** What is being repaired, or failed a moment ago. */
+  #leftAlone(): Set<string> {
     const now = this.#options.clock.now();
-    return new Map(
-      [...this.#options.observer.observed].map(([name, probe]) => {
-        if (probe === 'held') this.#failures.delete(name);
-        const isLeftAlone = this.#busy.has(name) || now < (this.#failures.get(name)?.notBefore ?? 0);
-        return [name, isLeftAlone ? 'unknown' : probe];
-      }),
-    );
+    const leftAlone = new Set(this.#busy);
+    for (const [name, probe] of this.#options.observer.observed) {
+      if (probe === 'held') this.#failures.delete(name);
+      if (now < (this.#failures.get(name)?.notBefore ?? 0)) leftAlone.add(name);
+    }
+    return leftAlone;
+  }
+
+  /** Before a repair: did those before it last? */
+  #reportStuck(name: string): void {
+    const since = this.#options.clock.now() - STUCK.withinMs;
+    const recent = (this.#repairs.get(name) ?? []).filter(({ at }) => at >= since);
+    this.#repairs.set(name, recent);
+    if (recent.length < STUCK.repairs) return;
+    // mark: repairs-in-vain
+    this.#options.onStuck(name, recent.length, recent.at(-1)?.why ?? '');
   }
 
   #onRepaired(names: readonly string[], report: PlanReport): void {
@@ -80,7 +99,11 @@ export class Reconciler {
       const count = (this.#failures.get(name)?.count ?? 0) + 1;
       // A repair that "worked" but did not last backs off too.
       const waitMs = Math.min(BACK_OFF_MS.first * 2 ** (count - 1), BACK_OFF_MS.most);
-      this.#failures.set(name, { count, notBefore: this.#options.clock.now() + waitMs });
+      const now = this.#options.clock.now();
+      this.#failures.set(name, { count, notBefore: now + waitMs });
+      const result =
+        report.steps.find((step) => step.name === name)?.result ?? 'not tried: what it needs failed';
+      this.#repairs.get(name)?.push({ at: now, why: result });
     }
     const { outcome, failure, steps, totalMs } = report;
     const why = failure?.why ?? null;
@@ -93,7 +116,7 @@ export class Reconciler {
 function separate(plan: Plan): Plan[] {
   const groups: Plan['steps'][number][][] = [];
   for (const step of plan.steps) {
-    const linked = groups.filter((group) => group.some((member) => step.after.includes(member.name)));
+    const linked = groups.filter((group) => group.some((member) => step.after.includes(member.id)));
     const merged = [...linked.flat(), step];
     for (const group of linked) groups.splice(groups.indexOf(group), 1);
     groups.push(merged);

@@ -37,7 +37,8 @@ export function graphOf(
 ): (PlanResource & { readonly kind: Resource['kind'] })[] {
   return resources.map((resource) => {
     const { name, kind, after } = resource;
-    return { name, kind, after, scope: isCloud(resource) ? 'cloud' : 'local' };
+    const scope = isCloud(resource) ? 'cloud' : 'local';
+    return { name, kind, after, scope, isDoor: kind === 'port-block' };
   });
 }
 

@@ -137,6 +137,15 @@ export const bodySchemas = {
     markerIndex: anIndex,
     markerTerm: aTerm,
   }),
+  fenced: z.strictObject({
+    kind: z.literal('fenced'),
+    epoch: anEpoch,
+    node,
+    outcome: z.enum(['stopped', 'terminated', 'unconfirmed']),
+    detail: text(ENTRY_LIMITS.why),
+    ms: milliseconds,
+    at: wallClock,
+  }),
   operator: z.strictObject({
     kind: z.literal('operator'),
     who: text(ENTRY_LIMITS.who),
@@ -172,6 +181,7 @@ export const entryBodySchema = z.discriminatedUnion('kind', [
   bodySchemas['peer-in-sync'],
   bodySchemas['node-outdated'],
   bodySchemas.repaired,
+  bodySchemas.fenced,
   bodySchemas.operator,
   bodySchemas.forced,
   bodySchemas['restart-begun'],

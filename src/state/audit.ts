@@ -145,6 +145,7 @@ class Replay {
         return;
       }
       // Void where their epoch is not the current tenure's (H3); the core's own fold decides that.
+      case 'fenced':
       case 'peer-outdated':
       case 'peer-in-sync':
       case 'node-outdated':

@@ -2,7 +2,8 @@
  * Desired and observed → steps. Pure.
  *
  * 1. A resource is acquired only after everything that it comes `after`; released only before that.
- * 2. What is held stays untouched; what is not held is not released.
+ * 2. What is held stays untouched; what is not held is not released. But a door that is open in front of something that is
+ *    missing is shut before anything else, and opened when that is there: clients try again instead of failing.
  * 3. `unknown` is acted upon in a takeover (an acquire looks first) and in a release (fail closed), never in a
  *    repair (H4).
  * 4. An abrupt release knows local facts only (R2) and skips the cloud. Nothing observed means that everything local is
@@ -16,12 +17,17 @@ export interface PlanResource {
   readonly scope: 'local' | 'cloud';
   /** Names of those that must be held before this one. */
   readonly after: readonly string[];
+  /** Held means that clients are let in; giving it up makes them wait, and does nothing else. */
+  readonly isDoor?: boolean;
 }
 
 export interface Step {
   readonly action: 'acquire' | 'release';
+  /** Of the resource. */
   readonly name: string;
-  /** Names of steps of this plan that must have ended before. */
+  /** Unique in the plan: the resource's name, or `shut NAME` for a door that is shut in a takeover or repair. */
+  readonly id: string;
+  /** Ids of steps of this plan that must have ended before. */
   readonly after: readonly string[];
 }
 
@@ -34,14 +40,26 @@ export interface Plan {
 export type Observed = ReadonlyMap<string, Probe>;
 
 export function planTakeover(resources: readonly PlanResource[], observed: Observed): Plan {
-  const chosen = choose(resources, (resource) => observed.get(resource.name) !== 'held');
-  return { steps: acquireSteps(resources, chosen), onFailure: 'stop' };
+  const missing = choose(resources, (resource) => observed.get(resource.name) !== 'held');
+  return { steps: acquireSteps(resources, observed, missing, missing), onFailure: 'stop' };
 }
 
-/** H4: only what is certainly lost is taken again. */
-export function planRepair(resources: readonly PlanResource[], observed: Observed): Plan {
-  const chosen = choose(resources, (resource) => observed.get(resource.name) === 'not-held');
-  return { steps: acquireSteps(resources, chosen), onFailure: 'stop' };
+/**
+ * H4: only what is certainly lost is taken again, and nothing on top of what is lost and left alone (a repair that runs, or
+ * failed a moment ago): no door is opened before there is something behind it.
+ */
+export function planRepair(
+  resources: readonly PlanResource[],
+  observed: Observed,
+  leftAlone: ReadonlySet<string>,
+): Plan {
+  const lost = choose(resources, (resource) => observed.get(resource.name) === 'not-held');
+  const stay = new Set([...lost].filter((name) => leftAlone.has(name)));
+  const chosen = choose(
+    resources,
+    ({ name }) => lost.has(name) && !stay.has(name) && nearestChosen(resources, name, stay).size === 0,
+  );
+  return { steps: acquireSteps(resources, observed, lost, chosen), onFailure: 'stop' };
 }
 
 export function planRelease(
@@ -59,10 +77,10 @@ export function planRelease(
   );
   const steps = inOrder(resources)
     .reverse()
-    .flatMap((resource): Step[] => {
-      if (!chosen.has(resource.name)) return [];
-      const users = [...chosen].filter((user) => needs.get(user)?.has(resource.name));
-      return [{ action: 'release', name: resource.name, after: users }];
+    .flatMap(({ name }): Step[] => {
+      if (!chosen.has(name)) return [];
+      const users = [...chosen].filter((user) => needs.get(user)?.has(name));
+      return [{ action: 'release', name, id: name, after: users }];
     });
   return { steps, onFailure: mode === 'abrupt' ? 'go-on' : 'stop' };
 }
@@ -74,14 +92,41 @@ function choose(
   return new Set(resources.filter(isChosen).map((resource) => resource.name));
 }
 
-function acquireSteps(resources: readonly PlanResource[], chosen: ReadonlySet<string>): Step[] {
-  return inOrder(resources)
-    .filter((resource) => chosen.has(resource.name))
-    .map((resource) => ({
-      action: 'acquire',
-      name: resource.name,
-      after: [...nearestChosen(resources, resource.name, chosen)],
-    }));
+/** `missing`: all that is not there; `chosen`: what of it this plan acquires. */
+function acquireSteps(
+  resources: readonly PlanResource[],
+  observed: Observed,
+  missing: ReadonlySet<string>,
+  chosen: ReadonlySet<string>,
+): Step[] {
+  const lacks = (name: string): string[] => [...nearestChosen(resources, name, missing)];
+  const shut = resources.filter(
+    ({ name, isDoor = false }) => isDoor && observed.get(name) === 'held' && lacks(name).length > 0,
+  );
+  // Opened again by this plan only where it leaves nothing missing behind the door.
+  const opened = shut.filter(({ name }) => everyFoundation(resources, name, missing, chosen));
+  const acquired = new Set([...chosen, ...opened.map(({ name }) => name)]);
+  const shutIds = shut.map(({ name }) => `shut ${name}`);
+  return [
+    ...shut.map(({ name }): Step => ({ action: 'release', name, id: `shut ${name}`, after: [] })),
+    ...inOrder(resources)
+      .filter(({ name }) => acquired.has(name))
+      .map(({ name }): Step => {
+        const after = [...nearestChosen(resources, name, acquired), ...shutIds];
+        return { action: 'acquire', name, id: name, after };
+      }),
+  ];
+}
+
+/** Whether all that is missing under `name`, however deep, is chosen. */
+function everyFoundation(
+  resources: readonly PlanResource[],
+  name: string,
+  missing: ReadonlySet<string>,
+  chosen: ReadonlySet<string>,
+): boolean {
+  const left = new Set([...missing].filter((one) => !chosen.has(one)));
+  return nearestChosen(resources, name, left).size === 0;
 }
 
 /** The chosen ones that `name` comes after, through any number of others that are not chosen. */

@@ -50,8 +50,8 @@ class PlanRun {
     this.#plan = plan;
     this.#options = options;
     this.#startedAt = options.now();
-    this.#states = new Map(plan.steps.map((step) => [step.name, 'waiting']));
-    assert(this.#states.size === plan.steps.length, 'a plan has one step for each resource');
+    this.#states = new Map(plan.steps.map((step) => [step.id, 'waiting']));
+    assert(this.#states.size === plan.steps.length, 'no two steps of a plan have the same id');
   }
 
   run(): Promise<PlanReport> {
@@ -81,7 +81,7 @@ class PlanRun {
   }
 
   #mayStart(step: Step): boolean {
-    if (this.#states.get(step.name) !== 'waiting' || this.#options.signal.aborted) return false;
+    if (this.#states.get(step.id) !== 'waiting' || this.#options.signal.aborted) return false;
     const mayGoOn = this.#plan.onFailure === 'go-on';
     if (this.#failure !== null && !mayGoOn) return false;
     return step.after.every((name) => {
@@ -92,17 +92,17 @@ class PlanRun {
 
   async #start(step: Step): Promise<void> {
     const startedAt = this.#options.now();
-    this.#states.set(step.name, 'running');
+    this.#states.set(step.id, 'running');
     let result: string;
     try {
       result = await this.#options.perform(step, this.#options.signal);
-      this.#states.set(step.name, 'done');
+      this.#states.set(step.id, 'done');
     } catch (error) {
       result = words(error);
-      this.#states.set(step.name, 'failed');
-      this.#failure ??= { step: step.name, why: result, error };
+      this.#states.set(step.id, 'failed');
+      this.#failure ??= { step: step.id, why: result, error };
     }
-    this.#reports.push({ name: step.name, ms: round(this.#options.now() - startedAt), result });
+    this.#reports.push({ name: step.id, ms: round(this.#options.now() - startedAt), result });
     this.#advance();
   }
 }

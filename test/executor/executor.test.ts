@@ -7,6 +7,7 @@ import {
   epoch,
   type Instant,
   instant,
+  type NodeId,
   nodeId,
   type Released,
   term,
@@ -97,6 +98,14 @@ class FakeGuard implements Guard {
   }
 }
 
+class FakeFences {
+  readonly orders: { node: NodeId; until: Instant }[] = [];
+  async fence(order: { node: NodeId; until: Instant }) {
+    this.orders.push(order);
+    return { outcome: 'stopped' as const, detail: `${order.node} is stopped`, ms: 12 };
+  }
+}
+
 class FakeAddress implements Resource {
   readonly kind = 'elastic-ip';
   readonly scope = 'cloud';
@@ -104,6 +113,8 @@ class FakeAddress implements Resource {
   state: Probe = 'not-held';
   readonly acquires: AcquireContext[] = [];
   hang = false;
+  /** It never stays. */
+  isStubborn = false;
 
   async acquire(context: AcquireContext): Promise<string> {
     this.acquires.push(context);
@@ -113,7 +124,7 @@ class FakeAddress implements Resource {
       );
       throw new QuorateError('order-ended', 'aborted');
     }
-    this.state = 'held';
+    this.state = this.isStubborn ? 'not-held' : 'held';
     return 'associated';
   }
 
@@ -130,6 +141,7 @@ class Bench {
   readonly lease = new SharedLease(newLeaseBuffer());
   readonly guard = new FakeGuard(this.lease);
   readonly address = new FakeAddress();
+  readonly fences = new FakeFences();
   readonly events: SentEvent[] = [];
   readonly statements: { address: string; statement: Released; at: number }[] = [];
   readonly journal: string[] = [];
@@ -149,6 +161,7 @@ class Bench {
       otherDataNodes: [nodeId('b')],
       hasReplication: true,
       guard: this.guard,
+      fences: this.fences,
       lease: this.lease,
       clock: { ...systemClock, now: () => instant(Date.now()) },
       send: (event) => this.events.push(event),
@@ -269,6 +282,69 @@ describe('orders', () => {
     // d.0: the holder of a running tenure may always reassociate.
     expect(bench.address.acquires[1]?.previousReleased).toBe(false);
     expect(bench.guard.ops().filter((op) => op === 'acquire block')).toHaveLength(1);
+  });
+});
+
+describe('H6: failures', () => {
+  it('what is lost in spite of its repairs is reported, and repaired on', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    // Every repair says that it has worked, and a moment later the address is gone again.
+    bench.address.isStubborn = true;
+    bench.guard.probe = 'unknown';
+    await bench.take(7, instant(Date.now() + 600_000));
+    for (let second = 0; second < 30; second += 1) {
+      bench.lease.set(epoch(7), instant(Date.now() + 2000), 0);
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    const reports = bench.events.filter((event) => event.kind === 'repair-failed');
+    expect(reports[0]).toMatchObject({ epoch: 7, name: 'eip', count: 3, why: 'associated' });
+    // The takeover's own, three repairs in vain, and one at least after each report.
+    expect(bench.address.acquires.length).toBeGreaterThanOrEqual(4 + reports.length - 1);
+    expect(bench.kinds()).not.toContain('released');
+  });
+
+  it('a failed takeover that is kept is completed by the reconcile loop', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    bench.guard.failures.set('acquire', 'no data');
+    await bench.take(7, instant(Date.now() + 60_000));
+    expect(bench.kinds()).toContain('take-failed');
+    await vi.advanceTimersByTimeAsync(5000);
+    const before = bench.guard.ops().filter((op) => op === 'acquire block').length;
+    expect(before).toBe(1);
+    bench.guard.failures.clear();
+    bench.executor.onOrder({ kind: 'keep', epoch: epoch(7) });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(bench.guard.ops().filter((op) => op === 'acquire block').length).toBeGreaterThan(before);
+    expect(bench.address.state).toBe('held');
+  });
+
+  it('an order to keep another tenure keeps nothing', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    bench.guard.failures.set('acquire', 'no data');
+    await bench.take(7, instant(Date.now() + 60_000));
+    bench.guard.failures.clear();
+    bench.executor.onOrder({ kind: 'keep', epoch: epoch(6) });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(bench.guard.ops().filter((op) => op === 'acquire block')).toHaveLength(1);
+  });
+});
+
+it('R5: fences as ordered, and says how it ended', async () => {
+  const bench = new Bench();
+  await bench.hello();
+  const until = instant(Date.now() + L);
+  bench.executor.onOrder({ kind: 'fence', id: 3, node: nodeId('b'), until });
+  await vi.advanceTimersByTimeAsync(1);
+  expect(bench.fences.orders).toEqual([{ node: 'b', until }]);
+  expect(bench.events.at(-1)).toEqual({
+    kind: 'fence-ended',
+    id: 3,
+    outcome: 'stopped',
+    detail: 'b is stopped',
+    ms: 12,
   });
 });
 

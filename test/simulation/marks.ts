@@ -26,6 +26,8 @@ const ENTRIES = {
   'peer-in-sync': true,
   'node-outdated': true,
   repaired: true,
+  // The modelled clusters stop no instances.
+  fenced: false,
   operator: true,
   // Places kept in the format: nothing writes them yet.
   forced: false,

@@ -18,6 +18,19 @@ import { sha256 } from '../../src/log/index.ts';
 const [a, b, w] = [nodeId('a'), nodeId('b'), nodeId('w')];
 
 /** One body of each kind, every optional part once present and once not. */
+/** Kinds that the format has got since its first golden file, in their own one. */
+export const LATER_BODIES: readonly EntryBody[] = [
+  {
+    kind: 'fenced',
+    epoch: epoch(3),
+    node: b,
+    outcome: 'stopped',
+    detail: 'b is stopped',
+    ms: 31_000,
+    at: null,
+  },
+];
+
 export const SAMPLE_BODIES: readonly EntryBody[] = [
   {
     kind: 'config',
@@ -113,6 +126,7 @@ export const SAMPLE_BODIES: readonly EntryBody[] = [
   { kind: 'tenure-adopted', epoch: epoch(3), node: a },
   { kind: 'timing-persisted', node: a, promiseMs: durationMs(1500) },
   { kind: 'note', text: 'Ünïcödé, "quotes", \u0000 and a lone \ud800' },
+  ...LATER_BODIES,
 ];
 
 /** Entries that continue `before`. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { instant } from '../../src/core/index.ts';
 import { type Plan, type PlanReport, runPlan, type Step } from '../../src/takeover/index.ts';
 
-const step = (name: string, ...after: string[]): Step => ({ action: 'acquire', name, after });
+const step = (name: string, ...after: string[]): Step => ({ action: 'acquire', name, id: name, after });
 const plan = (onFailure: Plan['onFailure'], ...steps: Step[]): Plan => ({ steps, onFailure });
 
 /** Steps end only when the test says so; time is a number. */

@@ -138,6 +138,12 @@ export class SimulatedExecutorClient implements ExecutorClient {
   renew(...lease: Parameters<ExecutorClient['renew']>): void {
     if (this.#session !== null) this.#process?.renew(this.#session, ...lease);
   }
+  keep(epoch: Parameters<ExecutorClient['keep']>[0]): void {
+    this.#send({ kind: 'keep', epoch });
+  }
+  fence(order: Parameters<ExecutorClient['fence']>[0]): void {
+    this.#send({ kind: 'fence', ...order });
+  }
   release(...release: Parameters<ExecutorClient['release']>): void {
     this.#send({ kind: 'release', epoch: release[0], mode: release[1] });
   }

@@ -8,6 +8,7 @@
 import type { Config } from '../../../src/config/index.ts';
 import { InvariantError, type NodeId, type Released } from '../../../src/core/index.ts';
 import { Executor } from '../../../src/executor/executor.ts';
+import { FenceOrders } from '../../../src/executor/fence-orders.ts';
 import type { GuardReport, GuardRequest } from '../../../src/executor/guard-protocol.ts';
 import { GuardProxy } from '../../../src/executor/guard-proxy.ts';
 import type { GuardSocketHandlers } from '../../../src/executor/guard-socket.ts';
@@ -144,6 +145,8 @@ export class ExecutorProcess {
       otherDataNodes: otherDataNodes(config),
       hasReplication: resources.some(({ kind }) => kind === 'drbd'),
       guard: proxy,
+      // The modelled clusters have no instances to stop.
+      fences: new FenceOrders({ clock: this.main.clock, bootMs: () => host.bootMs, fencer: () => null }),
       lease: this.lease,
       clock: this.main.clock,
       send: (event) => this.#toAgent(event),
