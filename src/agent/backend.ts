@@ -1,9 +1,10 @@
 /** What operators and DRBD's handlers may ask of a running agent. */
 import type { AdminBackend, StatusDocument, SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
-import { type Config, dataNodes } from '../config/index.ts';
+import { type Config, dataNodes, graphOf } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { type Plan, planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
 
 const SWITCHOVER_LIMIT_MS = 60_000;
@@ -100,9 +101,8 @@ export class Backend implements AdminBackend {
     const checks = this.#checks(to);
     const failed = checks.find(({ ok }) => !ok);
     if (request.dryRun) {
-      const steps = ['release here, in reverse order', `hand leadership to ${to}`, `take over on ${to}`];
-      const planned = steps.map((name) => ({ name, ms: 0, result: 'planned' }));
-      return { dryRun: true, from, to, epoch: null, totalMs: null, steps: planned, checks };
+      const steps = this.#plannedSteps(from, to);
+      return { dryRun: true, from, to, epoch: null, totalMs: null, steps, checks };
     }
     if (failed !== undefined)
       throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${failed.detail}`);
@@ -119,6 +119,22 @@ export class Backend implements AdminBackend {
     }
     const { epoch, steps } = await taken.promise;
     return { dryRun: false, from, to, epoch, totalMs: clock.now() - began, steps, checks };
+  }
+
+  /** By the same planner that the executors use: what is held here is given up, and over there everything is taken. */
+  #plannedSteps(from: NodeId, to: NodeId): SwitchoverOutcome['steps'] {
+    const graph = graphOf(this.#options.config.resources);
+    const observed = new Map(this.status().resources.map(({ name, probe }) => [name, probe]));
+    const said = ({ steps }: Plan, node: NodeId): SwitchoverOutcome['steps'] =>
+      steps.map(({ action, name, after }) => {
+        const when = after.length === 0 ? 'at once' : `after ${after.join(', ')}`;
+        return { name: `${node}: ${action} ${name}`, ms: 0, result: when };
+      });
+    return [
+      ...said(planRelease(graph, observed, 'planned'), from),
+      { name: `${from}: hand leadership to ${to}`, ms: 0, result: 'when all of that is verified' },
+      ...said(planTakeover(graph, new Map()), to),
+    ];
   }
 
   #checks(to: NodeId): SwitchoverCheck[] {

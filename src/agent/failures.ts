@@ -18,6 +18,8 @@ const FAILURE_BACK_OFF_MS = { first: 1_000, most: 60_000 } as const;
 /** H6: so many moves because of failures in an hour, of all nodes together. Beyond it a cluster only goes round in circles. */
 const MAX_MOVES = 4;
 const MOVES_WITHIN_MS = 3_600_000;
+/** The step of a takeover at which an executor refuses the epoch as a whole. */
+const GATE = 'gate';
 const MAX_NOTE = 2_000;
 /** Limit of the log for what a step has said; the whole text is in the text log. */
 const MAX_RESULT = 500;
@@ -26,6 +28,8 @@ interface Failure {
   /** Of the resource. */
   readonly name: string;
   readonly why: string;
+  /** False: the executor has refused the epoch, so there is nothing that it could keep. */
+  readonly isBegun: boolean;
 }
 
 export class Failures {
@@ -94,7 +98,9 @@ export class Failures {
     // mark: takeover-failed
     this.#failedEpoch = epoch;
     this.#isReconciled = false;
-    this.#moveAway(epoch, this.#nextDelayMs(), { name: step, why: `the takeover failed at ${step}: ${why}` });
+    const isBegun = step !== GATE;
+    const failure = { name: step, why: `the takeover failed at ${step}: ${why}`, isBegun };
+    this.#moveAway(epoch, this.#nextDelayMs(), failure);
   }
 
   /** H6: something is lost again and again. Where another node may do better it gets the tenure; otherwise this one stays. */
@@ -130,7 +136,7 @@ export class Failures {
   }
 
   /** H6: "degraded". The log is told once for each resource (D4); what a tenure lacks is in every status besides. */
-  #stay(epoch: Epoch, { name, why }: Failure): void {
+  #stay(epoch: Epoch, { name, why }: Omit<Failure, 'isBegun'>): void {
     this.#log.error({ event: 'degraded', epoch, name, why }, `degraded: ${why}`);
     if (this.#degraded?.epoch !== epoch) this.#degraded = { epoch, told: new Set() };
     if (this.#degraded.told.has(name)) return;
@@ -144,10 +150,8 @@ export class Failures {
     if (this.#failedEpoch !== epoch) return;
     // mark: release-failed-too
     this.#isReconciled = true;
-    this.#moveAway(epoch, this.#nextDelayMs(), {
-      name: 'release',
-      why: 'it could not be released for a move',
-    });
+    const why = 'it could not be released for a move';
+    this.#moveAway(epoch, this.#nextDelayMs(), { name: 'release', why, isBegun: true });
   }
 
   #settle(): void {
@@ -172,7 +176,7 @@ export class Failures {
       const { hold } = this.#driver.view;
       if (hold.kind !== 'held' || hold.epoch !== epoch || this.#failedEpoch !== epoch) return;
       const whyNot = this.#whyNotMove();
-      if (whyNot !== null) {
+      if (whyNot !== null && failure.isBegun) {
         this.#settle();
         this.#stay(epoch, { ...failure, why: `${failure.why}; ${whyNot}` });
         return this.#executor.keep(epoch);

@@ -1,4 +1,5 @@
 export * from './config.ts';
+export { graphOf, type ResourceNode } from './graph.ts';
 export { type LoadOptions, loadConfig, type ParseResult, parseConfig } from './load.ts';
 export { type Address, formatAddress, formatDuration, parseAddress } from './scalars.ts';
 export { suggest } from './suggest.ts';

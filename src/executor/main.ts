@@ -9,7 +9,7 @@ import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { systemClock } from '../clock.ts';
-import { loadConfig, type TlsFiles } from '../config/index.ts';
+import { graphOf, loadConfig, type TlsFiles } from '../config/index.ts';
 import type { Released } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
 import type { TlsMaterial } from '../peer/index.ts';
@@ -18,14 +18,7 @@ import { Executor } from './executor.ts';
 import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
-import {
-  cloudResources,
-  graphOf,
-  loadCloud,
-  localResources,
-  otherDataNodes,
-  resourcesOf,
-} from './settings.ts';
+import { cloudResources, loadCloud, localResources, otherDataNodes, resourcesOf } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 

@@ -16,7 +16,6 @@ import {
   loadEc2Client,
   type Resource,
 } from '../resources/index.ts';
-import type { PlanResource } from '../takeover/index.ts';
 
 const WARM_LIMIT_MS = 5000;
 
@@ -30,16 +29,6 @@ export function otherDataNodes(config: Config): NodeId[] {
   return dataNodes(config)
     .map((member) => member.id)
     .filter((id) => id !== config.node);
-}
-
-export function graphOf(
-  resources: readonly ResourceConfig[],
-): (PlanResource & { readonly kind: Resource['kind'] })[] {
-  return resources.map((resource) => {
-    const { name, kind, after } = resource;
-    const scope = isCloud(resource) ? 'cloud' : 'local';
-    return { name, kind, after, scope, isDoor: kind === 'port-block' };
-  });
 }
 
 export function localResources(resources: readonly ResourceConfig[]): LocalResourceConfig[] {

@@ -110,17 +110,20 @@ describe('what the commands print', () => {
 });
 
 describe('switchover', () => {
-  test('--dry-run changes nothing', async () => {
+  test('--dry-run prints the plan and changes nothing', async () => {
     const holder = await stage.healthy();
     const before = await stage.audit(holder);
     const { exit, stdout } = await stage.cluster.quorate(holder, ['switchover', '--dry-run', '--json']);
     expect(exit).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({
-      dryRun: true,
-      from: holder,
-      to: stage.other(holder),
-      epoch: null,
-    });
+    const to = stage.other(holder);
+    const plan: { steps: { name: string }[] } = JSON.parse(stdout);
+    expect(plan).toMatchObject({ dryRun: true, from: holder, to, epoch: null });
+    const [given, taken] = [`${holder}: release `, `${to}: acquire `].map((start) =>
+      plan.steps.flatMap(({ name }) => (name.startsWith(start) ? [name.slice(start.length)] : [])),
+    );
+    expect(given?.toSorted()).toEqual(taken?.toSorted());
+    expect(taken?.length).toBeGreaterThan(2);
+    expect(plan.steps.map(({ name }) => name)).toContain(`${holder}: hand leadership to ${to}`);
     expect(await stage.audit(holder)).toEqual(before);
     expect(await stage.holder()).toBe(holder);
   });

@@ -5,7 +5,7 @@
  * in order; the lock (one executor a host; a successor kills the one before); that it ends some seconds after its agent.
  * Not modelled: sockets, JSON and its validation (test/executor has them).
  */
-import type { Config } from '../../../src/config/index.ts';
+import { type Config, graphOf } from '../../../src/config/index.ts';
 import { InvariantError, type NodeId, type Released } from '../../../src/core/index.ts';
 import { Executor } from '../../../src/executor/executor.ts';
 import { FenceOrders } from '../../../src/executor/fence-orders.ts';
@@ -16,7 +16,6 @@ import { GuardWorker } from '../../../src/executor/guard-worker.ts';
 import type { Hello, Order, SentEvent } from '../../../src/executor/protocol.ts';
 import {
   cloudResources,
-  graphOf,
   localResources,
   otherDataNodes,
   resourcesOf,
