@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import type { Driver } from '../../src/agent/driver.ts';
 import { Fencing } from '../../src/agent/fencing.ts';
 import type { Clock } from '../../src/clock.ts';
-import type { Config } from '../../src/config/index.ts';
 import { type EntryBody, epoch, instant, nodeId, type Proposal } from '../../src/core/index.ts';
 import type { FenceOrder } from '../../src/executor/client.ts';
 
