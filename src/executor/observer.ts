@@ -23,8 +23,17 @@ const PACE_MS: Readonly<Record<Resource['kind'], { readonly holding: number; rea
   drbd: { holding: 1000, idle: 2000 },
   service: { holding: 2000, idle: 15_000 },
   'elastic-ip': { holding: 5000, idle: 10_000 },
+  'vpc-route': { holding: 5000, idle: 10_000 },
+  'private-ip': { holding: 5000, idle: 10_000 },
+  'target-group': { holding: 5000, idle: 10_000 },
 };
-/** O2: after a takeover the address is read every second for at least 30 s: a late call may steal it back. */
+/** O2: after a takeover what is in the cloud is read every second for at least 30 s: a late call may steal it back. */
+const CLOUD_KINDS: ReadonlySet<Resource['kind']> = new Set([
+  'elastic-ip',
+  'vpc-route',
+  'private-ip',
+  'target-group',
+]);
 const WATCHFUL_MS = 40_000;
 const WATCHFUL_PACE_MS = 1000;
 /** A reading by a command of its own now and then, in case the follower stands still. */
@@ -122,7 +131,7 @@ export class Observer {
   #paceMs(entry: Entry, now: Instant): number {
     const pace = PACE_MS[entry.resource.kind];
     if (this.#holdingSince === null) return pace.idle;
-    const isWatchful = entry.resource.kind === 'elastic-ip' && now < this.#holdingSince + WATCHFUL_MS;
+    const isWatchful = CLOUD_KINDS.has(entry.resource.kind) && now < this.#holdingSince + WATCHFUL_MS;
     return isWatchful ? WATCHFUL_PACE_MS : pace.holding;
   }
 }

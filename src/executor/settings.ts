@@ -93,7 +93,8 @@ export async function loadCloud(
       if (clients.has(via)) continue;
       const client = new Ec2Client({ region, endpoint, localAddress: via, mayMutate });
       clients.set(via, client);
-      void client.warm(allocation, { signal: AbortSignal.timeout(WARM_LIMIT_MS), timeoutMs: WARM_LIMIT_MS });
+      const limit = { signal: AbortSignal.timeout(WARM_LIMIT_MS), timeoutMs: WARM_LIMIT_MS };
+      void client.warm({ kind: 'address', allocationId: allocation }, limit);
     }
   }
   return (localAddress) => {

@@ -38,7 +38,7 @@ export interface ReleaseContext extends ActionContext {
 
 export interface Resource {
   readonly name: string;
-  readonly kind: 'drbd' | 'elastic-ip' | 'service';
+  readonly kind: 'drbd' | 'elastic-ip' | 'vpc-route' | 'private-ip' | 'target-group' | 'service';
   /** Only local facts count for a release (R2): a cloud resource is reported, never required. */
   readonly scope: 'local' | 'cloud';
   /** Returns one sentence about what was done; throws a QuorateError. */
