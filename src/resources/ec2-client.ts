@@ -28,10 +28,10 @@ import {
 } from './ec2.ts';
 import { type DryRunAction, type DryRunResult, dryRun, isIgnored, routeInput } from './ec2-dry-run.ts';
 import { addressView, instanceState, interfaceView, routeView } from './ec2-views.ts';
-import { type CloudClientOptions, SdkCalls } from './sdk-calls.ts';
+import { type CloudClientOptions, SdkCalls, WARM_READS, type WarmReport } from './sdk-calls.ts';
 
 export type { DryRunAction, DryRunResult } from './ec2-dry-run.ts';
-export type { CloudClientOptions as Ec2ClientOptions } from './sdk-calls.ts';
+export type { CloudClientOptions as Ec2ClientOptions, WarmReport } from './sdk-calls.ts';
 export { toFailure } from './sdk-failure.ts';
 
 /** What a client that warms up looks at: anything that its role may read. */
@@ -40,9 +40,6 @@ export type WarmSubject =
   | { readonly kind: 'route-tables'; readonly tables: readonly string[] }
   | { readonly kind: 'interfaces'; readonly ids: readonly string[] }
   | { readonly kind: 'instances'; readonly ids: readonly string[] };
-
-/** The first call loads and compiles, the second finds the socket that the first one opened. */
-const WARM_READS = 2;
 
 export class Ec2Client implements Ec2Api {
   readonly #calls: SdkCalls<EC2Client>;
@@ -208,12 +205,17 @@ export class Ec2Client implements Ec2Api {
 
   /**
    * Resolves credentials, loads and compiles what the first calls need, opens the socket, and rehearses the mutations
-   * of a takeover: none of them is a first call then. Never throws. Needs no lease: nothing but reads is sent.
+   * of a takeover: none of them is a first call then. Needs no lease: nothing but reads is sent. Never throws; says what
+   * could be done.
    */
-  async warm(subject: WarmSubject, options: Ec2CallOptions): Promise<void> {
+  async warm(subject: WarmSubject, options: Ec2CallOptions): Promise<WarmReport> {
+    let hasRead = false;
     for (let count = 0; count < WARM_READS; count++)
-      await this.#look(subject, options).catch(() => undefined);
-    await this.#rehearse(options).catch(() => undefined);
+      hasRead = await this.#look(subject, options).then(
+        () => true,
+        () => false,
+      );
+    return { hasRead, hasRehearsed: await this.#rehearse(options).catch(() => false) };
   }
 
   close(): void {
@@ -234,27 +236,26 @@ export class Ec2Client implements Ec2Api {
   }
 
   /** The ids are nobody's; the requests end in front of the socket. */
-  async #rehearse(options: Ec2CallOptions): Promise<void> {
-    const calls = this.#calls;
-    const eni = 'eni-00000000';
+  async #rehearse(options: Ec2CallOptions): Promise<boolean> {
+    const interfaceId = 'eni-00000000';
     const associate = {
       AllocationId: 'eipalloc-00000000',
-      NetworkInterfaceId: eni,
+      NetworkInterfaceId: interfaceId,
       AllowReassociation: true,
     };
-    const answer = '<AssociateAddressResponse><associationId>none</associationId></AssociateAddressResponse>';
-    await calls.rehearse(
+    const hasAssociated = await this.#calls.rehearse(
       associate,
-      answer,
+      '<AssociateAddressResponse><associationId>none</associationId></AssociateAddressResponse>',
       (client, how) => client.send(new AssociateAddressCommand(associate), how),
       options,
     );
-    const route = routeInput({ table: 'rtb-00000000', destination: '192.0.2.1/32', interfaceId: eni });
-    await calls.rehearse(
+    const route = routeInput({ table: 'rtb-00000000', destination: '192.0.2.1/32', interfaceId });
+    const hasReplaced = await this.#calls.rehearse(
       route,
       '<ReplaceRouteResponse><return>true</return></ReplaceRouteResponse>',
       (client, how) => client.send(new ReplaceRouteCommand(route), how),
       options,
     );
+    return hasAssociated && hasReplaced;
   }
 }

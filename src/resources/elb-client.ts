@@ -7,10 +7,7 @@ import {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { Ec2CallOptions } from './ec2.ts';
 import type { ElbApi, Target, TargetHealth } from './elb.ts';
-import { type CloudClientOptions, SdkCalls } from './sdk-calls.ts';
-
-/** As in `Ec2Client`. */
-const WARM_READS = 2;
+import { type CloudClientOptions, SdkCalls, WARM_READS, type WarmReport } from './sdk-calls.ts';
 
 export class ElbClient implements ElbApi {
   readonly #calls: SdkCalls<ElasticLoadBalancingV2Client>;
@@ -41,14 +38,21 @@ export class ElbClient implements ElbApi {
   }
 
   /** As `Ec2Client.warm`. */
-  async warm(group: string, options: Ec2CallOptions): Promise<void> {
+  async warm(group: string, options: Ec2CallOptions): Promise<WarmReport> {
+    let hasRead = false;
     for (let count = 0; count < WARM_READS; count++)
-      await this.describeTargetHealth(group, options).catch(() => undefined);
+      hasRead = await this.describeTargetHealth(group, options).then(
+        () => true,
+        () => false,
+      );
     const input = targetsInput(group, [{ id: 'i-00000000', port: null }]);
-    const answer = '<RegisterTargetsResponse><RegisterTargetsResult/></RegisterTargetsResponse>';
-    await this.#calls
-      .rehearse(input, answer, (client, how) => client.send(new RegisterTargetsCommand(input), how), options)
-      .catch(() => undefined);
+    const rehearsing = this.#calls.rehearse(
+      input,
+      '<RegisterTargetsResponse><RegisterTargetsResult/></RegisterTargetsResponse>',
+      (client, how) => client.send(new RegisterTargetsCommand(input), how),
+      options,
+    );
+    return { hasRead, hasRehearsed: await rehearsing.catch(() => false) };
   }
 
   close(): void {

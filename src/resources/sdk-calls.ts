@@ -30,6 +30,16 @@ export interface CloudClientOptions {
   readonly mayMutate: () => boolean;
 }
 
+/** The first call loads and compiles, the second finds the socket that the first one opened. */
+export const WARM_READS = 2;
+
+export interface WarmReport {
+  /** The last reading was answered: credentials, permission and the way to the endpoint are there. */
+  readonly hasRead: boolean;
+  /** The first mutation of a takeover will not be a first call. */
+  readonly hasRehearsed: boolean;
+}
+
 /** What a client of the SDK takes for one call. */
 export interface SdkCallOptions {
   readonly abortSignal: AbortSignal;
@@ -37,6 +47,16 @@ export interface SdkCallOptions {
 }
 
 type Credentials = () => Promise<{ readonly accessKeyId: string; readonly secretAccessKey: string }>;
+
+/** What a request is answered in front of the socket, and how far it came. */
+interface Rehearsal {
+  readonly answer: string;
+  isSigned: boolean;
+}
+
+interface SignedRequest {
+  readonly headers: Readonly<Record<string, string | undefined>>;
+}
 
 interface Agents {
   readonly httpAgent: HttpAgent;
@@ -75,8 +95,7 @@ export class SdkCalls<Client extends SdkClient> {
   readonly #readFromAnywhere: Client | null;
   readonly #mutate: Client;
   readonly #mayMutate: () => boolean;
-  /** What a rehearsed request is answered, in front of the socket. */
-  readonly #rehearsals = new WeakMap<object, string>();
+  readonly #rehearsals = new WeakMap<object, Rehearsal>();
 
   constructor(make: (config: SdkConfig) => Client, options: CloudClientOptions) {
     const { localAddress } = options;
@@ -91,9 +110,12 @@ export class SdkCalls<Client extends SdkClient> {
         : make({ ...sdkConfig(options, 2, READ_TIMEOUT_MS, this.#makeAgents(null)), credentials });
     this.#mutate = make({ ...sdkConfig(options, 1, MUTATE_TIMEOUT_MS, agents), credentials });
     this.#mutate.middlewareStack.add(
-      (next) => async (args: { input: object }) => {
-        const answer = this.#rehearsals.get(args.input);
-        if (answer !== undefined) return { response: httpAnswer(answer) };
+      (next) => async (args: { input: object; request: SignedRequest }) => {
+        const rehearsal = this.#rehearsals.get(args.input);
+        if (rehearsal !== undefined) {
+          rehearsal.isSigned = args.request.headers.authorization !== undefined;
+          return { response: httpAnswer(rehearsal.answer) };
+        }
         if (!this.#mayMutate()) throw new Ec2Failure('aborted', 'LeaseEnded', 'the lease is over (O2)');
         return next(args);
       },
@@ -122,15 +144,20 @@ export class SdkCalls<Client extends SdkClient> {
     return translated(() => call(this.#mutate, callOptions(options)));
   }
 
-  /** `input` is the very object that the command is made of; `answer` the XML that it gets. */
+  /**
+   * `input` is the very object that the command is made of; `answer` the XML that it gets. True when the request came
+   * as far as the socket, written and signed, and the answer was read.
+   */
   async rehearse(
     input: object,
     answer: string,
     call: (client: Client, how: SdkCallOptions) => Promise<unknown>,
     options: Ec2CallOptions,
-  ): Promise<void> {
-    this.#rehearsals.set(input, answer);
+  ): Promise<boolean> {
+    const rehearsal: Rehearsal = { answer, isSigned: false };
+    this.#rehearsals.set(input, rehearsal);
     await this.mutate(call, options);
+    return rehearsal.isSigned;
   }
 
   close(): void {

@@ -131,9 +131,9 @@ export class Ec2Endpoint {
     this.#authorise(service, query.action, identity.accessKey);
     query.check(action.parameters);
     if (decision.isUnauthorized) throw service.unauthorized(query.action);
-    if (action.parameters.includes(DRY_RUN) && query.flag(DRY_RUN) === true) throw dryRunSucceeded();
     const { error } = decision;
     if (error !== null && !error.executed) throw new Ec2Error(error.code, error.message, error.status);
+    if (action.parameters.includes(DRY_RUN) && query.flag(DRY_RUN) === true) throw dryRunSucceeded();
     const client = `${record.source} ${identity.accessKey}`;
     const before = call.store.current;
     const view = call.store.at(this.#viewInstant(client, decision));
