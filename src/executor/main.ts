@@ -14,11 +14,12 @@ import type { Released } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
 import type { TlsMaterial } from '../peer/index.ts';
 import { Channel } from './channel.ts';
+import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
 import { Executor } from './executor.ts';
 import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
-import { cloudResources, loadCloud, localResources, otherDataNodes, resourcesOf } from './settings.ts';
+import { localResources, otherDataNodes, resourcesOf } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 
@@ -77,19 +78,26 @@ async function main(): Promise<void> {
     },
   );
   const mayMutate = leaseGate(lease, systemClock.now);
-  const apiVia = await loadCloud(config, mayMutate);
-  const cloud = cloudResources(config, systemClock, Math.random, mayMutate, apiVia);
+  const parts = {
+    clock: systemClock,
+    random: Math.random,
+    mayMutate,
+    apis: await loadCloud(config, mayMutate),
+  };
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
   const statements = new StatementSender(config.cluster, config.tls);
   const running = new Executor({
     node: config.node,
     cluster: config.cluster,
     graph: graphOf(resources),
-    cloud,
+    cloud: cloudResources(config, parts),
     otherDataNodes: otherDataNodes(config),
     hasReplication: resources.some((resource) => resource.kind === 'drbd'),
     guard,
-    fences: new FenceOrders({ clock: systemClock, fencer: () => null }),
+    fences: new FenceOrders({
+      clock: systemClock,
+      fencer: (mayFence) => cloudFencer(config, parts, mayFence),
+    }),
     lease,
     clock: systemClock,
     send: (event) => channel?.send(event),

@@ -48,6 +48,7 @@ const WATCHED_KINDS: ReadonlySet<Resource['kind']> = new Set([
   'elastic-ip',
   'vpc-route',
   'private-ip',
+  'target-group',
   'virtual-ip',
 ]);
 const WATCHFUL_MS = 40_000;

@@ -1,81 +1,119 @@
 /**
  * Ec2Api on the AWS SDK. Imported by the executor only, and dynamically: the import blocks the event loop for 0.1 to
- * 0.5 s and costs 30 MB (ec2.md).
- *
- * Two clients: reads may be tried twice; a mutation once (O2), because a late retry of the SDK would steal the address
- * back. Whether a mutation is still allowed is asked before it is built (`gatedEc2`), and here again after signing,
- * right before the request leaves.
+ * 0.5 s and costs 30 MB (ec2.md). How calls leave is in `sdk-calls.ts`; here is what is asked and answered.
  */
 import {
+  AssignPrivateIpAddressesCommand,
   AssociateAddressCommand,
+  CreateRouteCommand,
   DescribeAddressesCommand,
+  DescribeInstancesCommand,
+  DescribeNetworkInterfacesCommand,
+  DescribeRouteTablesCommand,
   DisassociateAddressCommand,
   EC2Client,
-  type EC2ClientConfig,
+  ModifyNetworkInterfaceAttributeCommand,
+  ReplaceRouteCommand,
+  StopInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import {
   type AddressView,
   type Ec2Api,
   type Ec2CallOptions,
   Ec2Failure,
-  type Ec2FailureKind,
+  type InstanceState,
+  type InterfaceView,
+  type RouteRequest,
+  type RouteView,
 } from './ec2.ts';
+import { type DryRunAction, type DryRunResult, dryRun, isIgnored, routeInput } from './ec2-dry-run.ts';
+import { addressView, instanceState, interfaceView, routeView } from './ec2-views.ts';
+import { type CloudClientOptions, SdkCalls, WARM_READS, type WarmReport } from './sdk-calls.ts';
 
-const CONNECT_TIMEOUT_MS = 500;
-const MUTATE_TIMEOUT_MS = 2000;
-const READ_TIMEOUT_MS = 1000;
-const MAX_SOCKETS = 8;
+export type { DryRunAction, DryRunResult } from './ec2-dry-run.ts';
+export type { CloudClientOptions as Ec2ClientOptions, WarmReport } from './sdk-calls.ts';
+export { toFailure } from './sdk-failure.ts';
 
-export interface Ec2ClientOptions {
-  readonly region: string | null;
-  readonly endpoint: string | null;
-  /** The address of this node that calls leave from (`via`); null means the system's choice. */
-  readonly localAddress: string | null;
-  /** True only while epoch and lease are valid (O2). */
-  readonly mayMutate: () => boolean;
-}
+/** What a client that warms up looks at: anything that its role may read. */
+export type WarmSubject =
+  | { readonly kind: 'address'; readonly allocationId: string }
+  | { readonly kind: 'route-tables'; readonly tables: readonly string[] }
+  | { readonly kind: 'interfaces'; readonly ids: readonly string[] }
+  | { readonly kind: 'instances'; readonly ids: readonly string[] };
 
 export class Ec2Client implements Ec2Api {
-  readonly #read: EC2Client;
-  readonly #mutate: EC2Client;
-  readonly #mayMutate: () => boolean;
+  readonly #calls: SdkCalls<EC2Client>;
+  #ignoresDryRun = false;
 
-  constructor(options: Ec2ClientOptions) {
-    this.#read = new EC2Client(clientConfig(options, 2, READ_TIMEOUT_MS));
-    this.#mutate = new EC2Client(clientConfig(options, 1, MUTATE_TIMEOUT_MS));
-    this.#mayMutate = options.mayMutate;
-    this.#mutate.middlewareStack.add(
-      (next) => async (args) => {
-        this.#assertMayMutate();
-        return next(args);
-      },
-      { step: 'deserialize', priority: 'low', name: 'leaseGate' },
-    );
+  constructor(options: CloudClientOptions) {
+    this.#calls = new SdkCalls((config) => new EC2Client(config), options);
   }
 
   async describeAddress(allocationId: string, options: Ec2CallOptions): Promise<AddressView> {
     const command = new DescribeAddressesCommand({ AllocationIds: [allocationId] });
-    const answer = await translated(() => this.#read.send(command, callOptions(options)));
+    const answer = await this.#calls.read((client, how) => client.send(command, how), options);
     const address = answer.Addresses?.[0];
     if (address === undefined)
       throw new Ec2Failure('permanent', 'InvalidAllocationID.NotFound', `${allocationId} is unknown`);
-    return {
-      publicIp: address.PublicIp ?? allocationId,
-      associationId: emptyToNull(address.AssociationId),
-      interfaceId: emptyToNull(address.NetworkInterfaceId),
-    };
+    return addressView(address, allocationId);
+  }
+
+  async describeRouteTables(
+    tables: readonly string[],
+    options: Ec2CallOptions,
+  ): Promise<ReadonlyMap<string, readonly RouteView[]>> {
+    const command = new DescribeRouteTablesCommand({ RouteTableIds: [...tables] });
+    const answer = await this.#calls.read((client, how) => client.send(command, how), options);
+    const found = new Map(
+      (answer.RouteTables ?? []).map((table) => [
+        table.RouteTableId ?? '',
+        (table.Routes ?? []).map(routeView),
+      ]),
+    );
+    const missing = tables.find((table) => !found.has(table));
+    if (missing !== undefined)
+      throw new Ec2Failure('permanent', 'InvalidRouteTableID.NotFound', `${missing} is unknown`);
+    return found;
+  }
+
+  async describeInterfaces(
+    ids: readonly string[],
+    options: Ec2CallOptions,
+  ): Promise<readonly InterfaceView[]> {
+    const command = new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [...ids] });
+    const answer = await this.#calls.read((client, how) => client.send(command, how), options);
+    const views = (answer.NetworkInterfaces ?? []).map(interfaceView);
+    const missing = ids.find((id) => !views.some((view) => view.id === id));
+    if (missing !== undefined)
+      throw new Ec2Failure('permanent', 'InvalidNetworkInterfaceID.NotFound', `${missing} is unknown`);
+    return views;
+  }
+
+  async describeInstances(
+    ids: readonly string[],
+    options: Ec2CallOptions,
+  ): Promise<ReadonlyMap<string, InstanceState>> {
+    const command = new DescribeInstancesCommand({ InstanceIds: [...ids] });
+    const answer = await this.#calls.read((client, how) => client.send(command, how), options);
+    const instances = (answer.Reservations ?? []).flatMap((reservation) => reservation.Instances ?? []);
+    const states = new Map(instances.map((one) => [one.InstanceId ?? '', instanceState(one.State)]));
+    const missing = ids.find((id) => !states.has(id));
+    if (missing !== undefined)
+      throw new Ec2Failure('permanent', 'InvalidInstanceID.NotFound', `${missing} is unknown`);
+    return states;
   }
 
   async associateAddress(
-    request: { allocationId: string; interfaceId: string; allowReassociation: boolean },
+    request: { allocationId: string; interfaceId: string; privateIp?: string; allowReassociation: boolean },
     options: Ec2CallOptions,
   ): Promise<string> {
     const command = new AssociateAddressCommand({
       AllocationId: request.allocationId,
       NetworkInterfaceId: request.interfaceId,
+      ...(request.privateIp === undefined ? {} : { PrivateIpAddress: request.privateIp }),
       AllowReassociation: request.allowReassociation,
     });
-    const answer = await translated(() => this.#mutate.send(command, callOptions(options)));
+    const answer = await this.#calls.mutate((client, how) => client.send(command, how), options);
     if (answer.AssociationId === undefined) {
       throw new Ec2Failure(
         'unknown-outcome',
@@ -89,7 +127,7 @@ export class Ec2Client implements Ec2Api {
   async disassociateAddress(associationId: string, options: Ec2CallOptions): Promise<void> {
     const command = new DisassociateAddressCommand({ AssociationId: associationId });
     try {
-      await translated(() => this.#mutate.send(command, callOptions(options)));
+      await this.#calls.mutate((client, how) => client.send(command, how), options);
     } catch (error) {
       // Somebody reassociated it meanwhile: ours is gone, which is what was asked for (d.5).
       if (error instanceof Ec2Failure && error.code === 'InvalidAssociationID.NotFound') return;
@@ -97,108 +135,127 @@ export class Ec2Client implements Ec2Api {
     }
   }
 
-  /** Resolves credentials, loads and compiles what the first call needs, opens the socket. Never throws. */
-  async warm(allocationId: string, options: Ec2CallOptions): Promise<void> {
-    for (let call = 0; call < 2; call++)
-      await this.describeAddress(allocationId, options).catch(() => undefined);
+  async replaceRoute(request: RouteRequest, options: Ec2CallOptions): Promise<void> {
+    const command = new ReplaceRouteCommand(routeInput(request));
+    await this.#calls.mutate((client, how) => client.send(command, how), options);
+  }
+
+  async createRoute(request: RouteRequest, options: Ec2CallOptions): Promise<void> {
+    const command = new CreateRouteCommand(routeInput(request));
+    await this.#calls.mutate((client, how) => client.send(command, how), options);
+  }
+
+  async assignPrivateIp(
+    request: { interfaceId: string; address: string; allowReassignment: boolean },
+    options: Ec2CallOptions,
+  ): Promise<void> {
+    const command = new AssignPrivateIpAddressesCommand({
+      NetworkInterfaceId: request.interfaceId,
+      PrivateIpAddresses: [request.address],
+      AllowReassignment: request.allowReassignment,
+    });
+    await this.#calls.mutate((client, how) => client.send(command, how), options);
+  }
+
+  async modifyInterfaceGroups(
+    request: { interfaceId: string; groups: readonly string[] },
+    options: Ec2CallOptions,
+  ): Promise<void> {
+    const command = new ModifyNetworkInterfaceAttributeCommand({
+      NetworkInterfaceId: request.interfaceId,
+      Groups: [...request.groups],
+    });
+    await this.#calls.mutate((client, how) => client.send(command, how), options);
+  }
+
+  async stopInstance(
+    request: { instanceId: string; force: boolean; skipOsShutdown: boolean },
+    options: Ec2CallOptions,
+  ): Promise<{ previous: InstanceState; current: InstanceState }> {
+    const command = new StopInstancesCommand({
+      InstanceIds: [request.instanceId],
+      Force: request.force,
+      SkipOsShutdown: request.skipOsShutdown,
+    });
+    const answer = await this.#calls.mutate((client, how) => client.send(command, how), options);
+    const change = answer.StoppingInstances?.find((one) => one.InstanceId === request.instanceId);
+    return {
+      previous: instanceState(change?.PreviousState),
+      current: instanceState(change?.CurrentState),
+    };
+  }
+
+  /**
+   * Whether our role may do this, as far as EC2 tells without doing it. Needs no lease. An endpoint that executes dry
+   * runs (emulators) is not asked a second time.
+   */
+  async dryRun(action: DryRunAction, options: Ec2CallOptions): Promise<DryRunResult> {
+    if (this.#ignoresDryRun) return { kind: 'unknown', code: 'DryRunIgnored' };
+    const result = await this.#calls
+      .read((client, how) => dryRun(client, action, how), options)
+      .catch(
+        (error: unknown): DryRunResult => ({
+          kind: 'unknown',
+          code: error instanceof Ec2Failure ? error.code : String(error),
+        }),
+      );
+    this.#ignoresDryRun = isIgnored(result);
+    return result;
+  }
+
+  /**
+   * Resolves credentials, loads and compiles what the first calls need, opens the socket, and rehearses the mutations
+   * of a takeover: none of them is a first call then. Needs no lease: nothing but reads is sent. Never throws; says what
+   * could be done.
+   */
+  async warm(subject: WarmSubject, options: Ec2CallOptions): Promise<WarmReport> {
+    let hasRead = false;
+    for (let count = 0; count < WARM_READS; count++)
+      hasRead = await this.#look(subject, options).then(
+        () => true,
+        () => false,
+      );
+    return { hasRead, hasRehearsed: await this.#rehearse(options).catch(() => false) };
   }
 
   close(): void {
-    this.#read.destroy();
-    this.#mutate.destroy();
+    this.#calls.close();
   }
 
-  #assertMayMutate(): void {
-    if (!this.#mayMutate()) throw new Ec2Failure('aborted', 'LeaseEnded', 'the lease is over (O2)');
+  #look(subject: WarmSubject, options: Ec2CallOptions): Promise<unknown> {
+    switch (subject.kind) {
+      case 'address':
+        return this.describeAddress(subject.allocationId, options);
+      case 'route-tables':
+        return this.describeRouteTables(subject.tables, options);
+      case 'interfaces':
+        return this.describeInterfaces(subject.ids, options);
+      case 'instances':
+        return this.describeInstances(subject.ids, options);
+    }
   }
-}
 
-function clientConfig(
-  options: Ec2ClientOptions,
-  maxAttempts: number,
-  requestTimeout: number,
-): EC2ClientConfig {
-  const agent = {
-    keepAlive: true,
-    maxSockets: MAX_SOCKETS,
-    ...(options.localAddress === null ? {} : { localAddress: options.localAddress }),
-  };
-  return {
-    ...(options.region === null ? {} : { region: options.region }),
-    ...(options.endpoint === null ? {} : { endpoint: options.endpoint }),
-    maxAttempts,
-    // Without throwOnRequestTimeout a time-out is only logged (ec2.md).
-    requestHandler: {
-      connectionTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout,
-      throwOnRequestTimeout: true,
-      httpAgent: agent,
-      httpsAgent: agent,
-    },
-  };
-}
-
-function callOptions(options: Ec2CallOptions): { abortSignal: AbortSignal; requestTimeout: number } {
-  return { abortSignal: options.signal, requestTimeout: Math.max(1, Math.ceil(options.timeoutMs)) };
-}
-
-async function translated<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await call();
-  } catch (error) {
-    throw toFailure(error);
+  /** The ids are nobody's; the requests end in front of the socket. */
+  async #rehearse(options: Ec2CallOptions): Promise<boolean> {
+    const interfaceId = 'eni-00000000';
+    const associate = {
+      AllocationId: 'eipalloc-00000000',
+      NetworkInterfaceId: interfaceId,
+      AllowReassociation: true,
+    };
+    const hasAssociated = await this.#calls.rehearse(
+      associate,
+      '<AssociateAddressResponse><associationId>none</associationId></AssociateAddressResponse>',
+      (client, how) => client.send(new AssociateAddressCommand(associate), how),
+      options,
+    );
+    const route = routeInput({ table: 'rtb-00000000', destination: '192.0.2.1/32', interfaceId });
+    const hasReplaced = await this.#calls.rehearse(
+      route,
+      '<ReplaceRouteResponse><return>true</return></ReplaceRouteResponse>',
+      (client, how) => client.send(new ReplaceRouteCommand(route), how),
+      options,
+    );
+    return hasAssociated && hasReplaced;
   }
-}
-
-const THROTTLE_CODES: ReadonlySet<string> = new Set([
-  'RequestLimitExceeded',
-  'Throttling',
-  'ThrottlingException',
-]);
-/** The resource is between two states; it passes. */
-const PASSING_CODES: ReadonlySet<string> = new Set(['IncorrectState', 'IncorrectInstanceState']);
-/** Nothing can have been executed: no connection, or no credentials to sign with. */
-const NEVER_SENT_CODES: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EADDRNOTAVAIL',
-  'CredentialsProviderError',
-]);
-
-/** EC2's model has no typed errors: names and codes are all there is (d.5). */
-export function toFailure(error: unknown): Ec2Failure {
-  if (error instanceof Ec2Failure) return error;
-  const { name, code, message, status } = describe(error);
-  const known = code === '' ? name : code;
-  return new Ec2Failure(failureKind(name, code, status), known, message, error);
-}
-
-function failureKind(name: string, code: string, status: number | null): Ec2FailureKind {
-  if (name === 'AbortError') return 'aborted';
-  if (THROTTLE_CODES.has(name)) return 'throttled';
-  if (name === 'Resource.AlreadyAssociated') return 'already-associated';
-  if (NEVER_SENT_CODES.has(code) || NEVER_SENT_CODES.has(name)) return 'unreachable';
-  if (PASSING_CODES.has(name)) return 'unknown-outcome';
-  if (status !== null && status >= 400 && status < 500) return 'permanent';
-  return 'unknown-outcome';
-}
-
-function describe(error: unknown): { name: string; code: string; message: string; status: number | null } {
-  if (!(error instanceof Error)) return { name: 'Error', code: '', message: String(error), status: null };
-  // Neither Node's nor the SDK's errors have a type that says this; both fields are checked below.
-  const fields = error as Error & { code?: unknown; $metadata?: { httpStatusCode?: unknown } };
-  const status = fields.$metadata?.httpStatusCode;
-  return {
-    name: error.name,
-    code: typeof fields.code === 'string' ? fields.code : '',
-    message: error.message || error.name,
-    status: typeof status === 'number' ? status : null,
-  };
-}
-
-function emptyToNull(value: string | undefined): string | null {
-  return value === undefined || value === '' ? null : value;
 }

@@ -12,31 +12,20 @@
  * 5. A reading that disagrees right after our own success is unknown: EC2 is eventually consistent (d.0, 3).
  */
 
-import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
-import { type AddressView, type Ec2Api, type Ec2CallOptions, Ec2Failure } from './ec2.ts';
+import { CloudAttempts, type CloudSetting, MAX_ATTEMPTS, SETTLE_MS } from './cloud-attempts.ts';
+import { type AddressApi, type AddressView, Ec2Failure } from './ec2.ts';
 import type { AcquireContext, ActionContext, ProbeResult, ReleaseContext, Resource } from './types.ts';
 
-const MUTATE_TIMEOUT_MS = 2000;
-const READ_TIMEOUT_MS = 1000;
-const THROTTLE_JITTER_MS = { least: 50, most: 200 } as const;
-/** How long our own success outweighs a reading that disagrees. */
-const SETTLE_MS = 2000;
-/** Attempts of one acquire; its deadline and the lease are the real bound. */
-const MAX_ATTEMPTS = 40;
-
-export interface ElasticIpOptions {
-  readonly name: string;
+export interface ElasticIpOptions extends CloudSetting {
   readonly allocation: string;
   /** This node's interface. */
   readonly ownInterface: string;
+  /** Which of that interface's addresses; its primary one where absent. */
+  readonly privateIp?: string | null;
   /** The other members' interfaces. */
   readonly memberInterfaces: ReadonlySet<string>;
-  readonly api: Ec2Api;
-  readonly clock: Clock;
-  /** 0 ≤ x < 1. */
-  readonly random: () => number;
-  readonly endpoint: string;
+  readonly api: AddressApi;
 }
 
 type Association = { readonly id: string; readonly since: number };
@@ -46,49 +35,38 @@ export class ElasticIpResource implements Resource {
   readonly scope = 'cloud';
   readonly name: string;
   readonly #options: ElasticIpOptions;
+  readonly #attempts: CloudAttempts;
   #own: Association | null = null;
 
   constructor(options: ElasticIpOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#attempts = new CloudAttempts(options);
   }
 
-  async acquire(context: AcquireContext): Promise<string> {
-    const { clock } = this.#options;
+  acquire(context: AcquireContext): Promise<string> {
+    const { allocation, ownInterface, privateIp, api, clock } = this.#options;
     let mayReassociate = !context.previousReleased;
-    let mustRead = false;
-    let last: Ec2Failure | null = null;
-    for (let attempt = 1; attempt <= MAX_ATTEMPTS && !this.#isOver(context); attempt++) {
-      try {
-        if (mustRead) {
-          // mark: address-read-before-the-next-try
-          const view = await this.#read(context);
-          if (view.interfaceId === this.#options.ownInterface) return this.#adopt(view);
-          mayReassociate ||= this.#mayTakeFrom(view);
-          mustRead = false;
-        }
-        const id = await this.#options.api.associateAddress(
-          {
-            allocationId: this.#options.allocation,
-            interfaceId: this.#options.ownInterface,
-            allowReassociation: mayReassociate,
-          },
-          this.#call(context, MUTATE_TIMEOUT_MS),
-        );
-        this.#own = { id, since: clock.now() };
-        return mayReassociate ? 'associated' : 'associated (nobody had it)';
-      } catch (error) {
-        if (!(error instanceof Ec2Failure)) throw error;
-        last = error;
-        if (error.kind === 'permanent' || error.kind === 'aborted') throw this.#refusal(error);
-        // Whatever may have been executed, or was refused because of its owner: look first (O2).
-        if (error.kind === 'unknown-outcome' || error.kind === 'already-associated') mustRead = true;
-        if (error.kind !== 'already-associated') await clock.sleep(this.#jitter(), context.signal);
+    return this.#attempts.untilDone(context, async (attempt) => {
+      if (attempt.mustRead) {
+        // mark: address-read-before-the-next-try
+        const view = await this.#read(context);
+        if (this.#isHere(view)) return this.#adopt(view);
+        mayReassociate ||= this.#mayTakeFrom(view);
+        attempt.mustRead = false;
       }
-    }
-    throw last === null
-      ? new QuorateError('order-ended', `${this.name}: the order's time is over`)
-      : this.#refusal(last);
+      const id = await api.associateAddress(
+        {
+          allocationId: allocation,
+          interfaceId: ownInterface,
+          ...(privateIp == null ? {} : { privateIp }),
+          allowReassociation: mayReassociate,
+        },
+        this.#attempts.mutating(context),
+      );
+      this.#own = { id, since: clock.now() };
+      return mayReassociate ? 'associated' : 'associated (nobody had it)';
+    });
   }
 
   /** An abrupt release leaves the cloud alone: the next holder reassociates anyway, and must not wait for us (R2). */
@@ -98,15 +76,15 @@ export class ElasticIpResource implements Resource {
     if (context.mode === 'abrupt') return 'left to the next holder';
     if (own === null) return 'no association of our own';
     let last: Ec2Failure | null = null;
-    for (let attempt = 1; attempt <= MAX_ATTEMPTS && !this.#isOver(context); attempt++) {
+    for (let count = 1; count <= MAX_ATTEMPTS && !this.#attempts.isOver(context); count++) {
       try {
-        await this.#options.api.disassociateAddress(own.id, this.#call(context, MUTATE_TIMEOUT_MS));
+        await this.#options.api.disassociateAddress(own.id, this.#attempts.mutating(context));
         return 'disassociated';
       } catch (error) {
         if (!(error instanceof Ec2Failure)) throw error;
         last = error;
         if (error.kind !== 'throttled') break;
-        await this.#options.clock.sleep(this.#jitter(), context.signal);
+        await this.#attempts.pause(context);
       }
     }
     // Reported, never required (R2): the id is ours, so a late or second attempt could hit nobody else.
@@ -116,16 +94,15 @@ export class ElasticIpResource implements Resource {
   async probe(context: ActionContext): Promise<ProbeResult> {
     try {
       const view = await this.#read(context);
-      if (view.interfaceId === this.#options.ownInterface)
-        return { probe: 'held', detail: `${view.publicIp} is here` };
-      const owner = view.interfaceId ?? 'nobody';
+      if (this.#isHere(view)) return { probe: 'held', detail: `${view.publicIp} is here` };
+      const isOurs = view.interfaceId === this.#options.ownInterface;
+      const owner = isOurs ? `the wrong address ${view.privateIp} here` : (view.interfaceId ?? 'nobody');
       if (this.#own !== null && this.#options.clock.now() < this.#own.since + SETTLE_MS) {
         return { probe: 'unknown', detail: `EC2 still shows ${view.publicIp} at ${owner}` };
       }
       return { probe: 'not-held', detail: `${view.publicIp} is at ${owner}` };
     } catch (error) {
-      if (error instanceof Ec2Failure) return { probe: 'unknown', detail: this.#refusal(error).message };
-      return { probe: 'unknown', detail: error instanceof Error ? error.message : String(error) };
+      return this.#attempts.unknown(error);
     }
   }
 
@@ -136,9 +113,17 @@ export class ElasticIpResource implements Resource {
     return 'associated already';
   }
 
+  /** An endpoint that names no private address is taken at its word for the interface. */
+  #isHere(view: AddressView): boolean {
+    const { ownInterface, privateIp } = this.#options;
+    if (view.interfaceId !== ownInterface) return false;
+    return privateIp == null || view.privateIp === null || view.privateIp === privateIp;
+  }
+
   #mayTakeFrom(view: AddressView): boolean {
     if (view.interfaceId === null) return false;
-    if (this.#options.memberInterfaces.has(view.interfaceId)) return true;
+    const { ownInterface, memberInterfaces } = this.#options;
+    if (view.interfaceId === ownInterface || memberInterfaces.has(view.interfaceId)) return true;
     throw new QuorateError(
       'address-held-elsewhere',
       `${this.name}: ${view.publicIp} is associated with ${view.interfaceId}, which belongs to no member`,
@@ -146,48 +131,6 @@ export class ElasticIpResource implements Resource {
   }
 
   #read(context: ActionContext): Promise<AddressView> {
-    return this.#options.api.describeAddress(this.#options.allocation, this.#call(context, READ_TIMEOUT_MS));
-  }
-
-  #call(context: ActionContext, limitMs: number): Ec2CallOptions {
-    const left = Math.max(1, context.deadline - this.#options.clock.now());
-    return { signal: context.signal, timeoutMs: Math.min(limitMs, left) };
-  }
-
-  #isOver(context: ActionContext): boolean {
-    return context.signal.aborted || this.#options.clock.now() >= context.deadline;
-  }
-
-  #jitter(): number {
-    const { least, most } = THROTTLE_JITTER_MS;
-    return least + this.#options.random() * (most - least);
-  }
-
-  #refusal(failure: Ec2Failure): QuorateError {
-    const context = { code: failure.code, endpoint: this.#options.endpoint };
-    const said = `${failure.code}: ${failure.message}`;
-    switch (failure.kind) {
-      case 'unreachable':
-        return new QuorateError(
-          'cloud-unreachable',
-          `${this.name}: no answer from ${this.#options.endpoint} (${failure.code})`,
-          { cause: failure, context },
-        );
-      case 'unknown-outcome':
-        return new QuorateError('cloud-unknown-outcome', `${this.name}: ${said}`, {
-          cause: failure,
-          context,
-        });
-      case 'throttled':
-        return new QuorateError('cloud-throttled', `${this.name}: ${said}`, { cause: failure, context });
-      case 'aborted':
-        return new QuorateError('order-ended', `${this.name}: the call was aborted`, {
-          cause: failure,
-          context,
-        });
-      case 'already-associated':
-      case 'permanent':
-        return new QuorateError('cloud-refused', `${this.name}: ${said}`, { cause: failure, context });
-    }
+    return this.#options.api.describeAddress(this.#options.allocation, this.#attempts.reading(context));
   }
 }

@@ -1,16 +1,29 @@
+export { canonicalCidr } from './cidr.ts';
 export { type DrbdData, DrbdResource, replicatedData } from './drbd.ts';
 export { DrbdEvents, type DrbdState, parseEvents } from './drbd-events.ts';
 export { isSuspended, type OwnDisk, type PeerData } from './drbd-view.ts';
 export {
+  type AddressApi,
   type AddressView,
   type Ec2Api,
   type Ec2CallOptions,
   Ec2Failure,
   type Ec2FailureKind,
   gatedEc2,
+  type InstanceApi,
+  type InstanceState,
+  type InterfaceApi,
+  type InterfaceView,
+  type RouteApi,
+  type RouteView,
 } from './ec2.ts';
+export type { DryRunAction, DryRunResult } from './ec2-dry-run.ts';
 export { ElasticIpResource } from './elastic-ip.ts';
+export { type ElbApi, gatedElb, type Target, type TargetHealth } from './elb.ts';
+export { Ec2Fencer, type FenceResult } from './fencing.ts';
+export { PrivateIpResource } from './private-ip.ts';
 export { ServiceResource } from './service.ts';
+export { type TargetGroupMode, TargetGroupResource } from './target-group.ts';
 export type {
   AcquireContext,
   ActionContext,
@@ -25,5 +38,8 @@ export type {
   Resource,
 } from './types.ts';
 
-/** The AWS SDK is a chunk of its own: only who calls this loads it. */
+export { VpcRouteResource } from './vpc-route.ts';
+
+/** The AWS SDK is a chunk of its own, one for each service: only who calls this loads it. */
 export const loadEc2Client = () => import('./ec2-client.ts');
+export const loadElbClient = () => import('./elb-client.ts');

@@ -9,7 +9,11 @@ const AWS = '/usr/bin/aws';
 const isInstalled = existsSync(AWS);
 let running: Running;
 
-async function aws(...args: string[]): Promise<{ code: number; json: unknown; stderr: string }> {
+const GROUP = 'arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/nas/73e2d6bc24d8a067';
+
+const aws = (...args: string[]) => command('ec2', ...args);
+
+async function command(...args: string[]): Promise<{ code: number; json: unknown; stderr: string }> {
   const env = {
     PATH: '/usr/bin:/bin',
     AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
@@ -21,7 +25,7 @@ async function aws(...args: string[]): Promise<{ code: number; json: unknown; st
     AWS_CONFIG_FILE: '/nonexistent',
     AWS_SHARED_CREDENTIALS_FILE: '/nonexistent',
   };
-  const full = ['ec2', ...args, '--endpoint-url', running.controller.endpoint, '--output', 'json'];
+  const full = [...args, '--endpoint-url', running.controller.endpoint, '--output', 'json'];
   try {
     const { stdout, stderr } = await promisify(execFile)(AWS, full, { env });
     return { code: 0, json: stdout.trim() === '' ? null : JSON.parse(stdout), stderr };
@@ -35,7 +39,7 @@ describe.skipIf(!isInstalled)(
   `aws ec2${isInstalled ? '' : ` (skipped: no ${AWS}; apt-get install awscli)`}`,
   () => {
     beforeAll(async () => {
-      running = await startController();
+      running = await startController({ targetGroups: [{ arn: GROUP, port: 2049 }] });
     });
     afterAll(() => running.stop());
 
@@ -111,6 +115,25 @@ describe.skipIf(!isInstalled)(
       expect((await aws(...assign, A.floating, '--allow-reassignment')).code).toBe(0);
       const stopped = await aws('stop-instances', '--instance-ids', A.instance, '--force');
       expect(stopped.json).toMatchObject({ StoppingInstances: [{ CurrentState: { Name: 'stopping' } }] });
+    });
+
+    it('elbv2 register-targets, describe-target-health', async () => {
+      const group = ['--target-group-arn', GROUP];
+      const registered = await command(
+        'elbv2',
+        'register-targets',
+        ...group,
+        '--targets',
+        `Id=${B.instance}`,
+      );
+      expect(registered).toMatchObject({ code: 0 });
+      const health = await command('elbv2', 'describe-target-health', ...group);
+      expect(health.json).toMatchObject({
+        TargetHealthDescriptions: [{ Target: { Id: B.instance, Port: 2049 } }],
+      });
+      const unknown = ['--targets', 'Id=i-00000000'];
+      const refused = await command('elbv2', 'register-targets', ...group, ...unknown);
+      expect(refused.stderr).toContain('(InvalidTarget) when calling the RegisterTargets operation');
     });
   },
   60_000,

@@ -13,6 +13,8 @@ import {
 } from '../../cluster/local/controller/index.ts';
 import { A, HOST, SPARE, startController, twoNodes, VIP } from './support.ts';
 
+const GROUP = 'arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/nas/73e2d6bc24d8a067';
+
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'controller-'));
@@ -74,6 +76,25 @@ describe('the state', () => {
       'routeTables[0].routes[0].interface: is not in interfaces',
     ],
     [{ faults: { rules: [{ kind: 'gremlin' }] } }, 'faults.rules[0].kind'],
+    [{ targetGroups: [{ arn: 'nas', port: 2049 }] }, 'targetGroups[0].arn: expected arn:aws:elasticload'],
+    [{ targetGroups: [{ arn: GROUP, port: 0 }] }, 'targetGroups[0].port'],
+    [{ targetGroups: [1, 2].map((port) => ({ arn: GROUP, port })) }, 'targetGroups[1].arn: is used twice'],
+    [
+      { targetGroups: [{ arn: GROUP, port: 1, healthCheck: { codes: 'fine' } }] },
+      'targetGroups[0].healthCheck.codes: expected an HTTP status',
+    ],
+    [
+      { targetGroups: [{ arn: GROUP, port: 1, targets: [{ id: 'i-00000000' }] }] },
+      'targetGroups[0].targets[0].id: is not in instances',
+    ],
+    [
+      { targetGroups: [{ arn: GROUP, port: 1, targetType: 'ip', targets: [{ id: '127.0.0.9' }] }] },
+      "targetGroups[0].targets[0].id: is not in any interface's privateIps",
+    ],
+    [
+      { targetGroups: [{ arn: GROUP, port: 1, targets: [{ id: A.instance }, { id: A.instance, port: 1 }] }] },
+      `targetGroups[0].targets[1]: ${A.instance}:1 is there twice`,
+    ],
   ])('%j is refused, the place is named', (change, expected) => {
     expect(wrong(change)).toContain(expected);
   });

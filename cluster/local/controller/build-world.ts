@@ -1,6 +1,7 @@
 import { canonicalCidr } from './cidr.ts';
 import type { ControllerState } from './state-file.ts';
-import type { RouteTarget, World } from './world.ts';
+import { codeRange } from './state-target-groups.ts';
+import type { RouteTarget, TargetGroup, World } from './world.ts';
 
 /** The first world. Association ids come from the same source as later ones, so that none is ever used twice. */
 export function buildWorld(state: ControllerState, newAssociationId: () => string): World {
@@ -50,6 +51,23 @@ export function buildWorld(state: ControllerState, newAssociationId: () => strin
         ],
       })),
     ),
+    targetGroups: new Map(state.targetGroups.map((one) => [one.arn, targetGroup(one)])),
+  };
+}
+
+function targetGroup({ targets, ...group }: ControllerState['targetGroups'][number]): TargetGroup {
+  const { healthCheck } = group;
+  return {
+    ...group,
+    healthCheck: { ...healthCheck, codes: codeRange(healthCheck.codes) },
+    targets: targets.map(({ id, port }, index) => ({
+      id,
+      port: port ?? group.port,
+      state: 'initial',
+      reason: 'Elb.RegistrationInProgress',
+      description: 'Target registration is in progress',
+      registration: index + 1,
+    })),
   };
 }
 

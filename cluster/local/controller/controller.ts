@@ -1,6 +1,7 @@
 /**
- * The embedded VPC controller: EC2's API for one machine, whose elastic IPs really forward. Usable in-process (tests,
- * the demo) and as a process of its own (main.ts). Listens on 127.0.0.0/8 only.
+ * The embedded VPC controller: EC2's API for one machine, whose elastic IPs really forward, and as much of ELB's as a
+ * target group needs. Usable in-process (tests, the demo) and as a process of its own (main.ts). Listens on 127.0.0.0/8
+ * only.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -9,7 +10,9 @@ import { isLoopback } from './cidr.ts';
 import { Ec2Endpoint } from './endpoint.ts';
 import { FaultControl, type Faults, type FaultsInput } from './faults.ts';
 import { type Forward, Forwarder } from './forwarder.ts';
+import { HealthChecks } from './health-checks.ts';
 import { CallHistory, type CallRecord } from './history.ts';
+import { MAX_BODY_BYTES, readBody, sendJson } from './http.ts';
 import { serveLocal } from './local-api.ts';
 import { type OnPower, type PowerAction, PowerControl, type PowerEvent } from './power.ts';
 import { RandomStream } from './random.ts';
@@ -29,7 +32,6 @@ export interface VpcControllerOptions {
   readonly now?: () => number;
 }
 
-const MAX_BODY_BYTES = 256 * 1024;
 const MAX_CONNECTIONS = 1_024;
 /** Longer than any pause between an agent's calls; real EC2 also keeps connections for a while. */
 const KEEP_ALIVE_MS = 60_000;
@@ -42,6 +44,7 @@ export class VpcController {
   readonly #stopping = new AbortController();
   readonly #store: WorldStore;
   readonly #forwarder: Forwarder;
+  readonly #healthChecks: HealthChecks;
   readonly #power: PowerControl;
   readonly #faults: FaultControl;
   readonly #history = new CallHistory();
@@ -59,12 +62,18 @@ export class VpcController {
     const ids = new RandomStream(options.seed, 'association ids');
     const requestIds = new RandomStream(options.seed, 'request ids');
     const newAssociationId = () => `eipassoc-${ids.hex(17)}`;
+    // Those of the state file count from one.
+    let registrations = 1_000_000;
     const world = buildWorld(state, newAssociationId);
     const later = (delayMs: number, work: () => void) => this.#later(delayMs, work);
     this.#onProblem = options.onProblem ?? (() => {});
     this.#listen = options.listen;
     this.#forwarder = new Forwarder(world, state.deadLinks);
-    this.#store = new WorldStore(world, now, (next) => this.#forwarder.apply(next));
+    this.#store = new WorldStore(world, now, (next) => {
+      this.#forwarder.apply(next);
+      this.#healthChecks.apply(next);
+    });
+    this.#healthChecks = new HealthChecks({ store: this.#store, later, signal: this.#stopping.signal });
     this.#faults = new FaultControl(options.seed, state.faults);
     this.#power = new PowerControl({
       store: this.#store,
@@ -82,6 +91,7 @@ export class VpcController {
         power: this.#power,
         later,
         newAssociationId,
+        newRegistration: () => ++registrations,
         reassignMs: state.timing.reassignMs,
       },
       accessKeys: state.accessKeys ?? null,
@@ -102,6 +112,7 @@ export class VpcController {
       await this.#forwarder.stop();
       throw error;
     }
+    this.#healthChecks.apply(this.world);
   }
 
   async stop(): Promise<void> {
@@ -145,6 +156,7 @@ export class VpcController {
           return [id, { ...table, routes }];
         }),
       ),
+      targetGroups: plain(world.targetGroups),
       forwards: this.#forwarder.forwards(),
     };
   }
@@ -250,7 +262,7 @@ export class VpcController {
       return sendJson(response, reply.status, reply.body);
     }
     if (url.pathname !== '/')
-      return sendJson(response, 404, { error: 'EC2 is at /, the local API under /_local/' });
+      return sendJson(response, 404, { error: 'EC2 and ELB are at /, the local API under /_local/' });
     const form = request.method === 'GET' ? url.searchParams : new URLSearchParams(body);
     await this.#endpoint.serve(request, response, form);
   }
@@ -285,19 +297,4 @@ export class VpcController {
     }, delayMs);
     this.#timers.add(timer);
   }
-}
-
-/** Null when it is too long. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
-  }
-  return bytes > MAX_BODY_BYTES ? null : Buffer.concat(chunks).toString('utf8');
-}
-
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
 }

@@ -1,5 +1,5 @@
 /**
- * EC2's Query endpoint: one HTTP request in, one XML document (or a fault) out.
+ * The Query endpoint of EC2 and of ELB: one HTTP request in, one XML document (or a fault) out.
  *
  * The AWS signature is parsed for its access key and region, which permissions and history need. It is NOT
  * verified: this controller knows no secret keys, and whoever reaches its loopback address may claim any key.
@@ -11,13 +11,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ACTIONS, type Call, DRY_RUN } from './actions/index.ts';
-import { dryRunSucceeded, Ec2Error, throttled, unauthorized } from './ec2-error.ts';
+import { type Call, DRY_RUN } from './actions/index.ts';
+import { dryRunSucceeded, Ec2Error } from './ec2-error.ts';
 import type { Decision, FaultControl } from './faults.ts';
 import type { CallHistory, CallRecord } from './history.ts';
 import { Query } from './query.ts';
+import { type QueryService, serviceOf } from './services.ts';
 import { interfaceWithIp, isLive } from './world.ts';
-import { renderXml, type Xml } from './xml.ts';
 
 export interface EndpointOptions {
   readonly faults: FaultControl;
@@ -36,6 +36,15 @@ interface Identity {
   readonly region: string;
 }
 
+/** One call on its way. */
+interface Arrived {
+  readonly service: QueryService;
+  readonly query: Query | Ec2Error;
+  readonly decision: Decision;
+  readonly identity: Identity | null;
+  readonly record: CallRecord;
+}
+
 interface Reply {
   readonly status: number;
   readonly body: string;
@@ -43,7 +52,6 @@ interface Reply {
 }
 
 const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n';
-const NAMESPACE = 'http://ec2.amazonaws.com/doc';
 const MAX_CLIENTS_REMEMBERED = 1_000;
 
 export class Ec2Endpoint {
@@ -57,7 +65,8 @@ export class Ec2Endpoint {
 
   async serve(request: IncomingMessage, response: ServerResponse, form: URLSearchParams): Promise<void> {
     const { history, faults, now, newRequestId } = this.#options;
-    const identity = parseIdentity(request);
+    const service = serviceOf(form);
+    const identity = parseIdentity(request, service);
     const source = request.socket.remoteAddress ?? '';
     const query = parseQuery(form);
     const record = history.begin({
@@ -66,6 +75,7 @@ export class Ec2Endpoint {
       arrivedMs: now(),
       source,
       sourcePort: request.socket.remotePort ?? 0,
+      service: service.name,
       action: query instanceof Query ? query.action : null,
       params: query instanceof Query ? query.parameters : {},
       accessKey: identity?.accessKey ?? null,
@@ -87,45 +97,43 @@ export class Ec2Endpoint {
     if (decision.unreachable !== null) return this.#lose(response, record, decision.unreachable);
     if (!this.#isReachable(source)) return this.#lose(response, record, 'silence', 'dead-link');
     if (!(await this.#wait(decision.delayBeforeMs))) return;
-    const reply = this.#execute(query, decision, identity, record);
+    const reply = this.#execute({ service, query, decision, identity, record });
     if (!(await this.#wait(decision.delayAfterMs))) return;
     if (!this.#isReachable(source)) return this.#lose(response, record, 'silence', 'dead-link');
     if (decision.lostReply !== null) return this.#lose(response, record, decision.lostReply);
     this.#send(response, record, reply);
   }
 
-  #execute(
-    query: Query | Ec2Error,
-    decision: Decision,
-    identity: Identity | null,
-    record: CallRecord,
-  ): Reply {
+  #execute(arrived: Arrived): Reply {
+    const { service, query, decision, record } = arrived;
     let reply: Reply;
     try {
-      if (decision.isThrottled) throw throttled();
+      if (decision.isThrottled) throw service.throttled();
       if (query instanceof Ec2Error) throw query;
-      reply = this.#run(query, decision, identity, record);
+      reply = this.#run(query, arrived);
     } catch (error) {
-      reply = errorReply(this.#asEc2Error(error, record), record.requestId);
+      const known = this.#asEc2Error(error, record);
+      const body = XML_HEAD + service.renderError(known, record.requestId);
+      reply = { status: known.status, body, code: known.code };
     }
     record.result = reply.code;
     record.status = reply.status;
     return reply;
   }
 
-  #run(query: Query, decision: Decision, identity: Identity | null, record: CallRecord): Reply {
+  #run(query: Query, { service, decision, identity, record }: Arrived): Reply {
     const { call, now } = this.#options;
-    const action = ACTIONS.get(query.action);
+    const action = service.actions.get(query.action);
     if (action === undefined) {
       throw new Ec2Error('InvalidAction', `The action ${query.action} is not valid for this web service.`);
     }
-    if (identity === null) throw authFailure();
-    this.#authorise(query.action, identity.accessKey);
+    if (identity === null) throw service.authFailure();
+    this.#authorise(service, query.action, identity.accessKey);
     query.check(action.parameters);
-    if (decision.isUnauthorized) throw unauthorized();
-    if (action.parameters.includes(DRY_RUN) && query.flag(DRY_RUN) === true) throw dryRunSucceeded();
+    if (decision.isUnauthorized) throw service.unauthorized(query.action);
     const { error } = decision;
     if (error !== null && !error.executed) throw new Ec2Error(error.code, error.message, error.status);
+    if (action.parameters.includes(DRY_RUN) && query.flag(DRY_RUN) === true) throw dryRunSucceeded();
     const client = `${record.source} ${identity.accessKey}`;
     const before = call.store.current;
     const view = call.store.at(this.#viewInstant(client, decision));
@@ -133,20 +141,19 @@ export class Ec2Endpoint {
     record.executedMs = now();
     if (call.store.current !== before) this.#remember(client);
     if (error !== null) throw new Ec2Error(error.code, error.message, error.status);
-    const xmlns = ` xmlns="${NAMESPACE}/${query.required('Version')}"`;
-    const body = renderXml(`${query.action}Response`, { ...content, requestId: record.requestId }, xmlns);
+    const body = service.render(query.action, query.required('Version'), content, record.requestId);
     return { status: 200, body: XML_HEAD + body, code: 'ok' };
   }
 
-  #authorise(action: string, accessKey: string): void {
+  #authorise(service: QueryService, action: string, accessKey: string): void {
     const { accessKeys } = this.#options;
     if (accessKeys === null) return;
     const allow = Object.hasOwn(accessKeys, accessKey) ? accessKeys[accessKey]?.allow : undefined;
-    if (allow === undefined) throw authFailure();
+    if (allow === undefined) throw service.authFailure();
     const isAllowed = allow.some((one) =>
       one.endsWith('*') ? action.startsWith(one.slice(0, -1)) : one === action,
     );
-    if (!isAllowed) throw unauthorized();
+    if (!isAllowed) throw service.unauthorized(action);
   }
 
   #viewInstant(client: string, decision: Decision): number {
@@ -211,18 +218,6 @@ export class Ec2Endpoint {
   }
 }
 
-const authFailure = (): Ec2Error =>
-  new Ec2Error('AuthFailure', 'AWS was not able to validate the provided access credentials', 401);
-
-/** EC2's own envelope: no namespace, and `RequestID` in capitals. */
-function errorReply(error: Ec2Error, requestId: string): Reply {
-  const content: Xml = {
-    Errors: { Error: { Code: error.code, Message: error.message } },
-    RequestID: requestId,
-  };
-  return { status: error.status, body: XML_HEAD + renderXml('Response', content), code: error.code };
-}
-
 function parseQuery(form: URLSearchParams): Query | Ec2Error {
   try {
     return new Query(form);
@@ -232,14 +227,19 @@ function parseQuery(form: URLSearchParams): Query | Ec2Error {
   }
 }
 
-/** `AWS4-HMAC-SHA256 Credential=KEY/20261123/eu-west-1/ec2/aws4_request, SignedHeaders=…, Signature=…` */
-function parseIdentity(request: IncomingMessage): Identity | null {
+/**
+ * `AWS4-HMAC-SHA256 Credential=KEY/20261123/eu-west-1/ec2/aws4_request, SignedHeaders=…, Signature=…`; a signature for
+ * another service is none.
+ */
+function parseIdentity(request: IncomingMessage, service: QueryService): Identity | null {
   const match =
-    /^AWS4-HMAC-SHA256 Credential=([\w.-]{1,128})\/\d{8}\/([\w-]{1,64})\/ec2\/aws4_request,\s*SignedHeaders=[^,]+,\s*Signature=\w+$/.exec(
+    /^AWS4-HMAC-SHA256 Credential=([\w.-]{1,128})\/\d{8}\/([\w-]{1,64})\/(ec2|elasticloadbalancing)\/aws4_request,\s*SignedHeaders=[^,]+,\s*Signature=\w+$/.exec(
       request.headers.authorization ?? '',
     );
-  const [, accessKey, region] = match ?? [];
-  return accessKey === undefined || region === undefined ? null : { accessKey, region };
+  const [, accessKey, region, scope] = match ?? [];
+  return accessKey === undefined || region === undefined || scope !== service.name
+    ? null
+    : { accessKey, region };
 }
 
 function header(request: IncomingMessage, name: string): string | null {

@@ -9,7 +9,7 @@ import { MAX_VISIBILITY_DELAY_MS } from './store.ts';
 
 const delayMs = z.number().min(0).max(600_000);
 const match = {
-  /** EC2 action names; absent means all. */
+  /** Action names, of EC2 or ELB; absent means all. */
   actions: z.array(z.string()).min(1).optional(),
   /** Source addresses or blocks (`127.31.2.1`, `127.31.2.0/24`); absent means all. */
   sources: z.array(z.string()).min(1).optional(),
@@ -38,6 +38,8 @@ const RuleSchema = z.discriminatedUnion('kind', [
     ...match,
   }),
   z.strictObject({ kind: z.literal('unauthorized'), ...match }),
+  /** The service's own answer to who calls too often, drawn; `throttle` has the bucket that empties. */
+  z.strictObject({ kind: z.literal('throttled'), ...match }),
   /** Any other error; `executed` true is the "outcome unknown" case: it says InternalError and did it all the same. */
   z.strictObject({
     kind: z.literal('error'),
@@ -180,6 +182,8 @@ export class FaultControl {
         return { ...before, lostReply: rule.how };
       case 'unauthorized':
         return { ...before, isUnauthorized: true };
+      case 'throttled':
+        return { ...before, isThrottled: true };
       case 'error':
         return { ...before, error: rule };
     }

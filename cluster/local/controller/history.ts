@@ -1,4 +1,4 @@
-/** The latest EC2 calls, for tests and for people: who asked for what, from which address, and what became of it. */
+/** The latest calls, for tests and for people: who asked for what, from which address, and what became of it. */
 
 export interface CallRecord {
   readonly seq: number;
@@ -9,6 +9,7 @@ export interface CallRecord {
   readonly arrivedMs: number;
   readonly source: string;
   readonly sourcePort: number;
+  readonly service: 'ec2' | 'elasticloadbalancing';
   readonly action: string | null;
   readonly params: Readonly<Record<string, string>>;
   readonly accessKey: string | null;

@@ -1,6 +1,7 @@
 /**
- * EC2's Query protocol, request side: form-encoded names with numbered members (`AllocationId.1`,
- * `Filter.2.Value.1`). Every parameter must be known to its action, as EC2 demands, so that a typing error shows.
+ * The Query protocol, request side: form-encoded names with numbered members (EC2's `AllocationId.1` and
+ * `Filter.2.Value.1`, ELB's `Targets.member.1.Id`). Every parameter must be known to its action, as EC2 demands, so
+ * that a typing error shows.
  */
 import { Ec2Error, invalidParameterValue, missingParameter } from './ec2-error.ts';
 
@@ -34,7 +35,7 @@ export class Query {
     if (!/^20\d\d-\d\d-\d\d$/.test(version)) {
       throw new Ec2Error(
         'NoSuchVersion',
-        `The requested version (${version}) of service AmazonEC2 does not exist`,
+        `The requested version (${version}) of this service does not exist`,
       );
     }
     for (const name of this.#values.keys()) {
@@ -89,17 +90,24 @@ export class Query {
     return members.sort(([a], [b]) => a - b).map(([, value]) => value);
   }
 
-  filters(): Filter[] {
+  /** The prefixes `name.1`, `name.2`, … of members that have parts of their own, in the order of their numbers. */
+  members(name: string): string[] {
     const numbers = new Set<number>();
     for (const key of this.#values.keys()) {
-      const number = /^Filter\.(\d+)\./.exec(key)?.[1];
+      const number = key.startsWith(`${name}.`)
+        ? /^\d+(?=\.)/.exec(key.slice(name.length + 1))?.[0]
+        : undefined;
       if (number !== undefined) numbers.add(Number(number));
     }
-    return [...numbers]
-      .sort((a, b) => a - b)
-      .map((number) => ({
-        name: this.required(`Filter.${number}.Name`),
-        values: this.list(`Filter.${number}.Value`),
-      }));
+    if (numbers.size > MAX_LIST_MEMBERS)
+      throw invalidParameterValue(`Too many values for parameter ${name}.`);
+    return [...numbers].sort((a, b) => a - b).map((number) => `${name}.${number}`);
+  }
+
+  filters(): Filter[] {
+    return this.members('Filter').map((member) => ({
+      name: this.required(`${member}.Name`),
+      values: this.list(`${member}.Value`),
+    }));
   }
 }

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { QuorateError } from '../../../src/errors.ts';
 import { canonicalCidr, inCidr, isLoopback } from './cidr.ts';
 import { FaultsSchema } from './faults.ts';
+import { checkTargetGroups, targetGroupsSchema } from './state-target-groups.ts';
 
 const id = (prefix: string) =>
   z
@@ -98,6 +99,7 @@ const StateSchema = z
         }),
       )
       .default([]),
+    targetGroups: targetGroupsSchema.default([]),
     /**
      * Absent: every access key may do everything. Present: an unknown key gets AuthFailure, a known one
      * UnauthorizedOperation for what its list lacks (`*` and `Describe*` are understood).
@@ -160,6 +162,7 @@ function checkReferences(state: Unchecked, context: z.RefinementCtx): void {
     }
   }
   checkHeld(state, report);
+  checkTargetGroups(state, report);
 }
 
 function checkHeld(state: Unchecked, report: (path: (string | number)[], message: string) => void): void {

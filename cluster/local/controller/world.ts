@@ -5,7 +5,8 @@
  * Invariants (checked by `checkWorld`):
  * 1. an address has at most one association, and it names an existing private address of an existing interface;
  * 2. a private address belongs to one interface, and holds at most one elastic IP;
- * 3. a route table has one route per destination.
+ * 3. a route table has one route per destination;
+ * 4. a target group has a target once per port.
  */
 export type InstanceState = 'pending' | 'running' | 'shutting-down' | 'terminated' | 'stopping' | 'stopped';
 
@@ -90,6 +91,41 @@ export interface RouteTable {
   readonly tags: Tags;
 }
 
+export interface HealthCheck {
+  readonly protocol: 'TCP' | 'HTTP';
+  /** Null: the port of the target. */
+  readonly port: number | null;
+  readonly path: string;
+  /** HTTP statuses that pass. */
+  readonly codes: { readonly least: number; readonly most: number };
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly healthyThreshold: number;
+  readonly unhealthyThreshold: number;
+}
+
+export interface RegisteredTarget {
+  /** An instance, or an address, as the group's type says. */
+  readonly id: string;
+  readonly port: number;
+  readonly state: 'initial' | 'healthy' | 'unhealthy' | 'unused' | 'draining';
+  /** ELB's code, '' for a healthy one. */
+  readonly reason: string;
+  readonly description: string;
+  /** Another one after each registration, so that checks of an earlier one end. */
+  readonly registration: number;
+}
+
+export interface TargetGroup {
+  readonly arn: string;
+  readonly protocol: 'TCP' | 'HTTP';
+  readonly port: number;
+  readonly targetType: 'instance' | 'ip';
+  readonly healthCheck: HealthCheck;
+  readonly deregistrationDelayMs: number;
+  readonly targets: readonly RegisteredTarget[];
+}
+
 export interface World {
   readonly region: string;
   readonly ownerId: string;
@@ -101,9 +137,10 @@ export interface World {
   readonly interfaces: ReadonlyMap<string, Interface>;
   readonly addresses: ReadonlyMap<string, Address>;
   readonly routeTables: ReadonlyMap<string, RouteTable>;
+  readonly targetGroups: ReadonlyMap<string, TargetGroup>;
 }
 
-type Collection = 'instances' | 'interfaces' | 'addresses' | 'routeTables';
+type Collection = 'instances' | 'interfaces' | 'addresses' | 'routeTables' | 'targetGroups';
 type ItemOf<Name extends Collection> = World[Name] extends ReadonlyMap<string, infer Item> ? Item : never;
 
 /** A world with one item replaced or added; with null, removed. */
@@ -184,6 +221,10 @@ export function checkWorld(world: World): string[] {
     const destinations = table.routes.map((route) => route.destination);
     if (new Set(destinations).size !== destinations.length)
       problems.push(`${table.id} has a destination twice`);
+  }
+  for (const { arn, targets } of world.targetGroups.values()) {
+    const places = targets.map(({ id, port }) => `${id}:${port}`);
+    if (new Set(places).size !== places.length) problems.push(`${arn} has a target twice`);
   }
   return problems;
 }

@@ -1,6 +1,6 @@
 /**
- * XML as EC2 writes it. An object becomes elements in the order of its keys, an array becomes `<item>` elements,
- * null and '' an empty element, undefined nothing. Twenty lines, so no library.
+ * XML as EC2 and ELB write it. An object becomes elements in the order of its keys, an array becomes `<item>` elements
+ * (ELB: `<member>`), null and '' an empty element, undefined nothing. Twenty lines, so no library.
  */
 export type Xml =
   | string
@@ -19,18 +19,18 @@ const ESCAPES: Record<string, string> = {
   "'": '&apos;',
 };
 
-export function renderXml(name: string, content: Xml, attributes = ''): string {
+export function renderXml(name: string, content: Xml, attributes = '', listItem = 'item'): string {
   if (content === undefined) return '';
-  const inner = renderContent(content);
+  const inner = renderContent(content, listItem);
   return inner === '' ? `<${name}${attributes}/>` : `<${name}${attributes}>${inner}</${name}>`;
 }
 
-function renderContent(content: Xml): string {
+function renderContent(content: Xml, listItem: string): string {
   if (content === null || content === undefined) return '';
-  if (Array.isArray(content)) return content.map((item) => renderXml('item', item)).join('');
+  if (Array.isArray(content)) return content.map((item) => renderXml(listItem, item, '', listItem)).join('');
   if (typeof content === 'object') {
     return Object.entries(content)
-      .map(([name, value]) => renderXml(name, value))
+      .map(([name, value]) => renderXml(name, value, '', listItem))
       .join('');
   }
   return escapeText(String(content));

@@ -4,7 +4,8 @@
  * Modelled: association as EC2 does it (reassociation moves the address and makes a new id, `false` refuses what is taken, a
  * dead id changes nothing), the time a call takes, throttling, refused permission, an endpoint that is out of reach, replies
  * that are lost after the call was executed, calls that are executed late, descriptions that show the past.
- * Not modelled: HTTP, signing and the SDK (test/controller and test/resources have them), StopInstances.
+ * Not modelled: HTTP, signing and the SDK, routes, private addresses, StopInstances: test/controller and test/resources
+ * have them.
  */
 import {
   type AddressView,
@@ -45,6 +46,11 @@ interface Association {
 const CALL_MS = [3, 40] as const;
 const LATE_MS = [200, 6_000] as const;
 const MAX_HISTORY = 50;
+
+const notModelled = (): Promise<never> =>
+  Promise.reject(
+    new Ec2Failure('permanent', 'NotModelled', 'the simulated cloud has one address and no more'),
+  );
 
 export interface MutatingCall {
   readonly by: string;
@@ -87,6 +93,14 @@ export class Cloud {
           if (this.#now.id === associationId) this.#set(null, null);
         });
       },
+      describeRouteTables: notModelled,
+      replaceRoute: notModelled,
+      createRoute: notModelled,
+      describeInterfaces: notModelled,
+      assignPrivateIp: notModelled,
+      modifyInterfaceGroups: notModelled,
+      describeInstances: notModelled,
+      stopInstance: notModelled,
     };
   }
 
@@ -148,7 +162,12 @@ export class Cloud {
   #view(): AddressView {
     const at = this.#world.now - this.#random() * this.trouble.staleMs;
     const seen = this.#history.findLast(({ since }) => since <= at) ?? this.#now;
-    return { publicIp: '203.0.113.5', associationId: seen.id, interfaceId: seen.interfaceId };
+    return {
+      publicIp: '203.0.113.5',
+      associationId: seen.id,
+      interfaceId: seen.interfaceId,
+      privateIp: null,
+    };
   }
 
   #associate(interfaceId: string, allowReassociation: boolean): string {

@@ -7,6 +7,7 @@
  */
 import { type Config, graphOf } from '../../../src/config/index.ts';
 import { InvariantError, type NodeId, type Released } from '../../../src/core/index.ts';
+import { cloudResources } from '../../../src/executor/cloud-resources.ts';
 import { Executor } from '../../../src/executor/executor.ts';
 import { FenceOrders } from '../../../src/executor/fence-orders.ts';
 import type { GuardReport, GuardRequest } from '../../../src/executor/guard-protocol.ts';
@@ -14,12 +15,7 @@ import { GuardProxy } from '../../../src/executor/guard-proxy.ts';
 import type { GuardSocketHandlers } from '../../../src/executor/guard-socket.ts';
 import { GuardWorker } from '../../../src/executor/guard-worker.ts';
 import type { Hello, Order, SentEvent } from '../../../src/executor/protocol.ts';
-import {
-  cloudResources,
-  localResources,
-  otherDataNodes,
-  resourcesOf,
-} from '../../../src/executor/settings.ts';
+import { localResources, otherDataNodes, resourcesOf } from '../../../src/executor/settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from '../../../src/executor/shared-lease.ts';
 import { SuspendCheck } from '../../../src/executor/suspend-check.ts';
 import type { Host, Thread } from '../engine/host.ts';
@@ -138,9 +134,16 @@ export class ExecutorProcess {
       node: config.node,
       cluster: config.cluster,
       graph: graphOf(resources),
-      cloud: cloudResources(config, this.main.clock, host.world.random(`eip ${host.id}`), mayMutate, () =>
-        cloud.api(this.main),
-      ),
+      cloud: cloudResources(config, {
+        clock: this.main.clock,
+        random: host.world.random(`eip ${host.id}`),
+        mayMutate,
+        apis: {
+          ec2: () => cloud.api(this.main),
+          elb: () => notModelled('load balancers'),
+          fencing: () => notModelled('fencing'),
+        },
+      }),
       otherDataNodes: otherDataNodes(config),
       hasReplication: resources.some(({ kind }) => kind === 'drbd'),
       guard: proxy,
@@ -251,4 +254,8 @@ export class ExecutorProcess {
     if (agent !== null) agent.thread.post(between(this.#ipc, IPC_MS), () => agent.onClosed());
     this.setting.onEnd(this);
   }
+}
+
+function notModelled(what: string): never {
+  throw new Error(`the simulation has no ${what}`);
 }

@@ -14,6 +14,7 @@ export interface Call {
   /** Runs later, if the controller still runs then. */
   readonly later: (delayMs: number, work: () => void) => void;
   readonly newAssociationId: () => string;
+  readonly newRegistration: () => number;
   readonly reassignMs: number;
 }
 

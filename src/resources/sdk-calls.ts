@@ -1,0 +1,209 @@
+/**
+ * How calls leave through a client of the AWS SDK; the same for EC2 and ELB.
+ *
+ * 1. Two clients: reads may be tried twice; a mutation once (O2), because a late retry of the SDK would steal the
+ *    address back. Whether a mutation is still allowed is asked before it is built (`gatedEc2`), and here again after
+ *    signing, right before the request leaves.
+ * 2. Both share credentials, sockets and the local address that calls leave from (`via`), so that what a read has
+ *    resolved, loaded and opened is there for the first mutation of a takeover.
+ * 3. A read whose local address is not on this host leaves from wherever the system likes: an idle node's second port
+ *    is down, but its client must be warm, and its reads are how it knows that the cloud answers. A mutation never does.
+ * 4. A rehearsal goes the whole way of a mutation, signing and the reading of the answer included, and ends in front
+ *    of the socket.
+ */
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { type Ec2CallOptions, Ec2Failure } from './ec2.ts';
+import { isNotFromHere, translated } from './sdk-failure.ts';
+
+const CONNECT_TIMEOUT_MS = 500;
+const MUTATE_TIMEOUT_MS = 2000;
+const READ_TIMEOUT_MS = 1000;
+const MAX_SOCKETS = 8;
+
+export interface CloudClientOptions {
+  readonly region: string | null;
+  readonly endpoint: string | null;
+  /** The address of this node that calls leave from (`via`); null means the system's choice. */
+  readonly localAddress: string | null;
+  /** True only while epoch and lease are valid (O2). */
+  readonly mayMutate: () => boolean;
+}
+
+/** The first call loads and compiles, the second finds the socket that the first one opened. */
+export const WARM_READS = 2;
+
+export interface WarmReport {
+  /** The last reading was answered: credentials, permission and the way to the endpoint are there. */
+  readonly hasRead: boolean;
+  /** The first mutation of a takeover will not be a first call. */
+  readonly hasRehearsed: boolean;
+}
+
+/** What a client of the SDK takes for one call. */
+export interface SdkCallOptions {
+  readonly abortSignal: AbortSignal;
+  readonly requestTimeout: number;
+}
+
+type Credentials = () => Promise<{ readonly accessKeyId: string; readonly secretAccessKey: string }>;
+
+/** What a request is answered in front of the socket, and how far it came. */
+interface Rehearsal {
+  readonly answer: string;
+  isSigned: boolean;
+}
+
+interface SignedRequest {
+  readonly headers: Readonly<Record<string, string | undefined>>;
+}
+
+interface Agents {
+  readonly httpAgent: HttpAgent;
+  readonly httpsAgent: HttpsAgent;
+}
+
+export interface SdkConfig {
+  region?: string;
+  endpoint?: string;
+  credentials?: Credentials;
+  maxAttempts: number;
+  requestHandler: {
+    connectionTimeout: number;
+    requestTimeout: number;
+    throwOnRequestTimeout: boolean;
+  } & Agents;
+}
+
+/** As much of a client of the SDK as we touch. */
+export interface SdkClient {
+  readonly config: { readonly credentials: Credentials };
+  readonly middlewareStack: {
+    add(
+      // biome-ignore lint/suspicious/noExplicitAny: the SDK's own types differ for every service; `gate` is checked below
+      middleware: (next: (args: any) => Promise<any>) => (args: any) => Promise<any>,
+      place: { readonly step: 'deserialize'; readonly priority: 'low'; readonly name: string },
+    ): void;
+  };
+  destroy(): void;
+}
+
+export class SdkCalls<Client extends SdkClient> {
+  readonly #agents: Agents[] = [];
+  readonly #read: Client;
+  /** Null where calls leave from the system's choice anyway. */
+  readonly #readFromAnywhere: Client | null;
+  readonly #mutate: Client;
+  readonly #mayMutate: () => boolean;
+  readonly #rehearsals = new WeakMap<object, Rehearsal>();
+
+  constructor(make: (config: SdkConfig) => Client, options: CloudClientOptions) {
+    const { localAddress } = options;
+    const agents = this.#makeAgents(localAddress);
+    this.#mayMutate = options.mayMutate;
+    this.#read = make(sdkConfig(options, 2, READ_TIMEOUT_MS, agents));
+    // The provider remembers: whoever asks first resolves them for all.
+    const { credentials } = this.#read.config;
+    this.#readFromAnywhere =
+      localAddress === null
+        ? null
+        : make({ ...sdkConfig(options, 2, READ_TIMEOUT_MS, this.#makeAgents(null)), credentials });
+    this.#mutate = make({ ...sdkConfig(options, 1, MUTATE_TIMEOUT_MS, agents), credentials });
+    this.#mutate.middlewareStack.add(
+      (next) => async (args: { input: object; request: SignedRequest }) => {
+        const rehearsal = this.#rehearsals.get(args.input);
+        if (rehearsal !== undefined) {
+          rehearsal.isSigned = args.request.headers.authorization !== undefined;
+          return { response: httpAnswer(rehearsal.answer) };
+        }
+        if (!this.#mayMutate()) throw new Ec2Failure('aborted', 'LeaseEnded', 'the lease is over (O2)');
+        return next(args);
+      },
+      { step: 'deserialize', priority: 'low', name: 'leaseGate' },
+    );
+  }
+
+  /** For what changes nothing: reads, and mutations with DryRun. */
+  async read<Answer>(
+    call: (client: Client, how: SdkCallOptions) => Promise<Answer>,
+    options: Ec2CallOptions,
+  ): Promise<Answer> {
+    const elsewhere = this.#readFromAnywhere;
+    try {
+      return await translated(() => call(this.#read, callOptions(options)));
+    } catch (error) {
+      if (elsewhere === null || !(error instanceof Ec2Failure) || !isNotFromHere(error)) throw error;
+      return await translated(() => call(elsewhere, callOptions(options)));
+    }
+  }
+
+  mutate<Answer>(
+    call: (client: Client, how: SdkCallOptions) => Promise<Answer>,
+    options: Ec2CallOptions,
+  ): Promise<Answer> {
+    return translated(() => call(this.#mutate, callOptions(options)));
+  }
+
+  /**
+   * `input` is the very object that the command is made of; `answer` the XML that it gets. True when the request came
+   * as far as the socket, written and signed, and the answer was read.
+   */
+  async rehearse(
+    input: object,
+    answer: string,
+    call: (client: Client, how: SdkCallOptions) => Promise<unknown>,
+    options: Ec2CallOptions,
+  ): Promise<boolean> {
+    const rehearsal: Rehearsal = { answer, isSigned: false };
+    this.#rehearsals.set(input, rehearsal);
+    await this.mutate(call, options);
+    return rehearsal.isSigned;
+  }
+
+  close(): void {
+    for (const client of [this.#read, this.#readFromAnywhere, this.#mutate]) client?.destroy();
+    for (const { httpAgent, httpsAgent } of this.#agents) {
+      httpAgent.destroy();
+      httpsAgent.destroy();
+    }
+  }
+
+  #makeAgents(localAddress: string | null): Agents {
+    const how = {
+      keepAlive: true,
+      maxSockets: MAX_SOCKETS,
+      ...(localAddress === null ? {} : { localAddress }),
+    };
+    const agents = { httpAgent: new HttpAgent(how), httpsAgent: new HttpsAgent(how) };
+    this.#agents.push(agents);
+    return agents;
+  }
+}
+
+function sdkConfig(
+  options: CloudClientOptions,
+  maxAttempts: number,
+  requestTimeout: number,
+  agents: Agents,
+): SdkConfig {
+  return {
+    ...(options.region === null ? {} : { region: options.region }),
+    ...(options.endpoint === null ? {} : { endpoint: options.endpoint }),
+    maxAttempts,
+    // Without throwOnRequestTimeout a time-out is only logged (ec2.md).
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout,
+      throwOnRequestTimeout: true,
+      ...agents,
+    },
+  };
+}
+
+function callOptions(options: Ec2CallOptions): SdkCallOptions {
+  return { abortSignal: options.signal, requestTimeout: Math.max(1, Math.ceil(options.timeoutMs)) };
+}
+
+function httpAnswer(body: string) {
+  return { statusCode: 200, headers: { 'content-type': 'text/xml' }, body: Buffer.from(body) };
+}
