@@ -8,12 +8,12 @@ import { systemParts } from './system-parts.ts';
  * Runs a node until SIGTERM or SIGINT; resolves with the exit code. Rejects with a QuorateError where it cannot start.
  * Logs are JSON lines on stderr; stdout stays empty.
  */
-export async function runAgent(config: Config): Promise<number> {
+export async function runAgent(config: Config, selfFence: 'off' | 'sysrq'): Promise<number> {
   const log = pino(
     { base: { node: config.node }, level: process.env.QUORATE_LOG_LEVEL ?? 'info' },
     pino.destination({ fd: 2, sync: true }),
   );
-  const agent = new Agent(config, log, await systemParts(config, log));
+  const agent = new Agent(config, log, await systemParts(config, log, selfFence));
   const onSignal = () => void agent.shutdown();
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);

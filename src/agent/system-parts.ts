@@ -14,7 +14,11 @@ import type { Backend } from './backend.ts';
 import { bootPromiseStart } from './boot-promise.ts';
 
 /** Rejects with a QuorateError where the config names what is not there. */
-export async function systemParts(config: Config, logger: Logger): Promise<AgentParts> {
+export async function systemParts(
+  config: Config,
+  logger: Logger,
+  selfFence: 'off' | 'sysrq',
+): Promise<AgentParts> {
   const { node, cluster, dataDir, members } = config;
   const timing = configuredTiming(config);
   const tls = await readTls(config.tls);
@@ -29,6 +33,7 @@ export async function systemParts(config: Config, logger: Logger): Promise<Agent
       dataDir,
       members: otherMembers(config),
       timing,
+      args: ['--self-fence', selfFence],
     }),
     openLog: () => LogStore.open(dataDir, { digest: sha256 }),
     bootPromiseStart: () => bootPromiseStart(dataDir),

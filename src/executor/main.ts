@@ -65,7 +65,7 @@ async function main(): Promise<void> {
       resources: localResources(resources),
       otherDataNodes: otherDataNodes(config),
       watchdog: mode === 'off' ? null : { device, mode },
-      selfFence: values['self-fence'] === 'sysrq' ? 'sysrq' : 'off',
+      selfFence: selfFenceOf(values['self-fence']),
       releaseMs: config.timing.releaseMs,
       lease: leaseBuffer,
     },
@@ -155,6 +155,11 @@ async function main(): Promise<void> {
     const released = guard.ask({ op: 'abrupt', epoch: null, why: 'the main thread failed' });
     void Promise.race([released, systemClock.sleep(LAST_RELEASE_LIMIT_MS)]).finally(() => die(error));
   });
+}
+
+function selfFenceOf(how: string): 'off' | 'sysrq' {
+  if (how === 'off' || how === 'sysrq') return how;
+  throw new QuorateError('usage', `--self-fence ${how} is not known: off or sysrq`);
 }
 
 /** After the last agent has gone: how long to wait for the next one. */
