@@ -6,9 +6,10 @@
  *    nothing: the machine may still write (R5). Nor do an accepted StopInstances, a time-out, an unreadable state.
  * 2. `stopped` may be an old reading, from before the machine was last started: EC2 is eventually consistent. It counts
  *    only after a reading that showed the machine alive, or when EC2 answered our own StopInstances with "it was stopped
- *    before". `terminated` always counts: nothing starts again from there.
- * 3. StopInstances goes out once, with `Force` and `SkipOsShutdown`; again only when it was not executed, or when its
- *    answer was lost and the machine is not read to be on its way down (O2).
+ *    before": a change acts on the truth. `terminated` always counts: nothing starts again from there.
+ * 3. StopInstances goes out once, with `Force` and `SkipOsShutdown`. It goes out again when it was not executed; when
+ *    its answer was lost and the machine is not read to be on its way down (O2); and to ask whether a `stopped` of 2 is
+ *    true.
  * 4. The isolation by a security group, where one is configured, goes out at the same time. It is quick, but cuts off
  *    new connections only: it confirms nothing. Nobody but an operator takes it back.
  */
@@ -99,10 +100,17 @@ export class Ec2Fencer {
     const { clock } = this.#options;
     const { context, attempts, known } = order;
     const startedAt = clock.now();
-    let isStopping = true;
-    const stopping = this.#stop(order).finally(() => {
-      isStopping = false;
-    });
+    /** At most one at a time. */
+    const stopping = new Set<Promise<boolean>>();
+    const stop = (): void => {
+      if (stopping.size > 0) return;
+      const one = this.#stop(order).then(() => {
+        stopping.delete(one);
+        return false;
+      });
+      stopping.add(one);
+    };
+    stop();
     // The first reading, beside the stop, usually shows the machine alive (2).
     await this.#read(order);
     for (;;) {
@@ -113,8 +121,10 @@ export class Ec2Fencer {
       const waitMs = Math.min(POLL_MS, context.deadline - clock.now());
       const polled = clock.sleep(waitMs, context.signal).then(() => true);
       // The answer to StopInstances may be what the last reading lacked.
-      const isDue = await (isStopping ? Promise.race([polled, stopping.then(() => false)]) : polled);
-      if (isDue) await this.#read(order);
+      const isDue = await Promise.race([polled, ...stopping]);
+      if (!isDue) continue;
+      await this.#read(order);
+      if (known.last === 'stopped' && confirmedState(known) === null) stop();
     }
   }
 

@@ -23,6 +23,9 @@ const SHOWN_EVERY_MS = 100;
 /** With `role-checks`: how long a load balancer's interface that does not answer may hold up a takeover. */
 const ROLE_CHECKS_LIMIT_MS = 1000;
 
+/** As ELB writes it, and as the SDK names it. */
+const INVALID_TARGET_CODES: ReadonlySet<string> = new Set(['InvalidTarget', 'InvalidTargetException']);
+
 export type TargetGroupMode = 'role-checks' | 'move';
 
 export interface TargetGroupOptions extends CloudSetting {
@@ -118,16 +121,17 @@ export class TargetGroupResource implements Resource {
 
   async #move(context: ActionContext): Promise<string> {
     const { clock, elb, group, ownTarget, otherTargets } = this.#options;
-    let [isOut, isIn] = [otherTargets.length === 0, false];
+    let out = otherTargets;
+    let isIn = false;
     await this.#attempts.untilDone(context, async (attempt) => {
       if (attempt.mustRead) {
         const shown = await this.#look(context);
-        isOut ||= registered(shown, otherTargets).length === 0;
-        isIn ||= isOut && this.#own(shown) !== undefined;
+        out = out.filter((target) => registered(shown, [target]).length > 0);
+        isIn ||= out.length === 0 && this.#own(shown) !== undefined;
         attempt.mustRead = false;
       }
-      if (!isOut) await elb.deregisterTargets(group, otherTargets, this.#attempts.mutating(context));
-      isOut = true;
+      if (out.length > 0) await this.#takeOut(out, context);
+      out = [];
       if (!isIn) await elb.registerTargets(group, [ownTarget], this.#attempts.mutating(context));
       isIn = true;
     });
@@ -135,6 +139,23 @@ export class TargetGroupResource implements Resource {
     const own = await this.#waitUntilShown(context);
     if (own === null) return 'registered; ELB does not show it yet';
     return own.state === 'healthy' ? 'registered, healthy' : `registered, not healthy yet: ${words(own)}`;
+  }
+
+  /**
+   * A target that is not registered is no error, says AWS (d.5); but one whose instance is gone may be, and then none
+   * of those named with it is taken out. So after a refusal, only those that are registered are named.
+   */
+  async #takeOut(targets: readonly Target[], context: ActionContext): Promise<void> {
+    const { elb, group } = this.#options;
+    try {
+      await elb.deregisterTargets(group, targets, this.#attempts.mutating(context));
+    } catch (error) {
+      if (!(error instanceof Ec2Failure) || !INVALID_TARGET_CODES.has(error.code)) throw error;
+      const shown = await this.#look(context);
+      const left = targets.filter((target) => registered(shown, [target]).length > 0);
+      if (left.length === targets.length) throw error;
+      if (left.length > 0) await elb.deregisterTargets(group, left, this.#attempts.mutating(context));
+    }
   }
 
   async #waitUntilShown(context: ActionContext): Promise<TargetHealth | null> {

@@ -77,6 +77,7 @@ it('a machine that was stopped, or terminated, before is read to be so', async (
 
 describe('R5: an old reading proves nothing', () => {
   it('"stopped" from before the machine was started is not believed', async () => {
+    cloud.stoppingMs = null;
     shows(...Array.from({ length: 100 }, () => 'stopped' as const));
     const result = await fencer().fence(B, setting.within(8000));
     expect(result).toMatchObject({
@@ -86,9 +87,20 @@ describe('R5: an old reading proves nothing', () => {
   });
 
   it('it is, once a later reading has shown the machine alive', async () => {
-    shows('stopped', 'stopped', 'running', 'stopping');
+    shows('stopped', 'running', 'stopping');
     expect((await fencer().fence(B, setting.within(20_000))).kind).toBe('confirmed');
-    expect(cloud.of('describeInstances')).toHaveLength(5);
+    expect(cloud.of('describeInstances')).toHaveLength(4);
+    expect(cloud.of('stopInstance')).toHaveLength(1);
+  });
+
+  it('or once EC2 has answered that there was nothing to stop', async () => {
+    shows(...Array.from({ length: 100 }, () => 'stopped' as const));
+    cloud.stoppingMs = 2500;
+    const startedAt = setting.clock.now();
+    expect((await fencer().fence(B, setting.within(20_000))).kind).toBe('confirmed');
+    expect(cloud.instances.get(INSTANCE)).toBe('stopped');
+    expect(setting.clock.now() - startedAt).toBeGreaterThanOrEqual(2500);
+    expect(cloud.of('stopInstance').length).toBeGreaterThanOrEqual(2);
   });
 
   it('nor when the answer to StopInstances was lost: it is asked again until it answers', async () => {

@@ -1,6 +1,6 @@
 /** Target groups, against ELB in memory and on a virtual clock. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type TargetGroupMode, TargetGroupResource } from '../../src/resources/index.ts';
+import { type Target, type TargetGroupMode, TargetGroupResource } from '../../src/resources/index.ts';
 import type { ScriptedCloud } from './support/scripted-cloud.ts';
 import { failure, makeSetting } from './support/setting.ts';
 
@@ -15,13 +15,17 @@ beforeEach(() => {
   cloud = setting.cloud;
 });
 
-function group(mode: TargetGroupMode, port: number | null = null): TargetGroupResource {
+function group(
+  mode: TargetGroupMode,
+  port: number | null = null,
+  otherTargets: readonly Target[] = [{ id: B, port }],
+): TargetGroupResource {
   return new TargetGroupResource({
     name: 'balancer',
     group: GROUP,
     mode,
     ownTarget: { id: A, port },
-    otherTargets: [{ id: B, port }],
+    otherTargets,
     elb: cloud,
     ...setting.common,
   });
@@ -130,6 +134,24 @@ describe('move', () => {
 
   it('a refused target is an error', async () => {
     cloud.fail('registerTargets', { kind: 'refuse', code: 'InvalidTargetException' });
+    expect(await failure(group('move').acquire(setting.within(5000)))).toBe('cloud-refused');
+  });
+
+  it('others that ELB does not know, or not any more, are no obstacle', async () => {
+    const others = [B, 'i-0000000c'].map((id) => ({ id, port: null }));
+    const refused = { kind: 'refuse', code: 'InvalidTargetException' } as const;
+    cloud.fail('deregisterTargets', refused);
+    await group('move').acquire(setting.within(5000));
+    expect(cloud.of('deregisterTargets')).toHaveLength(1);
+
+    registered(B);
+    cloud.fail('deregisterTargets', refused);
+    await group('move', null, others).acquire(setting.within(5000));
+    expect(cloud.of('deregisterTargets').slice(1)).toEqual([others, [{ id: B, port: null }]]);
+    expect(states()).toEqual({ [A]: 'initial', [B]: 'draining' });
+
+    registered(B);
+    cloud.fail('deregisterTargets', refused);
     expect(await failure(group('move').acquire(setting.within(5000)))).toBe('cloud-refused');
   });
 
