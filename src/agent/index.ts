@@ -13,8 +13,9 @@ export async function runAgent(config: Config, selfFence: 'off' | 'sysrq'): Prom
     { base: { node: config.node }, level: process.env.QUORATE_LOG_LEVEL ?? 'info' },
     pino.destination({ fd: 2, sync: true }),
   );
-  const agent = new Agent(config, log, await systemParts(config, log, selfFence));
-  const onSignal = () => void agent.shutdown();
+  let agent: Agent | null = null;
+  // Before there is an agent nothing is open and nothing held.
+  const onSignal = () => (agent === null ? process.exit(EXIT.done) : void agent.shutdown());
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   // Style 5: a broken invariant, or an error that nobody handled, ends the process; the executor releases.
@@ -22,5 +23,6 @@ export async function runAgent(config: Config, selfFence: 'off' | 'sysrq'): Prom
     log.fatal({ event: 'fatal', error: error.stack ?? String(error) }, error.message);
     process.exit(EXIT.invariant);
   });
+  agent = new Agent(config, log, await systemParts(config, log, selfFence));
   return agent.run();
 }
