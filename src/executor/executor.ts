@@ -37,6 +37,7 @@ import { PlanPerformer } from './plan-performer.ts';
 import { type ProcessId, startTimeOf } from './processes.ts';
 import { clip, type Hello, type Order, type SentEvent, words } from './protocol.ts';
 import { Reconciler } from './reconciler.ts';
+import { Refresher } from './refresher.ts';
 import type { SharedLease } from './shared-lease.ts';
 import type { SendStatement } from './statement.ts';
 
@@ -95,12 +96,14 @@ export class Executor {
   #tenure: Tenure | null = null;
   readonly #reconciler: Reconciler;
   readonly #plans: PlanPerformer;
+  readonly #refresher: Refresher;
   #timer: Timer | null = null;
   #ending: Promise<void> = Promise.resolve();
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
     this.#plans = new PlanPerformer(options);
+    this.#refresher = new Refresher({ ...options, log: (level, fields) => this.#log(level, fields) });
     const isVacuous = !options.hasReplication;
     this.#observer = new Observer(
       options.graph.map(({ name, kind }) => ({ name, kind, probe: (isFresh) => this.#probe(name, isFresh) })),
@@ -137,6 +140,9 @@ export class Executor {
     this.#timer = this.#options.clock.after(REPORT_MS, () => {
       this.start();
       void this.#reconciler.look();
+      this.#refresher.look(
+        this.#tenure?.isTaken === true && !this.#tenure.isReleasing ? this.#tenure.epoch : null,
+      );
     });
   }
 

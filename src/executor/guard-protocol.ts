@@ -37,6 +37,7 @@ export type GuardOrder =
       readonly limitMs: number;
     }
   | { readonly op: 'release'; readonly name: string; readonly epoch: Epoch; readonly limitMs: number }
+  | { readonly op: 'refresh'; readonly name: string; readonly epoch: Epoch; readonly limitMs: number }
   | { readonly op: 'probe'; readonly name: string; readonly isFresh: boolean; readonly limitMs: number }
   | { readonly op: 'resume-io'; readonly epoch: Epoch; readonly limitMs: number }
   /** Reads every DRBD resource now, by a command that begins after the order. */
@@ -74,6 +75,7 @@ export interface GuardAnswers {
   begin: null;
   acquire: string;
   release: string;
+  refresh: string;
   probe: ProbeResult;
   'resume-io': string;
   look: FreshData;

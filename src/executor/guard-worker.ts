@@ -185,6 +185,10 @@ export class GuardWorker {
         const context = this.#actContext(order, signal);
         return this.#gatedResource(order.name, order.epoch).release({ ...context, mode: 'planned' });
       }
+      case 'refresh': {
+        const resource = this.#gatedResource(order.name, order.epoch);
+        return (await resource.refresh?.(this.#actContext(order, signal))) ?? 'nothing to refresh';
+      }
       case 'probe':
         return this.#probe(order, { deadline: this.#after(order.limitMs), signal });
       case 'resume-io':

@@ -60,6 +60,8 @@ export interface Resource {
   acquire(context: AcquireContext): Promise<string>;
   release(context: ReleaseContext): Promise<string>;
   probe(context: ActionContext): Promise<ProbeResult>;
+  /** What a holder repeats as long as it holds, where there is such a thing. One sentence; "conflict: …" asks for the next soon. */
+  refresh?(context: ActionContext): Promise<string>;
 }
 
 export type CommandResult =
