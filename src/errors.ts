@@ -257,8 +257,9 @@ export const ERRORS = {
   },
   'address-held-elsewhere': {
     exit: EXIT.refused,
-    meaning: 'After a proven release the address is associated with an interface that belongs to no member.',
-    remedy: 'Find out who associated it; disassociate it there, or correct `interfaces` in the config.',
+    meaning:
+      'After a proven release the address is associated with an interface that belongs to no member; or a route to it leads to something that belongs to no member.',
+    remedy: 'Find out who associated or routed it; undo it there, or correct `interfaces` in the config.',
   },
   'order-refused': {
     exit: EXIT.refused,

@@ -1,7 +1,7 @@
 /** ELBv2's side of the controller: registration, real health checks, the wire, the faults. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { DescribeAddressesCommand } from '@aws-sdk/client-ec2';
+import { DescribeAddressesCommand, ModifyNetworkInterfaceAttributeCommand } from '@aws-sdk/client-ec2';
 import {
   DeregisterTargetsCommand,
   DescribeTargetGroupsCommand,
@@ -17,6 +17,7 @@ import {
   eventually,
   local,
   outcome,
+  pause,
   type Running,
   raw,
   Service,
@@ -155,6 +156,9 @@ describe('health', () => {
     await eventually(() => states(BY_IP)[B.ip] === 'unhealthy Target.Timeout');
     running.controller.setInterfaceLink(B.eni, true);
     await eventually(() => states(BY_IP)[B.ip] === 'healthy');
+    const isolation = { NetworkInterfaceId: B.eni, Groups: ['sg-isolated'] };
+    await running.ec2.send(new ModifyNetworkInterfaceAttributeCommand(isolation));
+    await eventually(() => states(BY_IP)[B.ip] === 'unhealthy Target.Timeout');
   });
 
   it('a target that hangs is timed out', async () => {
@@ -182,10 +186,15 @@ describe('registration', () => {
     await deregister(A.instance);
     expect(states()).toEqual({ [A.instance]: 'draining Target.DeregistrationInProgress' });
     await register(A.instance);
+    await register(B.instance);
     expect(states()[A.instance]).toContain('initial');
+    // The first registration's time to drain is over by then.
+    await pause(200);
+    expect(Object.keys(states())).toEqual([A.instance, B.instance]);
     await eventually(() => states()[A.instance] === 'healthy');
     await deregister(A.instance);
     await eventually(() => states()[A.instance] === undefined);
+    expect(Object.keys(states())).toEqual([B.instance]);
     expect(await outcome(deregister(A.instance))).toBe('ok');
   });
 

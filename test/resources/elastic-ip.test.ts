@@ -5,6 +5,7 @@ import { instant } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
 import { ElasticIpResource, loadEc2Client } from '../../src/resources/index.ts';
 import { FakeEc2 } from '../executor/support/fake-ec2.ts';
+import { makeSetting } from './support/setting.ts';
 
 const OWN = 'eni-46561127';
 const PEER = 'eni-77f0c1aa';
@@ -220,5 +221,52 @@ describe('probe', () => {
     expect((await eip.probe(within(1000))).probe).toBe('unknown');
     laterMs = 10_000;
     expect((await eip.probe(within(20_000))).probe).toBe('not-held');
+  });
+});
+
+describe('with a private address of its own', () => {
+  const PRIVATE = '10.0.1.50';
+  function setUp() {
+    const setting = makeSetting();
+    const { cloud } = setting;
+    cloud.interfaces.set(OWN, ['10.0.1.10', PRIVATE]);
+    const options = { name: 'eip', allocation: ALLOCATION, ownInterface: OWN, privateIp: PRIVATE };
+    const eip = new ElasticIpResource({
+      ...options,
+      memberInterfaces: new Set([PEER]),
+      api: cloud,
+      ...setting.common,
+    });
+    const here = (privateIp: string) => {
+      cloud.address = { ...cloud.address, associationId: 'eipassoc-0', interfaceId: OWN, privateIp };
+    };
+    return { cloud, eip, here, within: setting.within };
+  }
+
+  it('it is associated with that one', async () => {
+    const { cloud, eip, within } = setUp();
+    await eip.acquire(within(5000));
+    expect(cloud.of('associateAddress')).toMatchObject([{ interfaceId: OWN, privateIp: PRIVATE }]);
+    expect((await eip.probe(within(1000))).probe).toBe('held');
+  });
+
+  it('at another address of the own interface it is not held, and is put right even after a proven release', async () => {
+    const { cloud, eip, here, within } = setUp();
+    here('10.0.1.10');
+    expect(await eip.probe(within(1000))).toEqual({
+      probe: 'not-held',
+      detail: '127.80.0.1 is at the wrong address 10.0.1.10 here',
+    });
+    await eip.acquire({ ...within(5000), previousReleased: true });
+    expect(cloud.address.privateIp).toBe(PRIVATE);
+    expect(cloud.methods.slice(1)).toEqual(['associateAddress', 'describeAddress', 'associateAddress']);
+  });
+
+  it('O2: a lost call is taken for executed only at the right address', async () => {
+    const { cloud, eip, here, within } = setUp();
+    here('10.0.1.10');
+    cloud.fail('associateAddress', { kind: 'lost-request' }, { kind: 'lost-reply' });
+    expect(await eip.acquire(within(5000))).toBe('associated already');
+    expect(cloud.address.privateIp).toBe(PRIVATE);
   });
 });

@@ -42,9 +42,8 @@ describe('acquire', () => {
     expect(said).toBe('the routes in 3 tables lead here');
   });
 
-  it('creates what is missing, whichever code EC2 says it with, and repairs black holes', async () => {
+  it('creates what is missing, whichever code EC2 says it with', async () => {
     cloud.tables.get('rtb-1')?.delete(OVERLAY);
-    cloud.route('rtb-2', OVERLAY, STRANGER, 'blackhole');
     // The reading showed one that is gone by now.
     cloud.fail('replaceRoute', { kind: 'refuse', code: 'InvalidRoute.NotFound' });
     cloud.tables.set('rtb-3', new Map());
@@ -52,6 +51,13 @@ describe('acquire', () => {
     await routes().acquire(setting.within(5000));
     expect(targets()).toEqual(ALL_OWN);
     expect(cloud.of('createRoute').length).toBeGreaterThanOrEqual(2);
+  });
+
+  it("a black hole serves nobody: it is taken, a stranger's as well", async () => {
+    cloud.route('rtb-1', OVERLAY, STRANGER, 'blackhole');
+    cloud.route('rtb-2', OVERLAY, 'nat-1', 'blackhole');
+    await routes().acquire(setting.within(5000));
+    expect(targets()).toEqual(ALL_OWN);
   });
 
   it('a route that appears meanwhile is read and replaced', async () => {
@@ -123,7 +129,9 @@ describe('acquire', () => {
     expect(Math.max(...replaced) - Math.min(...replaced)).toBe(250);
 
     cloud.fail('replaceRoute', ...Array.from({ length: 200 }, () => ({ kind: 'throttle' }) as const));
+    const startedAt = setting.clock.now();
     expect(await failure(routes().acquire(setting.within(1000)))).toBe('cloud-throttled');
+    expect(setting.clock.now() - startedAt).toBeLessThan(1200);
   });
 
   it('a refusal is final, and the other tables have ended when it is told', async () => {
