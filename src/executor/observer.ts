@@ -23,6 +23,15 @@ const PACE_MS: Readonly<Record<Resource['kind'], { readonly holding: number; rea
   drbd: { holding: 1000, idle: 2000 },
   service: { holding: 2000, idle: 15_000 },
   'elastic-ip': { holding: 5000, idle: 10_000 },
+  'vpc-route': { holding: 5000, idle: 10_000 },
+  'private-ip': { holding: 5000, idle: 10_000 },
+  'target-group': { holding: 5000, idle: 10_000 },
+  port: { holding: 1000, idle: 5000 },
+  'route-table': { holding: 2000, idle: 10_000 },
+  'virtual-ip': { holding: 1000, idle: 5000 },
+  'port-block': { holding: 2000, idle: 5000 },
+  mount: { holding: 1000, idle: 5000 },
+  hook: { holding: 5000, idle: 15_000 },
 };
 /** O2: after a takeover the address is read every second for at least 30 s: a late call may steal it back. */
 const WATCHFUL_MS = 40_000;

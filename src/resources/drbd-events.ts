@@ -126,11 +126,16 @@ export class DrbdEvents {
   }
 }
 
-/** The whole output of `drbdsetup events2 --now RES`; null when it does not end as documented. */
+/**
+ * The whole output of `drbdsetup events2 --now RES`; null when it does not end as documented, or when it has lines but
+ * none of the resource itself: only an output that says nothing at all says that the resource is down.
+ */
 export function parseEvents(output: string, resource: string): DrbdState | null {
   const events = new DrbdEvents(resource);
-  for (const line of output.split('\n')) events.read(line);
-  return events.state();
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  for (const line of lines) events.read(line);
+  const state = events.state();
+  return state?.kind === 'absent' && lines.some((line) => line.trim() !== 'exists -') ? null : state;
 }
 
 function readFields(words: readonly string[]): Fields {
