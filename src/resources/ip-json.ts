@@ -59,9 +59,10 @@ const linkEntry = z.looseObject({
 
 /** `ip -j addr show dev NAME` */
 export function parseLink(text: string, name: string): LinkState | null {
-  const links = parseList(linkEntry, text);
-  const [link] = links ?? [];
-  if (link === undefined || links?.length !== 1) return null;
+  // Some releases leave an empty object for every interface that was not asked for.
+  const links = parseList(z.union([linkEntry, z.strictObject({})]), text);
+  const [link, ...others] = links?.filter((entry) => 'ifname' in entry) ?? [];
+  if (link === undefined || others.length > 0) return null;
   if (link.ifname !== name && !link.altnames?.includes(name)) return null;
   const flags = new Set(link.flags);
   const isUp = flags.has('UP');
@@ -206,23 +207,13 @@ export function parseNeighbour(text: string, address: string): NeighbourState | 
   return state === 'FAILED' ? 'silent' : 'unclear';
 }
 
-/** Filters leave empty objects in some releases' lists. */
 function parseList<Entry>(entry: z.ZodType<Entry>, text: string): Entry[] | null {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    const parsed = z.array(entry).safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : null;
   } catch {
     return null;
   }
-  if (!Array.isArray(value)) return null;
-  const parsed = z.array(entry).safeParse(value.filter((item) => !isEmptyObject(item)));
-  return parsed.success ? parsed.data : null;
-}
-
-function isEmptyObject(value: unknown): boolean {
-  return (
-    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
-  );
 }
 
 function readAll<Entry, Value>(

@@ -31,17 +31,19 @@ export async function checkGateway(
   const here = [address, 'dev', name];
   const read = (): Promise<Reading<NeighbourState>> =>
     tools.read(['ip', '-j', 'neigh', 'show', ...here], context, (text) => parseNeighbour(text, address));
+  /** Whether silence means a dead gateway: not when the kernel had no address yet to ask from. */
+  let isSure = family === 'inet';
   /** An old entry is forgotten first, because it would count as good for another half a minute. */
   const ask = async (): Promise<void> => {
     await tools.run(['ip', 'neigh', 'del', ...here], context);
-    if (family === 'inet6' && source !== null && (await tools.run(ping(), context)).kind !== 'missing')
-      return;
+    // By itself the kernel asks from the link-local address, which is not usable for a second after a link came up.
+    if (family === 'inet6' && source !== null && !isLinkLocal(address)) {
+      const from = ['-I', source, '-I', name];
+      const ping = ['ping', '-6', '-n', '-q', '-c', '1', '-W', '1', ...from, address];
+      isSure = (await tools.run(ping, context)).kind === 'exited';
+      if (isSure) return;
+    }
     await tools.run(['ip', 'neigh', 'replace', ...here, 'use'], context);
-  };
-  /** By itself the kernel asks from the link-local address, which is not usable for a second after a link came up. */
-  const ping = (): string[] => {
-    const target = isLinkLocal(address) ? `${address}%${name}` : address;
-    return ['ping', '-6', '-n', '-q', '-c', '1', '-W', '1', '-I', source ?? '', '-I', name, target];
   };
 
   const end = Math.min(context.deadline, clock.now() + LIMIT_MS);
@@ -56,15 +58,11 @@ export async function checkGateway(
     if (last.value === 'answers') return `gateway ${address} answers`;
     if (context.signal.aborted) throw new QuorateError('order-ended', 'asking the gateway was called off');
     const isOver = clock.now() + pauseMs >= end;
-    if (last.value === 'silent') {
-      // IPv6 gives up early while its own address is still being checked.
-      if (family === 'inet' || isOver) {
-        throw new QuorateError('port-dead', `gateway ${address} does not answer on ${name}`);
-      }
-      await ask();
-    } else if (isOver) {
-      return `whether gateway ${address} answers is not known yet`;
+    if (last.value === 'silent' && isSure) {
+      throw new QuorateError('port-dead', `gateway ${address} does not answer on ${name}`);
     }
+    if (isOver) return `whether gateway ${address} answers is not known yet`;
+    if (last.value === 'silent') await ask();
     await clock.sleep(pauseMs, context.signal);
     pauseMs = Math.min(pauseMs * 2, POLL_MS.most);
     last = await read();

@@ -27,8 +27,6 @@ import {
   type Resource,
 } from './types.ts';
 
-/** What cannot be announced says so within three milliseconds. */
-const FAILURE_SHOWS_MS = 8;
 /** The second that `arping` stays, and a busy machine. */
 const ANNOUNCE_LIMIT_MS = 2500;
 /** Whole seconds: how long others may take to claim the address. */
@@ -68,8 +66,10 @@ export class VirtualIpResource implements Resource {
     const options = this.#address.family === 'inet6' ? ['nodad'] : [];
     const words = ['addr', 'replace', formatCidr(this.#address), 'dev', this.#interface, ...options];
     await this.#tools.must(['ip', ...words], context);
-    const said = `${formatCidr(this.#address)} is on ${this.#interface}`;
-    return this.#mayAnnounce ? `${said}, ${await this.#announceSoon(context)}` : said;
+    const sending = this.#mayAnnounce ? this.#announceMeanwhile(context) : null;
+    const seen = await this.probe(context);
+    if (seen.probe === 'not-held') throw new QuorateError('not-as-wanted', seen.detail);
+    return sending === null ? seen.detail : `${seen.detail}, ${sending.outcome()}`;
   }
 
   async release(context: ReleaseContext): Promise<string> {
@@ -110,15 +110,19 @@ export class VirtualIpResource implements Resource {
     return conflict ?? 'announced';
   }
 
-  /** Started and not waited for, unless it fails at once. */
-  async #announceSoon(context: ActionContext): Promise<string> {
-    const sending = this.#announce(context);
-    const patience = this.#clock.sleep(FAILURE_SHOWS_MS, context.signal).then(() => null);
-    const result = await Promise.race([sending, patience]);
-    if (result === null) return 'being announced';
-    if (isNotReadyYet(result)) return 'to be announced when the link-local address is usable';
-    this.#mustBeSent(result);
-    return 'announced';
+  /** Started and not waited for: what fails at once is known when the address has been read back. */
+  #announceMeanwhile(context: ActionContext): { readonly outcome: () => string } {
+    let ended: CommandResult | null = null;
+    void this.#announce(context).then((result) => {
+      ended = result;
+    });
+    const outcome = (): string => {
+      if (ended === null) return 'being announced';
+      if (isNotReadyYet(ended)) return 'to be announced when the link-local address is usable';
+      this.#mustBeSent(ended);
+      return 'announced';
+    };
+    return { outcome };
   }
 
   #announce({ deadline, signal }: ActionContext): Promise<CommandResult> {

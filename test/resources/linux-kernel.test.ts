@@ -97,7 +97,9 @@ describe.skipIf(reason !== null)('port', () => {
   });
 
   it('H6: a gateway that does not answer is an error, one that cannot be told is only said', async () => {
-    await expect(acquire(make({ gateway: '10.9.0.77' }))).rejects.toMatchObject({ code: 'port-dead' });
+    for (const gateway of ['10.9.0.77', 'fd09::77']) {
+      await expect(acquire(make({ gateway }))).rejects.toMatchObject({ code: 'port-dead' });
+    }
     const short = make({ gateway: '10.9.0.78' }).acquire({ ...within(500), previousReleased: true });
     expect(await short).toContain('not known yet');
   });
@@ -288,8 +290,8 @@ describe.skipIf(reason !== null)('virtual address', () => {
     expect(await vip.refresh(within(4000))).toBe('announced');
   });
 
-  it('what cannot be announced is an error', async () => {
-    await expect(acquire(make('10.9.0.100/24'))).rejects.toThrow(/is down/);
+  it('on a link that is down it is an error, and not released', async () => {
+    await expect(acquire(make('10.9.0.100/24'))).rejects.toThrow(/eth1, which is down/);
     expect(await probe(make('10.9.0.100/24'))).toMatchObject(PARTLY);
   });
 });
