@@ -11,7 +11,6 @@ import {
   isSuspended,
   type Resource,
   replicatedData,
-  ServiceResource,
 } from '../resources/index.ts';
 import { DrbdFollower } from './drbd-follower.ts';
 import { GuardCore, type GuardOptions } from './guard-core.ts';
@@ -25,6 +24,7 @@ import {
   toWire,
 } from './guard-protocol.ts';
 import type { GuardSocket, GuardSocketHandlers } from './guard-socket.ts';
+import { localResource } from './local-resources.ts';
 import type { SelfFence } from './self-fence.ts';
 import { SharedLease } from './shared-lease.ts';
 import type { SuspendCheck } from './suspend-check.ts';
@@ -95,25 +95,14 @@ export class GuardWorker {
   #addResource(config: LocalResourceConfig): void {
     const watch = config.kind === 'drbd' ? this.#watch(config.resource) : null;
     if (watch !== null) this.#drbd.set(config.name, watch);
-    const make = (runner: CommandRunner): Resource => {
-      const shared = { name: config.name, runner, clock: this.#parts.clock };
-      switch (config.kind) {
-        case 'drbd':
-          return new DrbdResource({
-            ...shared,
-            resource: config.resource,
-            lastSeen: () => watch?.follower.state() ?? null,
-          });
-        case 'service':
-          return new ServiceResource({
-            ...shared,
-            service: config.service,
-            marker: `${this.#data.mark}#${config.name}`,
-          });
-        default:
-          throw new QuorateError('config-invalid', `resources of kind "${config.kind}" are not built yet`);
-      }
-    };
+    const make = (runner: CommandRunner): Resource =>
+      localResource(config, {
+        runner,
+        clock: this.#parts.clock,
+        mark: this.#data.mark,
+        mayKill: this.#data.selfFence === 'sysrq',
+        lastSeen: () => watch?.follower.state() ?? null,
+      });
     this.#local.set(config.name, make(this.#parts.runner));
     this.#gated.set(config.name, (epoch) => make(this.#gatedRunner(epoch)));
   }

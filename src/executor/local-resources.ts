@@ -1,0 +1,60 @@
+/** From a resource's config to what acquires, releases and probes it on this host. */
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../clock.ts';
+import type { LocalResourceConfig } from '../config/index.ts';
+import { assertNever } from '../core/index.ts';
+import {
+  type CommandRunner,
+  DrbdResource,
+  type DrbdState,
+  HookResource,
+  InboundResource,
+  MountResource,
+  PortBlockResource,
+  PortResource,
+  type Resource,
+  RouteTableResource,
+  ServiceResource,
+  VirtualIpResource,
+} from '../resources/index.ts';
+
+export interface LocalParts {
+  readonly runner: CommandRunner;
+  readonly clock: Clock;
+  /** Names this node on this host; a resource's own processes carry it with the resource's name. */
+  readonly mark: string;
+  /** R1: processes of others that keep a mount busy. Off outside real hosts. */
+  readonly mayKill: boolean;
+  /** What the follower of a DRBD resource has seen last. */
+  readonly lastSeen: () => DrbdState | null;
+}
+
+const readMounts = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
+
+export function localResource(config: LocalResourceConfig, parts: LocalParts): Resource {
+  const { runner, clock, lastSeen, mayKill } = parts;
+  const shared = { runner, clock };
+  const marker = `${parts.mark}#${config.name}`;
+  switch (config.kind) {
+    case 'drbd':
+      return new DrbdResource({ ...shared, name: config.name, resource: config.resource, lastSeen });
+    case 'mount':
+      return new MountResource({ ...config, ...shared, mayKill, readMounts });
+    case 'port':
+      return new PortResource({ ...config, ...shared });
+    case 'route-table':
+      return new RouteTableResource({ ...config, ...shared });
+    case 'virtual-ip':
+      return new VirtualIpResource({ ...config, ...shared });
+    case 'service':
+      return new ServiceResource({ ...config, ...shared, marker });
+    case 'hook':
+      return new HookResource({ ...config, ...shared, marker });
+    case 'port-block':
+      return new PortBlockResource({ ...config, ...shared });
+    case 'inbound':
+      return new InboundResource({ ...config, ...shared });
+    default:
+      return assertNever(config);
+  }
+}
