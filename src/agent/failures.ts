@@ -30,6 +30,8 @@ interface Failure {
   readonly why: string;
   /** False: the executor has refused the epoch, so there is nothing that it could keep. */
   readonly isBegun: boolean;
+  /** The cloud's failure more likely than this node's: one other node shall try, and then the one that has it stays. */
+  readonly mayPass: boolean;
 }
 
 export class Failures {
@@ -82,7 +84,7 @@ export class Failures {
   }
 
   /** H6: release, and let an eligible node try; without one this node keeps what it has got, and goes on trying. */
-  onTakeFailed({ epoch, step, why, steps, totalMs }: Event<'take-failed'>): void {
+  onTakeFailed({ epoch, step, why, mayPass, steps, totalMs }: Event<'take-failed'>): void {
     const { view } = this.#driver;
     this.#log.error({ event: 'take-failed', epoch, step, why }, `takeover failed at ${step}: ${why}`);
     if (!view.mayHold || view.hold.kind !== 'held' || view.hold.epoch !== epoch) return;
@@ -99,7 +101,7 @@ export class Failures {
     this.#failedEpoch = epoch;
     this.#isReconciled = false;
     const isBegun = step !== GATE;
-    const failure = { name: step, why: `the takeover failed at ${step}: ${why}`, isBegun };
+    const failure = { name: step, why: `the takeover failed at ${step}: ${why}`, isBegun, mayPass };
     this.#moveAway(epoch, this.#nextDelayMs(), failure);
   }
 
@@ -109,7 +111,7 @@ export class Failures {
     if (!view.mayHold || view.hold.kind !== 'held' || view.hold.epoch !== epoch) return;
     if (this.#failedEpoch === epoch) return;
     const what = `${name} is lost in spite of ${count} repairs: ${why}`;
-    const whyNot = this.#whyNotMove();
+    const whyNot = this.#whyNotMove(MAX_MOVES);
     if (whyNot !== null) return this.#stay(epoch, { name, why: `${what}; ${whyNot}` });
     // mark: moved-for-a-failure
     this.#log.error({ event: 'move-away', epoch, why: what }, `${what}: another node shall try`);
@@ -117,13 +119,13 @@ export class Failures {
     if (refused !== null) this.#stay(epoch, { name, why: `${what}; ${refused}` });
   }
 
-  #whyNotMove(): string | null {
+  #whyNotMove(mostMoves: number): string | null {
     const { view } = this.#driver;
     const isThere = (id: NodeId): boolean =>
       view.leadership?.lease.heardFrom(id, view.now - view.timing.leaseMs) ?? false;
     if (!view.voters.some((id) => id !== view.self && view.isEligible(id) && isThere(id)))
       return 'there is no other node that may hold';
-    return this.#movesLately() < MAX_MOVES ? null : `${MAX_MOVES} moves within an hour are enough`;
+    return this.#movesLately() < mostMoves ? null : `${mostMoves} moves within an hour are enough`;
   }
 
   /** Wall-clock times of all nodes: for this bound people's time is good enough (T3). */
@@ -136,7 +138,7 @@ export class Failures {
   }
 
   /** H6: "degraded". The log is told once for each resource (D4); what a tenure lacks is in every status besides. */
-  #stay(epoch: Epoch, { name, why }: Omit<Failure, 'isBegun'>): void {
+  #stay(epoch: Epoch, { name, why }: Pick<Failure, 'name' | 'why'>): void {
     this.#log.error({ event: 'degraded', epoch, name, why }, `degraded: ${why}`);
     if (this.#degraded?.epoch !== epoch) this.#degraded = { epoch, told: new Set() };
     if (this.#degraded.told.has(name)) return;
@@ -151,7 +153,12 @@ export class Failures {
     // mark: release-failed-too
     this.#isReconciled = true;
     const why = 'it could not be released for a move';
-    this.#moveAway(epoch, this.#nextDelayMs(), { name: 'release', why, isBegun: true });
+    this.#moveAway(epoch, this.#nextDelayMs(), {
+      name: 'release',
+      why,
+      isBegun: true,
+      mayPass: false,
+    });
   }
 
   #settle(): void {
@@ -175,7 +182,7 @@ export class Failures {
     this.#retry = this.#clock.after(delayMs, () => {
       const { hold } = this.#driver.view;
       if (hold.kind !== 'held' || hold.epoch !== epoch || this.#failedEpoch !== epoch) return;
-      const whyNot = this.#whyNotMove();
+      const whyNot = this.#whyNotMove(failure.mayPass ? 1 : MAX_MOVES);
       if (whyNot !== null && failure.isBegun) {
         this.#settle();
         this.#stay(epoch, { ...failure, why: `${failure.why}; ${whyNot}` });

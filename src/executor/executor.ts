@@ -50,6 +50,8 @@ const KNOWN_FAILURES: ReadonlySet<string> = new Set([
   'command-missing',
   'drbd-tools-missing',
 ]);
+/** The cloud has answered, and said no for good. */
+const REFUSALS: ReadonlySet<string> = new Set(['cloud-refused', 'address-held-elsewhere']);
 const REPORT_MS = 1000;
 
 export interface ExecutorOptions {
@@ -247,13 +249,14 @@ export class Executor {
   async #take(agent: Agent, order: Extract<Order, { kind: 'take' }>): Promise<void> {
     const { epoch, term, until, previousReleased } = order;
     const startedAt = this.#options.clock.now();
-    const fail = (step: string, why: string, steps: PlanReport['steps'] = []): void =>
+    const fail = (step: string, why: string, report: PlanReport | null = null): void =>
       this.#options.send({
         kind: 'take-failed',
         epoch,
         step,
         why: clip(why),
-        steps: clipped(steps),
+        mayPass: report !== null && this.#mayPass(report),
+        steps: clipped(report?.steps ?? []),
         totalMs: rounded(this.#options.clock.now() - startedAt),
       });
     if (!agent.isReady) return fail('gate', 'the executor has not verified yet that nothing is held');
@@ -275,7 +278,7 @@ export class Executor {
       return fail(
         step,
         report.failure?.why ?? 'called off: the lease ended or a release was ordered',
-        report.steps,
+        report,
       );
     }
     tenure.isTaken = true;
@@ -285,6 +288,12 @@ export class Executor {
     this.#options.send({ kind: 'taken', epoch, steps: clipped(steps), totalMs });
     this.#options.prepareStatement?.();
     void this.#reconciler.look();
+  }
+
+  /** Complaints 1 and 2: throttling and outages of the cloud's interface are not this node's failure. */
+  #mayPass({ failure }: PlanReport): boolean {
+    if (failure === null || !this.#options.cloud.has(failure.step)) return false;
+    return !(failure.error instanceof QuorateError && REFUSALS.has(failure.error.code));
   }
 
   async #release(epoch: Epoch, mode: 'planned' | 'abrupt'): Promise<void> {

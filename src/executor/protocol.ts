@@ -94,6 +94,8 @@ export const eventSchema = z.discriminatedUnion('kind', [
     epoch: asEpoch,
     step: text(100),
     why: text(MAX_TEXT),
+    /** The cloud did not answer, or not yet: it says nothing about this node. */
+    mayPass: z.boolean(),
     steps,
     totalMs: z.number(),
   }),

@@ -84,6 +84,8 @@ export class Reconciler {
 
   /** Before a repair: did those before it last? */
   #reportStuck(name: string): void {
+    // The cloud shows late what it has done, or does not answer: that is no reason to move (H4).
+    if (this.#options.graph.some((one) => one.name === name && one.scope === 'cloud')) return;
     const since = this.#options.clock.now() - STUCK.withinMs;
     const recent = (this.#repairs.get(name) ?? []).filter(({ at }) => at >= since);
     this.#repairs.set(name, recent);

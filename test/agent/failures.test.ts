@@ -76,8 +76,16 @@ class Bench {
     );
   }
 
-  takeFails(step = 'nfs'): void {
-    this.failures.onTakeFailed({ kind: 'take-failed', epoch: at, step, why: 'no', steps: [], totalMs: 5 });
+  takeFails(step = 'nfs', mayPass = false): void {
+    this.failures.onTakeFailed({
+      mayPass,
+      kind: 'take-failed',
+      epoch: at,
+      step,
+      why: 'no',
+      steps: [],
+      totalMs: 5,
+    });
   }
 
   repairFails(name = 'nfs'): void {
@@ -143,6 +151,21 @@ describe('a takeover that fails half-way', () => {
     later.takeFails();
     later.pass(0);
     expect(later.transfers).toHaveLength(1);
+  });
+});
+
+describe('a takeover that fails because the cloud does not answer', () => {
+  it('is tried by one other node, and then stays where it is', () => {
+    const first = new Bench();
+    first.takeFails('eip', true);
+    first.pass(0);
+    expect(first.transfers).toHaveLength(1);
+    const second = new Bench();
+    second.moves = [0];
+    second.takeFails('eip', true);
+    second.pass(0);
+    expect(second.transfers).toEqual([]);
+    expect(second.kept).toEqual([at]);
   });
 });
 

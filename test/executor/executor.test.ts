@@ -12,7 +12,7 @@ import {
   type Released,
   term,
 } from '../../src/core/index.ts';
-import { QuorateError } from '../../src/errors.ts';
+import { type ErrorCode, QuorateError } from '../../src/errors.ts';
 import { Executor } from '../../src/executor/executor.ts';
 import type { GuardAnswers, GuardOrder } from '../../src/executor/guard-protocol.ts';
 import type { Guard } from '../../src/executor/guard-proxy.ts';
@@ -115,9 +115,11 @@ class FakeAddress implements Resource {
   hang = false;
   /** It never stays. */
   isStubborn = false;
+  refusal: ErrorCode | null = null;
 
   async acquire(context: AcquireContext): Promise<string> {
     this.acquires.push(context);
+    if (this.refusal !== null) throw new QuorateError(this.refusal, 'said the cloud');
     if (this.hang) {
       await new Promise<void>((resolve) =>
         context.signal.addEventListener('abort', () => resolve(), { once: true }),
@@ -147,6 +149,7 @@ class Bench {
   readonly journal: string[] = [];
   unreachable = new Set<string>();
   agentIsGone = true;
+  isBlockLost = false;
   readonly executor: Executor;
 
   constructor() {
@@ -286,22 +289,47 @@ describe('orders', () => {
 });
 
 describe('H6: failures', () => {
-  it('what is lost in spite of its repairs is reported, and repaired on', async () => {
-    const bench = new Bench();
+  /** Half a minute of a tenure whose resources never stay, although every repair says that it has worked. */
+  async function inVain(bench: Bench): Promise<Extract<SentEvent, { kind: 'repair-failed' }>[]> {
     await bench.hello();
-    // Every repair says that it has worked, and a moment later the address is gone again.
-    bench.address.isStubborn = true;
     bench.guard.probe = 'unknown';
     await bench.take(7, instant(Date.now() + 600_000));
     for (let second = 0; second < 30; second += 1) {
       bench.lease.set(epoch(7), instant(Date.now() + 2000), 0);
       await vi.advanceTimersByTimeAsync(1000);
+      bench.guard.probe = bench.isBlockLost ? 'not-held' : 'held';
     }
-    const reports = bench.events.filter((event) => event.kind === 'repair-failed');
-    expect(reports[0]).toMatchObject({ epoch: 7, name: 'eip', count: 3, why: 'associated' });
+    return bench.events.filter((event) => event.kind === 'repair-failed');
+  }
+
+  it('what is lost in spite of its repairs is reported, and repaired on', async () => {
+    const bench = new Bench();
+    bench.isBlockLost = true;
+    const reports = await inVain(bench);
+    expect(reports[0]).toMatchObject({ epoch: 7, name: 'block', count: 3, why: 'acquired' });
     // The takeover's own, three repairs in vain, and one at least after each report.
-    expect(bench.address.acquires.length).toBeGreaterThanOrEqual(4 + reports.length - 1);
+    const acquires = bench.guard.ops().filter((op) => op === 'acquire block').length;
+    expect(acquires).toBeGreaterThanOrEqual(4 + reports.length - 1);
     expect(bench.kinds()).not.toContain('released');
+  });
+
+  it('complaint 1: what the cloud does not keep, or shows late, is repaired on and reported to nobody', async () => {
+    const bench = new Bench();
+    bench.address.isStubborn = true;
+    expect(await inVain(bench)).toEqual([]);
+    expect(bench.address.acquires.length).toBeGreaterThan(4);
+  });
+
+  it.each([
+    ['cloud-throttled', true],
+    ['cloud-unreachable', true],
+    ['cloud-refused', false],
+  ] as const)('a takeover that the cloud fails with %s may pass: %s', async (code, mayPass) => {
+    const bench = new Bench();
+    await bench.hello();
+    bench.address.refusal = code;
+    await bench.take(7, instant(Date.now() + 60_000));
+    expect(bench.events.find(({ kind }) => kind === 'take-failed')).toMatchObject({ step: 'eip', mayPass });
   });
 
   it('a failed takeover that is kept is completed by the reconcile loop', async () => {
