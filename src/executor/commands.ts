@@ -4,7 +4,8 @@
  * 1. Every child is marked in its environment with this data directory, and so are its descendants: whoever starts
  *    after we died finds and kills them (O1). A record in a file could be lost between fork and write; this cannot.
  * 2. A child is killed with its group at its deadline or when its signal fires, and counts as in flight until it is gone.
- * 3. Output is bounded; what a daemon inherits stays open and is drained, so that it never meets a broken pipe.
+ * 3. Output is bounded: a command that says more is killed, and nobody reads half of what it said. What a daemon
+ *    inherits stays open and is drained, so that it never meets a broken pipe.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -13,9 +14,12 @@ import type { CommandOptions, CommandResult, CommandRunner, FollowHandlers } fro
 import { groupOf, isGroupGone, processesWith, signalProcess } from './processes.ts';
 
 export const NODE_MARK = 'QUORATE_EXECUTOR_CHILD';
-export const RESOURCE_MARK = 'QUORATE_RESOURCE';
+/** Not `QUORATE_RESOURCE`: a hook finds its resource's name there. */
+export const RESOURCE_MARK = 'QUORATE_RESOURCE_MARK';
 
+/** For each of stdout and stderr. */
 const MAX_OUTPUT_BYTES = 256 * 1024;
+const TOO_MUCH_OUTPUT: CommandResult = { kind: 'died', why: 'more than 256 KiB of output' };
 /** How long a killed child may take to vanish before its caller is told; it stays in flight. */
 const KILL_GRACE_MS = 50;
 /** After exit, how long to wait for the rest of the output if a daemon holds the pipe open. */
@@ -46,12 +50,13 @@ export class ChildRunner implements CommandRunner {
     const limitMs = options.deadline - this.#clock.now();
     if (options.signal.aborted) return Promise.resolve({ kind: 'aborted' });
     if (limitMs <= 0) return Promise.resolve({ kind: 'timed-out', limitMs: 0 });
-    const child = this.#spawn(command, options.marker);
+    const child = this.#spawn(command, options);
     return new Promise((resolve) => {
-      const output = collect(child);
+      const output = collect(child, () => kill(TOO_MUCH_OUTPUT));
       let ending: CommandResult | null = null;
+      let hasExited = false;
       const kill = (why: CommandResult): void => {
-        if (ending !== null) return;
+        if (ending !== null || hasExited) return;
         ending = why;
         this.#kill(child);
         setTimeout(() => finish(why), KILL_GRACE_MS);
@@ -68,12 +73,14 @@ export class ChildRunner implements CommandRunner {
       child.once('exit', (code, signal) => {
         if (ending !== null) return finish(ending);
         // From here on a late kill would only hit what the command has left running on purpose: a daemon.
+        hasExited = true;
         clearTimeout(timer);
         options.signal.removeEventListener('abort', onAbort);
         if (code === null) return finish({ kind: 'died', why: `killed by ${signal}` });
-        void output
-          .ended(DRAIN_MS)
-          .then(() => finish({ kind: 'exited', code, stdout: output.stdout(), stderr: output.stderr() }));
+        void output.ended(DRAIN_MS).then(() => {
+          if (output.isTooMuch()) return finish(TOO_MUCH_OUTPUT);
+          finish({ kind: 'exited', code, stdout: output.stdout(), stderr: output.stderr() });
+        });
       });
     });
   }
@@ -100,7 +107,7 @@ export class ChildRunner implements CommandRunner {
   }
 
   follow(command: readonly string[], handlers: FollowHandlers): () => void {
-    const child = this.#spawn(command, undefined, true);
+    const child = this.#spawn(command, {}, true);
     let isOver = false;
     const end = (why: string): void => {
       if (isOver) return;
@@ -138,10 +145,15 @@ export class ChildRunner implements CommandRunner {
     return { killed: killed.size, isGone: quiet >= 2 };
   }
 
-  #spawn(command: readonly string[], marker: string | undefined, isFollower = false): ChildProcess {
+  #spawn(
+    command: readonly string[],
+    { marker, environment }: Pick<CommandOptions, 'marker' | 'environment'>,
+    isFollower = false,
+  ): ChildProcess {
     const [program = '', ...args] = command;
     const env = {
       ...process.env,
+      ...environment,
       [NODE_MARK]: this.#mark,
       ...(marker === undefined ? {} : { [RESOURCE_MARK]: marker }),
     };
@@ -190,8 +202,10 @@ function startError(error: Error & { code?: unknown }): CommandResult {
   return error.code === 'ENOENT' ? { kind: 'missing' } : { kind: 'died', why: error.message };
 }
 
-function collect(child: ChildProcess) {
+function collect(child: ChildProcess, onTooMuch: () => void) {
   const texts = { stdout: '', stderr: '' };
+  const bytes = { stdout: 0, stderr: 0 };
+  let isTooMuch = false;
   let open = 0;
   let onAllEnded: () => void = () => undefined;
   for (const name of ['stdout', 'stderr'] as const) {
@@ -200,7 +214,13 @@ function collect(child: ChildProcess) {
     open += 1;
     stream.setEncoding('utf8');
     stream.on('data', (text: string) => {
-      if (texts[name].length < MAX_OUTPUT_BYTES) texts[name] += text;
+      bytes[name] += Buffer.byteLength(text);
+      if (bytes[name] <= MAX_OUTPUT_BYTES) {
+        texts[name] += text;
+      } else if (!isTooMuch) {
+        isTooMuch = true;
+        onTooMuch();
+      }
     });
     stream.on('error', () => undefined);
     stream.once('close', () => {
@@ -211,6 +231,7 @@ function collect(child: ChildProcess) {
   return {
     stdout: () => texts.stdout,
     stderr: () => texts.stderr,
+    isTooMuch: () => isTooMuch,
     /** Both pipes closed, or the limit: a daemon that inherited them never closes them. */
     ended: (limitMs: number): Promise<void> =>
       new Promise((resolve) => {

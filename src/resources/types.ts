@@ -16,6 +16,16 @@ export interface ProbeResult {
   readonly probe: Probe;
   /** One sentence for people. */
   readonly detail: string;
+  /**
+   * Only with `not-held`: something of it is there. It may be repaired like everything that is not held, but it counts
+   * as released only when nothing is left (R2).
+   */
+  readonly isPartial?: boolean;
+}
+
+/** R2: nothing of it is left. */
+export function isReleased(result: ProbeResult | undefined): boolean {
+  return result?.probe === 'not-held' && result.isPartial !== true;
 }
 
 /** Every action has a deadline and can be called off (style 9). */
@@ -69,7 +79,7 @@ export type CommandResult =
   | { readonly kind: 'missing' }
   | { readonly kind: 'timed-out'; readonly limitMs: number }
   | { readonly kind: 'aborted' }
-  /** Killed by a signal from elsewhere, or it could not be started. */
+  /** Killed by a signal from elsewhere or for too much output, or it could not be started. */
   | { readonly kind: 'died'; readonly why: string };
 
 export interface CommandOptions {
@@ -78,6 +88,8 @@ export interface CommandOptions {
   readonly signal: AbortSignal;
   /** Marks the processes that it starts, so that they can be found later. */
   readonly marker?: string;
+  /** Added to the environment of the executor. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Runs one command as a killable child in a process group of its own; never rejects for what the command did. */

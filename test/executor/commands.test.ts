@@ -72,6 +72,38 @@ describe('commands', () => {
     expect(await running).toMatchObject({ kind: 'died' });
   });
 
+  it('more than 256 KiB is no answer: the command is killed, and nobody reads half of what it said', async () => {
+    const tooMuch = { kind: 'died', why: 'more than 256 KiB of output' };
+    const endless = shell(`echo $$ > ${directory}/child; while :; do echo '[{"ifname":"eth1"}]'; done`);
+    expect(await runner.run(endless, within(20_000))).toEqual(tooMuch);
+    expect(alive(await pidIn('child'))).toBe(false);
+    expect(await runner.run(shell('yes >&2'), within(20_000))).toEqual(tooMuch);
+    // One that has ended by itself when the limit is reached.
+    expect(await runner.run(shell('head -c 300000 /dev/zero'), within(20_000))).toEqual(tooMuch);
+    const whole = await runner.run(shell('head -c 262144 /dev/zero'), within(20_000));
+    expect(whole.kind === 'exited' && whole.stdout.length).toBe(262_144);
+  });
+
+  it('a daemon that talks on and on after its command has ended is left alone', async () => {
+    const daemon = `sleep 0.1; yes | head -c 600000; echo $$ > ${directory}/daemon; sleep 60`;
+    const command = shell(`echo up; sh -c '${daemon}' &`);
+    expect(await runner.run(command, within(5000))).toMatchObject({ kind: 'exited', code: 0 });
+    const pid = await pidIn('daemon');
+    // It got this far only because somebody read on.
+    expect(alive(pid)).toBe(true);
+    expect(await runner.run(['true'], within(5000))).toMatchObject({ code: 0 });
+    expect(alive(pid)).toBe(true);
+  });
+
+  it('adds to the environment, but never over its own marks', async () => {
+    const environment = { GREETING: 'hello', QUORATE_EXECUTOR_CHILD: 'somebody else' };
+    const said = await runner.run(shell('echo "$GREETING $QUORATE_EXECUTOR_CHILD"'), {
+      ...within(5000),
+      environment,
+    });
+    expect(said).toMatchObject({ stdout: `hello ${directory}\n` });
+  });
+
   it('a signal calls a command off, and starts none afterwards', async () => {
     const controller = new AbortController();
     const running = runner.run(['sleep', '60'], within(60_000, controller.signal));
