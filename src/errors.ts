@@ -234,6 +234,21 @@ export const ERRORS = {
     meaning: 'A command of a resource was killed because it took longer than its limit.',
     remedy: 'Find out what the quoted command waits for; the kernel log may tell.',
   },
+  'port-dead': {
+    exit: EXIT.failed,
+    meaning: 'The second port got no link, or the gateway does not answer on it.',
+    remedy: 'Check cable, switch or the attachment of the network interface, and `gateway` in the config.',
+  },
+  'mount-occupied': {
+    exit: EXIT.failed,
+    meaning: 'Another file system is mounted where a resource wants its own.',
+    remedy: 'Unmount the other one, or correct the mount point in the config.',
+  },
+  'not-as-wanted': {
+    exit: EXIT.failed,
+    meaning: 'What was set up on this host reads back differently from what was asked for.',
+    remedy: 'Find what else changes links, addresses, routes, rules or mounts on this host.',
+  },
   'cloud-unreachable': {
     exit: EXIT.failed,
     meaning:

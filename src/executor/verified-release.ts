@@ -1,11 +1,12 @@
 /**
  * The abrupt release: kill what runs, release everything local in the reverse order, read it back, and do so again until
- * everything reads `not-held`. There is no other way out (R2); that it takes too long is the caller's business (R1).
+ * everything reads `not-held`, and not in part. There is no other way out (R2); that it takes too long is the caller's
+ * business (R1).
  */
 
 import type { Clock } from '../clock.ts';
 import { assert, instant } from '../core/index.ts';
-import type { ProbeResult, Resource } from '../resources/index.ts';
+import { isReleased, type Probe, type ProbeResult, type Resource } from '../resources/index.ts';
 import { type PlanResource, planRelease, runPlan } from '../takeover/index.ts';
 
 export interface VerifiedReleaseOptions {
@@ -45,8 +46,8 @@ export async function releaseUntilVerified(options: VerifiedReleaseOptions): Pro
     isReadFirst = false;
     const said = await releaseRound(options, before);
     const after = said.size === 0 ? before : await probeAll(options);
-    const isReleased = [...options.local.keys()].every((name) => after.get(name)?.probe === 'not-held');
-    if (isQuiet && isReleased) return evidenceOf(after, said);
+    const isAllReleased = [...options.local.keys()].every((name) => isReleased(after.get(name)));
+    if (isQuiet && isAllReleased) return evidenceOf(after, said);
     // mark: release-not-verified-yet
     options.onUnverified({
       event: 'release-unverified',
@@ -64,7 +65,13 @@ async function releaseRound(
   options: VerifiedReleaseOptions,
   observed: ReadonlyMap<string, ProbeResult>,
 ): Promise<Map<string, string>> {
-  const probes = new Map([...observed].map(([name, { probe }]) => [name, probe] as const));
+  // The plan leaves alone what is `not-held`: what is so only in part must not look like it.
+  const probes = new Map(
+    [...observed].map(([name, result]): [string, Probe] => [
+      name,
+      result.probe === 'not-held' && !isReleased(result) ? 'unknown' : result.probe,
+    ]),
+  );
   const deadline = instant(options.clock.now() + options.limitMs);
   const report = await runPlan(planRelease(options.graph, probes, 'abrupt'), {
     now: () => options.clock.now(),

@@ -4,6 +4,19 @@ import type { CommandResult } from './types.ts';
 
 const MAX_QUOTED = 300;
 
+/** Debian's names, for the remedy. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  ss: 'iproute2',
+  nft: 'nftables',
+  arping: 'iputils-arping',
+  ndptool: 'libndp-tools',
+  ping: 'iputils-ping',
+  fuser: 'psmisc',
+  mount: 'mount',
+  umount: 'mount',
+};
+
 /** The first sentence that a command said, bounded, on one line. */
 export function firstWords(text: string): string {
   return text
@@ -24,10 +37,13 @@ export function commandError(
   const line = commandLine(command);
   const context = { command: line };
   switch (result.kind) {
-    case 'missing':
-      return new QuorateError('command-missing', `${command[0]} is not installed or not in PATH`, {
+    case 'missing': {
+      const debian = PACKAGES[command[0] ?? ''];
+      const remedy = debian === undefined ? '' : ` (apt-get install ${debian})`;
+      return new QuorateError('command-missing', `${command[0]} is not installed or not in PATH${remedy}`, {
         context,
       });
+    }
     case 'timed-out':
       return new QuorateError(
         'command-timed-out',

@@ -21,23 +21,29 @@ export type { DryRunAction, DryRunResult } from './ec2-dry-run.ts';
 export { ElasticIpResource } from './elastic-ip.ts';
 export { type ElbApi, gatedElb, type Target, type TargetHealth } from './elb.ts';
 export { Ec2Fencer, type FenceResult } from './fencing.ts';
+export { HookResource } from './hook.ts';
+export { MountResource } from './mount.ts';
+export { PortResource } from './port.ts';
+export { PortBlockResource } from './port-block.ts';
 export { PrivateIpResource } from './private-ip.ts';
+export { RouteTableResource } from './route-table.ts';
 export { ServiceResource } from './service.ts';
 export { type TargetGroupMode, TargetGroupResource } from './target-group.ts';
-export type {
-  AcquireContext,
-  ActionContext,
-  CommandOptions,
-  CommandResult,
-  CommandRunner,
-  FollowHandlers,
-  Probe,
-  ProbeResult,
-  ReleaseContext,
-  ReleaseMode,
-  Resource,
+export {
+  type AcquireContext,
+  type ActionContext,
+  type CommandOptions,
+  type CommandResult,
+  type CommandRunner,
+  type FollowHandlers,
+  isReleased,
+  type Probe,
+  type ProbeResult,
+  type ReleaseContext,
+  type ReleaseMode,
+  type Resource,
 } from './types.ts';
-
+export { VirtualIpResource } from './virtual-ip.ts';
 export { VpcRouteResource } from './vpc-route.ts';
 
 /** The AWS SDK is a chunk of its own, one for each service: only who calls this loads it. */

@@ -1,0 +1,225 @@
+/**
+ * Reads `ip -j` (iproute2 5.x and 6.x). Every function returns null for what it cannot read, and never a guess:
+ *
+ * - Cut or garbled text is no JSON, or lacks what matters.
+ * - What belongs to others may have keys that we do not know; what decides about us may not.
+ * - An empty text is no empty list.
+ */
+import { z } from 'zod';
+import { type Cidr, type Family, readCidr, routeForm } from './ip-address.ts';
+
+export interface LinkAddress extends Cidr {
+  /** False while duplicate address detection runs or after it found somebody else: then nothing can use it. */
+  readonly isUsable: boolean;
+  readonly scope: string;
+}
+
+export interface LinkState {
+  /** Administratively up. */
+  readonly isUp: boolean;
+  /** Up, and frames get through as far as this end can tell. */
+  readonly isRunning: boolean;
+  /** As `ip` prints it, for people. */
+  readonly operstate: string;
+  readonly addresses: readonly LinkAddress[];
+}
+
+export interface RuleState {
+  readonly priority: number;
+  /** In route form, `default` for all. */
+  readonly from: string;
+  readonly table: number;
+}
+
+export interface RouteState {
+  /** In route form. */
+  readonly to: string;
+  readonly via: string | null;
+  readonly interfaceName: string;
+  /** An ordinary route, as this program makes them. */
+  readonly isPlain: boolean;
+}
+
+const addressEntry = z.looseObject({
+  family: z.string(),
+  local: z.string(),
+  prefixlen: z.number().int().min(0).max(128),
+  scope: z.string(),
+  tentative: z.literal(true).optional(),
+  dadfailed: z.literal(true).optional(),
+  optimistic: z.literal(true).optional(),
+});
+const linkEntry = z.looseObject({
+  ifname: z.string(),
+  altnames: z.array(z.string()).optional(),
+  flags: z.array(z.string()),
+  operstate: z.enum(['UNKNOWN', 'NOTPRESENT', 'DOWN', 'LOWERLAYERDOWN', 'TESTING', 'DORMANT', 'UP']),
+  addr_info: z.array(addressEntry),
+});
+
+/** `ip -j addr show dev NAME` */
+export function parseLink(text: string, name: string): LinkState | null {
+  // Some releases leave an empty object for every interface that was not asked for.
+  const links = parseList(z.union([linkEntry, z.strictObject({})]), text);
+  const [link, ...others] = links?.filter((entry) => 'ifname' in entry) ?? [];
+  if (link === undefined || others.length > 0) return null;
+  if (link.ifname !== name && !link.altnames?.includes(name)) return null;
+  const flags = new Set(link.flags);
+  const isUp = flags.has('UP');
+  // The kernel never says these of an interface that is down: the text must be damaged.
+  const isContradictory = link.operstate !== 'DOWN' || flags.has('LOWER_UP') || flags.has('NO-CARRIER');
+  if (!isUp && isContradictory) return null;
+  const addresses = readAll(link.addr_info, readAddress);
+  if (addresses === null) return null;
+  const isRunning = isUp && flags.has('LOWER_UP') && ['UP', 'UNKNOWN'].includes(link.operstate);
+  return { isUp, isRunning, operstate: link.operstate, addresses };
+}
+
+function readAddress(entry: z.infer<typeof addressEntry>): LinkAddress | null {
+  const cidr = readCidr(`${entry.local}/${entry.prefixlen}`);
+  if (cidr === null || cidr.family !== entry.family) return null;
+  const isUsable =
+    entry.dadfailed === undefined && (entry.tentative === undefined || entry.optimistic === true);
+  return { ...cidr, isUsable, scope: entry.scope };
+}
+
+/** With `-N` a table is never printed by its name. */
+const tableNumber = z.string().regex(/^\d{1,10}$/);
+const anyRule = z.looseObject({ priority: z.number().int().min(0), table: tableNumber.optional() });
+/** No key beyond these: a rule with another selector is not ours, but it is not nothing either. */
+const plainRule = z.strictObject({
+  priority: z.number().int().min(0),
+  src: z.string(),
+  srclen: z.number().int().min(0).max(128).optional(),
+  table: tableNumber,
+  protocol: z.string().optional(),
+});
+
+/**
+ * `ip -N -j -4|-6 rule`: those at `priority` that look up one of `tables`. Null also when one of them has a selector
+ * that this program never writes.
+ */
+export function parseRules(
+  text: string,
+  family: Family,
+  { priority, tables }: { readonly priority: number; readonly tables: readonly number[] },
+): readonly RuleState[] | null {
+  const rules = parseList(anyRule, text);
+  // The kernel has at least the rule for its local table; a list without any cannot be whole.
+  if (rules === null || !rules.some((rule) => rule.priority === 0)) return null;
+  // `goto` and `unreachable` have no table.
+  if (rules.some((rule) => rule.table === undefined && !('action' in rule) && !('goto' in rule))) return null;
+  const ours = rules.filter((rule) => rule.priority === priority && tables.includes(Number(rule.table)));
+  return readAll(ours, (rule) => {
+    const parsed = plainRule.safeParse(rule);
+    if (!parsed.success) return null;
+    const { src, srclen, table } = parsed.data;
+    const from = src === 'all' ? 'default' : sourceForm(src, srclen, family);
+    return from === null ? null : { priority, from, table: Number(table) };
+  });
+}
+
+function sourceForm(src: string, srclen: number | undefined, family: Family): string | null {
+  const cidr = readCidr(srclen === undefined ? src : `${src}/${srclen}`);
+  return cidr === null || cidr.family !== family ? null : routeForm(cidr);
+}
+
+const route = z.strictObject({
+  dst: z.string(),
+  dev: z.string().optional(),
+  gateway: z.string().optional(),
+  flags: z.array(z.string()),
+  type: z.string().optional(),
+  via: z.unknown().optional(),
+  nexthops: z.unknown().optional(),
+  nhid: z.unknown().optional(),
+  nh_info: z.unknown().optional(),
+  encap: z.unknown().optional(),
+  src: z.unknown().optional(),
+  tos: z.unknown().optional(),
+  realms: z.unknown().optional(),
+  expires: z.unknown().optional(),
+  error: z.unknown().optional(),
+  // Harmless: they do not change where a packet goes.
+  table: z.unknown().optional(),
+  protocol: z.unknown().optional(),
+  scope: z.unknown().optional(),
+  prefsrc: z.unknown().optional(),
+  metric: z.unknown().optional(),
+  metrics: z.unknown().optional(),
+  pref: z.unknown().optional(),
+});
+const DECISIVE_KEYS = [
+  'via',
+  'nexthops',
+  'nhid',
+  'nh_info',
+  'encap',
+  'src',
+  'tos',
+  'realms',
+  'error',
+] as const;
+
+/** An option of ours, and what says something about the link or the hardware: the port's business, not the table's. */
+const HARMLESS_FLAGS = new Set(['onlink', 'linkdown', 'offload', 'rt_offload', 'trap', 'rt_trap']);
+
+/** `ip -j -4|-6 route show table N`, all of it. */
+export function parseRoutes(text: string, family: Family): readonly RouteState[] | null {
+  const routes = parseList(route, text);
+  if (routes === null) return null;
+  return readAll(routes, (entry) => {
+    const to = entry.dst === 'default' ? 'default' : destinationForm(entry.dst, family);
+    const gateway = entry.gateway === undefined ? null : readCidr(entry.gateway);
+    if (to === null || (gateway === null && entry.gateway !== undefined)) return null;
+    const isPlain =
+      (entry.type === undefined || entry.type === 'unicast') &&
+      entry.flags.every((flag) => HARMLESS_FLAGS.has(flag)) &&
+      DECISIVE_KEYS.every((key) => entry[key] === undefined) &&
+      entry.expires === undefined;
+    return { to, via: gateway?.address ?? null, interfaceName: entry.dev ?? '', isPlain };
+  });
+}
+
+function destinationForm(text: string, family: Family): string | null {
+  const cidr = readCidr(text);
+  return cidr === null || cidr.family !== family ? null : routeForm(cidr);
+}
+
+/** States of a neighbour in which its link address is known to be right, or is ours to believe. */
+const ANSWERING = new Set(['REACHABLE', 'PERMANENT', 'NOARP']);
+const neighbour = z.looseObject({
+  dst: z.string(),
+  state: z.array(z.string()).length(1),
+});
+
+export type NeighbourState = 'answers' | 'silent' | 'unclear' | 'none';
+
+/** `ip -j neigh show ADDRESS dev NAME`; `unclear` is everything on the way to an answer, and every old one. */
+export function parseNeighbour(text: string, address: string): NeighbourState | null {
+  const entries = parseList(neighbour, text);
+  if (entries === null || entries.length > 1) return null;
+  const [entry] = entries;
+  if (entry === undefined) return 'none';
+  const [state = ''] = entry.state;
+  if (readCidr(entry.dst)?.address !== address) return null;
+  if (ANSWERING.has(state)) return 'answers';
+  return state === 'FAILED' ? 'silent' : 'unclear';
+}
+
+function parseList<Entry>(entry: z.ZodType<Entry>, text: string): Entry[] | null {
+  try {
+    const parsed = z.array(entry).safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+function readAll<Entry, Value>(
+  entries: readonly Entry[],
+  read: (entry: Entry) => Value | null,
+): Value[] | null {
+  const values = entries.map(read);
+  return values.some((value) => value === null) ? null : values.filter((value) => value !== null);
+}

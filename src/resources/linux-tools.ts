@@ -1,0 +1,73 @@
+/**
+ * How the Linux kinds call `ip`, `nft` and their like: in the C locale, because some of their sentences are read, and
+ * with every answer that is not clear kept apart from "no" (H4).
+ */
+import { QuorateError } from '../errors.ts';
+import { commandError, exitError } from './command-error.ts';
+import type { ActionContext, CommandResult, CommandRunner, ProbeResult } from './types.ts';
+
+/** What a command said, or why that cannot be known. */
+export type Reading<Value> =
+  | { readonly kind: 'read'; readonly value: Value }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+type Exited = Extract<CommandResult, { kind: 'exited' }>;
+
+const ENVIRONMENT = { LC_ALL: 'C' };
+
+export class LinuxTools {
+  readonly #runner: CommandRunner;
+
+  constructor(runner: CommandRunner) {
+    this.#runner = runner;
+  }
+
+  run(command: readonly string[], { deadline, signal }: ActionContext): Promise<CommandResult> {
+    return this.#runner.run(command, { deadline, signal, environment: ENVIRONMENT });
+  }
+
+  /** Throws unless it ended with code 0, or with what counts as fine: mostly that nothing was to be done. */
+  async must(
+    command: readonly string[],
+    context: ActionContext,
+    isFine: (result: Exited) => boolean = () => false,
+  ): Promise<string> {
+    const result = await this.run(command, context);
+    if (result.kind !== 'exited') throw commandError(command, result);
+    if (result.code !== 0 && !isFine(result)) {
+      throw exitError(command, result.code, result.stderr || result.stdout);
+    }
+    return result.stdout;
+  }
+
+  /** `parse` returns null for what it cannot read; `otherwise` reads an exit with another code than 0. */
+  async read<Value>(
+    command: readonly string[],
+    context: ActionContext,
+    parse: (stdout: string) => Value | null,
+    otherwise: (result: Exited) => Value | null = () => null,
+  ): Promise<Reading<Value>> {
+    const result = await this.run(command, context);
+    if (result.kind !== 'exited') return { kind: 'unknown', why: commandError(command, result).message };
+    const value = result.code === 0 ? parse(result.stdout) : otherwise(result);
+    if (value !== null) return { kind: 'read', value };
+    const why =
+      result.code === 0
+        ? `"${command.join(' ')}" said nothing that can be read`
+        : exitError(command, result.code, result.stderr || result.stdout).message;
+    return { kind: 'unknown', why };
+  }
+
+  /** What an action rests on must be known. */
+  async mustRead<Value>(reading: Promise<Reading<Value>>): Promise<Value> {
+    const result = await reading;
+    if (result.kind === 'read') return result.value;
+    throw new QuorateError('command-failed', result.why);
+  }
+}
+
+export const held = (detail: string): ProbeResult => ({ probe: 'held', detail });
+export const notHeld = (detail: string): ProbeResult => ({ probe: 'not-held', detail });
+/** To be repaired, but not released (R2). */
+export const partly = (detail: string): ProbeResult => ({ probe: 'not-held', detail, isPartial: true });
+export const unknown = (detail: string): ProbeResult => ({ probe: 'unknown', detail });

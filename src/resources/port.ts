@@ -1,0 +1,154 @@
+/**
+ * The second port: the interface that clients and the cloud's interface are reached through (the patent's second step).
+ *
+ * 1. Held: up, with carrier, and every configured address usable. An address that is missing, a link without carrier:
+ *    `not-held` in part, to be repaired.
+ * 2. Released: administratively down, and none of the configured addresses left on it. Down alone is not enough: IPv4
+ *    keeps the address in the local table, and the host goes on answering for it through its other interfaces.
+ * 3. An interface that does not exist carries nothing. Other addresses on it are nobody's business, but go down with it.
+ *
+ * Routes are not made here: what leaves through the port is the business of `route-table`.
+ */
+import type { Clock } from '../clock.ts';
+import { type Instant, instant } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
+import type { LinkState } from './ip-json.ts';
+import { checkGateway } from './link-gateway.ts';
+import { isNoSuchDevice, readLink } from './linux-link.ts';
+import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
+import {
+  type AcquireContext,
+  type ActionContext,
+  type CommandRunner,
+  isReleased,
+  type ProbeResult,
+  type ReleaseContext,
+  type Resource,
+} from './types.ts';
+
+/** A real port negotiates for up to four seconds; one that has no carrier by now has no cable. */
+const CARRIER_LIMIT_MS = 10_000;
+const CARRIER_POLL_MS = 10;
+
+export interface PortOptions {
+  readonly name: string;
+  readonly interface: string;
+  /** As 10.0.1.11/24 or fd00::1/64. Empty: only the link counts. */
+  readonly addresses: readonly string[];
+  /** Must answer at link level; null where there is none. */
+  readonly gateway: string | null;
+  readonly runner: CommandRunner;
+  readonly clock: Clock;
+}
+
+export class PortResource implements Resource {
+  readonly kind = 'port';
+  readonly scope = 'local';
+  readonly name: string;
+  readonly #interface: string;
+  readonly #addresses: readonly Cidr[];
+  readonly #gateway: Cidr | null;
+  readonly #tools: LinuxTools;
+  readonly #clock: Clock;
+
+  constructor(options: PortOptions) {
+    this.name = options.name;
+    this.#interface = options.interface;
+    this.#addresses = options.addresses.map(parseCidr);
+    this.#gateway = options.gateway === null ? null : parseCidr(options.gateway);
+    this.#tools = new LinuxTools(options.runner);
+    this.#clock = options.clock;
+  }
+
+  async acquire(context: AcquireContext): Promise<string> {
+    const { link: port } = await this.#tools.mustRead(readLink(this.#tools, this.#interface, context));
+    // Up first: an interface that goes up or down loses its IPv6 addresses.
+    if (port?.isUp !== true) await this.#ip(['link', 'set', 'dev', this.#interface, 'up'], context);
+    const missing = this.#addresses.filter((address) => port?.isUp !== true || !has(port, address));
+    for (const address of missing) await this.#add(address, context);
+    await this.#waitForLink(context);
+    const gateway = await this.#checkGateway(context);
+    const done = missing.length === 0 ? 'up' : `up with ${missing.map(formatCidr).join(', ')}`;
+    return `${this.#interface} is ${done}${gateway}`;
+  }
+
+  async release(context: ReleaseContext): Promise<string> {
+    const isGone = (stderr: string): boolean => isNoSuchDevice(stderr, this.#interface);
+    // Down first: one command ends everything that comes in, whatever hangs afterwards.
+    await this.#ip(['link', 'set', 'dev', this.#interface, 'down'], context, isGone);
+    for (const address of this.#addresses) {
+      const isFine = (stderr: string): boolean => isGone(stderr) || /address not found/i.test(stderr);
+      await this.#ip(['addr', 'del', formatCidr(address), 'dev', this.#interface], context, isFine);
+    }
+    const result = await this.probe(context);
+    if (isReleased(result)) return result.detail;
+    throw new QuorateError('release-unverified', `after its release ${result.detail}`);
+  }
+
+  async probe(context: ActionContext): Promise<ProbeResult> {
+    const reading = await readLink(this.#tools, this.#interface, context);
+    return reading.kind === 'unknown' ? unknown(reading.why) : this.#judge(reading.value.link);
+  }
+
+  #judge(port: LinkState | null): ProbeResult {
+    const name = this.#interface;
+    if (port === null) return notHeld(`there is no interface ${name}`);
+    const present = this.#addresses.filter((address) => has(port, address)).map(formatCidr);
+    if (!port.isUp) {
+      return present.length === 0
+        ? notHeld(`${name} is down`)
+        : partly(`${name} is down, but still has ${present.join(', ')}`);
+    }
+    const missing = this.#addresses.filter((address) => !has(port, address)).map(formatCidr);
+    if (missing.length > 0) return partly(`${name} is up without ${missing.join(', ')}`);
+    if (!port.isRunning) return partly(`${name} is up, but its link is ${port.operstate}`);
+    return held(`${name} is up${present.length === 0 ? '' : ` with ${present.join(', ')}`}`);
+  }
+
+  async #add(address: Cidr, context: ActionContext): Promise<void> {
+    // No detection of duplicates: it takes a second, and the address is this node's own.
+    const options = address.family === 'inet6' ? ['nodad'] : [];
+    await this.#ip(['addr', 'replace', formatCidr(address), 'dev', this.#interface, ...options], context);
+  }
+
+  async #ip(
+    words: readonly string[],
+    context: ActionContext,
+    isFine: (stderr: string) => boolean = () => false,
+  ): Promise<void> {
+    await this.#tools.must(['ip', ...words], context, ({ stderr }) => isFine(stderr));
+  }
+
+  /** Until everything is as wanted; the addresses are there at once, the carrier is not. */
+  async #waitForLink(context: ActionContext): Promise<void> {
+    const end = this.#limit(context, CARRIER_LIMIT_MS);
+    for (;;) {
+      const result = await this.probe(context);
+      if (result.probe === 'held') return;
+      if (context.signal.aborted)
+        throw new QuorateError('order-ended', 'waiting for the link was called off');
+      if (this.#clock.now() + CARRIER_POLL_MS >= end) throw new QuorateError('port-dead', result.detail);
+      await this.#clock.sleep(CARRIER_POLL_MS, context.signal);
+    }
+  }
+
+  async #checkGateway(context: ActionContext): Promise<string> {
+    const gateway = this.#gateway;
+    if (gateway === null) return '';
+    const source = this.#addresses.find(({ family }) => family === gateway.family)?.address ?? null;
+    const on = { gateway, interface: this.#interface, source };
+    return `, ${await checkGateway(on, this.#tools, this.#clock, context)}`;
+  }
+
+  #limit({ deadline }: ActionContext, ms: number): Instant {
+    return instant(Math.min(deadline, this.#clock.now() + ms));
+  }
+}
+
+function has({ addresses }: LinkState, wanted: Cidr): boolean {
+  return addresses.some(
+    (address) =>
+      address.address === wanted.address && address.prefixLength === wanted.prefixLength && address.isUsable,
+  );
+}

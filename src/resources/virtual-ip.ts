@@ -1,0 +1,178 @@
+/**
+ * An address of its own on the segment, for networks without a cloud: set, announced by gratuitous ARP (IPv4) or an
+ * unsolicited neighbour advertisement (IPv6), and announced again as long as it is held.
+ *
+ * 1. The address first, then the announcement, and nobody waits for its end: `arping` sends at once and then stays for a
+ *    second (measured, iputils 20221126: `-w` cannot be shorter), which clients would pay for.
+ * 2. No announcement outlives the tenure: the command is killed with it, `-c 1` sends one packet, without the address
+ *    `arping` cannot bind to it, and a repetition looks first.
+ * 3. Released: the address is not on the interface any more, with whatever prefix length.
+ */
+import type { Clock } from '../clock.ts';
+import { instant } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { commandError, exitError } from './command-error.ts';
+import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
+import type { LinkAddress, LinkState } from './ip-json.ts';
+import { isNoSuchDevice, readLink } from './linux-link.ts';
+import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
+import {
+  type AcquireContext,
+  type ActionContext,
+  type CommandResult,
+  type CommandRunner,
+  isReleased,
+  type ProbeResult,
+  type ReleaseContext,
+  type Resource,
+} from './types.ts';
+
+/** The second that `arping` stays, and a busy machine. */
+const ANNOUNCE_LIMIT_MS = 2500;
+/** Whole seconds: how long others may take to claim the address. */
+const CONFLICT_WAIT_S = 1;
+
+export interface VirtualIpOptions {
+  readonly name: string;
+  /** As 10.0.0.100/24 or fd00::100/64. */
+  readonly address: string;
+  readonly interface: string;
+  readonly announce: boolean;
+  readonly runner: CommandRunner;
+  readonly clock: Clock;
+}
+
+export class VirtualIpResource implements Resource {
+  readonly kind = 'virtual-ip';
+  readonly scope = 'local';
+  readonly name: string;
+  readonly #address: Cidr;
+  readonly #interface: string;
+  readonly #mayAnnounce: boolean;
+  readonly #tools: LinuxTools;
+  readonly #clock: Clock;
+
+  constructor(options: VirtualIpOptions) {
+    this.name = options.name;
+    this.#address = parseCidr(options.address);
+    this.#interface = options.interface;
+    this.#mayAnnounce = options.announce;
+    this.#tools = new LinuxTools(options.runner);
+    this.#clock = options.clock;
+  }
+
+  async acquire(context: AcquireContext): Promise<string> {
+    // No detection of duplicates: who may have the address is decided in the log, not on the segment.
+    const options = this.#address.family === 'inet6' ? ['nodad'] : [];
+    const words = ['addr', 'replace', formatCidr(this.#address), 'dev', this.#interface, ...options];
+    await this.#tools.must(['ip', ...words], context);
+    const sending = this.#mayAnnounce ? this.#announceMeanwhile(context) : null;
+    const seen = await this.probe(context);
+    if (seen.probe === 'not-held') throw new QuorateError('not-as-wanted', seen.detail);
+    return sending === null ? seen.detail : `${seen.detail}, ${sending.outcome()}`;
+  }
+
+  async release(context: ReleaseContext): Promise<string> {
+    await this.#delete(formatCidr(this.#address), context);
+    const { link } = await this.#tools.mustRead(readLink(this.#tools, this.#interface, context));
+    // The same address under another prefix length is as good for a client as ours.
+    for (const left of this.#same(link)) await this.#delete(formatCidr(left), context);
+    const result = await this.probe(context);
+    if (isReleased(result)) return result.detail;
+    throw new QuorateError('release-unverified', `after its release ${result.detail}`);
+  }
+
+  async probe(context: ActionContext): Promise<ProbeResult> {
+    const reading = await readLink(this.#tools, this.#interface, context);
+    if (reading.kind === 'unknown') return unknown(reading.why);
+    const { link } = reading.value;
+    const { address, prefixLength } = this.#address;
+    const name = this.#interface;
+    if (link === null) return notHeld(`there is no interface ${name}`);
+    const same = this.#same(link);
+    if (same.length === 0) return notHeld(`${address} is not on ${name}`);
+    if (!link.isUp) return partly(`${address} is on ${name}, which is down`);
+    const exact = same.find((found) => found.prefixLength === prefixLength);
+    if (exact === undefined) return partly(`${name} has ${same.map(formatCidr).join(', ')}`);
+    if (!exact.isUsable) return partly(`${address} is on ${name}, but another host claims it`);
+    // A link that is dead under the address is no holder's link: repairs that do not help end in a move (H6).
+    if (!link.isRunning) return partly(`${address} is on ${name}, whose link is ${link.operstate}`);
+    return held(`${formatCidr(exact)} is on ${name}`);
+  }
+
+  /** Announces again, and says who else answers for the address (IPv4; the kernel's log tells it for IPv6). */
+  async refresh(context: ActionContext): Promise<string> {
+    if (!this.#mayAnnounce) return 'announcements are off';
+    const { probe, detail } = await this.probe(context);
+    if (probe !== 'held') throw new QuorateError('not-as-wanted', `not announced: ${detail}`);
+    const [announced, conflict] = await Promise.all([this.#announce(context), this.#conflict(context)]);
+    this.#mustBeSent(announced);
+    return conflict ?? 'announced';
+  }
+
+  /** Started and not waited for: what fails at once is known when the address has been read back. */
+  #announceMeanwhile(context: ActionContext): { readonly outcome: () => string } {
+    let ended: CommandResult | null = null;
+    void this.#announce(context).then((result) => {
+      ended = result;
+    });
+    const outcome = (): string => {
+      if (ended === null) return 'being announced';
+      if (isNotReadyYet(ended)) return 'to be announced when the link-local address is usable';
+      this.#mustBeSent(ended);
+      return 'announced';
+    };
+    return { outcome };
+  }
+
+  #announce({ deadline, signal }: ActionContext): Promise<CommandResult> {
+    const end = instant(Math.min(deadline, this.#clock.now() + ANNOUNCE_LIMIT_MS));
+    return this.#tools.run(this.#announcement, { deadline: end, signal });
+  }
+
+  get #announcement(): string[] {
+    const { family, address } = this.#address;
+    // ndptool sends to all nodes, with the override flag and our link address (read off the wire, libndp 1.8).
+    return family === 'inet'
+      ? ['arping', '-U', '-c', '1', '-I', this.#interface, address]
+      : ['ndptool', '-t', 'na', '-U', '-T', address, '-i', this.#interface, 'send'];
+  }
+
+  #mustBeSent(result: CommandResult): void {
+    if (result.kind !== 'exited') throw commandError(this.#announcement, result);
+    if (result.code !== 0) {
+      throw exitError(this.#announcement, result.code, result.stderr || result.stdout);
+    }
+  }
+
+  /** A sentence, or null when nobody else answers. Only a reply with a link address counts as a conflict. */
+  async #conflict(context: ActionContext): Promise<string | null> {
+    const { family, address } = this.#address;
+    if (family === 'inet6') return null;
+    const wait = ['-c', '1', '-w', `${CONFLICT_WAIT_S}`];
+    const command = ['arping', '-D', '-f', ...wait, '-I', this.#interface, address];
+    const result = await this.#tools.run(command, context);
+    if (result.kind !== 'exited') return 'announced; whether another host has the address is not known';
+    if (result.code === 0) return null;
+    const [, other] = /reply from \S+ \[([0-9A-F:]+)\]/i.exec(result.stdout) ?? [];
+    return other === undefined
+      ? 'announced; whether another host has the address is not known'
+      : `conflict: ${other.toLowerCase()} answers for ${address} on ${this.#interface}`;
+  }
+
+  #same(link: LinkState | null): readonly LinkAddress[] {
+    return (link?.addresses ?? []).filter(({ address }) => address === this.#address.address);
+  }
+
+  async #delete(cidr: string, context: ActionContext): Promise<void> {
+    const isGone = (stderr: string): boolean =>
+      isNoSuchDevice(stderr, this.#interface) || /address not found/i.test(stderr);
+    const command = ['ip', 'addr', 'del', cidr, 'dev', this.#interface];
+    await this.#tools.must(command, context, ({ stderr }) => isGone(stderr));
+  }
+}
+
+/** ndptool sends from the link-local address, which a link that came up a moment ago does not have yet. */
+function isNotReadyYet(result: CommandResult): boolean {
+  return result.kind === 'exited' && result.code !== 0 && /Network is unreachable/.test(result.stderr);
+}
