@@ -126,11 +126,25 @@ export class DrbdEvents {
   }
 }
 
-/** The whole output of `drbdsetup events2 --now RES`; null when it does not end as documented. */
+/**
+ * The whole output of `drbdsetup events2 --now RES`. Null when it does not end as documented, when a line is damaged (two
+ * that have become one would give one object the other's role), or when it has lines but none of the resource itself:
+ * only an output that says nothing at all says that the resource is down.
+ */
 export function parseEvents(output: string, resource: string): DrbdState | null {
   const events = new DrbdEvents(resource);
-  for (const line of output.split('\n')) events.read(line);
-  return events.state();
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  if (!lines.every(isSound)) return null;
+  for (const line of lines) events.read(line);
+  const state = events.state();
+  return state?.kind === 'absent' && lines.some((line) => line.trim() !== 'exists -') ? null : state;
+}
+
+/** The first dump knows one verb; what follows the object are pairs, each key once. */
+function isSound(line: string): boolean {
+  const [verb, object, ...words] = line.trim().split(/\s+/);
+  if (verb !== 'exists' || object === undefined) return false;
+  return !OBJECTS.has(object) || readFields(words).size === words.length;
 }
 
 function readFields(words: readonly string[]): Fields {

@@ -87,7 +87,7 @@ export class ServiceResource implements Resource {
     const command = service.kind === 'unit' ? ['systemctl', 'is-active', service.unit] : service.probe;
     const result = await this.#runner.run(command, context);
     if (result.kind !== 'exited') return { probe: 'unknown', detail: commandError(command, result).message };
-    if (service.kind === 'unit') return unitProbe(result.stdout.trim(), result.stderr);
+    if (service.kind === 'unit') return unitProbe(result);
     if (result.code === 0) return { probe: 'held', detail: firstWords(result.stdout) || 'runs' };
     if (NOT_RUNNING_CODES.has(result.code)) {
       return { probe: 'not-held', detail: firstWords(result.stdout) || `does not run (code ${result.code})` };
@@ -115,16 +115,30 @@ export class ServiceResource implements Resource {
   }
 }
 
-/** `systemctl is-active` prints the state; a state in between is neither. */
-function unitProbe(state: string, stderr: string): ProbeResult {
+/**
+ * `systemctl is-active` prints the state and ends with code 0 where it is active; a state in between is neither, and a
+ * word that does not fit the code is damaged.
+ */
+function unitProbe({
+  code,
+  stdout,
+  stderr,
+}: {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}): ProbeResult {
+  const state = stdout.trim();
   switch (state) {
     case 'active':
     case 'reloading':
-      return { probe: 'held', detail: state };
+      if (code === 0) return { probe: 'held', detail: state };
+      break;
     case 'inactive':
     case 'failed':
-      return { probe: 'not-held', detail: state };
-    default:
-      return { probe: 'unknown', detail: state || firstWords(stderr) || 'systemctl said nothing' };
+      if (code !== 0) return { probe: 'not-held', detail: state };
+      break;
   }
+  const said = state || firstWords(stderr) || 'systemctl said nothing';
+  return { probe: 'unknown', detail: `${said} (code ${code})` };
 }
