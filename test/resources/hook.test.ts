@@ -73,7 +73,7 @@ describe('hook', () => {
       'config-argument stop left tunnel abrupt',
     ]);
     const leftMs = calls.map((call) => Number(call.at(-1)));
-    expect(leftMs[0]).toBeGreaterThan(1000);
+    expect(leftMs[0]).toBeGreaterThan(0);
     expect(leftMs[0]).toBeLessThanOrEqual(5000);
     // R1: the rest of the budget belongs to the block device.
     expect(leftMs[3]).toBeLessThanOrEqual(2000);

@@ -91,7 +91,7 @@ describe.skipIf(reason !== null)('port', () => {
       (result) => result.probe === 'not-held',
     );
     expect(await probe(port)).toMatchObject({ ...PARTLY, detail: expect.stringContaining('DOWN') });
-    await expect(port.acquire({ ...within(300), previousReleased: true })).rejects.toMatchObject({
+    await expect(port.acquire({ ...within(1500), previousReleased: true })).rejects.toMatchObject({
       code: 'port-dead',
     });
   });
@@ -100,16 +100,15 @@ describe.skipIf(reason !== null)('port', () => {
     for (const gateway of ['10.9.0.77', 'fd09::77']) {
       await expect(acquire(make({ gateway }))).rejects.toMatchObject({ code: 'port-dead' });
     }
-    const short = make({ gateway: '10.9.0.78' }).acquire({ ...within(500), previousReleased: true });
-    expect(await short).toContain('not known yet');
+    const short = make({ gateway: '10.9.0.78' }).acquire({ ...within(1500), previousReleased: true });
+    expect(await short).toMatch(/not known yet|is unknown/);
   });
 
   it('IPv6: the gateway is asked from the own address, long before the link-local one is usable', async () => {
-    const port = make({ gateway: 'fd09::2' });
-    const startedAt = systemClock.now();
-    expect(await acquire(port)).toContain('gateway fd09::2 answers');
-    // The kernel alone took 2.0 s in the same place.
-    expect(systemClock.now() - startedAt).toBeLessThan(1500);
+    // So that it never is: the kernel by itself waits for it.
+    inNode('sh', '-c', 'echo 600 > /proc/sys/net/ipv6/conf/eth1/dad_transmits');
+    expect(await acquire(make({ gateway: 'fd09::2' }))).toContain('gateway fd09::2 answers');
+    expect(inNode('ip', '-6', 'addr', 'show', 'dev', 'eth1', 'scope', 'link')).toContain('tentative');
   });
 
   it('an interface that is not there is not held', async () => {
@@ -260,7 +259,10 @@ describe.skipIf(reason !== null)('virtual address', () => {
 
     inPeer('ip', 'neigh', 'replace', address, 'lladdr', '02:00:00:00:00:01', 'nud', 'stale', 'dev', 'eth0');
     expect(await vip.refresh(within(4000))).toBe('announced');
-    expect(peerThinks(address)).toBe(ours);
+    await until(
+      () => peerThinks(address),
+      (mac) => mac === ours,
+    );
 
     await release(vip);
     isWhole(await probe(vip));
