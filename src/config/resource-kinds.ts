@@ -115,7 +115,26 @@ function routeTableOf(section: Section<'route-table'>, place: Place): ResourceCo
     context.problems.add(path, 'a route table needs a "gateway", or "routes"', 'as "gateway: 10.0.1.1"');
   const { table, priority } = section;
   const from = given ?? addressesOn(name, place, ['port'], 'from');
+  checkFamilies(from, [gateway, ...routes.map(({ to, via }) => (to === 'default' ? via : to))], place);
   return { ...common, kind: 'route-table', table, interface: name, gateway, from, routes, priority };
+}
+
+/** A rule for IPv4 packets leads to no IPv6 route. */
+function checkFamilies(
+  from: readonly string[],
+  targets: readonly (string | null)[],
+  { path, context }: Place,
+): void {
+  const family = (address: string): number => isIP(withoutPrefix(address));
+  const known = new Set(from.map(family));
+  for (const target of targets) {
+    if (target === null || known.size === 0 || known.has(family(target))) continue;
+    context.problems.add(
+      [...path, 'from'],
+      `has no address of the family of ${target}`,
+      'one of each family that the routes have',
+    );
+  }
 }
 
 /** This node's interface. A witness has none, and needs none. */

@@ -189,7 +189,11 @@ export const resourceSections = {
       .array(z.string().regex(/^rtb-[0-9a-f]{8,17}$/, `is not a route table id${HINT_MARK}as "rtb-8314a291"`))
       .min(1)
       .max(32),
-    destination,
+    destination: z
+      .string(`must be a network${HINT_MARK}as "192.168.77.77/32"`)
+      .refine((value) => isCidr(value) && !value.includes(':'), {
+        error: `is not an IPv4 network${HINT_MARK}as "192.168.77.77/32"`,
+      }),
     interfaces: cloudInterfaces,
     via,
   }),

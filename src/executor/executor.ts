@@ -52,6 +52,8 @@ const KNOWN_FAILURES: ReadonlySet<string> = new Set([
 ]);
 /** The cloud has answered, and said no for good. */
 const REFUSALS: ReadonlySet<string> = new Set(['cloud-refused', 'address-held-elsewhere']);
+/** Whatever keeps putting it there: a release is not free. */
+const TIDY_EVERY_MS = 10_000;
 const REPORT_MS = 1000;
 
 export interface ExecutorOptions {
@@ -101,6 +103,7 @@ export class Executor {
   readonly #refresher: Refresher;
   #timer: Timer | null = null;
   #ending: Promise<void> = Promise.resolve();
+  #tidyAt: Instant = instant(0);
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
@@ -142,6 +145,7 @@ export class Executor {
     this.#timer = this.#options.clock.after(REPORT_MS, () => {
       this.start();
       void this.#reconciler.look();
+      this.#tidy();
       this.#refresher.look(
         this.#tenure?.isTaken === true && !this.#tenure.isReleasing ? this.#tenure.epoch : null,
       );
@@ -463,6 +467,23 @@ export class Executor {
       .probe({ deadline: instant(clock.now() + PROBE_LIMIT_MS), signal: limit.signal })
       .catch(unknown)
       .finally(limit.cancel);
+  }
+
+  /** R2: what a node that does not hold finds held on itself is given up: a firewall that was reloaded, a service that was started. */
+  #tidy(): void {
+    const { graph, clock } = this.#options;
+    if (this.#tenure !== null || this.#agent?.isReady !== true || clock.now() < this.#tidyAt) return;
+    const observed = this.#observer.observed;
+    const left = graph.filter(({ name, scope }) => scope === 'local' && observed.get(name) === 'held');
+    if (left.length === 0) return;
+    // mark: tidied
+    this.#tidyAt = instant(clock.now() + TIDY_EVERY_MS);
+    const why = `${left.map(({ name }) => name).join(', ')} read as held on a node that does not hold`;
+    this.#log('error', { event: 'held-without-tenure', why });
+    void this.#options.guard
+      .ask({ op: 'verify', why })
+      .then(() => this.#observer.probeSoon())
+      .catch((error: unknown) => this.#warn('tidy-failed', error));
   }
 
   #sendProbes(): void {

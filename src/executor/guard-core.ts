@@ -217,6 +217,13 @@ export class GuardCore {
     return this.#startRelease('abrupt', why, true);
   }
 
+  /** R2: something has come back, or was put there by somebody else, since the last verified release. A tenure is left alone. */
+  tidy(why: string): Promise<Released> {
+    this.evaluate();
+    if (this.#phase.kind === 'tenure') throw refused('a tenure has begun');
+    return this.verify(why);
+  }
+
   /** The planned plan has ended; what is left of it is released abruptly, then verified. */
   finish(epoch: Epoch): Promise<Released> {
     this.evaluate();

@@ -46,6 +46,8 @@ export type GuardOrder =
   | { readonly op: 'finish'; readonly epoch: Epoch }
   /** The process ends: nothing that only watches may outlive it. */
   | { readonly op: 'close' }
+  /** Something reads as held although nothing should be: release and verify again. */
+  | { readonly op: 'verify'; readonly why: string }
   /** Release everything now; `null`: whatever there is. */
   | { readonly op: 'abrupt'; readonly epoch: Epoch | null; readonly why: string };
 
@@ -81,6 +83,7 @@ export interface GuardAnswers {
   look: FreshData;
   close: null;
   finish: Released;
+  verify: Released;
   abrupt: Released;
 }
 

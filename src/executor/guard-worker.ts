@@ -191,6 +191,8 @@ export class GuardWorker {
         return null;
       case 'finish':
         return this.#core.finish(order.epoch);
+      case 'verify':
+        return this.#core.tidy(order.why);
       case 'abrupt':
         return this.#core.abrupt(order.epoch, order.why);
       default:

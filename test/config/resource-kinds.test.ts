@@ -115,6 +115,10 @@ describe('the way in', () => {
       '{name: d, kind: inbound, interface: eth2}',
       /needs "addresses": no resource of kind "port" or "virtual-ip"/,
     ],
+    [
+      '{name: r, kind: route-table, table: 200, interface: eth1, gateway: "fd00::1", from: 10.0.1.11}',
+      /from: has no address of the family of fd00::1/,
+    ],
   ])('%s is refused', (item, why) => {
     expect(problem([PORT, item])).toMatch(why);
   });
