@@ -8,7 +8,7 @@
  *    members are told (R4).
  */
 import { randomBytes } from 'node:crypto';
-import { type Clock, type Timer, timeoutSignal } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import {
   assert,
   assertNever,
@@ -20,7 +20,7 @@ import {
   type Timing,
 } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import type { OwnDisk, PeerData, ProbeResult, Resource } from '../resources/index.ts';
+import type { Resource } from '../resources/index.ts';
 import {
   type Plan,
   type PlanReport,
@@ -32,16 +32,13 @@ import { type EndedAgent, endOfAgent } from './agent-end.ts';
 import type { FenceOrders } from './fence-orders.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
 import type { Guard } from './guard-proxy.ts';
-import { Observer } from './observer.ts';
+import { type Duty, Lookout, PROBE_LIMIT_MS } from './lookout.ts';
 import { PlanPerformer } from './plan-performer.ts';
 import { type ProcessId, startTimeOf } from './processes.ts';
 import { clip, type Hello, type Order, type SentEvent, words } from './protocol.ts';
-import { Reconciler } from './reconciler.ts';
-import { Refresher } from './refresher.ts';
 import type { SharedLease } from './shared-lease.ts';
 import type { SendStatement } from './statement.ts';
 
-const PROBE_LIMIT_MS = 3000;
 const RESUME_LIMIT_MS = 10_000;
 /** The command has ended by itself and said no. */
 const KNOWN_FAILURES: ReadonlySet<string> = new Set([
@@ -52,9 +49,6 @@ const KNOWN_FAILURES: ReadonlySet<string> = new Set([
 ]);
 /** The cloud has answered, and said no for good. */
 const REFUSALS: ReadonlySet<string> = new Set(['cloud-refused', 'address-held-elsewhere']);
-/** Whatever keeps putting it there: a release is not free. */
-const TIDY_EVERY_MS = 10_000;
-const REPORT_MS = 1000;
 
 export interface ExecutorOptions {
   readonly node: NodeId;
@@ -95,38 +89,18 @@ interface Tenure {
 
 export class Executor {
   readonly #options: ExecutorOptions;
-  readonly #observer: Observer;
+  readonly #lookout: Lookout;
   #agent: Agent | null = null;
   #tenure: Tenure | null = null;
-  readonly #reconciler: Reconciler;
   readonly #plans: PlanPerformer;
-  readonly #refresher: Refresher;
-  #timer: Timer | null = null;
   #ending: Promise<void> = Promise.resolve();
-  #tidyAt: Instant = instant(0);
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
     this.#plans = new PlanPerformer(options);
-    this.#refresher = new Refresher({ ...options, log: (level, fields) => this.#log(level, fields) });
-    const isVacuous = !options.hasReplication;
-    this.#observer = new Observer(
-      options.graph.map(({ name, kind }) => ({ name, kind, probe: (isFresh) => this.#probe(name, isFresh) })),
-      options.clock,
-      {
-        // Without a replicated device there is nothing that could be out of sync.
-        peers: Object.fromEntries(
-          options.otherDataNodes.map((id) => [id, isVacuous ? 'in-sync' : 'unknown']),
-        ),
-        disk: isVacuous ? 'up-to-date' : 'unknown',
-      },
-    );
-    this.#reconciler = new Reconciler({
-      graph: options.graph,
-      observer: this.#observer,
-      clock: options.clock,
-      repairer: () => this.#repairer(),
-      onProbes: () => this.#sendProbes(),
+    this.#lookout = new Lookout({
+      ...options,
+      duty: () => this.#duty(),
       onStuck: (name, count, why) => this.#onStuck(name, count, why),
       log: (level, fields) => this.#log(level, fields),
     });
@@ -142,18 +116,11 @@ export class Executor {
   }
 
   start(): void {
-    this.#timer = this.#options.clock.after(REPORT_MS, () => {
-      this.start();
-      void this.#reconciler.look();
-      this.#tidy();
-      this.#refresher.look(
-        this.#tenure?.isTaken === true && !this.#tenure.isReleasing ? this.#tenure.epoch : null,
-      );
-    });
+    this.#lookout.start();
   }
 
   close(): void {
-    this.#timer?.cancel();
+    this.#lookout.close();
   }
 
   // ---- the agent
@@ -185,7 +152,7 @@ export class Executor {
     if (this.#agent !== agent) return;
     agent.isReady = true;
     this.#options.send({ kind: 'ready', evidence: clip(released.evidence) });
-    void this.#reconciler.look();
+    this.#lookout.look();
   }
 
   onOrder(order: Exclude<Order, { kind: 'hello' }>): void {
@@ -286,12 +253,12 @@ export class Executor {
       );
     }
     tenure.isTaken = true;
-    this.#observer.setHolding(true);
+    this.#lookout.setHolding(true);
     const { steps, totalMs } = report;
     this.#log('info', { event: 'taken', epoch, totalMs, steps });
     this.#options.send({ kind: 'taken', epoch, steps: clipped(steps), totalMs });
     this.#options.prepareStatement?.();
-    void this.#reconciler.look();
+    this.#lookout.look();
   }
 
   /** Complaints 1 and 2: throttling and outages of the cloud's interface are not this node's failure. */
@@ -338,7 +305,7 @@ export class Executor {
     // mark: taken-back
     // Whatever could not be taken back is for the reconcile loop, also in a tenure whose takeover had failed (H4).
     tenure.isTaken = true;
-    this.#observer.setHolding(true);
+    this.#lookout.setHolding(true);
     const step = report.failure?.step ?? 'lease';
     const outcome =
       again.outcome === 'done' ? 'everything is held again' : `and ${again.failure?.why ?? again.outcome}`;
@@ -358,9 +325,9 @@ export class Executor {
     const tenure = this.#tenure;
     if (tenure === null || tenure.epoch !== epoch || tenure.isReleasing || tenure.isTaken) return;
     tenure.isTaken = true;
-    this.#observer.setHolding(true);
+    this.#lookout.setHolding(true);
     this.#log('warn', { event: 'degraded', epoch });
-    void this.#reconciler.look();
+    this.#lookout.look();
   }
 
   async #fence({ id, node, until }: Extract<Order, { kind: 'fence' }>): Promise<void> {
@@ -416,17 +383,10 @@ export class Executor {
         return;
       case 'released':
         if (report.released.epoch !== null) this.#sendReleased(report.released);
-        this.#observer.probeSoon();
+        this.#lookout.probeSoon();
         return;
       case 'data':
-        if (this.#options.hasReplication) {
-          // The guard's own words for nodes that come from the config.
-          this.#observer.peers = report.peers as Record<NodeId, PeerData>;
-          this.#observer.disk = report.disk as OwnDisk;
-          this.#observer.ioSuspended = report.ioSuspended;
-        }
-        this.#observer.probeSoon();
-        return void this.#reconciler.look();
+        return this.#lookout.onData(report);
       case 'log':
         return this.#log(report.level, report.fields);
       case 'answer':
@@ -443,7 +403,7 @@ export class Executor {
     if (tenure === null) return;
     this.#tenure = null;
     tenure.abort.abort();
-    this.#observer.setHolding(false);
+    this.#lookout.setHolding(false);
     // An abrupt release leaves the cloud's side to the next holder: the association is no longer ours.
     const context = { mode: 'abrupt' as const, deadline: instant(0), signal: AbortSignal.abort() };
     for (const resource of this.#options.cloud.values()) void resource.release(context);
@@ -453,61 +413,18 @@ export class Executor {
     this.#options.send({ kind: 'released', epoch, evidence: clip(evidence), ms, mode });
   }
 
-  // ---- probes and repair
-
-  #probe(name: string, isFresh: boolean): Promise<ProbeResult> {
-    const cloud = this.#options.cloud.get(name);
-    const unknown = (error: unknown): ProbeResult => ({ probe: 'unknown', detail: words(error) });
-    if (cloud === undefined) {
-      return this.#options.guard.ask({ op: 'probe', name, isFresh, limitMs: PROBE_LIMIT_MS }).catch(unknown);
-    }
-    const { clock } = this.#options;
-    const limit = timeoutSignal(clock, PROBE_LIMIT_MS);
-    return cloud
-      .probe({ deadline: instant(clock.now() + PROBE_LIMIT_MS), signal: limit.signal })
-      .catch(unknown)
-      .finally(limit.cancel);
-  }
-
-  /** R2: what a node that does not hold finds held on itself is given up: a firewall that was reloaded, a service that was started. */
-  #tidy(): void {
-    const { graph, clock } = this.#options;
-    if (this.#tenure !== null || this.#agent?.isReady !== true || clock.now() < this.#tidyAt) return;
-    const observed = this.#observer.observed;
-    const left = graph.filter(({ name, scope }) => scope === 'local' && observed.get(name) === 'held');
-    if (left.length === 0) return;
-    // mark: tidied
-    this.#tidyAt = instant(clock.now() + TIDY_EVERY_MS);
-    const why = `${left.map(({ name }) => name).join(', ')} read as held on a node that does not hold`;
-    this.#log('error', { event: 'held-without-tenure', why });
-    void this.#options.guard
-      .ask({ op: 'verify', why })
-      .then(() => this.#observer.probeSoon())
-      .catch((error: unknown) => this.#warn('tidy-failed', error));
-  }
-
-  #sendProbes(): void {
-    this.#options.send({
-      kind: 'probes',
-      resources: this.#observer.observations.map((observation) => ({
-        ...observation,
-        detail: clip(observation.detail),
-      })),
-      peers: { ...this.#observer.peers },
-      disk: this.#observer.disk,
-      ioSuspended: this.#observer.ioSuspended,
-    });
-  }
+  // ---- plans
 
   #run(plan: Plan, { epoch, abort }: Tenure, previousReleased: boolean): Promise<PlanReport> {
     return this.#plans.run(plan, { epoch, signal: abort.signal, previousReleased });
   }
 
-  /** Only what was taken, and is not being given up, is repaired. */
-  #repairer(): ((plan: Plan) => Promise<PlanReport>) | null {
+  /** Only what was taken, and is not being given up, is looked after. */
+  #duty(): Duty {
     const tenure = this.#tenure;
-    if (tenure === null || !tenure.isTaken || tenure.isReleasing) return null;
-    return (plan) => this.#run(plan, tenure, false);
+    if (tenure === null) return { kind: this.#agent?.isReady === true ? 'idle' : 'none' };
+    if (!tenure.isTaken || tenure.isReleasing) return { kind: 'none' };
+    return { kind: 'tenure', epoch: tenure.epoch, repair: (plan) => this.#run(plan, tenure, false) };
   }
 
   #warn(event: string, error: unknown): void {

@@ -1,0 +1,152 @@
+/**
+ * What the executor looks at and looks after, once a second and when something changes: probes and their report (H4), repairs of
+ * a tenure, what a holder repeats, and what a node that does not hold must not have (R2).
+ */
+import type { Timer } from '../clock.ts';
+import { timeoutSignal } from '../clock.ts';
+import { type Epoch, type Instant, instant, type NodeId } from '../core/index.ts';
+import type { OwnDisk, PeerData, ProbeResult, Resource } from '../resources/index.ts';
+import type { Plan, PlanReport, PlanResource } from '../takeover/index.ts';
+import type { GuardReport, LogLevel } from './guard-protocol.ts';
+import type { Guard } from './guard-proxy.ts';
+import { Observer } from './observer.ts';
+import type { PlanPerformerOptions } from './plan-performer.ts';
+import { clip, type SentEvent, words } from './protocol.ts';
+import { Reconciler } from './reconciler.ts';
+import { Refresher } from './refresher.ts';
+
+export const PROBE_LIMIT_MS = 3000;
+const REPORT_MS = 1000;
+/** Whatever keeps putting it there: a release is not free. */
+const TIDY_EVERY_MS = 10_000;
+
+/** What may be done at this moment, asked right before. */
+export type Duty =
+  /** A tenure holds everything, and is not being given up. */
+  | { readonly kind: 'tenure'; readonly epoch: Epoch; readonly repair: (plan: Plan) => Promise<PlanReport> }
+  /** Nothing is held, and an agent is there: nothing may be. */
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'none' };
+
+export interface LookoutOptions extends Pick<PlanPerformerOptions, 'cloud' | 'clock'> {
+  readonly graph: readonly (PlanResource & { readonly kind: Resource['kind'] })[];
+  readonly guard: Guard;
+  readonly otherDataNodes: readonly NodeId[];
+  readonly hasReplication: boolean;
+  readonly duty: () => Duty;
+  readonly send: (event: SentEvent) => void;
+  /** H6: repairs of a resource do not last. */
+  readonly onStuck: (name: string, count: number, why: string) => void;
+  readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+export class Lookout {
+  readonly #options: LookoutOptions;
+  readonly #observer: Observer;
+  readonly #reconciler: Reconciler;
+  readonly #refresher: Refresher;
+  #timer: Timer | null = null;
+  #tidyAt: Instant = instant(0);
+
+  constructor(options: LookoutOptions) {
+    this.#options = options;
+    const isVacuous = !options.hasReplication;
+    this.#observer = new Observer(
+      options.graph.map(({ name, kind }) => ({ name, kind, probe: (isFresh) => this.#probe(name, isFresh) })),
+      options.clock,
+      {
+        // Without a replicated device there is nothing that could be out of sync.
+        peers: Object.fromEntries(
+          options.otherDataNodes.map((id) => [id, isVacuous ? 'in-sync' : 'unknown']),
+        ),
+        disk: isVacuous ? 'up-to-date' : 'unknown',
+      },
+    );
+    this.#refresher = new Refresher(options);
+    this.#reconciler = new Reconciler({
+      ...options,
+      observer: this.#observer,
+      repairer: () => {
+        const duty = options.duty();
+        return duty.kind === 'tenure' ? duty.repair : null;
+      },
+      onProbes: () => this.#sendProbes(),
+    });
+  }
+
+  start(): void {
+    this.#timer = this.#options.clock.after(REPORT_MS, () => {
+      this.start();
+      this.look();
+      this.#tidy();
+      const duty = this.#options.duty();
+      this.#refresher.look(duty.kind === 'tenure' ? duty.epoch : null);
+    });
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  look(): void {
+    void this.#reconciler.look();
+  }
+
+  probeSoon(): void {
+    this.#observer.probeSoon();
+  }
+
+  setHolding(isHolding: boolean): void {
+    this.#observer.setHolding(isHolding);
+  }
+
+  onData(report: Extract<GuardReport, { kind: 'data' }>): void {
+    if (this.#options.hasReplication) {
+      // The guard's own words for nodes that come from the config.
+      this.#observer.peers = report.peers as Record<NodeId, PeerData>;
+      this.#observer.disk = report.disk as OwnDisk;
+      this.#observer.ioSuspended = report.ioSuspended;
+    }
+    this.#observer.probeSoon();
+    this.look();
+  }
+
+  #probe(name: string, isFresh: boolean): Promise<ProbeResult> {
+    const { guard, cloud, clock } = this.#options;
+    const resource = cloud.get(name);
+    const unknown = (error: unknown): ProbeResult => ({ probe: 'unknown', detail: words(error) });
+    if (resource === undefined)
+      return guard.ask({ op: 'probe', name, isFresh, limitMs: PROBE_LIMIT_MS }).catch(unknown);
+    const limit = timeoutSignal(clock, PROBE_LIMIT_MS);
+    return resource
+      .probe({ deadline: instant(clock.now() + PROBE_LIMIT_MS), signal: limit.signal })
+      .catch(unknown)
+      .finally(limit.cancel);
+  }
+
+  #sendProbes(): void {
+    const { observations, peers, disk, ioSuspended } = this.#observer;
+    const resources = observations.map((observation) => ({
+      ...observation,
+      detail: clip(observation.detail),
+    }));
+    this.#options.send({ kind: 'probes', resources, peers: { ...peers }, disk, ioSuspended });
+  }
+
+  /** What a node that does not hold finds held on itself is given up: a firewall that was reloaded, a service that was started. */
+  #tidy(): void {
+    const { graph, guard, clock, duty, log } = this.#options;
+    if (duty().kind !== 'idle' || clock.now() < this.#tidyAt) return;
+    const { observed } = this.#observer;
+    const left = graph.filter(({ name, scope }) => scope === 'local' && observed.get(name) === 'held');
+    if (left.length === 0) return;
+    // mark: tidied
+    this.#tidyAt = instant(clock.now() + TIDY_EVERY_MS);
+    const why = `${left.map(({ name }) => name).join(', ')} read as held on a node that does not hold`;
+    log('error', { event: 'held-without-tenure', why });
+    void guard
+      .ask({ op: 'verify', why })
+      .then(() => this.#observer.probeSoon())
+      .catch((error: unknown) => log('warn', { event: 'tidy-failed', why: words(error) }));
+  }
+}
