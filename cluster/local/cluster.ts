@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AdminClient, type StatusDocument } from '../../src/admin/index.ts';
+import type { Entry } from '../../src/core/index.ts';
 import type { TlsMaterial } from '../../src/peer/index.ts';
 import type { ControllerStateInput } from './controller/index.ts';
 import { type DrbdSnapshot, drbdSnapshot, type Endpoint, probeWrite } from './drbd/index.ts';
@@ -51,6 +52,8 @@ export interface LocalClusterOptions {
   readonly drbd?: { readonly blocks?: number; readonly pingTimeoutMs?: number };
   /** Merged over the planned state of the controller: its timing, faults, how dead links look. */
   readonly controller?: Partial<ControllerStateInput>;
+  /** Off unless told otherwise: an instance that was stopped stays off until somebody boots it. */
+  readonly fencing?: 'off' | 'after' | 'before';
   /** False: no agents, so nothing to bootstrap; for tests of the machine alone. */
   readonly agents?: boolean;
   /** False: agents run, and the caller bootstraps. */
@@ -97,6 +100,7 @@ async function settingsOf(options: LocalClusterOptions): Promise<MachineSettings
     watchdogBootMs: options.watchdog?.bootMs ?? 1_000,
     controllerUrl: `http://${controllerHost(network)}:${PORT.controller}`,
     controller: options.controller ?? {},
+    fencing: options.fencing ?? 'off',
     drbd: { blocks: 4_096, pingTimeoutMs: 500, ...options.drbd },
     hasAgents: options.agents ?? true,
     seed: options.seed,
@@ -186,14 +190,23 @@ export class LocalCluster extends LocalMachines {
   }
 
   /** What the agent of a node says. Rejects when it does not answer in time: a frozen node's never does. */
+  #clientOf(id: string): AdminClient {
+    const known = this.#admin.get(id);
+    if (known !== undefined) return known;
+    if (this.#operator === null) throw new Error('the cluster is not started');
+    const address = `${this.plan(id).host1}:${PORT.admin}`;
+    const client = new AdminClient({ address, tls: this.#operator, who: 'local-cluster' });
+    this.#admin.set(id, client);
+    return client;
+  }
+
+  /** The committed log, as this node has it. */
+  entries(id: string): Promise<Entry[]> {
+    return this.#clientOf(id).entries();
+  }
+
   async status(id: string, timeoutMs = 1_000): Promise<StatusDocument> {
-    let client = this.#admin.get(id);
-    if (client === undefined) {
-      if (this.#operator === null) throw new Error('the cluster is not started');
-      const address = `${this.plan(id).host1}:${PORT.admin}`;
-      client = new AdminClient({ address, tls: this.#operator, who: 'local-cluster' });
-      this.#admin.set(id, client);
-    }
+    const client = this.#clientOf(id);
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`${id} does not answer in ${timeoutMs} ms`)), timeoutMs);

@@ -19,6 +19,7 @@ export interface ClusterSettings {
   readonly watchdogMode: 'required' | 'automatic' | 'off';
   readonly watchdogTimeoutMs: number;
   readonly controllerUrl: string;
+  readonly fencing: 'off' | 'after' | 'before';
   readonly drbd: { readonly blocks: number; readonly pingTimeoutMs: number };
   readonly hasAgents: boolean;
 }
@@ -56,11 +57,11 @@ export async function writeClusterFiles(
 const storeControl = (node: NodePlan) => ({ host: node.host1, port: PORT.storeControl });
 
 function writeConfig(settings: ClusterSettings, node: NodePlan, storePidFile: string): void {
-  const { name, network, nodes, timing, watchdogMode, controllerUrl, directory } = settings;
+  const { name, network, nodes, timing, watchdogMode, controllerUrl, directory, fencing } = settings;
   const watchdogMs = settings.watchdogTimeoutMs;
   const at = (file: string): string => join(directory, node.id, file);
   const config = planConfig(
-    { cluster: name, network, nodes, timing, watchdogMode, watchdogMs, controller: controllerUrl },
+    { cluster: name, network, nodes, timing, watchdogMode, watchdogMs, controller: controllerUrl, fencing },
     node,
     {
       dataDir: at('data'),

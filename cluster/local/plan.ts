@@ -127,6 +127,8 @@ export interface ConfigPlan {
   readonly watchdogMode: 'required' | 'automatic' | 'off';
   readonly watchdogMs: number;
   readonly controller: string;
+  /** When the old holder's instance is stopped. */
+  readonly fencing: 'off' | 'after' | 'before';
 }
 
 /** The config document of one node (design.md's contract). It reaches the others through their links. */
@@ -158,7 +160,10 @@ export function planConfig(plan: ConfigPlan, self: NodePlan, files: NodeFiles): 
     admin: { listen: `${self.host1}:${PORT.admin}` },
     http: { listen: `${self.host1}:${PORT.http}` },
     watchdog: { device: files.watchdog, mode: plan.watchdogMode, timeout: `${plan.watchdogMs}ms` },
-    fencing: { ec2_stop: 'off' },
+    fencing: {
+      ec2_stop: plan.fencing,
+      instances: Object.fromEntries(data.map(({ id, instance }) => [id, instance])),
+    },
     cloud: { region: REGION, endpoint: plan.controller },
     resources: [
       { name: 'block', kind: 'drbd', resource: DRBD_RESOURCE },
