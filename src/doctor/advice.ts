@@ -46,7 +46,7 @@ export interface TimingAdvice {
 const ROUND_TRIPS_PER_HEARTBEAT = 2;
 /** L ≥ 3H is the least (L5); twice that bears a lost packet and a busy moment. */
 const HEARTBEATS_PER_LEASE = 6;
-/** D has to bound the worst release, of which the measured ones are samples. */
+/** D has to bound the worst abrupt release, of which the measured ones are samples. */
 const RELEASE_ROOM = 1.5;
 const RELEASE_FACTOR = 2;
 const LEAST_RELEASE_MS = 200;
@@ -200,7 +200,7 @@ function keepReasons(
   if (sync !== null) reasons.push(`syncs of ${text(sync.max)} fit into a lease of ${text(now.leaseMs)}`);
   reasons.push(
     release === null
-      ? 'no release was measured yet, so D is a guess: do a switchover and ask again'
+      ? 'no abrupt release was measured yet, so D is a guess: kill the agent of the holder once, when that may be, and ask again'
       : `the worst of ${release.count} releases took ${text(release.max)} of D = ${text(now.releaseMs)}`,
   );
   const { heartbeatMs: H, leaseMs: L, releaseMs: D } = now;

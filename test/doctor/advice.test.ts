@@ -41,7 +41,7 @@ describe('keep', () => {
   });
 
   it('says that D is a guess where no release was measured', () => {
-    expect(advise(FAST)?.reasons.join(' ')).toContain('no release was measured yet');
+    expect(advise(FAST)?.reasons.join(' ')).toContain('no abrupt release was measured yet');
   });
 
   it('says that the watchdog decides, where it does', () => {

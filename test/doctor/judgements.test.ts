@@ -123,7 +123,7 @@ describe('what stands between two holders', () => {
 });
 
 describe('releases', () => {
-  const released = (evidence: string, more: object = {}) =>
+  const released = (evidence: string) =>
     ({
       kind: 'tenure-released',
       epoch: 3,
@@ -132,7 +132,6 @@ describe('releases', () => {
       evidence,
       successor: null,
       at: null,
-      ...more,
     }) as never;
   const log = (...bodies: readonly never[]): readonly Entry[] =>
     chain(
@@ -146,30 +145,36 @@ describe('releases', () => {
       contextOf({}, { entries: async () => entries, config: configWith('release: 1s', 'release: 1s') }),
     );
 
-  it('are read from a field or from words', () => {
+  it('are read from the words of the evidence', () => {
     const entries = log(
       released('r0 is Secondary'),
       released('r0 is Secondary; verified in 120 ms (D 1000 ms)'),
-      released('x', { ms: 80.5 }),
+      released('r0 is Secondary; 80.5 ms of D 1000 ms'),
       released('verified in many ms'),
     );
-    expect(releaseTimes(entries)).toEqual([120, 80.5]);
+    expect(releaseTimes(entries)).toEqual({ abrupt: [80.5], planned: [120] });
   });
 
   it.each([
     [[], 'skipped'],
     [[100, 300], 'ok'],
-    [[100, 850], 'warning'],
+    [[100, 750], 'warning'],
     [[100, 1200], 'failed'],
-  ])('of %j ms against D = 1 s: %s', async (times, result) => {
-    const entries = log(...times.map((ms) => released(`verified in ${ms} ms`)));
+  ])('R1: abrupt ones of %j ms against D = 1 s: %s', async (times, result) => {
+    const entries = log(...times.map((ms) => released(`x; ${ms} ms of D 1000 ms`)));
     expect(one(await look(entries), 'releases').result).toBe(result);
   });
 
+  it('planned ones are not bounded by D', async () => {
+    const finding = one(await look(log(released('x; verified in 5000 ms (D 1000 ms)'))), 'releases');
+    expect(finding.result).toBe('skipped');
+    expect(finding.detail).toContain('1 planned, 5000 ms at worst');
+    expect(finding.measured).toBeUndefined();
+  });
+
   it('of long ago do not count', async () => {
-    const entries = log(
-      ...[5000, ...Array.from({ length: 20 }, () => 100)].map((ms) => released(`verified in ${ms} ms`)),
-    );
+    const times = [5000, ...Array.from({ length: 20 }, () => 100)];
+    const entries = log(...times.map((ms) => released(`x; ${ms} ms of D 1000 ms`)));
     expect(one(await look(entries), 'releases').result).toBe('ok');
   });
 

@@ -1,5 +1,6 @@
 /** A host made of what a test says: files, command outputs, sockets. Everything that is not said is not there. */
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { type Config, parseConfig } from '../../src/config/index.ts';
 import { instant } from '../../src/core/index.ts';
 import type { CloudProbe } from '../../src/doctor/cloud-probe.ts';
@@ -10,7 +11,7 @@ import { configDirectory, GOOD } from '../config/fixture.ts';
 
 // Real certificates: a config names none that are not there.
 const fixture = await configDirectory();
-process.once('exit', () => fixture.remove());
+afterAll(() => fixture.remove());
 export const directory = fixture.directory;
 
 /** The documented example, or a changed one; `node`: as whom. */
