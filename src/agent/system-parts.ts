@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { AdminServer, LocalSocket } from '../admin/index.ts';
 import { systemClock } from '../clock.ts';
-import { agentSocket, type Config, deriveTiming } from '../config/index.ts';
+import { agentSocket, type Config, configFingerprint, deriveTiming } from '../config/index.ts';
 import type { Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { createExecutorClient, readWatchdogTimeoutMs } from '../executor/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
 import { PeerTransport, readTls } from '../peer/index.ts';
+import { VERSION } from '../version.ts';
 import { type AgentParts, otherMembers } from './agent.ts';
 import type { Backend } from './backend.ts';
 import { bootPromiseStart } from './boot-promise.ts';
@@ -22,6 +23,7 @@ export async function systemParts(
   const { node, cluster, dataDir, members } = config;
   const timing = configuredTiming(config);
   const tls = await readTls(config.tls);
+  const fingerprint = configFingerprint(config);
   return {
     clock: systemClock,
     seed: Math.floor(Math.random() * 2 ** 31),
@@ -40,6 +42,13 @@ export async function systemParts(
     transport: (handlers) =>
       new PeerTransport({
         ...handlers,
+        facts: () => ({
+          node,
+          version: VERSION,
+          nodeVersion: process.versions.node,
+          config: fingerprint,
+          wallMs: systemClock.wallMs(),
+        }),
         self: node,
         cluster,
         listen: members.find(({ id }) => id === node)?.peer ?? '',

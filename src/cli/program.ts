@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { InvariantError } from '../core/index.ts';
 import { EXIT, type ExitCode, QuorateError } from '../errors.ts';
+import { VERSION } from '../version.ts';
 import { ExitWith } from './exit-with.ts';
 
 /** One file per command, loaded when it is named; all of them for the help. */
@@ -12,6 +13,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   switchover: async (program) => (await import('./switchover.ts')).registerSwitchover(program),
   bootstrap: async (program) => (await import('./bootstrap.ts')).registerBootstrap(program),
   'fence-peer': async (program) => (await import('./fence-peer-command.ts')).registerFencePeer(program),
+  doctor: async (program) => (await import('./doctor.ts')).registerDoctor(program),
   pki: async (program) => (await import('./pki.ts')).registerPki(program),
 };
 
@@ -19,7 +21,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
 export async function run(words: readonly string[]): Promise<number> {
   const program = new Command('quorate')
     .description('Decides which one storage server may hold, and moves it when it fails.')
-    .version('0.1.0')
+    .version(VERSION)
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} })

@@ -1,4 +1,11 @@
 export * from './config.ts';
+export {
+  type ConfigFingerprint,
+  configFingerprint,
+  FINGERPRINT_PARTS,
+  type FingerprintPart,
+  WITNESS_PARTS,
+} from './fingerprint.ts';
 export { graphOf, type ResourceNode } from './graph.ts';
 export { type LoadOptions, loadConfig, type ParseResult, parseConfig } from './load.ts';
 export { type Address, formatAddress, formatDuration, parseAddress } from './scalars.ts';

@@ -115,6 +115,11 @@ export class Executor {
     return this.#agent?.saidBye ?? false;
   }
 
+  /** What the cluster runs with (L8), as the connected agent says; null without one. */
+  get timing(): Timing | null {
+    return this.#agent?.timing ?? null;
+  }
+
   start(): void {
     this.#lookout.start();
   }

@@ -4,6 +4,8 @@ export {
   type ExecutorClientOptions,
   type TakeOrder,
 } from './client.ts';
+export { ChildRunner } from './commands.ts';
+export { runningExecutor } from './lock.ts';
 export { type ProcessId, startTimeOf } from './processes.ts';
 export type { ExecutorEvent } from './protocol.ts';
-export { readWatchdogTimeoutMs } from './watchdog.ts';
+export { openWatchdog, readWatchdogTimeoutMs } from './watchdog.ts';

@@ -8,7 +8,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
-import { killAndWait, ownProcess, type ProcessId } from './processes.ts';
+import { isGone, killAndWait, ownProcess, type ProcessId } from './processes.ts';
 
 const RETRY_MS = 10;
 
@@ -62,6 +62,12 @@ export function lockOwner(dataDir: string): ProcessId | null {
   } catch {
     return null;
   }
+}
+
+/** Pid of the executor that runs for this directory; null when there is none. */
+export function runningExecutor(dataDir: string): number | null {
+  const owner = lockOwner(dataDir);
+  return owner === null || isGone(owner) ? null : owner.pid;
 }
 
 function bootId(): string {

@@ -15,6 +15,7 @@ import { EXIT, QuorateError } from '../errors.ts';
 import type { TlsMaterial } from '../peer/index.ts';
 import { Channel } from './channel.ts';
 import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
+import { startDoctor } from './doctor.ts';
 import { Executor } from './executor.ts';
 import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
@@ -126,6 +127,11 @@ async function main(): Promise<void> {
   });
   running.start();
   waiting.start();
+  const doctor = startDoctor({
+    config,
+    timing: () => running.timing,
+    log: (level, fields) => logger[level](fields),
+  });
   logger.info({ event: 'executor-started', node: config.node, pid: process.pid });
 
   let isEnding = false;
@@ -133,6 +139,7 @@ async function main(): Promise<void> {
     if (isEnding) return;
     isEnding = true;
     running.close();
+    await doctor.stop();
     await channel?.close();
     lock.close();
     await guard.close();

@@ -17,10 +17,18 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
-import { assert, type Entry, type Message, type NodeId, type Released } from '../core/index.ts';
+import {
+  assert,
+  type Entry,
+  InvariantError,
+  type Message,
+  type NodeId,
+  type Released,
+} from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { createServer, serverCredentials } from './channel.ts';
 import { decodeBootstrap, decodeMessage, type Lane, WireError, type WireProblem } from './codec.ts';
+import { checkFactsRequest, encodeFacts, type NodeFacts } from './facts.ts';
 import { identityOf, identityUri } from './identity.ts';
 import type { EntryParser } from './kinds.ts';
 import type { PeerLogger } from './logger.ts';
@@ -37,6 +45,8 @@ export interface InboundOptions {
   onMessage(message: Message): void;
   onStatement(released: Released): void;
   onBootstrap(entry: Entry): Promise<void>;
+  /** What this node says about itself; without it the question is refused. */
+  facts?(): NodeFacts;
   readonly logger: PeerLogger;
 }
 
@@ -64,11 +74,13 @@ export class PeerServer {
     };
     const released: handleUnaryCall<Buffer, Acknowledged> = (call, reply) => this.#onReleased(call, reply);
     const bootstrap: handleUnaryCall<Buffer, Acknowledged> = (call, reply) => this.#onBootstrap(call, reply);
+    const facts: handleUnaryCall<Buffer, Buffer> = (call, reply) => this.#onFacts(call, reply);
     this.#server.addService(SERVICE, {
       heartbeats: stream('heartbeats'),
       appends: stream('appends'),
       reportReleased: released,
       bootstrap,
+      facts,
     });
   }
 
@@ -114,7 +126,7 @@ export class PeerServer {
 
   /** The node that speaks, or why it may not. TLS has checked the issuer; here it is about the name. */
   #authenticate(
-    call: StreamCall | ServerUnaryCall<Buffer, Acknowledged>,
+    call: StreamCall | ServerUnaryCall<Buffer, unknown>,
   ): { readonly ok: true; readonly node: NodeId } | { readonly ok: false; readonly why: Refusal } {
     const { cluster, self } = this.#options;
     const no = (code: status, details: string) => ({ ok: false, why: { code, details } }) as const;
@@ -230,6 +242,17 @@ export class PeerServer {
     );
   }
 
+  #onFacts(call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void {
+    const caller = this.#authenticate(call);
+    if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
+    const { cluster, self, facts } = this.#options;
+    const from = caller.node;
+    const problem = this.#checked(from, () => checkFactsRequest(call.request, { cluster, from }));
+    if (problem instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, problem.message));
+    if (facts === undefined) return reply(refusal(status.UNIMPLEMENTED, `${self} says nothing about itself`));
+    reply(null, encodeFacts(facts(), cluster));
+  }
+
   #refuse(peer: string, why: Refusal): Refusal {
     if (!this.#logged.has(`${why.details}`)) {
       if (this.#logged.size < LOGGED_LIMIT) this.#logged.add(why.details);
@@ -258,23 +281,32 @@ function listenError(listen: string, cause: Error): QuorateError {
   });
 }
 
-/** Bytes in, nothing out: what is in the bytes is the codec's to judge, which can refuse without ending a stream. */
-function method(path: string, isStream: boolean): MethodDefinition<Buffer, Acknowledged> {
-  const asIs = (bytes: Buffer) => bytes;
+/** Bytes in: what is in them is the codec's to judge, which can refuse without ending a stream. */
+function method<Answer>(
+  path: string,
+  isStream: boolean,
+  responseSerialize: (answer: Answer) => Buffer,
+): MethodDefinition<Buffer, Answer> {
   return {
     path,
     requestStream: isStream,
     responseStream: false,
     requestSerialize: asIs,
     requestDeserialize: asIs,
-    responseSerialize: () => Buffer.alloc(0),
-    responseDeserialize: () => ACKNOWLEDGED,
+    responseSerialize,
+    responseDeserialize: () => {
+      throw new InvariantError('a server reads no answers');
+    },
   };
 }
 
+const asIs = (bytes: Buffer): Buffer => bytes;
+const nothing = (_: Acknowledged): Buffer => Buffer.alloc(0);
+
 const SERVICE = {
-  heartbeats: method(METHOD.heartbeats, true),
-  appends: method(METHOD.appends, true),
-  reportReleased: method(METHOD.reportReleased, false),
-  bootstrap: method(METHOD.bootstrap, false),
+  heartbeats: method(METHOD.heartbeats, true, nothing),
+  appends: method(METHOD.appends, true, nothing),
+  reportReleased: method(METHOD.reportReleased, false, nothing),
+  bootstrap: method(METHOD.bootstrap, false, nothing),
+  facts: method(METHOD.facts, false, asIs),
 };

@@ -1,4 +1,5 @@
 export type { Lane, WireProblem } from './codec.ts';
+export type { NodeFacts } from './facts.ts';
 export {
   authorityCluster,
   CLIENT_ROLES,
@@ -22,4 +23,10 @@ export {
 } from './pki.ts';
 export { checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
 export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './transport.ts';
-export { sendBootstrap, sendStatement, type UnaryOptions } from './unary.ts';
+export {
+  askFacts,
+  type FactsAnswer,
+  sendBootstrap,
+  sendStatement,
+  type UnaryOptions,
+} from './unary.ts';

@@ -8,6 +8,9 @@ export const LIMITS = {
   evidenceCharacters: 4096,
   hashCharacters: 128,
   durationMs: 3_600_000,
+  /** What a node says about itself: parts of its config, and the length of each text; more is refused. */
+  factsParts: 32,
+  factsCharacters: 128,
   /** Heartbeats waiting in a stream; more are dropped, because a stale heartbeat is worse than none (L1). */
   queuedHeartbeats: 4,
   /** Other messages waiting in a stream; more are dropped, the core retransmits. */

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { InvariantError } from '../core/index.ts';
-import type { WireBootstrap, WireMessage } from './wire.ts';
+import type { WireBootstrap, WireFacts, WireFactsRequest, WireMessage } from './wire.ts';
 
 const PROTO = join('proto', 'quorate', 'v1', 'peer.proto');
 
@@ -29,6 +29,8 @@ export interface MessageCodec<Wire> {
 interface PeerSchema {
   readonly message: MessageCodec<WireMessage>;
   readonly bootstrap: MessageCodec<WireBootstrap>;
+  readonly factsRequest: MessageCodec<WireFactsRequest>;
+  readonly facts: MessageCodec<WireFacts>;
 }
 
 let loaded: PeerSchema | null = null;
@@ -47,7 +49,12 @@ function loadSchema(): PeerSchema {
     const { serialize, deserialize } = type as unknown as MessageTypeDefinition<Wire, Wire>; // loadSync knows no fields
     return { encode: serialize, decode: deserialize };
   };
-  return { message: codec('quorate.v1.PeerMessage'), bootstrap: codec('quorate.v1.BootstrapRequest') };
+  return {
+    message: codec('quorate.v1.PeerMessage'),
+    bootstrap: codec('quorate.v1.BootstrapRequest'),
+    factsRequest: codec('quorate.v1.FactsRequest'),
+    facts: codec('quorate.v1.NodeFacts'),
+  };
 }
 
 /** The methods of the service, as gRPC names them on the wire. */
@@ -56,6 +63,7 @@ export const METHOD = {
   appends: '/quorate.v1.Peer/Appends',
   reportReleased: '/quorate.v1.Peer/ReportReleased',
   bootstrap: '/quorate.v1.Peer/Bootstrap',
+  facts: '/quorate.v1.Peer/Facts',
 } as const;
 
 /** The answer to every call: nothing but that it was taken. gRPC knows no null message. */

@@ -9,6 +9,7 @@ import type { SecureContext } from 'node:tls';
 import type { Entry, Message, NodeId, Released } from '../core/index.ts';
 import { secureContext } from './channel.ts';
 import { encodeMessage, type Lane, laneOf, type WireProblem } from './codec.ts';
+import type { NodeFacts } from './facts.ts';
 import { PeerServer } from './inbound.ts';
 import { LIMITS } from './limits.ts';
 import type { PeerLogger } from './logger.ts';
@@ -27,6 +28,8 @@ export interface PeerTransportOptions {
   onStatement(released: Released): void;
   /** Rejecting refuses the entry; the message goes to the caller. */
   onBootstrap(entry: Entry): Promise<void>;
+  /** What this node says about itself when a peer's doctor asks; without it the question is refused. */
+  facts?(): NodeFacts;
   /** A hint and nothing more: a dead agent has released nothing (H5). */
   onLink(peer: NodeId, up: boolean): void;
   readonly logger: PeerLogger;

@@ -1,14 +1,15 @@
 /**
- * The two single calls to a peer, each on a connection of its own that ends with it. The executor makes the first
- * when its agent is gone, so they need no transport.
+ * The single calls to a peer, on a connection of their own that ends with them. The executor makes the first when its
+ * agent is gone, and `quorate doctor` the last, so they need no transport.
  */
 import { Client, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Entry, NodeId, Released } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { channelOptions, secureContext } from './channel.ts';
-import { encodeBootstrap, encodeMessage } from './codec.ts';
+import { encodeBootstrap, encodeMessage, WireError } from './codec.ts';
 import { Dialer } from './dialer.ts';
-import { ACKNOWLEDGED, METHOD } from './schema.ts';
+import { decodeFacts, encodeFactsRequest, type NodeFacts } from './facts.ts';
+import { METHOD } from './schema.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface UnaryOptions {
@@ -43,45 +44,108 @@ export function sendBootstrap(
   return callOnce(METHOD.bootstrap, address, options.to, bytes, options);
 }
 
+export interface FactsAnswer {
+  readonly facts: NodeFacts;
+  /** From the call to its answer, on a connection that was there already. */
+  readonly roundTripMs: number;
+  /** Wall clock of this host when it was asked, ms since 1970. */
+  readonly askedAtMs: number;
+}
+
+/**
+ * Asks the node on `address` about itself, `times` after a first call that makes the connection; the deadline bounds them
+ * all. Throws as `sendStatement`; `peer-refused` also where its version does not know the question.
+ */
+export async function askFacts(
+  address: string,
+  options: UnaryOptions & { readonly from: NodeId; readonly to: NodeId; readonly times: number },
+): Promise<FactsAnswer[]> {
+  const bytes = encodeFactsRequest(options.from, options.cluster);
+  return withPeer(address, options.to, options, async (call) => {
+    await call(METHOD.facts, bytes);
+    const answers: FactsAnswer[] = [];
+    while (answers.length < options.times) {
+      const askedAtMs = Date.now();
+      const startedAt = performance.now();
+      const answer = await call(METHOD.facts, bytes);
+      const roundTripMs = performance.now() - startedAt;
+      answers.push({ facts: factsOf(answer, options), roundTripMs, askedAtMs });
+    }
+    return answers;
+  });
+}
+
+function factsOf(
+  bytes: Buffer,
+  { cluster, to }: { readonly cluster: string; readonly to: NodeId },
+): NodeFacts {
+  try {
+    return decodeFacts(bytes, { cluster, node: to });
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    throw new QuorateError('peer-refused', `${to} answered ${error.message}`, { cause: error });
+  }
+}
+
 function callOnce(
   method: string,
   address: string,
   node: NodeId | null,
   bytes: Buffer,
-  { tls, cluster, deadlineMs = DEADLINE_MS, signal }: UnaryOptions,
+  options: UnaryOptions,
 ): Promise<void> {
-  const target = { address, cluster, node };
-  let lastFailure: Error | null = null;
-  return new Promise<void>((resolve, reject) => {
-    const dialer = new Dialer(secureContext(tls), target, {
-      onFailure: (error) => {
-        lastFailure = error;
-      },
-      onStuck: () => {},
-    });
-    const client = new Client(address, dialer, channelOptions(target));
-    const onAbort = () => call.cancel();
-    const call = client.makeUnaryRequest(
-      method,
-      (value: Buffer) => value,
-      () => ACKNOWLEDGED,
-      bytes,
-      new Metadata({ waitForReady: true }),
-      { deadline: Date.now() + deadlineMs },
-      (error) => {
-        signal?.removeEventListener('abort', onAbort);
-        client.close();
-        dialer.dispose();
-        if (error === null) resolve();
-        else reject(asQuorateError(error, target, lastFailure));
-      },
-    );
-    // The handler may take its time (a bootstrap writes to disk): the deadline of the call bounds it, not the dial's.
-    call.on('metadata', () => dialer.settle(true));
-    signal?.addEventListener('abort', onAbort);
-    if (signal?.aborted) onAbort();
-  });
+  return withPeer(address, node, options, async (call) => void (await call(method, bytes)));
 }
+
+type Call = (method: string, bytes: Buffer) => Promise<Buffer>;
+
+/** One connection for all calls of `work`, one deadline, and both ended with it. */
+async function withPeer<Result>(
+  address: string,
+  node: NodeId | null,
+  { tls, cluster, deadlineMs = DEADLINE_MS, signal }: UnaryOptions,
+  work: (call: Call) => Promise<Result>,
+): Promise<Result> {
+  const target = { address, cluster, node };
+  const deadline = Date.now() + deadlineMs;
+  let lastFailure: Error | null = null;
+  const dialer = new Dialer(secureContext(tls), target, {
+    onFailure: (error) => {
+      lastFailure = error;
+    },
+    onStuck: () => {},
+  });
+  const client = new Client(address, dialer, channelOptions(target));
+  const call: Call = (method, bytes) =>
+    new Promise((resolve, reject) => {
+      const onAbort = () => request.cancel();
+      const request = client.makeUnaryRequest(
+        method,
+        asIs,
+        asIs,
+        bytes,
+        new Metadata({ waitForReady: true }),
+        { deadline },
+        (error, answer) => {
+          signal?.removeEventListener('abort', onAbort);
+          if (error !== null) reject(asQuorateError(error, target, lastFailure));
+          else resolve(answer ?? Buffer.alloc(0));
+        },
+      );
+      // The handler may take its time (a bootstrap writes to disk): the deadline of the call bounds it, not the dial's.
+      request.on('metadata', () => dialer.settle(true));
+      signal?.addEventListener('abort', onAbort);
+      if (signal?.aborted) onAbort();
+    });
+  try {
+    return await work(call);
+  } finally {
+    client.close();
+    dialer.dispose();
+  }
+}
+
+const asIs = (bytes: Buffer): Buffer => bytes;
 
 /** What says that the peer's agent never decided: nobody answered, or the connection broke. */
 const UNANSWERED: ReadonlySet<status> = new Set([

@@ -71,3 +71,17 @@ export interface WireBootstrap {
   from: string;
   entry?: WireEntry | null;
 }
+
+export interface WireFactsRequest {
+  cluster: string;
+  from: string;
+}
+
+export interface WireFacts {
+  cluster: string;
+  node: string;
+  version: string;
+  nodeVersion: string;
+  config: Record<string, string>;
+  wallMs: number;
+}

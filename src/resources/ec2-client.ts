@@ -30,7 +30,7 @@ import { type DryRunAction, type DryRunResult, dryRun, isIgnored, routeInput } f
 import { addressView, instanceState, interfaceView, routeView } from './ec2-views.ts';
 import { type CloudClientOptions, SdkCalls, WARM_READS, type WarmReport } from './sdk-calls.ts';
 
-export type { DryRunAction, DryRunResult } from './ec2-dry-run.ts';
+export { DENIED_CODES, type DryRunAction, type DryRunResult } from './ec2-dry-run.ts';
 export type { CloudClientOptions as Ec2ClientOptions, WarmReport } from './sdk-calls.ts';
 export { toFailure } from './sdk-failure.ts';
 
@@ -216,6 +216,11 @@ export class Ec2Client implements Ec2Api {
         () => false,
       );
     return { hasRead, hasRehearsed: await this.#rehearse(options).catch(() => false) };
+  }
+
+  /** The id of the key that signs, for people; throws where there are no credentials. */
+  async accessKey(): Promise<string> {
+    return (await this.#calls.credentials()).accessKeyId;
   }
 
   close(): void {

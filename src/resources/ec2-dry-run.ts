@@ -38,7 +38,8 @@ export type DryRunResult =
 
 const ALLOWED_CODE = 'DryRunOperation';
 const IGNORED_CODE = 'DryRunIgnored';
-const DENIED_CODES: ReadonlySet<string> = new Set([
+/** What says that the role, or the key, may not. */
+export const DENIED_CODES: ReadonlySet<string> = new Set([
   'UnauthorizedOperation',
   'AuthFailure',
   'InvalidClientTokenId',

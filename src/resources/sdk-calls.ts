@@ -123,6 +123,11 @@ export class SdkCalls<Client extends SdkClient> {
     );
   }
 
+  /** Those that sign; resolved by whoever asks first. */
+  credentials(): ReturnType<Credentials> {
+    return this.#read.config.credentials();
+  }
+
   /** For what changes nothing: reads, and mutations with DryRun. */
   async read<Answer>(
     call: (client: Client, how: SdkCallOptions) => Promise<Answer>,

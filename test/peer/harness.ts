@@ -14,7 +14,12 @@ import {
   term,
 } from '../../src/core/index.ts';
 import { sha256 } from '../../src/log/index.ts';
-import { PeerTransport, type PeerTransportOptions, type TlsMaterial } from '../../src/peer/index.ts';
+import {
+  type NodeFacts,
+  PeerTransport,
+  type PeerTransportOptions,
+  type TlsMaterial,
+} from '../../src/peer/index.ts';
 import { testTls } from '../support/pki.ts';
 
 export const CLUSTER = 'alpha';
@@ -86,6 +91,7 @@ export async function startNode(
     readonly tls?: TlsMaterial;
     readonly cluster?: string;
     readonly onBootstrap?: (entry: Entry) => Promise<void>;
+    readonly facts?: () => NodeFacts;
   } = {},
 ): Promise<TestNode> {
   const inbox = new Mailbox<Message>();
@@ -104,6 +110,7 @@ export async function startNode(
     },
     onStatement: (released) => statements.note(released),
     onBootstrap: options.onBootstrap ?? (async () => {}),
+    ...(options.facts === undefined ? {} : { facts: options.facts }),
     onLink: (peer, up) => links.note({ peer, up, at: now() }),
     logger: { info: (_fields, line) => log.note(line), warn: (_fields, line) => log.note(line) },
   };

@@ -1,0 +1,77 @@
+/** What a node says about itself, to bytes and back: a gateway like codec.ts (style 4). It decides nothing (H5). */
+import type { NodeId } from '../core/index.ts';
+import { WireError } from './codec.ts';
+import { LIMITS } from './limits.ts';
+import { peerSchema } from './schema.ts';
+
+export interface NodeFacts {
+  readonly node: NodeId;
+  readonly version: string;
+  /** Of Node.js, as "20.19.0". */
+  readonly nodeVersion: string;
+  /** A hash of each part of the config that must be equal on all nodes. */
+  readonly config: Readonly<Record<string, string>>;
+  /** ms since 1970, for people only (T3). */
+  readonly wallMs: number;
+}
+
+export function encodeFactsRequest(from: NodeId, cluster: string): Buffer {
+  return peerSchema().factsRequest.encode({ cluster, from });
+}
+
+/** Throws `WireError` and nothing else. */
+export function checkFactsRequest(
+  bytes: Buffer,
+  expected: { readonly cluster: string; readonly from: NodeId },
+): void {
+  const wire = decoded(() => peerSchema().factsRequest.decode(bytes));
+  if (wire.cluster !== expected.cluster)
+    throw new WireError('wrong-cluster', `a question of cluster ${quoted(wire.cluster)}`);
+  if (wire.from !== expected.from)
+    throw new WireError(
+      'wrong-sender',
+      `a question of ${quoted(wire.from)} with the certificate of ${expected.from}`,
+    );
+}
+
+export function encodeFacts(facts: NodeFacts, cluster: string): Buffer {
+  const { node, version, nodeVersion, config, wallMs } = facts;
+  return peerSchema().facts.encode({ cluster, node, version, nodeVersion, config: { ...config }, wallMs });
+}
+
+/** Throws `WireError` and nothing else. `expected.node` is whom the connection's certificate names. */
+export function decodeFacts(
+  bytes: Buffer,
+  expected: { readonly cluster: string; readonly node: NodeId },
+): NodeFacts {
+  const wire = decoded(() => peerSchema().facts.decode(bytes));
+  if (wire.cluster !== expected.cluster)
+    throw new WireError('wrong-cluster', `facts of cluster ${quoted(wire.cluster)}`);
+  if (wire.node !== expected.node)
+    throw new WireError('wrong-sender', `facts of ${quoted(wire.node)}, not of ${expected.node}`);
+  const parts = Object.entries(wire.config);
+  if (parts.length > LIMITS.factsParts)
+    throw new WireError('malformed', `${parts.length} parts, the limit is ${LIMITS.factsParts}`);
+  for (const text of [wire.version, wire.nodeVersion, ...parts.flat()]) {
+    if (text.length > LIMITS.factsCharacters || !PRINTABLE.test(text))
+      throw new WireError('malformed', `the text ${quoted(text)}`);
+  }
+  if (!Number.isFinite(wire.wallMs) || wire.wallMs < 0)
+    throw new WireError('malformed', `the time ${wire.wallMs}`);
+  const { version, nodeVersion, config, wallMs } = wire;
+  return { node: expected.node, version, nodeVersion, config: { ...config }, wallMs };
+}
+
+function decoded<Wire>(decode: () => Wire): Wire {
+  try {
+    return decode();
+  } catch (error) {
+    throw new WireError('malformed', error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+/** It ends up on an operator's terminal. */
+const PRINTABLE = /^[\x20-\x7e]*$/;
+
+/** Somebody else's text, short and on one line. */
+const quoted = (text: string): string => JSON.stringify(text.slice(0, 80));
