@@ -79,6 +79,7 @@ function nearMiss(cluster: Cluster, fault: Fault, leader: string, deprived: stri
 function stuckService(cluster: Cluster, fault: Fault, leader: string): void {
   const { world, network, nodes } = cluster;
   const holder = cluster.node(leader);
+  if (fault.chance < 0.25) return refusedAndStuck(cluster, fault, leader);
   holder.options.programs.makeUnkillable(300 + fault.ms / 2);
   world.after(secondChance(fault) * 200, () => {
     switch (Math.floor(fault.ms) % 3) {
@@ -91,6 +92,19 @@ function stuckService(cluster: Cluster, fault: Fault, leader: string): void {
         return holder.switchover(null);
     }
   });
+}
+
+/** H6, R1: a switchover whose takeover the cloud refuses, and whose service does not stop either when that is given up. */
+function refusedAndStuck(cluster: Cluster, fault: Fault, leader: string): void {
+  const { world, cloud, nodes } = cluster;
+  const forMs = 1_000 + fault.ms / 2;
+  const trouble = { throttled: 0, replyLost: 0, late: 0, unreachable: 0, denied: 1, staleMs: 0 };
+  cloud.trouble = trouble;
+  world.after(forMs, () => {
+    if (cloud.trouble === trouble) cloud.trouble = { ...trouble, denied: 0 };
+  });
+  for (const [id, { options }] of nodes) if (id !== leader) options.programs.makeUnkillable(forMs);
+  cluster.node(leader).switchover(null);
 }
 
 /** O1, O2: a takeover that takes long, because the cloud is busy or a command hangs, and the new leader is cut off in it. */
