@@ -221,9 +221,10 @@ export class Agent {
       this.#onReady = null;
     }
     if (event.kind === 'released') {
+      const { releaseMs } = this.#driver?.view.timing ?? this.#timing;
       this.#log.info(
         { event: 'released', epoch: event.epoch, ms: event.ms, mode: event.mode },
-        `released in ${event.ms.toFixed(0)} ms (${event.mode}; D is ${this.#timing.releaseMs} ms)`,
+        `released in ${event.ms.toFixed(0)} ms (${event.mode}; D is ${releaseMs} ms)`,
       );
     }
     if (event.kind === 'probes') this.#probes = event;

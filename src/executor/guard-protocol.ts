@@ -5,6 +5,7 @@ import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { type ErrorCode, QuorateError } from '../errors.ts';
 import type { DrbdData, PeerData, ProbeResult, ReleaseMode } from '../resources/index.ts';
 import type { LeaseBuffer } from './shared-lease.ts';
+import type { Finding } from './verified-release.ts';
 
 export interface GuardData {
   readonly dataDir: string;
@@ -50,6 +51,8 @@ export interface Released {
   readonly epoch: Epoch | null;
   readonly term: Term | null;
   readonly evidence: string;
+  /** Of each local resource; empty where it is a repeat. */
+  readonly findings: readonly Finding[];
   readonly ms: number;
   readonly mode: ReleaseMode;
   /** Nothing was done: it had been released before. */
