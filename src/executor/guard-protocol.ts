@@ -17,6 +17,8 @@ export interface GuardData {
   readonly watchdog: { readonly device: string; readonly mode: 'required' | 'automatic' } | null;
   readonly selfFence: 'off' | 'sysrq';
   readonly releaseMs: number;
+  /** No agent can order anything: only for that may `executor-state.json` be damaged. */
+  readonly isReleaseOnly: boolean;
   readonly lease: LeaseBuffer;
 }
 
@@ -88,7 +90,11 @@ export type GuardRequest =
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
+/** The first message to the thread: until then it has only been loaded. */
+export const BEGIN = 'begin';
+
 export type GuardReport =
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'listening' }
   | { readonly kind: 'answer'; readonly id: number; readonly value: GuardAnswers[GuardOrder['op']] }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: WireError }

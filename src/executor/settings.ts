@@ -12,6 +12,9 @@ import {
   type Resource,
 } from '../resources/index.ts';
 import type { PlanResource } from '../takeover/index.ts';
+import type { GuardData } from './guard-protocol.ts';
+import type { LeaseBuffer } from './shared-lease.ts';
+import { guardSocket } from './unix-path.ts';
 
 const WARM_LIMIT_MS = 5000;
 
@@ -36,6 +39,32 @@ export function graphOf(
     after,
     scope: kind === 'elastic-ip' ? 'cloud' : 'local',
   }));
+}
+
+/** What the guard's thread is started with. */
+export function guardDataOf(
+  config: Config,
+  selfFence: GuardData['selfFence'],
+  lease: LeaseBuffer,
+): GuardData {
+  const { device, mode } = config.watchdog;
+  return {
+    dataDir: config.dataDir,
+    mark: markOf(config),
+    socketPath: guardSocket(config.dataDir),
+    resources: resourcesOf(config),
+    otherDataNodes: otherDataNodes(config),
+    watchdog: mode === 'off' ? null : { device, mode },
+    selfFence,
+    releaseMs: config.timing.releaseMs,
+    isReleaseOnly: false,
+    lease,
+  };
+}
+
+/** In the environment of every child of this node's executors (O1). */
+export function markOf({ cluster, node, dataDir }: Config): string {
+  return `${cluster}/${node}@${dataDir}`;
 }
 
 function addressesOf(config: Config): ElasticIpResourceConfig[] {
