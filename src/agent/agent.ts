@@ -17,8 +17,10 @@ import { type LogStore, type RecoveredLog, sha256 } from '../log/index.ts';
 import type { PeerTransport, PeerTransportOptions } from '../peer/index.ts';
 import { Backend } from './backend.ts';
 import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
+import { Completeness } from './completeness.ts';
 import { DiskLossCheck } from './disk-loss.ts';
 import { Driver, type ProposeResult } from './driver.ts';
+import { roleFactsOf } from './role-facts.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -45,6 +47,8 @@ export interface AgentParts {
   readonly timing: Timing;
   readonly executor: ExecutorClient;
   openLog(): Promise<{ readonly store: Store; readonly recovered: RecoveredLog }>;
+  /** T3: when the host last went on after a suspend, as far as can be seen now; −∞ for never. */
+  resumedAt(): number;
   /** L4; durable before it resolves. */
   bootPromiseStart(): Promise<Instant>;
   transport(
@@ -61,6 +65,7 @@ export class Agent {
   readonly #executor: ExecutorClient;
   readonly #timing: Timing;
   readonly #takeovers = new TakeoverHistory();
+  readonly #completeness = new Completeness();
   #store: Store | null = null;
   #driver: Driver | null = null;
   #transport: Transport | null = null;
@@ -162,6 +167,7 @@ export class Agent {
       driver,
       clock: parts.clock,
       status: () => this.#status(),
+      roleFacts: () => this.#roleFacts(driver),
       bootstrap: (request) => this.#bootstrap(request.inSync),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
@@ -228,6 +234,7 @@ export class Agent {
       );
     }
     if (event.kind === 'probes') this.#probes = event;
+    this.#completeness.onExecutorEvent(event);
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {
       case 'taken':
@@ -365,6 +372,19 @@ export class Agent {
       isUp: (peer) => this.#transport?.isUp(peer) ?? false,
       resources: this.#probes?.resources ?? [],
       lastTakeover: this.#takeovers.last,
+    });
+  }
+
+  #roleFacts(driver: Driver) {
+    return roleFactsOf({
+      driver,
+      // The suspend first: what is found to have ended must not be newer than the lease that is judged by it.
+      resumedAt: this.#parts.resumedAt(),
+      now: this.#parts.clock.now(),
+      isExecutorConnected: this.#executor.connected,
+      disk: this.#probes?.disk ?? null,
+      isComplete: (epoch) => this.#completeness.isComplete(epoch),
+      isEnding: this.#isEnding,
     });
   }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { type Config, dataNodes } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import type { RoleFacts } from '../http/index.ts';
 import type { Driver } from './driver.ts';
 
 const SWITCHOVER_LIMIT_MS = 60_000;
@@ -16,6 +17,7 @@ export interface BackendOptions {
   readonly driver: Driver;
   readonly clock: Clock;
   readonly status: () => StatusDocument;
+  readonly roleFacts: () => RoleFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
   /** Told before a fence request is taken up, and after it has ended. */
   readonly fence: { begins(peer: NodeId): void; ends(): void };
@@ -38,6 +40,11 @@ export class Backend implements AdminBackend {
 
   status(): StatusDocument {
     return this.#options.status();
+  }
+
+  /** As of now: read anew for each question (T2). */
+  roleFacts(): RoleFacts {
+    return this.#options.roleFacts();
   }
 
   entries(from: LogIndex, limit: number) {
