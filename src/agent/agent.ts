@@ -17,10 +17,12 @@ import { type LogStore, type RecoveredLog, sha256 } from '../log/index.ts';
 import type { PeerTransport, PeerTransportOptions } from '../peer/index.ts';
 import { Backend } from './backend.ts';
 import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
+import { Completeness } from './completeness.ts';
 import { DiskLossCheck } from './disk-loss.ts';
 import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
+import { roleFactsOf } from './role-facts.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -47,6 +49,8 @@ export interface AgentParts {
   readonly timing: Timing;
   readonly executor: ExecutorClient;
   openLog(): Promise<{ readonly store: Store; readonly recovered: RecoveredLog }>;
+  /** T3: when the host last went on after a suspend, as far as can be seen now; −∞ for never. */
+  resumedAt(): number;
   /** L4; durable before it resolves. */
   bootPromiseStart(): Promise<Instant>;
   transport(
@@ -63,6 +67,7 @@ export class Agent {
   readonly #executor: ExecutorClient;
   readonly #timing: Timing;
   readonly #takeovers = new TakeoverHistory();
+  readonly #completeness = new Completeness();
   #store: Store | null = null;
   #driver: Driver | null = null;
   #transport: Transport | null = null;
@@ -171,6 +176,7 @@ export class Agent {
       driver,
       clock: parts.clock,
       status: () => this.#status(),
+      roleFacts: () => this.#roleFacts(driver),
       bootstrap: (request) => this.#bootstrap(request.inSync),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
@@ -230,12 +236,14 @@ export class Agent {
       this.#onReady = null;
     }
     if (event.kind === 'released') {
+      const { releaseMs } = this.#driver?.view.timing ?? this.#timing;
       this.#log.info(
         { event: 'released', epoch: event.epoch, ms: event.ms, mode: event.mode },
-        `released in ${event.ms.toFixed(0)} ms (${event.mode}; D is ${this.#timing.releaseMs} ms)`,
+        `released in ${event.ms.toFixed(0)} ms (${event.mode}; D is ${releaseMs} ms)`,
       );
     }
     if (event.kind === 'probes') this.#probes = event;
+    this.#completeness.onExecutorEvent(event);
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {
       case 'taken':
@@ -381,6 +389,19 @@ export class Agent {
       isUp: (peer) => this.#transport?.isUp(peer) ?? false,
       resources: this.#probes?.resources ?? [],
       lastTakeover: this.#takeovers.last,
+    });
+  }
+
+  #roleFacts(driver: Driver) {
+    return roleFactsOf({
+      driver,
+      // The suspend first: what is found to have ended must not be newer than the lease that is judged by it.
+      resumedAt: this.#parts.resumedAt(),
+      now: this.#parts.clock.now(),
+      isExecutorConnected: this.#executor.connected,
+      disk: this.#probes?.disk ?? null,
+      isComplete: (epoch) => this.#completeness.isComplete(epoch),
+      isEnding: this.#isEnding,
     });
   }
 

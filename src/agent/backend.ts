@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { type Config, dataNodes, graphOf } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import type { RoleFacts } from '../http/index.ts';
 import { type Plan, planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
 
@@ -17,6 +18,7 @@ export interface BackendOptions {
   readonly driver: Driver;
   readonly clock: Clock;
   readonly status: () => StatusDocument;
+  readonly roleFacts: () => RoleFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
   /** Told before a fence request is taken up, and after it has ended. */
   readonly fence: { begins(peer: NodeId): void; ends(): void };
@@ -39,6 +41,11 @@ export class Backend implements AdminBackend {
 
   status(): StatusDocument {
     return this.#options.status();
+  }
+
+  /** As of now: read anew for each question (T2). */
+  roleFacts(): RoleFacts {
+    return this.#options.roleFacts();
   }
 
   entries(from: LogIndex, limit: number) {

@@ -82,7 +82,9 @@ export function statusOf({ config, driver, isUp, resources, lastTakeover }: Stat
   };
 }
 
-function ownRole({ view }: Driver): NonNullable<StatusDocument['nodes'][number]['role']> {
+type OwnRole = Exclude<StatusDocument['nodes'][number]['role'], 'unreachable' | null>;
+
+export function ownRole({ view }: Pick<Driver, 'view'>): OwnRole {
   const role = view.roleName;
   if (role === 'pre-candidate') return 'candidate';
   return role === 'stopped' ? 'damaged' : role;

@@ -6,7 +6,8 @@ import { systemClock } from '../clock.ts';
 import { agentSocket, type Config, configFingerprint, deriveTiming } from '../config/index.ts';
 import type { Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { createExecutorClient, readWatchdogTimeoutMs } from '../executor/index.ts';
+import { createExecutorClient, ResumeWatch, readWatchdogTimeoutMs, SuspendCheck } from '../executor/index.ts';
+import { HttpServer } from '../http/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
 import { PeerTransport, readTls } from '../peer/index.ts';
 import { VERSION } from '../version.ts';
@@ -24,6 +25,7 @@ export async function systemParts(
   const timing = configuredTiming(config);
   const tls = await readTls(config.tls);
   const fingerprint = configFingerprint(config);
+  const resumes = new ResumeWatch(new SuspendCheck(), systemClock.now);
   return {
     clock: systemClock,
     seed: Math.floor(Math.random() * 2 ** 31),
@@ -38,6 +40,7 @@ export async function systemParts(
       args: ['--self-fence', selfFence],
     }),
     openLog: () => LogStore.open(dataDir, { digest: sha256 }),
+    resumedAt: () => resumes.look(),
     bootPromiseStart: () => bootPromiseStart(dataDir),
     transport: (handlers) =>
       new PeerTransport({
@@ -58,10 +61,13 @@ export async function systemParts(
     serve: async (backend: Backend) => {
       const local = new LocalSocket(agentSocket(dataDir), backend);
       const admin = new AdminServer({ listen: config.admin.listen, cluster, tls, backend });
-      const close = async () => void (await Promise.allSettled([admin.close(), local.close()]));
+      const http = config.http === null ? null : new HttpServer({ listen: config.http.listen, backend });
+      const close = async () =>
+        void (await Promise.allSettled([admin.close(), local.close(), http?.close()]));
       try {
         await local.start();
         await admin.start();
+        await http?.start();
       } catch (error) {
         await close();
         throw error;

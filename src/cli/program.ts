@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   audit: async (program) => (await import('./audit.ts')).registerAudit(program),
   switchover: async (program) => (await import('./switchover.ts')).registerSwitchover(program),
   bootstrap: async (program) => (await import('./bootstrap.ts')).registerBootstrap(program),
+  release: async (program) => (await import('./release.ts')).registerRelease(program),
   'fence-peer': async (program) => (await import('./fence-peer-command.ts')).registerFencePeer(program),
   doctor: async (program) => (await import('./doctor.ts')).registerDoctor(program),
   pki: async (program) => (await import('./pki.ts')).registerPki(program),

@@ -30,6 +30,8 @@ const MAX_SOCKET_PATH_BYTES = 107;
 export interface LoadOptions {
   /** Overrides the file's `node` (`--node`). */
   readonly node?: string | undefined;
+  /** False where nothing is said to anybody: the files under `tls` need not be there. */
+  readonly needsTls?: boolean;
 }
 
 /** The checked config of `file`. Throws `config-invalid` whose context's `problems` are the lines to print. */
@@ -124,7 +126,7 @@ function readRoot(
   if (timing !== null)
     checkTiming(timing, watchdog === null || watchdog.mode === 'off' ? null : watchdog.timeoutMs, problems);
   const tls = tlsOf(required('tls', schema.tlsSection), base);
-  if (tls !== null) checkTls(tls, problems);
+  if (tls !== null && options.needsTls !== false) checkTls(tls, problems);
   const admin = required('admin', schema.listenSection);
   const http = root.http === undefined ? null : required('http', schema.listenSection);
   const own = members.find((member) => member.id === node) ?? null;

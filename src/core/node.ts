@@ -141,6 +141,8 @@ export class CoreNode {
   staleTerms = 0;
   /** D2: up to here the present leader's appends have proven, in this life, that the logs agree. */
   confirmed: { readonly term: Term; readonly index: LogIndex } = { term: term(0), index: logIndex(0) };
+  /** How far the leader of that term has said that it has committed. Null: its appends have not said anything yet. */
+  leaderCommit: { readonly term: Term; readonly index: LogIndex } | null = null;
   /** A leader that released gets no new tenure in that term (R2). */
   releasedTerm: Term = term(0);
   electionAt: Instant | null = null;

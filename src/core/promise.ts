@@ -25,6 +25,10 @@ export class PromiseRecord {
   get until(): Instant {
     return this.#until;
   }
+  /** Null: to nobody, as after a start (L4). */
+  get to(): NodeId | null {
+    return this.#to;
+  }
 
   binds(now: Instant): boolean {
     return now < this.#until;

@@ -191,6 +191,8 @@ function firstWindowMs(node: CoreNode, leader: NodeId): number {
 
 export function onHeartbeat(node: CoreNode, message: Heartbeat): void {
   if (acceptLeader(node, message)) {
+    // A heartbeat's index is cut off where this log is known to end: without an append it says nothing about the leader's.
+    if (node.leaderCommit?.term === message.term) noteCommit(node, message);
     const known = logIndex(Math.min(message.commit, confirmedIndex(node)));
     if (known > node.commitIndex) node.commitTo(known);
     if (node.hard.damaged !== null || node.commitIndex < message.commit) askForLog(node, message);
@@ -217,11 +219,17 @@ function askForLog(node: CoreNode, message: Heartbeat): void {
   node.outbox.afterPersist(refusal(node, message, logIndex(node.log.lastIndex + 1), 0));
 }
 
+function noteCommit(node: CoreNode, { term, commit }: Heartbeat | Append): void {
+  const before = node.leaderCommit?.term === term ? node.leaderCommit.index : commit;
+  node.leaderCommit = { term, index: logIndex(Math.max(commit, before)) };
+}
+
 export function onAppend(node: CoreNode, message: Append): void {
   if (!acceptLeader(node, message)) {
     node.outbox.afterPersist(refusal(node, message, logIndex(node.log.lastIndex + 1), 0));
     return;
   }
+  noteCommit(node, message);
   const ownTerm = node.log.termAt(message.previousIndex);
   if (ownTerm !== message.previousTerm) {
     const conflictIndex =

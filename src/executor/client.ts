@@ -336,7 +336,7 @@ function tryConnect(path: string): Promise<Socket | null> {
 }
 
 /** Bundled, this code is in dist/ or in dist/chunks/. */
-function findProgram(): string {
+export function findProgram(): string {
   const here = dirname(fileURLToPath(import.meta.url));
   const found = [here, dirname(here), join(here, '../../dist')]
     .map((directory) => join(directory, 'executor.mjs'))

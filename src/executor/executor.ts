@@ -396,6 +396,7 @@ export class Executor {
         return this.#log(report.level, report.fields);
       case 'answer':
       case 'refusal':
+      case 'loaded':
       case 'listening':
         return;
       default:

@@ -26,10 +26,11 @@ import { QuorateError } from '../errors.ts';
 import type { ReleaseMode, Resource } from '../resources/index.ts';
 import type { PlanResource } from '../takeover/index.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
+import { isNearBudget, NEAR_BUDGET_ADVICE, withMeasure } from './release-budget.ts';
 import type { SharedLease } from './shared-lease.ts';
 import type { ExecutorState } from './state-file.ts';
 import { ResumeWatch, type SuspendCheck } from './suspend-check.ts';
-import { releaseUntilVerified, type VerifiedReleaseOptions } from './verified-release.ts';
+import { evidenceOf, releaseUntilVerified, type VerifiedReleaseOptions } from './verified-release.ts';
 import type { Watchdog } from './watchdog.ts';
 import { WatchdogKeeper } from './watchdog-keeper.ts';
 
@@ -245,6 +246,7 @@ export class GuardCore {
         epoch,
         term: null,
         evidence: `epoch ${epoch} ended before`,
+        findings: [],
         ms: 0,
         mode: 'abrupt',
         isRepeat: true,
@@ -260,6 +262,7 @@ export class GuardCore {
       epoch,
       term: null,
       evidence: 'nothing is held since the last verified release',
+      findings: [],
       ms: 0,
       mode: 'abrupt',
       isRepeat: true,
@@ -334,21 +337,37 @@ export class GuardCore {
       mayHaveLeftovers: wasUnverified,
       onUnverified: (fields) => this.#complain(fields),
     })
-      .then(async (evidence) => {
+      .then(async (findings) => {
         watch.cancel();
         const ms = Math.round((this.#now() - startedAt) * 10) / 10;
+        const evidence = withMeasure(evidenceOf(findings), mode, ms, this.#releaseMs());
         if (dead !== null) await this.#bury(dead);
         this.#phase = { kind: 'released' };
         this.#isOverdue = false;
         this.#watchdog?.unwant();
-        const released: Released = { epoch: dead, term: deadTerm, evidence, ms, mode, isRepeat: false };
-        this.#log('info', { event: 'released', epoch: dead, mode, ms, evidence });
+        const released: Released = {
+          epoch: dead,
+          term: deadTerm,
+          evidence,
+          findings,
+          ms,
+          mode,
+          isRepeat: false,
+        };
+        this.#logReleased(released);
         this.#options.report({ kind: 'released', released });
         settle(released);
         await this.#closeWatchdog();
       })
       .catch(this.#options.fatal);
     return result;
+  }
+
+  #logReleased({ epoch, mode, ms, evidence }: Released): void {
+    const limitMs = this.#releaseMs();
+    this.#log('info', { event: 'released', epoch, mode, ms, limitMs, evidence });
+    if (isNearBudget(mode, ms, limitMs))
+      this.#log('warn', { event: 'release-near-budget', epoch, ms, limitMs, advice: NEAR_BUDGET_ADVICE });
   }
 
   /** R1: D bounds the plan; under a planned release the lease still runs, and D counts from its end. */

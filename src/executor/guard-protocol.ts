@@ -6,6 +6,7 @@ import { type ErrorCode, QuorateError } from '../errors.ts';
 import type { DrbdData, PeerData, ProbeResult, ReleaseMode } from '../resources/index.ts';
 import type { PlanResource } from '../takeover/index.ts';
 import type { LeaseBuffer } from './shared-lease.ts';
+import type { Finding } from './verified-release.ts';
 
 export interface GuardData {
   readonly dataDir: string;
@@ -19,6 +20,8 @@ export interface GuardData {
   readonly watchdog: { readonly device: string; readonly mode: 'required' | 'automatic' } | null;
   readonly selfFence: 'off' | 'sysrq';
   readonly releaseMs: number;
+  /** No agent can order anything: only for that may `executor-state.json` be damaged. */
+  readonly isReleaseOnly: boolean;
   readonly lease: LeaseBuffer;
 }
 
@@ -56,6 +59,8 @@ export interface Released {
   readonly epoch: Epoch | null;
   readonly term: Term | null;
   readonly evidence: string;
+  /** Of each local resource; empty where it is a repeat. */
+  readonly findings: readonly Finding[];
   readonly ms: number;
   readonly mode: ReleaseMode;
   /** Nothing was done: it had been released before. */
@@ -93,7 +98,11 @@ export type GuardRequest =
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
+/** The first message to the thread: until then it has only been loaded. */
+export const BEGIN = 'begin';
+
 export type GuardReport =
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'listening' }
   | { readonly kind: 'answer'; readonly id: number; readonly value: GuardAnswers[GuardOrder['op']] }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: WireError }

@@ -1,6 +1,8 @@
 /** The main thread's end of the guard. An order can be called off; a dead guard is the end of the process. */
+import { EventEmitter, once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import {
+  BEGIN,
   fromWire,
   type GuardAnswers,
   type GuardData,
@@ -11,7 +13,7 @@ import {
 
 export interface GuardEvents {
   /** Everything but answers. */
-  onReport(report: Exclude<GuardReport, { kind: 'answer' | 'refusal' | 'listening' }>): void;
+  onReport(report: Exclude<GuardReport, { kind: 'answer' | 'refusal' | 'loaded' | 'listening' }>): void;
   /** Without the guard nobody releases and nobody pets: the process must end. */
   onDeath(why: unknown): void;
 }
@@ -45,8 +47,15 @@ export class GuardProxy implements Guard {
     this.#events = events;
   }
 
-  /** Resolves when the thread listens for the agent. */
-  static async start(path: string | URL, data: GuardData, events: GuardEvents): Promise<GuardProxy> {
+  /**
+   * Resolves when the thread's code is loaded. It does nothing before `begin`, which resolves when it listens for the agent:
+   * loading takes longer than most releases, and is done while an executor that is to be replaced still has the lock.
+   */
+  static async load(
+    path: string | URL,
+    data: GuardData,
+    events: GuardEvents,
+  ): Promise<{ begin(): Promise<GuardProxy> }> {
     const worker = new Worker(path, {
       workerData: data,
       resourceLimits: { maxOldGenerationSizeMb: GUARD_HEAP_MB },
@@ -60,20 +69,22 @@ export class GuardProxy implements Guard {
       },
     };
     const proxy = new GuardProxy(link, events);
-    await new Promise<void>((resolve, reject) => {
-      worker.on('message', (report: GuardReport) => {
-        if (report.kind === 'listening') resolve();
-        else proxy.onReport(report);
-      });
-      worker.once('error', (error) => {
-        reject(error);
-        events.onDeath(error);
-      });
-      worker.once('exit', (code) => {
-        if (!isEnding) events.onDeath(new Error(`the guard ended with code ${code}`));
-      });
+    const said = new EventEmitter();
+    worker.on('message', (report: GuardReport) => {
+      if (report.kind === 'loaded' || report.kind === 'listening') said.emit(report.kind);
+      else proxy.onReport(report);
     });
-    return proxy;
+    worker.once('error', (error) => events.onDeath(error));
+    worker.once('exit', (code) => {
+      if (!isEnding) events.onDeath(new Error(`the guard ended with code ${code}`));
+    });
+    await once(said, 'loaded');
+    const begin = async (): Promise<GuardProxy> => {
+      worker.postMessage(BEGIN);
+      await once(said, 'listening');
+      return proxy;
+    };
+    return { begin };
   }
 
   ask<Order extends GuardOrder>(order: Order, signal?: AbortSignal): Promise<GuardAnswers[Order['op']]> {
@@ -93,7 +104,7 @@ export class GuardProxy implements Guard {
     await this.#link.end();
   }
 
-  onReport(report: Exclude<GuardReport, { kind: 'listening' }>): void {
+  onReport(report: Exclude<GuardReport, { kind: 'loaded' | 'listening' }>): void {
     if (report.kind !== 'answer' && report.kind !== 'refusal') return this.#events.onReport(report);
     const waiting = this.#waiting.get(report.id);
     this.#waiting.delete(report.id);

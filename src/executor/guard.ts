@@ -1,13 +1,14 @@
 /** Entry of the guard's worker thread (dist/guard.mjs). */
+import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../clock.ts';
 import { assert } from '../core/index.ts';
 import { ChildRunner } from './commands.ts';
-import type { GuardData, GuardRequest } from './guard-protocol.ts';
+import type { GuardData, GuardReport, GuardRequest } from './guard-protocol.ts';
 import { GuardSocket } from './guard-socket.ts';
 import { GuardWorker } from './guard-worker.ts';
 import { noFence, sysrqFence } from './self-fence.ts';
-import { StateFile } from './state-file.ts';
+import { forgetfulState, StateFile } from './state-file.ts';
 import { SuspendCheck } from './suspend-check.ts';
 import { openWatchdog } from './watchdog.ts';
 
@@ -15,10 +16,15 @@ assert(parentPort !== null, 'the guard runs in a worker thread');
 const port = parentPort;
 // Our own main thread made it, so it needs no validation.
 const data = workerData as GuardData;
+port.postMessage({ kind: 'loaded' } satisfies GuardReport);
+// Nothing of another executor is touched, nor its state read, before the lock is ours.
+await once(port, 'message');
 const worker = new GuardWorker(data, {
   clock: systemClock,
   runner: new ChildRunner(data.mark, systemClock),
-  state: StateFile.open(data.dataDir),
+  state: data.isReleaseOnly
+    ? (StateFile.openWhole(data.dataDir) ?? forgetfulState())
+    : StateFile.open(data.dataDir),
   suspendCheck: () => new SuspendCheck(),
   openWatchdog,
   fatal: (error) => {

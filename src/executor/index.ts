@@ -8,4 +8,8 @@ export { ChildRunner } from './commands.ts';
 export { runningExecutor } from './lock.ts';
 export { type ProcessId, startTimeOf } from './processes.ts';
 export type { ExecutorEvent } from './protocol.ts';
+export { isNearBudget, NEAR_BUDGET_ADVICE } from './release-budget.ts';
+export { type ReleaseOptions, releaseAll } from './release-process.ts';
+export type { ReleaseReport } from './release-report.ts';
+export { ResumeWatch, SuspendCheck } from './suspend-check.ts';
 export { openWatchdog, readWatchdogTimeoutMs } from './watchdog.ts';

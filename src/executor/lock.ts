@@ -2,8 +2,11 @@
  * One executor for each data directory. The kernel's own lock is an abstract unix socket, named after the directory's
  * device and inode: it cannot be left behind by a crash and taking it cannot race. The file beside it says who has it,
  * so that a successor can make sure that a hung one is gone (O1).
+ *
+ * An owner that only releases (`quorate release`) is waited for instead, up to the instant that it has written there: the
+ * agent whose executor it has replaced starts a new one at once, and that one would kill it in the middle of its work.
  */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
@@ -14,27 +17,35 @@ const RETRY_MS = 10;
 
 const lockFile = (dataDir: string): string => join(dataDir, 'executor.lock');
 
-/** `mayReplace`: kill the owner and wait, instead of giving way to it. */
-export async function takeLock(
-  dataDir: string,
-  mayReplace: boolean,
-  limitMs: number,
-  clock: Clock,
-): Promise<Server> {
+export interface LockOwner extends ProcessId {
+  /** On CLOCK_MONOTONIC: until then it releases, and takes nothing. Null: an ordinary executor. */
+  readonly releasesUntil: number | null;
+}
+
+export interface LockOptions {
+  /** Kill the owner and wait, instead of giving way to it. */
+  readonly mayReplace: boolean;
+  readonly limitMs: number;
+  /** For an owner that only releases: how long nobody may end it. */
+  readonly releasesForMs?: number;
+}
+
+/** Throws `executor-busy`. */
+export async function takeLock(dataDir: string, options: LockOptions, clock: Clock): Promise<Server> {
+  const { mayReplace, limitMs, releasesForMs } = options;
   const { dev, ino } = statSync(dataDir);
   const name = `\0quorate-executor-${dev}-${ino}`;
   const end = clock.now() + limitMs;
   for (;;) {
-    if (mayReplace) await removeOwner(dataDir, end - clock.now(), clock);
+    const owner = lockOwner(dataDir);
+    const isWaitedFor = owner !== null && isReleasing(owner, clock);
+    if (mayReplace && !isWaitedFor) await removeOwner(owner, end - clock.now(), clock);
     const server = await tryListen(name);
     if (server !== null) {
-      writeFileSync(lockFile(dataDir), `${JSON.stringify({ ...ownProcess(), boot: bootId() })}\n`, {
-        mode: 0o600,
-      });
+      writeOwner(dataDir, releasesForMs === undefined ? null : clock.now() + releasesForMs);
       return server;
     }
-    if (!mayReplace || clock.now() >= end) {
-      const owner = lockOwner(dataDir);
+    if ((!mayReplace && !isWaitedFor) || clock.now() >= end) {
       const who = owner === null ? 'another process' : `process ${owner.pid}`;
       throw new QuorateError('executor-busy', `${who} is the executor of ${dataDir}`);
     }
@@ -42,15 +53,26 @@ export async function takeLock(
   }
 }
 
-async function removeOwner(dataDir: string, limitMs: number, clock: Clock): Promise<void> {
-  const owner = lockOwner(dataDir);
+function isReleasing(owner: LockOwner, clock: Clock): boolean {
+  return owner.releasesUntil !== null && clock.now() < owner.releasesUntil && !isGone(owner);
+}
+
+async function removeOwner(owner: LockOwner | null, limitMs: number, clock: Clock): Promise<void> {
   if (owner === null || owner.pid === process.pid) return;
   if (await killAndWait(owner, limitMs, clock)) return;
   throw new QuorateError('executor-busy', `the old executor, process ${owner.pid}, cannot be killed`);
 }
 
+/** Aside and swapped in: nobody reads half of it. */
+function writeOwner(dataDir: string, releasesUntil: number | null): void {
+  const path = lockFile(dataDir);
+  const text = JSON.stringify({ ...ownProcess(), boot: bootId(), releasesUntil });
+  writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
 /** Who wrote the lock's file in this boot; it may be dead. */
-export function lockOwner(dataDir: string): ProcessId | null {
+export function lockOwner(dataDir: string): LockOwner | null {
   try {
     const value: unknown = JSON.parse(readFileSync(lockFile(dataDir), 'utf8'));
     if (typeof value !== 'object' || value === null) return null;
@@ -58,7 +80,9 @@ export function lockOwner(dataDir: string): ProcessId | null {
     // After a reboot the same pid and start time may be somebody else's.
     if (!('boot' in value) || value.boot !== bootId()) return null;
     if (!('startTime' in value) || typeof value.startTime !== 'string') return null;
-    return { pid: Number(value.pid), startTime: value.startTime };
+    const until = 'releasesUntil' in value ? value.releasesUntil : null;
+    const releasesUntil = typeof until === 'number' && Number.isFinite(until) ? until : null;
+    return { pid: Number(value.pid), startTime: value.startTime, releasesUntil };
   } catch {
     return null;
   }

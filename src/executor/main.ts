@@ -2,8 +2,10 @@
  * Entry of the executor process (dist/executor.mjs).
  *
  *     node executor.mjs --config FILE [--node ID] [--replace] [--stay] [--wait-ms MS] [--self-fence sysrq]
+ *     node executor.mjs --config FILE [--node ID] --release-within MS
  *
  * Exits 0 when its agent has gone, everything is released and said, and no new agent came; with `--stay` never.
+ * `--release-within`: see release-only.ts.
  */
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -11,7 +13,7 @@ import pino from 'pino';
 import { systemClock } from '../clock.ts';
 import { graphOf, loadConfig, type TlsFiles } from '../config/index.ts';
 import type { Released } from '../core/index.ts';
-import { EXIT, QuorateError } from '../errors.ts';
+import { ERRORS, type ErrorCode, EXIT, QuorateError } from '../errors.ts';
 import type { TlsMaterial } from '../peer/index.ts';
 import { Channel } from './channel.ts';
 import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
@@ -20,9 +22,10 @@ import { Executor } from './executor.ts';
 import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
-import { localResources, otherDataNodes, resourcesOf } from './settings.ts';
+import { releaseOnly } from './release-only.ts';
+import { guardDataOf, otherDataNodes, resourcesOf } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
-import { channelSocket, guardSocket } from './unix-path.ts';
+import { channelSocket } from './unix-path.ts';
 
 const WAIT_MS = 10_000;
 const LOCK_LIMIT_MS = 10_000;
@@ -40,36 +43,31 @@ async function main(): Promise<void> {
       stay: { type: 'boolean', default: false },
       'wait-ms': { type: 'string', default: String(WAIT_MS) },
       'self-fence': { type: 'string', default: 'off' },
+      'release-within': { type: 'string' },
     },
   });
   if (values.config === undefined)
     throw new QuorateError('config-unreadable', 'the executor needs --config FILE');
+  const guardProgram = new URL('./guard.mjs', import.meta.url);
+  if (values['release-within'] !== undefined) {
+    const limitMs = Number(values['release-within']);
+    return process.exit(
+      await releaseOnly({ file: values.config, node: values.node, limitMs, guardProgram, onDeath: die }),
+    );
+  }
   const config = loadConfig(values.config, { node: values.node });
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const lock = await takeLock(config.dataDir, values.replace, LOCK_LIMIT_MS, systemClock);
   const leaseBuffer = newLeaseBuffer();
   const lease = new SharedLease(leaseBuffer);
   const resources = resourcesOf(config);
-  const { device, mode } = config.watchdog;
 
   // What the guard says while the rest is being built is kept until there is somebody to hear it.
   const early: Parameters<Executor['onGuardReport']>[0][] = [];
   let executor: Executor | null = null;
   let channel: Channel | null = null;
-  const guard = await GuardProxy.start(
-    new URL('./guard.mjs', import.meta.url),
-    {
-      dataDir: config.dataDir,
-      mark: `${config.cluster}/${config.node}@${config.dataDir}`,
-      socketPath: guardSocket(config.dataDir),
-      graph: graphOf(resources),
-      resources: localResources(resources),
-      otherDataNodes: otherDataNodes(config),
-      watchdog: mode === 'off' ? null : { device, mode },
-      selfFence: selfFenceOf(values['self-fence']),
-      releaseMs: config.timing.releaseMs,
-      lease: leaseBuffer,
-    },
+  const loaded = await GuardProxy.load(
+    guardProgram,
+    guardDataOf(config, selfFenceOf(values['self-fence']), leaseBuffer),
     {
       onReport: (report) => {
         if (executor === null) early.push(report);
@@ -78,6 +76,12 @@ async function main(): Promise<void> {
       onDeath: (error) => die(error),
     },
   );
+  const lock = await takeLock(
+    config.dataDir,
+    { mayReplace: values.replace, limitMs: LOCK_LIMIT_MS },
+    systemClock,
+  );
+  const guard = await loaded.begin();
   const mayMutate = leaseGate(lease, systemClock.now);
   const parts = {
     clock: systemClock,
@@ -228,11 +232,23 @@ class StatementSender {
 
 /** Without the guard, or with a broken invariant: end at once. A successor releases (O1), the watchdog ticks on. */
 function die(error: unknown): never {
-  const message = error instanceof QuorateError ? error.oneLine : String(error);
+  const known = knownError(error);
+  const said = {
+    msg: known?.oneLine ?? String(error),
+    code: known?.code ?? null,
+    why: known?.message ?? null,
+  };
   process.stderr.write(
-    `${JSON.stringify({ level: 60, name: 'executor', event: 'executor-died', msg: message })}\n`,
+    `${JSON.stringify({ level: 60, name: 'executor', event: 'executor-died', ...said })}\n`,
   );
-  process.exit(error instanceof QuorateError ? error.exitCode : EXIT.invariant);
+  process.exit(known?.exitCode ?? EXIT.invariant);
+}
+
+/** An error of the guard's thread comes without its class. */
+function knownError(error: unknown): QuorateError | null {
+  if (error instanceof QuorateError) return error;
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null;
+  return Object.hasOwn(ERRORS, error.code) ? new QuorateError(error.code as ErrorCode, error.message) : null;
 }
 
 try {

@@ -25,6 +25,14 @@ export const FRESH_STATE: ExecutorState = { releasedEpoch: 0, begunEpoch: 0, beg
 
 const VERSION = 1;
 
+/**
+ * For a release in an emergency, where the file is damaged: what is held must be given up all the same, and nothing can
+ * begin under it. Whether a watchdog ticks is not known either: it is closed as if one did.
+ */
+export function forgetfulState(): Pick<StateFile, 'state' | 'update'> {
+  return { state: { ...FRESH_STATE, isArmed: true }, update: async () => undefined };
+}
+
 export class StateFile {
   readonly #path: string;
   #state: ExecutorState;
@@ -39,6 +47,16 @@ export class StateFile {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const path = join(dataDir, 'executor-state.json');
     return new StateFile(path, readState(path));
+  }
+
+  /** Null where the file is damaged or cannot be read: nothing may begin then. */
+  static openWhole(dataDir: string): StateFile | null {
+    try {
+      return StateFile.open(dataDir);
+    } catch (error) {
+      if (error instanceof QuorateError && error.code === 'executor-state-damaged') return null;
+      throw error;
+    }
   }
 
   get state(): ExecutorState {

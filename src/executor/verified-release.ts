@@ -9,6 +9,14 @@ import { assert, instant } from '../core/index.ts';
 import { isReleased, type Probe, type ProbeResult, type Resource } from '../resources/index.ts';
 import { type PlanResource, planRelease, runPlan } from '../takeover/index.ts';
 
+/** What was read of one local resource after its last action: `not-held`, or it would not be in the result. */
+export interface Finding {
+  readonly name: string;
+  readonly detail: string;
+  /** What its release said; null: nothing had to be done. */
+  readonly action: string | null;
+}
+
 export interface VerifiedReleaseOptions {
   /** All resources, for the graph; only the local ones have an entry in `local`. */
   readonly graph: readonly PlanResource[];
@@ -33,8 +41,8 @@ const RETRY_MS = { first: 10, most: 500 } as const;
 /** The part of D that a round waits for killed commands; one that is stuck in the kernel must not cost the whole. */
 const KILL_SHARE = 0.2;
 
-/** Resolves with the evidence, or never. */
-export async function releaseUntilVerified(options: VerifiedReleaseOptions): Promise<string> {
+/** Resolves with one finding for each local resource, or never. */
+export async function releaseUntilVerified(options: VerifiedReleaseOptions): Promise<Finding[]> {
   let isReadFirst = options.isReadFirst;
   let pauseMs: number = RETRY_MS.first;
   for (;;) {
@@ -47,7 +55,8 @@ export async function releaseUntilVerified(options: VerifiedReleaseOptions): Pro
     const said = await releaseRound(options, before);
     const after = said.size === 0 ? before : await probeAll(options);
     const isAllReleased = [...options.local.keys()].every((name) => isReleased(after.get(name)));
-    if (isQuiet && isAllReleased) return evidenceOf(after, said);
+    if (isQuiet && isAllReleased)
+      return [...after].map(([name, { detail }]) => ({ name, detail, action: said.get(name) ?? null }));
     // mark: release-not-verified-yet
     options.onUnverified({
       event: 'release-unverified',
@@ -96,12 +105,9 @@ async function probeAll(options: VerifiedReleaseOptions): Promise<Map<string, Pr
   return new Map(results);
 }
 
-function evidenceOf(after: ReadonlyMap<string, ProbeResult>, said: ReadonlyMap<string, string>): string {
-  if (after.size === 0) return 'no local resource';
-  return [...after]
-    .map(([name, { detail }]) => {
-      const action = said.get(name);
-      return action === undefined ? `${name}: ${detail}` : `${name}: ${detail} (${action})`;
-    })
+export function evidenceOf(findings: readonly Finding[]): string {
+  if (findings.length === 0) return 'no local resource';
+  return findings
+    .map(({ name, detail, action }) => `${name}: ${detail}${action === null ? '' : ` (${action})`}`)
     .join('; ');
 }

@@ -25,6 +25,7 @@ export class WatchdogKeeper {
   readonly #options: WatchdogKeeperOptions;
   #opened: Watchdog | null = null;
   #turn: Promise<void> = Promise.resolve();
+  #closing: Promise<void> = Promise.resolve();
   #isWanted = false;
 
   constructor(options: WatchdogKeeperOptions) {
@@ -78,8 +79,17 @@ export class WatchdogKeeper {
     this.#isWanted = false;
   }
 
-  /** To be called only while everything is verified as released. */
-  async close(): Promise<void> {
+  /**
+   * To be called only while everything is verified as released. One after the other: whoever asks while the device is being
+   * closed is told when that is done, and a device can be open only once.
+   */
+  close(): Promise<void> {
+    const closing = this.#closing.then(() => this.#closeNow());
+    this.#closing = closing.catch(() => undefined);
+    return closing;
+  }
+
+  async #closeNow(): Promise<void> {
     if (this.#isWanted) return;
     const { state, open, device, onProblem } = this.#options;
     if (this.#opened === null && state.state.isArmed) {

@@ -153,7 +153,7 @@ describe('--arm-watchdog', () => {
   });
 
   it('is refused while an executor runs', async () => {
-    const lock = await takeLock(join(place, 'state'), false, 1000, systemClock);
+    const lock = await takeLock(join(place, 'state'), { mayReplace: false, limitMs: 1000 }, systemClock);
     const { code, out, err } = await quorate('doctor', '--config', config(), '--arm-watchdog');
     lock.close();
     expect({ code, out }).toEqual({ code: 4, out: '' });

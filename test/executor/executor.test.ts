@@ -70,6 +70,7 @@ class FakeGuard implements Guard {
       epoch: null,
       term: null,
       evidence: 'all not-held',
+      findings: [],
       ms: 5,
       mode: 'abrupt',
       isRepeat: false,

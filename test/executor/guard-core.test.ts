@@ -58,6 +58,7 @@ class Bench {
   bootMs = 0;
   stored: Partial<ExecutorState>[] = [];
   isArmed = false;
+  openMs = 0;
   inFlightIsGone = true;
   lose: (why: string) => void = () => undefined;
   readonly core: GuardCore;
@@ -104,6 +105,8 @@ class Bench {
         device: 'dog',
         mode: 'required',
         open: async () => {
+          if (this.openMs > 0) await new Promise((resolve) => setTimeout(resolve, this.openMs));
+          if (this.isArmed) throw new Error('busy');
           this.isArmed = true;
           return device;
         },
@@ -388,6 +391,50 @@ describe('release', () => {
   });
 });
 
+describe('D is measured (R1)', () => {
+  const near = (bench: Bench): unknown[] =>
+    bench.reports.flatMap((report) =>
+      report.kind === 'log' && report.fields.event === 'release-near-budget' ? [report.fields] : [],
+    );
+
+  it('every release says how long it took, in the evidence that the log keeps', async () => {
+    const bench = new Bench();
+    await bench.hold(7);
+    const releasing = bench.core.abrupt(epoch(7), 'test');
+    await vi.advanceTimersByTimeAsync(100);
+    // Two resources after each other, 10 ms each.
+    expect((await releasing).evidence).toBe(
+      'block: reads not-held (released); store: reads not-held (released); 20 ms of D 1000 ms',
+    );
+    expect((await releasing).findings).toEqual([
+      { name: 'block', detail: 'reads not-held', action: 'released' },
+      { name: 'store', detail: 'reads not-held', action: 'released' },
+    ]);
+    expect(near(bench)).toEqual([]);
+  });
+
+  it('an abrupt one that took more than 70 % of D is a warning, with the advice', async () => {
+    const bench = new Bench();
+    await bench.hold(7);
+    bench.block.releaseMs = 0.7 * D;
+    void bench.core.abrupt(epoch(7), 'test');
+    await vi.advanceTimersByTimeAsync(D);
+    expect(near(bench)).toMatchObject([
+      { epoch: 7, ms: 710, limitMs: D, advice: expect.stringContaining('timing.release') },
+    ]);
+  });
+
+  it('a planned one runs under its lease: D does not bound it', async () => {
+    const bench = new Bench();
+    await bench.hold(7);
+    bench.block.releaseMs = 0.9 * D;
+    const finishing = bench.core.finish(epoch(7));
+    await vi.advanceTimersByTimeAsync(D);
+    expect((await finishing).evidence).toMatch(/; verified in 910 ms \(D 1000 ms\)$/);
+    expect(near(bench)).toEqual([]);
+  });
+});
+
 describe('watchdog', () => {
   it('L5: is petted while the newest confirmation is younger than G, release or not', async () => {
     const bench = new Bench();
@@ -446,6 +493,20 @@ describe('watchdog', () => {
     void bench.core.verify('start');
     await vi.advanceTimersByTimeAsync(100);
     expect(bench.journal).toContain('disarm');
+    expect(bench.state.isArmed).toBe(false);
+  });
+
+  it('two who ask for it to be closed both wait until it is', async () => {
+    const bench = new Bench({ begunEpoch: 7, begunTerm: 2, isArmed: true });
+    // Long enough that the second asks while the first has not opened it yet.
+    bench.openMs = 40;
+    const verifying = bench.core.verify('start');
+    await vi.advanceTimersByTimeAsync(20);
+    await verifying;
+    const closing = bench.core.disarm().then(() => bench.isArmed);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(await closing).toBe(false);
+    expect(bench.journal.filter((line) => line === 'disarm')).toHaveLength(1);
     expect(bench.state.isArmed).toBe(false);
   });
 

@@ -179,11 +179,12 @@ describe('shared lease', () => {
 
 describe('lock', () => {
   it('is held by one, and says who', async () => {
-    const held = await takeLock(directory, false, 100, systemClock);
-    expect(lockOwner(directory)).toEqual(ownProcess());
-    await expect(takeLock(directory, false, 100, systemClock)).rejects.toThrow(/is the executor of/);
+    const options = { mayReplace: false, limitMs: 100 };
+    const held = await takeLock(directory, options, systemClock);
+    expect(lockOwner(directory)).toEqual({ ...ownProcess(), releasesUntil: null });
+    await expect(takeLock(directory, options, systemClock)).rejects.toThrow(/is the executor of/);
     await new Promise((resolve) => held.close(resolve));
-    const again = await takeLock(directory, false, 100, systemClock);
+    const again = await takeLock(directory, options, systemClock);
     again.close();
   });
 });

@@ -6,6 +6,7 @@ import { checkAudit, type SeenTenure } from './checks/audit.ts';
 import { ConsensusCheck } from './checks/consensus.ts';
 import { checkAtTheEnd, checkNothingLost, checkOneHolder, holdersOf } from './checks/holders.ts';
 import { checkMessage } from './checks/messages.ts';
+import { checkRoleAnswers } from './checks/role-answers.ts';
 import { Host } from './engine/host.ts';
 import { World } from './engine/world.ts';
 import { Client } from './models/client.ts';
@@ -129,6 +130,7 @@ export class Cluster {
         this.consensus.look(node);
         this.#seeTenure(node);
       }
+      checkRoleAnswers(world, this.consensus.nodes);
     };
     world.checks.push(() => checkOneHolder(world, this.nodes));
   }

@@ -8,6 +8,23 @@
 /** @typedef {{ file: string, find: string, replace: string }} Edit */
 /** @type {Readonly<Record<string, { off: string, fires: readonly string[], harms: 'safety' | 'liveness', edits: readonly Edit[] }>>} */
 export const SWITCHES = {
+  T2: {
+    off: 'a role check goes by what the core last saw, not by the clock of the question',
+    fires: ['role-answers'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/http/role-checks.ts',
+        find: 'return leaseUntil !== null && now < leaseUntil - guardMs;',
+        replace: 'return leaseUntil !== null && now > guardMs - guardMs;',
+      },
+      {
+        file: 'src/agent/role-facts.ts',
+        find: 'if (leaseUntil === null || now >= leaseUntil) return null;',
+        replace: 'if (leaseUntil === null || now < 0) return null;',
+      },
+    ],
+  },
   T3: {
     off: 'what the monotonic clock says is left of a lease counts, although the host was suspended',
     fires: ['action-epoch', 'one-holder', 'one-lease'],

@@ -93,6 +93,7 @@ export class ExecutorProcess {
             : { device: config.watchdog.device, mode: config.watchdog.mode },
         selfFence: 'off',
         releaseMs: config.timing.releaseMs,
+        isReleaseOnly: false,
         lease: leaseBuffer,
       },
       {
@@ -177,7 +178,7 @@ export class ExecutorProcess {
     this.#inOrder('guard', this.guardThread, () => this.#guard.onRequest(request));
   }
   #fromGuard(report: GuardReport): void {
-    if (report.kind === 'listening') return;
+    if (report.kind === 'listening' || report.kind === 'loaded') return;
     this.#inOrder('main', this.main, () => this.#proxy.onReport(report));
   }
   #inOrder(way: string, thread: Thread, act: () => void): void {

@@ -17,6 +17,7 @@ import {
   type Timing,
 } from '../../../src/core/index.ts';
 import { EXIT, QuorateError } from '../../../src/errors.ts';
+import { ResumeWatch, SuspendCheck } from '../../../src/executor/index.ts';
 import { LogStore, sha256 } from '../../../src/log/index.ts';
 import type { Host, HostPart, Thread } from '../engine/host.ts';
 import { between } from '../engine/world.ts';
@@ -145,6 +146,13 @@ export class SimulatedNode implements HostPart {
       current: () => this.executor,
       spawn: (mayReplace) => this.#spawnExecutor(mayReplace),
     });
+    const resumes = new ResumeWatch(
+      new SuspendCheck(
+        () => thread.clock.now(),
+        () => host.bootMs,
+      ),
+      () => thread.clock.now(),
+    );
     const agent = new Agent(config, this.#logger(), {
       clock: thread.clock,
       seed: Math.floor(this.#random() * 2 ** 31),
@@ -160,6 +168,7 @@ export class SimulatedNode implements HostPart {
           clock: thread.clock,
         });
       },
+      resumedAt: () => resumes.look(),
       bootPromiseStart: async () => {
         const isFirstOfBoot = this.disk.bootRecord !== null && this.disk.bootRecord !== host.boots;
         this.disk.bootRecord = host.boots;

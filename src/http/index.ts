@@ -1,0 +1,4 @@
+export type { RoleAnswer } from './role-checks.ts';
+export { CHECKS, type Check, decide } from './role-checks.ts';
+export type { RoleFacts, RoleName } from './role-facts.ts';
+export { HttpServer, type HttpServerOptions, type RoleBackend } from './server.ts';

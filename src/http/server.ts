@@ -1,0 +1,150 @@
+/**
+ * Role checks on `http.listen`, for load balancers and scripts. Plain HTTP without authentication: it changes nothing, and says
+ * nothing but roles.
+ *
+ * 1. An answer is decided in the step that writes it: facts, decision and write are one turn of the event loop, whatever the
+ *    request has waited for (T2). No question is taken while the answer to the one before it has not left.
+ * 2. A yes that rests on the lease is never left in a buffer of ours: where the kernel does not take it at once, because the
+ *    other side does not read, the connection is cut instead.
+ * 3. Every connection, header and wait has a limit; no body is read.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { InvariantError } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { METHODS, PATHS, type Question, readQuestion } from './question.ts';
+import { type Decision, decide } from './role-checks.ts';
+import type { RoleFacts } from './role-facts.ts';
+
+const MAX_CONNECTIONS = 256;
+const MAX_HEADER_BYTES = 8 * 1024;
+const MAX_HEADERS = 64;
+/** For a whole request; none has a body. */
+const REQUEST_LIMIT_MS = 5_000;
+/** How often that is looked at. */
+const CHECK_EVERY_MS = 1_000;
+/** Longer than the idle time-outs of common load balancers (60 s), so that it is they who close, and no check meets a reset. */
+const KEEP_ALIVE_MS = 75_000;
+
+export interface RoleBackend {
+  roleFacts(): RoleFacts;
+}
+
+export interface HttpServerOptions {
+  /** HOST:PORT, as the config has it. */
+  readonly listen: string;
+  readonly backend: RoleBackend;
+}
+
+export class HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#server = createServer(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: REQUEST_LIMIT_MS,
+        requestTimeout: REQUEST_LIMIT_MS,
+        connectionsCheckingInterval: CHECK_EVERY_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        // A check over HTTP/1.1 without one is common, and nothing here depends on it.
+        requireHostHeader: false,
+      },
+      (request, response) => this.#onRequest(request, response),
+    );
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.maxHeadersCount = MAX_HEADERS;
+    // Full: who only keeps a connection makes room, so that the next check gets in.
+    this.#server.on('drop', () => this.#server.closeIdleConnections());
+  }
+
+  /** Resolves with the port. Throws `port-in-use` or `address-not-available`. */
+  async start(): Promise<number> {
+    const { listen } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      // Also for later ones, which then reject nothing: no check is worth the agent's life.
+      this.#server.on('error', (error: NodeJS.ErrnoException) => reject(listenError(error, listen)));
+      this.#server.listen(splitAddress(listen), resolve);
+    });
+    // From the kernel's own mouth: it listens on a port, not on a path.
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', url = '', headers } = request;
+    const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+    // Pipelined: the answer would wait in a queue of ours, and might have grown old by then. Nobody who checks roles does that.
+    if (response.socket === null) return void request.socket.destroy();
+    if (hasBody) response.setHeader('connection', 'close');
+    const question = readQuestion(method, url);
+    if (question.kind === 'refused') return refuse(method, response, question);
+    if (hasBody)
+      return respond(method, response, 413, { error: 'a question has no body', remedy: 'send none' });
+    this.#answer(method, response, response.socket, question);
+  }
+
+  #answer(
+    method: string,
+    response: ServerResponse,
+    socket: Socket,
+    question: Extract<Question, { kind: 'check' }>,
+  ): void {
+    let decision: Decision;
+    try {
+      decision = decide(question.check, this.#options.backend.roleFacts(), question.maxLag);
+    } catch (error) {
+      // A broken invariant must end the process (style 5), not become an answer.
+      if (error instanceof InvariantError) throw error;
+      return respond(method, response, 503, {
+        error: `the role cannot be read: ${String(error)}`,
+        remedy: 'report it',
+      });
+    }
+    const { answer, isPerishable } = decision;
+    respond(method, response, answer.ok ? 200 : 503, answer);
+    if (isPerishable && socket.writableLength > 0) socket.resetAndDestroy();
+  }
+}
+
+function refuse(
+  method: string,
+  response: ServerResponse,
+  question: Extract<Question, { kind: 'refused' }>,
+): void {
+  const { status, error, remedy } = question;
+  if (status === 405) response.setHeader('allow', METHODS.join(', '));
+  respond(method, response, status, { error, remedy, ...(status === 404 ? { paths: PATHS } : {}) });
+}
+
+function respond(method: string, response: ServerResponse, status: number, document: object): void {
+  const body = `${JSON.stringify(document)}\n`;
+  if (method === 'OPTIONS') response.setHeader('allow', METHODS.join(', '));
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  });
+  response.end(method === 'HEAD' ? undefined : body);
+}
+
+/** HOST:PORT or [HOST]:PORT; the config has checked it. */
+function splitAddress(listen: string): { host: string; port: number } {
+  const at = listen.lastIndexOf(':');
+  return { host: listen.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(listen.slice(at + 1)) };
+}
+
+function listenError(cause: NodeJS.ErrnoException, listen: string): QuorateError {
+  return cause.code === 'EADDRINUSE'
+    ? new QuorateError('port-in-use', `http.listen ${listen} is in use`, { cause })
+    : new QuorateError('address-not-available', `cannot listen on http.listen ${listen}: ${cause.message}`, {
+        cause,
+      });
+}
