@@ -8,7 +8,7 @@ import type { ExecutorEvent } from '../executor/index.ts';
 export class Completeness {
   /** Of the tenure that is complete; null: none is. */
   #complete: Epoch | null = null;
-  /** Of the tenure that will be when every resource reads `held`: its executor looks after what it has taken back. */
+  /** Of the tenure that will be when every resource reads `held`: its executor looks after what it has kept or taken back. */
   #awaited: Epoch | null = null;
 
   onExecutorEvent(event: ExecutorEvent): void {
@@ -20,7 +20,7 @@ export class Completeness {
       case 'take-failed':
       case 'release-failed':
         if (this.#complete === event.epoch) this.#complete = null;
-        this.#awaited = event.kind === 'release-failed' ? event.epoch : null;
+        this.#awaited = event.epoch;
         return;
       case 'probes':
         if (this.#awaited === null || event.resources.some(({ probe }) => probe !== 'held')) return;

@@ -52,7 +52,7 @@ describe('a verified release', () => {
     const port = new Stubborn('port2', [PARTLY, PARTLY, PARTLY, RELEASED]);
     const { evidence, complaints } = await release([port], isReadFirst);
     expect(port.releases).toBe(3);
-    expect(evidence).toBe('port2: nothing is left (release 3)');
+    expect(evidence).toEqual([{ name: 'port2', detail: 'nothing is left', action: 'release 3' }]);
     expect(complaints).toHaveLength(2);
   });
 
