@@ -12,11 +12,11 @@ watchdog=none
 root=
 while [ $# -gt 0 ]; do
   case $1 in
-    --watchdog) watchdog=${2-} ;;
-    --root) root=${2-} ;;
+    --watchdog | --root) [ $# -gt 1 ] || { echo "install.sh: $1 needs a value" >&2; exit 2; } ;;
     *) echo "install.sh: unknown option $1 (--watchdog softdog|none, --root DIR)" >&2; exit 2 ;;
   esac
-  shift 2 || { echo "install.sh: $1 needs a value" >&2; exit 2; }
+  if [ "$1" = --root ]; then root=$2; else watchdog=$2; fi
+  shift 2
 done
 case $watchdog in
   softdog | none) ;;
