@@ -119,9 +119,9 @@ describe('the executor', () => {
     expect(only(executor, 'Service.KillMode')).toBe('mixed');
   });
 
-  it('releases after it has ended, but never from under another executor', () => {
+  it('releases after it has ended, but never from under an agent or another executor', () => {
     expect(only(executor, 'Service.ExecStopPost')).toMatch(
-      /^\/bin\/sh -c 'grep -q " \S+\/executor\.sock\$" \/proc\/net\/unix \|\| exec .* release --config \S+'$/,
+      /^\/bin\/sh -c 'grep -qE " \S+\/\(agent\|executor\)\.sock\$" \/proc\/net\/unix \|\| exec .* release --config \S+'$/,
     );
   });
 });
@@ -136,8 +136,8 @@ describe('the shipped configs and the units', () => {
 
   it.each(filesBelow('cluster', '/quorate.yaml'))('%s fits them', (file) => {
     const { dataDir, resources, timing } = loadConfig(place(`${ROOT}${file}`, directory));
-    for (const key of ['Service.ExecStartPost', 'Service.ExecStopPost'])
-      expect(only(executor, key)).toContain(` ${dataDir}/executor.sock$`);
+    expect(only(executor, 'Service.ExecStartPost')).toContain(` ${dataDir}/executor.sock$`);
+    expect(only(executor, 'Service.ExecStopPost')).toContain(` ${dataDir}/(agent|executor).sock$`);
     expect(`/var/lib/${only(executor, 'Service.StateDirectory')}`).toBe(dataDir);
     // A job that waits for the agent's end, which waits for that job.
     const managed = resources.flatMap((resource) =>
