@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests of real processes in real time: a machine that is busy with other tests would cost them their leases. */
-const REAL_TIME = ['test/e2e/**/*.test.ts', 'test/deployments/live.test.ts'];
+const REAL_TIME = ['test/e2e/**/*.test.ts', 'test/deployments/{live,first-boot}.test.ts'];
 
 export default defineConfig({
   test: {

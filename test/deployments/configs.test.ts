@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/index.ts';
-import { type JsonMap, parseTemplate, Stack } from './support/cloudformation.ts';
-import { filesBelow, ROOT, text } from './support/files.ts';
+import { template, userData, written } from './support/aws-host.ts';
+import type { JsonMap } from './support/cloudformation.ts';
+import { filesBelow, ROOT } from './support/files.ts';
 import { hostDirectory, place } from './support/pki.ts';
 
 let directory = '';
@@ -53,28 +54,9 @@ describe.each(files)('%s', (file) => {
 });
 
 describe('what the AWS stack writes on its hosts', () => {
-  const template = parseTemplate(text('cluster/aws/template.yaml'));
-  const launch = template.Resources.HostTemplate?.Properties.LaunchTemplateData as JsonMap;
-  const PARAMETERS = {
-    ZoneA: 'us-east-1a',
-    ZoneB: 'us-east-1b',
-    ZoneW: 'us-east-1c',
-    ClientCidr: '203.0.113.0/24',
-    ArchiveUrl: 'https://files.example/quorate-0.1.0.tgz',
-    ArchiveSha256: '0'.repeat(64),
-  };
   const OVERLAY = { OverlayAddress: '192.168.77.77/32' };
   const BALANCER = { LoadBalancer: 'internal' };
 
-  const userData = (more: Readonly<Record<string, string>>): string =>
-    String(new Stack(template, { ...PARAMETERS, ...more }).evaluate(launch.UserData ?? null));
-  const written = (path: string, more: Readonly<Record<string, string>> = {}): string => {
-    const found = (parse(userData(more)).write_files as { path: string; content: string }[]).find(
-      (file) => file.path === path,
-    );
-    if (found === undefined) throw new Error(`the user data writes no ${path}`);
-    return found.content;
-  };
   /** As quorate-first-boot completes it. */
   const config = (more: Readonly<Record<string, string>>, node = 'a') => {
     const file = join(directory, 'quorate.yaml');

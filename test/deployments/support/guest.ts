@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const SCRIPT = fileURLToPath(new URL('./guest.sh', import.meta.url));
 const SYSTEMD = '/lib/systemd/systemd';
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const BOOT_LIMIT_MS = 30_000;
 const COMMAND_LIMIT_MS = 120_000;
 const POLL_MS = 50;
@@ -38,7 +39,9 @@ export class Guest {
   #init = 0;
 
   private constructor() {
-    this.#process = spawn('bash', [SCRIPT, this.#directory, this.#name], { stdio: 'ignore' });
+    // The guest ends with the test's process, also where that is killed.
+    const command = ['--pdeathsig', 'KILL', 'bash', SCRIPT, this.#directory, this.#name];
+    this.#process = spawn('setpriv', command, { stdio: 'ignore' });
   }
 
   static async boot(): Promise<Guest> {
@@ -107,7 +110,8 @@ export class Guest {
         // In a session of its own: what a command of a test signals by mistake must not be this machine's.
         'setsid',
         ['--wait', 'nsenter', '-t', String(this.#init), ...namespaces, '--', '/bin/sh', '-c', command],
-        { timeout: COMMAND_LIMIT_MS, maxBuffer: 10_000_000 },
+        // What this machine has in its PATH beside the system's own is not the guest's.
+        { timeout: COMMAND_LIMIT_MS, maxBuffer: 10_000_000, env: { PATH } },
         (error, stdout, stderr) =>
           resolve({ code: error === null ? 0 : Number(error.code ?? 1) || 1, stdout, stderr }),
       );
