@@ -157,7 +157,9 @@ export class Agent {
       onCommitted: (entry) => this.#onCommitted(entry),
       whyNotUnwatched: (view) => whyNotUnwatched(config, view),
       fence:
-        config.fencing.ec2Stop === 'before' ? async () => (await this.#fencing?.before()) ?? false : null,
+        config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic'
+          ? async () => (await this.#fencing?.before()) ?? false
+          : null,
       onRefusedToHold: (why) => this.#log.error({ event: 'cannot-hold', why }, `cannot hold: ${why}`),
       onEvent: (event) => this.#onCoreEvent(event),
       onStep: () => this.#wake(),
@@ -301,6 +303,7 @@ export class Agent {
 
   #onCommitted(entry: Entry): void {
     this.#takeovers.onCommitted(entry);
+    this.#fencing?.onCommitted();
     this.#backend?.onCommitted(entry);
     if (entry.body.kind === 'config') this.#executor.setTiming(entry.body.timing);
     if (entry.body.kind !== 'note') {

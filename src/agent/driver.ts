@@ -165,6 +165,11 @@ export class Driver {
       case 'release-failed':
         if (hold.kind !== 'releasing' || hold.epoch !== event.epoch) return;
         return this.input({ kind: 'release-failed' });
+      case 'revoked':
+        // The guard lets go: whatever this node believes of its lease, it holds no longer, and must not go on leading (O1).
+        if (hold.kind === 'held' && hold.epoch === event.epoch) this.input({ kind: 'executor-lost' });
+        return;
+      case 'unverified':
       case 'gone':
         return this.input({ kind: 'executor-lost' });
       case 'fence-ended':

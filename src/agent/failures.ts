@@ -20,6 +20,7 @@ const MAX_MOVES = 4;
 const MOVES_WITHIN_MS = 3_600_000;
 /** The step of a takeover at which an executor refuses the epoch as a whole. */
 const GATE = 'gate';
+const TELL_EVERY_MS = 3_600_000;
 const MAX_NOTE = 2_000;
 /** Limit of the log for what a step has said; the whole text is in the text log. */
 const MAX_RESULT = 500;
@@ -46,7 +47,7 @@ export class Failures {
   #isReconciled = false;
   #retry: Timer | null = null;
   /** The tenure that goes on although something is missing, and about which resources the log was told. */
-  #degraded: { readonly epoch: Epoch; readonly told: Set<string> } | null = null;
+  #degraded: { readonly epoch: Epoch; readonly told: Map<string, number> } | null = null;
   #lastFailureAt = Number.NEGATIVE_INFINITY;
 
   constructor(driver: Driver, executor: Pick<ExecutorClient, 'keep'>, clock: Clock, log: Logger) {
@@ -63,7 +64,6 @@ export class Failures {
   onProbes({ resources }: Event<'probes'>): void {
     if (!resources.every(({ probe }) => probe === 'held')) return;
     if (this.#isReconciled) this.#settle();
-    this.#degraded = null;
   }
 
   onTaken({ epoch, steps, totalMs }: Event<'taken'>): void {
@@ -137,13 +137,14 @@ export class Failures {
     ).length;
   }
 
-  /** H6: "degraded". The log is told once for each resource (D4); what a tenure lacks is in every status besides. */
+  /** H6: "degraded". The log is told once an hour for each resource (D4); what a tenure lacks is in every status besides. */
   #stay(epoch: Epoch, { name, why }: Pick<Failure, 'name' | 'why'>): void {
     this.#log.error({ event: 'degraded', epoch, name, why }, `degraded: ${why}`);
-    if (this.#degraded?.epoch !== epoch) this.#degraded = { epoch, told: new Set() };
-    if (this.#degraded.told.has(name)) return;
+    if (this.#degraded?.epoch !== epoch) this.#degraded = { epoch, told: new Map() };
+    const now = this.#clock.now();
+    if (now < (this.#degraded.told.get(name) ?? Number.NEGATIVE_INFINITY) + TELL_EVERY_MS) return;
     // mark: degraded
-    this.#degraded.told.add(name);
+    this.#degraded.told.set(name, now);
     this.#driver.propose({ kind: 'note', text: `degraded (epoch ${epoch}): ${why}`.slice(0, MAX_NOTE) });
   }
 

@@ -11,8 +11,8 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/index.ts';
-import type { Epoch, NodeId } from '../core/index.ts';
-import { epoch as makeEpoch, nodeId } from '../core/index.ts';
+import type { Epoch, Instant, NodeId } from '../core/index.ts';
+import { instant, epoch as makeEpoch, nodeId } from '../core/index.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import type { Driver } from './driver.ts';
 
@@ -26,6 +26,12 @@ const ATTEMPTS_AFTER = 5;
 export const FENCE_BEFORE_MS = 600_000;
 const COMMIT_LIMIT_MS = 10_000;
 
+interface Waiting {
+  readonly node: NodeId;
+  readonly isWanted: () => boolean;
+  readonly resolve: (event: FenceEnded | null) => void;
+}
+
 interface Target {
   readonly node: NodeId;
   readonly epoch: Epoch;
@@ -37,7 +43,7 @@ export class Fencing {
   readonly #executor: Pick<ExecutorClient, 'fence'>;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #waiting = new Map<number, (event: FenceEnded | null) => void>();
+  readonly #waiting = new Map<number, Waiting>();
   #orders = 0;
   #isEnded = false;
 
@@ -60,8 +66,14 @@ export class Fencing {
     this.onExecutorGone();
   }
 
+  /** An answer to another agent of this node, whose numbers began with 1 too, is none to this one. */
   onFenceEnded(event: FenceEnded): void {
-    this.#settle(event.id, event);
+    if (this.#waiting.get(event.id)?.node === event.node) this.#settle(event.id, event);
+  }
+
+  /** After every committed entry: what is no longer wanted is not waited for. */
+  onCommitted(): void {
+    for (const [id, { isWanted }] of this.#waiting) if (!isWanted()) this.#settle(id, null);
   }
 
   /** An order that it was carrying out is unconfirmed. */
@@ -75,8 +87,12 @@ export class Fencing {
     if (this.#config.ec2Stop !== 'before' || tenure === null || tenure.node === this.#driver.view.self)
       return false;
     const target = { node: nodeId(tenure.node), epoch: tenure.epoch };
-    const isWaited = (): boolean =>
-      this.#driver.view.hold.kind === 'preparing' && this.#driver.view.state.tenure?.epoch === target.epoch;
+    // A proof that comes meanwhile is as good (R4), and who has let go is not stopped.
+    const isWaited = (): boolean => {
+      const { hold, state } = this.#driver.view;
+      const isOpen = state.tenure?.released === false && !state.tenure.fenced;
+      return hold.kind === 'preparing' && isOpen && state.tenure?.epoch === target.epoch;
+    };
     return this.#fence(target, isWaited, Number.POSITIVE_INFINITY);
   }
 
@@ -114,34 +130,36 @@ export class Fencing {
       const until = this.#driver.view.leaseUntil;
       if (!isWanted() || until === null) continue;
       const startedAt = this.#clock.now();
-      const ended = await this.#order(target.node, until);
+      const ended = await this.#order(target.node, until, isWanted);
       const ms = Math.round(this.#clock.now() - startedAt);
       const isConfirmed = ended !== null && ended.outcome !== 'unconfirmed';
-      const detail = ended?.detail ?? 'the executor is gone';
+      const detail = ended?.detail ?? 'called off, or the executor is gone';
       this.#log[isConfirmed ? 'info' : 'error'](
         { event: 'fenced', target: target.node, outcome: ended?.outcome ?? 'unconfirmed', detail, ms },
         isConfirmed ? `fenced ${target.node}: ${detail}` : `could not fence ${target.node}: ${detail}`,
       );
       if (isConfirmed) return this.#record(target, ended.outcome, detail, ms);
+      if (!isWanted()) return false;
       // Once: a cloud that cannot be reached for hours must not fill the log (D4).
       if (attempt === 1) await this.#record(target, 'unconfirmed', detail, ms);
     }
     return false;
   }
 
-  #order(node: NodeId, until: NonNullable<Driver['view']['leaseUntil']>): Promise<FenceEnded | null> {
+  #order(node: NodeId, until: Instant, isWanted: () => boolean): Promise<FenceEnded | null> {
     this.#orders += 1;
     const id = this.#orders;
+    const confirmedAt = instant(until - this.#driver.view.timing.leaseMs);
     return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
-      this.#executor.fence({ id, node, until });
+      this.#waiting.set(id, { node, isWanted, resolve });
+      this.#executor.fence({ id, node, until, confirmedAt });
     });
   }
 
   #settle(id: number, event: FenceEnded | null): void {
-    const resolve = this.#waiting.get(id);
+    const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    resolve?.(event);
+    waiting?.resolve(event);
   }
 
   /** True once it is committed: what is not in the log of a quorum is no proof. */

@@ -10,6 +10,7 @@ interface ReleaseCommandOptions {
   readonly config: string;
   readonly node?: string;
   readonly timeout?: number;
+  readonly killUsers?: boolean;
   readonly json?: boolean;
 }
 
@@ -32,6 +33,7 @@ export function registerRelease(program: Command): void {
       'how long to try; three times D, at least 10 s, where absent',
       parseSeconds,
     )
+    .option('--kill-users', 'kill the processes that keep a mount busy, whosever they are')
     .option('--json', 'print one JSON document')
     .action(runRelease);
 }
@@ -44,7 +46,12 @@ async function runRelease(options: ReleaseCommandOptions): Promise<void> {
     options.timeout === undefined
       ? Math.max(LEAST_LIMIT_MS, ROUNDS * config.timing.releaseMs)
       : options.timeout * 1000;
-  const report = await releaseAll({ configFile: config.file, node: config.node, limitMs });
+  const report = await releaseAll({
+    configFile: config.file,
+    node: config.node,
+    limitMs,
+    mayKill: options.killUsers === true,
+  });
   const isAgentRunning = await answers(agentSocket(config.dataDir));
   if (options.json === true) printJson({ ...report, isAgentRunning });
   else {

@@ -59,10 +59,12 @@ function considerHolding(node: CoreNode, leadership: Leadership): void {
   if (node.leaseUntil === null) return; // one round of the own term acknowledged by a quorum
   if (node.now < claimsUntil(node, leadership)) return;
   node.preparations += 1;
+  // With watchdogs there is nothing to prepare but the own one.
+  const fencingMs = node.timing.watchdog === null ? node.preparationMs : 0;
   node.hold = {
     kind: 'preparing',
     id: node.preparations,
-    deadline: instant(node.now + Math.max(node.timing.promiseMs, LEAST_PREPARATION_MS, node.preparationMs)),
+    deadline: instant(node.now + Math.max(node.timing.promiseMs, LEAST_PREPARATION_MS, fencingMs)),
   };
   node.outbox.emit({ kind: 'prepare', id: node.preparations });
 }

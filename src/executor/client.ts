@@ -36,7 +36,9 @@ export interface TakeOrder {
 export interface FenceOrder {
   readonly id: number;
   readonly node: NodeId;
+  /** End of the caller's lease, and when the newest round that it rests on was sent (L1). */
   readonly until: Instant;
+  readonly confirmedAt: Instant;
 }
 
 export interface ExecutorClient {
@@ -53,7 +55,7 @@ export interface ExecutorClient {
   release(epoch: Epoch, mode: 'planned' | 'abrupt'): void;
   /** H6: keep what a failed takeover has got, and repair the rest. */
   keep(epoch: Epoch): void;
-  /** R5; answered by `fence-ended` with the same number. `until`: the end of the caller's lease. */
+  /** R5; answered by `fence-ended` with the same number and node. */
   fence(order: FenceOrder): void;
   resumeIo(epoch: Epoch): void;
   /** Reads the replicated data now; answered by `data-read`. */

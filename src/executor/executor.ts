@@ -58,7 +58,7 @@ export interface ExecutorOptions {
   readonly otherDataNodes: readonly NodeId[];
   readonly hasReplication: boolean;
   readonly guard: Guard;
-  readonly fences: Pick<FenceOrders, 'fence'>;
+  readonly fences: Pick<FenceOrders, 'fence' | 'callOff'>;
   readonly lease: SharedLease;
   readonly clock: Clock;
   readonly send: (event: SentEvent) => void;
@@ -77,6 +77,8 @@ interface Agent extends EndedAgent {
   timing: Timing;
   lastTake: { readonly epoch: Epoch; readonly term: Term } | null;
   isReady: boolean;
+  /** It has asked for the watchdog: a tenure may be about to begin. */
+  isPreparing: boolean;
   saidBye: boolean;
 }
 
@@ -101,6 +103,7 @@ export class Executor {
     this.#lookout = new Lookout({
       ...options,
       duty: () => this.#duty(),
+      agent: () => this.#agent,
       onStuck: (name, count, why) => this.#onStuck(name, count, why),
       log: (level, fields) => this.#log(level, fields),
     });
@@ -144,6 +147,7 @@ export class Executor {
       timing: hello.timing,
       lastTake: null,
       isReady: false,
+      isPreparing: false,
       saidBye: false,
     };
     this.#agent = agent;
@@ -165,8 +169,10 @@ export class Executor {
     assert(agent !== null, 'orders come from a connected agent');
     switch (order.kind) {
       case 'arm':
+        agent.isPreparing = true;
         return void this.#arm(order.id);
       case 'disarm':
+        agent.isPreparing = false;
         return void this.#options.guard
           .ask({ op: 'disarm' })
           .catch((error) => this.#warn('disarm-failed', error));
@@ -177,7 +183,7 @@ export class Executor {
       case 'keep':
         return this.#keep(order.epoch);
       case 'fence':
-        return void this.#fence(order);
+        return void this.#fence(agent, order);
       case 'resume-io':
         return void this.#resumeIo(order.epoch);
       case 'look':
@@ -205,6 +211,7 @@ export class Executor {
   }
 
   async #onAgentGone(agent: Agent): Promise<void> {
+    this.#options.fences.callOff();
     this.#endTenure();
     const releasing = this.#options.guard.ask({ op: 'abrupt', epoch: null, why: 'the agent is gone' });
     if (agent.saidBye) await releasing;
@@ -240,6 +247,7 @@ export class Executor {
     const tenure: Tenure = { epoch, abort: new AbortController(), isTaken: false, isReleasing: false };
     this.#tenure = tenure;
     agent.lastTake = { epoch, term };
+    agent.isPreparing = false;
     try {
       await this.#options.guard.ask({ op: 'begin', epoch, term, until });
     } catch (error) {
@@ -335,12 +343,15 @@ export class Executor {
     this.#lookout.look();
   }
 
-  async #fence({ id, node, until }: Extract<Order, { kind: 'fence' }>): Promise<void> {
+  async #fence(agent: Agent, order: Extract<Order, { kind: 'fence' }>): Promise<void> {
+    const { id, node } = order;
     this.#log('warn', { event: 'fencing', target: node });
-    const ended = await this.#options.fences.fence({ node, until });
+    const ended = await this.#options.fences.fence(order);
     const { outcome, detail, ms } = ended;
     this.#log(outcome === 'unconfirmed' ? 'error' : 'info', { event: 'fence-ended', target: node, ...ended });
-    this.#options.send({ kind: 'fence-ended', id, outcome, detail: clip(detail), ms });
+    // Another agent's orders have numbers of their own.
+    if (this.#agent === agent)
+      this.#options.send({ kind: 'fence-ended', id, node, outcome, detail: clip(detail), ms });
   }
 
   #onStuck(name: string, count: number, why: string): void {
@@ -385,9 +396,13 @@ export class Executor {
     switch (report.kind) {
       case 'revoked':
         if (this.#tenure !== null && this.#tenure.epoch <= report.epoch) this.#endTenure();
+        if (this.#agent !== null)
+          this.#options.send({ kind: 'revoked', epoch: report.epoch, why: clip(report.why) });
         return;
       case 'released':
         if (report.released.epoch !== null) this.#sendReleased(report.released);
+        // What was read while it was given up says nothing any more.
+        if (this.#tenure === null) this.#lookout.setHolding(false);
         this.#lookout.probeSoon();
         return;
       case 'data':
@@ -421,16 +436,30 @@ export class Executor {
 
   // ---- plans
 
-  #run(plan: Plan, { epoch, abort }: Tenure, previousReleased: boolean): Promise<PlanReport> {
-    return this.#plans.run(plan, { epoch, signal: abort.signal, previousReleased });
+  #run(
+    plan: Plan,
+    { epoch, abort }: Tenure,
+    previousReleased: boolean,
+    signal: AbortSignal = abort.signal,
+  ): Promise<PlanReport> {
+    return this.#plans.run(plan, {
+      epoch,
+      signal: AbortSignal.any([abort.signal, signal]),
+      previousReleased,
+    });
   }
 
   /** Only what was taken, and is not being given up, is looked after. */
   #duty(): Duty {
     const tenure = this.#tenure;
-    if (tenure === null) return { kind: this.#agent?.isReady === true ? 'idle' : 'none' };
+    if (tenure === null)
+      return { kind: this.#agent?.isReady === true && !this.#agent.isPreparing ? 'idle' : 'none' };
     if (!tenure.isTaken || tenure.isReleasing) return { kind: 'none' };
-    return { kind: 'tenure', epoch: tenure.epoch, repair: (plan) => this.#run(plan, tenure, false) };
+    return {
+      kind: 'tenure',
+      epoch: tenure.epoch,
+      repair: (plan, signal) => this.#run(plan, tenure, false, signal),
+    };
   }
 
   #warn(event: string, error: unknown): void {

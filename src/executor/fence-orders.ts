@@ -1,16 +1,16 @@
 /**
  * Orders to fence (R5): stop the machine of a node that may still hold.
  *
- * 1. The cloud is told to stop only while the node that ordered it leads: until the instant that came with the order, and not
- *    after a suspend of this host (T3). Reading how far it has got is always allowed.
- * 2. One order at a time: a new one calls the old one off.
+ * 1. The cloud is told to stop only while the node that ordered it leads: until the instant that came with the order, and only if
+ *    the round that this rests on was sent after the last suspend of this host (T3). Reading how far it has got is always allowed.
+ * 2. One order at a time: a new one calls the old one off, and so does the end of the agent that gave it.
  * 3. Only `stopped` and `terminated` are confirmed; everything else, also an error, is not.
  */
 import type { Clock } from '../clock.ts';
 import { type Instant, instant, type NodeId } from '../core/index.ts';
 import type { ActionContext } from '../resources/index.ts';
 import { words } from './protocol.ts';
-import { isStillApart, ResumeWatch, SuspendCheck } from './suspend-check.ts';
+import { ResumeWatch, SuspendCheck } from './suspend-check.ts';
 
 /** A stop without a shutdown takes seconds; a graceful one, where the cloud insists, minutes. */
 export const FENCE_LIMIT_MS = 300_000;
@@ -31,6 +31,12 @@ export interface FenceOrdersOptions {
   readonly fencer: (mayMutate: () => boolean) => NodeFencer | null;
 }
 
+export interface FenceRequest {
+  readonly node: NodeId;
+  readonly until: Instant;
+  readonly confirmedAt: Instant;
+}
+
 export interface FenceEnded {
   readonly outcome: 'stopped' | 'terminated' | 'unconfirmed';
   readonly detail: string;
@@ -39,19 +45,26 @@ export interface FenceEnded {
 
 export class FenceOrders {
   readonly #clock: Clock;
-  readonly #bootMs: (() => number) | undefined;
+  readonly #resumes: ResumeWatch;
   readonly #fencer: NodeFencer | null;
   #running: AbortController | null = null;
   #until: Instant = instant(0);
-  #distanceMs = Number.NaN;
+  #confirmedAt: Instant = instant(0);
 
   constructor(options: FenceOrdersOptions) {
     this.#clock = options.clock;
-    this.#bootMs = options.bootMs;
+    const now = (): Instant => options.clock.now();
+    this.#resumes = new ResumeWatch(new SuspendCheck(now, options.bootMs), now);
     this.#fencer = options.fencer(() => this.#mayMutate());
   }
 
-  async fence({ node, until }: { readonly node: NodeId; readonly until: Instant }): Promise<FenceEnded> {
+  /** Of the agent that is gone. */
+  callOff(): void {
+    this.#running?.abort();
+    this.#until = instant(0);
+  }
+
+  async fence({ node, until, confirmedAt }: FenceRequest): Promise<FenceEnded> {
     const startedAt = this.#clock.now();
     const ended = (outcome: FenceEnded['outcome'], detail: string): FenceEnded => ({
       outcome,
@@ -63,9 +76,7 @@ export class FenceOrders {
     const running = new AbortController();
     this.#running = running;
     this.#until = until;
-    this.#distanceMs = new ResumeWatch(new SuspendCheck(() => this.#clock.now(), this.#bootMs), () =>
-      this.#clock.now(),
-    ).distanceMs;
+    this.#confirmedAt = confirmedAt;
     try {
       const deadline = instant(startedAt + FENCE_LIMIT_MS);
       const result = await this.#fencer.fence(node, { deadline, signal: running.signal });
@@ -80,7 +91,6 @@ export class FenceOrders {
   }
 
   #mayMutate(): boolean {
-    const now = (): Instant => this.#clock.now();
-    return isStillApart(this.#distanceMs, now, this.#bootMs) && now() < this.#until;
+    return this.#confirmedAt > this.#resumes.look() && this.#clock.now() < this.#until;
   }
 }

@@ -155,6 +155,8 @@ export class GuardCore {
   async arm(): Promise<void> {
     this.evaluate();
     if (this.#watchdog === null) throw new QuorateError('watchdog-unusable', 'no watchdog is configured');
+    // It is not petted while something may be held that nobody has confirmed (L5).
+    if (this.#phase.kind !== 'released') throw refused(`no watchdog is armed while ${this.#phase.kind}`);
     await this.#watchdog.arm(this.#timing?.watchdog?.timeoutMs ?? null);
     this.#startTicking();
   }
@@ -222,13 +224,15 @@ export class GuardCore {
   tidy(why: string): Promise<Released> {
     this.evaluate();
     if (this.#phase.kind === 'tenure') throw refused('a tenure has begun');
+    // An order is on its way: what stands in it is verified when it has ended, or has begun.
+    if (this.#watchdog?.isWanted === true) throw refused('a tenure is about to begin');
     return this.verify(why);
   }
 
   /** The planned plan has ended; what is left of it is released abruptly, then verified. */
   finish(epoch: Epoch): Promise<Released> {
     this.evaluate();
-    if (this.#phase.kind === 'releasing') return this.#phase.result;
+    if (this.#phase.kind === 'releasing' && this.#phase.epoch === epoch) return this.#phase.result;
     if (this.#phase.kind !== 'tenure' || this.#phase.tenure.epoch !== epoch)
       return this.abrupt(epoch, 'ordered');
     return this.#startRelease('planned', 'planned release', true);
@@ -238,7 +242,12 @@ export class GuardCore {
   async abrupt(epoch: Epoch | null, why: string): Promise<Released> {
     this.evaluate();
     const phase = this.#phase;
-    if (phase.kind === 'releasing') return phase.result;
+    if (phase.kind === 'releasing') {
+      if (epoch === null || epoch === phase.epoch) return phase.result;
+      // A release of something else: this epoch is dead when that has ended, and that must be said (R2).
+      await phase.result;
+      return this.abrupt(epoch, why);
+    }
     if (phase.kind === 'unverified') return this.verify(why);
     if (phase.kind === 'tenure') {
       if (epoch === null || epoch >= phase.tenure.epoch) return this.#startAbrupt(why);

@@ -19,6 +19,8 @@ export interface GuardData {
   readonly otherDataNodes: readonly NodeId[];
   readonly watchdog: { readonly device: string; readonly mode: 'required' | 'automatic' } | null;
   readonly selfFence: 'off' | 'sysrq';
+  /** R1: processes of others that keep a mount busy may be killed. */
+  readonly mayKill: boolean;
   readonly releaseMs: number;
   /** No agent can order anything: only for that may `executor-state.json` be damaged. */
   readonly isReleaseOnly: boolean;

@@ -100,7 +100,7 @@ export class GuardWorker {
         runner,
         clock: this.#parts.clock,
         mark: this.#data.mark,
-        mayKill: this.#data.selfFence === 'sysrq',
+        mayKill: this.#data.mayKill,
         lastSeen: () => watch?.follower.state() ?? null,
       });
     this.#local.set(config.name, make(this.#parts.runner));

@@ -6,13 +6,13 @@ import type { Timer } from '../clock.ts';
 import { timeoutSignal } from '../clock.ts';
 import { type Epoch, type Instant, instant, type NodeId } from '../core/index.ts';
 import type { OwnDisk, PeerData, ProbeResult, Resource } from '../resources/index.ts';
-import type { Plan, PlanReport, PlanResource } from '../takeover/index.ts';
+import type { PlanResource } from '../takeover/index.ts';
 import type { GuardReport, LogLevel } from './guard-protocol.ts';
 import type { Guard } from './guard-proxy.ts';
 import { Observer } from './observer.ts';
 import type { PlanPerformerOptions } from './plan-performer.ts';
 import { clip, type SentEvent, words } from './protocol.ts';
-import { Reconciler } from './reconciler.ts';
+import { Reconciler, type Repair } from './reconciler.ts';
 import { Refresher } from './refresher.ts';
 
 export const PROBE_LIMIT_MS = 3000;
@@ -23,7 +23,7 @@ const TIDY_EVERY_MS = 10_000;
 /** What may be done at this moment, asked right before. */
 export type Duty =
   /** A tenure holds everything, and is not being given up. */
-  | { readonly kind: 'tenure'; readonly epoch: Epoch; readonly repair: (plan: Plan) => Promise<PlanReport> }
+  | { readonly kind: 'tenure'; readonly epoch: Epoch; readonly repair: Repair }
   /** Nothing is held, and an agent is there: nothing may be. */
   | { readonly kind: 'idle' }
   | { readonly kind: 'none' };
@@ -34,6 +34,8 @@ export interface LookoutOptions extends Pick<PlanPerformerOptions, 'cloud' | 'cl
   readonly otherDataNodes: readonly NodeId[];
   readonly hasReplication: boolean;
   readonly duty: () => Duty;
+  /** Whoever is connected, to be compared only. */
+  readonly agent: () => unknown;
   readonly send: (event: SentEvent) => void;
   /** H6: repairs of a resource do not last. */
   readonly onStuck: (name: string, count: number, why: string) => void;
@@ -144,9 +146,23 @@ export class Lookout {
     this.#tidyAt = instant(clock.now() + TIDY_EVERY_MS);
     const why = `${left.map(({ name }) => name).join(', ')} read as held on a node that does not hold`;
     log('error', { event: 'held-without-tenure', why });
+    // L3: until it is verified that nothing is held, this node votes for nobody.
+    this.#options.send({ kind: 'unverified', why: clip(why) });
+    const agent = this.#options.agent();
+    // Another agent is told by the answer to its own hello.
+    const ready = (evidence: string): void => {
+      if (this.#options.agent() === agent) this.#options.send({ kind: 'ready', evidence: clip(evidence) });
+    };
     void guard
       .ask({ op: 'verify', why })
-      .then(() => this.#observer.probeSoon())
-      .catch((error: unknown) => log('warn', { event: 'tidy-failed', why: words(error) }));
+      .then(
+        ({ evidence }) => ready(evidence),
+        (error: unknown) => {
+          // Refused: a tenure begins, and with it everything is looked at.
+          log('warn', { event: 'tidy-failed', why: words(error) });
+          ready('looked at by the tenure that begins');
+        },
+      )
+      .finally(() => this.#observer.probeSoon());
   }
 }

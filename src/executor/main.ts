@@ -43,6 +43,7 @@ async function main(): Promise<void> {
       stay: { type: 'boolean', default: false },
       'wait-ms': { type: 'string', default: String(WAIT_MS) },
       'self-fence': { type: 'string', default: 'off' },
+      'kill-users': { type: 'boolean', default: false },
       'release-within': { type: 'string' },
     },
   });
@@ -52,7 +53,14 @@ async function main(): Promise<void> {
   if (values['release-within'] !== undefined) {
     const limitMs = Number(values['release-within']);
     return process.exit(
-      await releaseOnly({ file: values.config, node: values.node, limitMs, guardProgram, onDeath: die }),
+      await releaseOnly({
+        mayKill: values['kill-users'],
+        file: values.config,
+        node: values.node,
+        limitMs,
+        guardProgram,
+        onDeath: die,
+      }),
     );
   }
   const config = loadConfig(values.config, { node: values.node });

@@ -66,8 +66,14 @@ export const orderSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('resume-io'), epoch: asEpoch }),
   /** Read the replicated data now; answered by `data-read`. */
   z.strictObject({ kind: z.literal('look') }),
-  /** R5: stop the machine of a node that may still hold. `until`: the sender leads at least until then. */
-  z.strictObject({ kind: z.literal('fence'), id: z.number().int(), node: asNode, until: asInstant }),
+  /** R5: stop the machine of a node that may still hold. The sender leads until `until`: that was confirmed at `confirmedAt` (L1). */
+  z.strictObject({
+    kind: z.literal('fence'),
+    id: z.number().int(),
+    node: asNode,
+    until: asInstant,
+    confirmedAt: asInstant,
+  }),
   /** H6: the takeover of this epoch failed and nobody else can do better: keep what there is and repair the rest. */
   z.strictObject({ kind: z.literal('keep'), epoch: asEpoch }),
   z.strictObject({ kind: z.literal('members'), members }),
@@ -86,6 +92,10 @@ const asNullableEpoch = asEpoch.nullable();
 
 export const eventSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ready'), evidence: text(MAX_TEXT) }),
+  /** R2: something reads as held that must not be; `ready` follows when it is verified as released. */
+  z.strictObject({ kind: z.literal('unverified'), why: text(MAX_TEXT) }),
+  /** The guard lets go of this epoch by itself: `released` follows when that is verified. */
+  z.strictObject({ kind: z.literal('revoked'), epoch: asEpoch, why: text(MAX_TEXT) }),
   z.strictObject({ kind: z.literal('armed'), id: z.number().int() }),
   z.strictObject({ kind: z.literal('arm-failed'), id: z.number().int(), why: text(MAX_TEXT) }),
   z.strictObject({ kind: z.literal('taken'), epoch: asEpoch, steps, totalMs: z.number() }),
@@ -111,6 +121,7 @@ export const eventSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('fence-ended'),
     id: z.number().int(),
+    node: asNode,
     outcome: z.enum(['stopped', 'terminated', 'unconfirmed']),
     detail: text(MAX_TEXT),
     ms: z.number(),

@@ -4,22 +4,30 @@
  * H6: what is lost again and again although it is repaired is reported, and repaired on.
  */
 import type { Clock } from '../clock.ts';
-import { type Plan, type PlanReport, type PlanResource, planRepair } from '../takeover/index.ts';
+import {
+  foundationsOf,
+  type Plan,
+  type PlanReport,
+  type PlanResource,
+  planRepair,
+} from '../takeover/index.ts';
 import type { LogLevel } from './guard-protocol.ts';
 import type { Observer } from './observer.ts';
+import { RepairHistory } from './repair-history.ts';
 
 /** A probe that takes longer is told with the next report. */
 const PATIENCE_MS = 250;
 const BACK_OFF_MS = { first: 500, most: 10_000 } as const;
-/** H6: so many repairs of one resource within so long are in vain. */
-const STUCK = { repairs: 3, withinMs: 60_000 } as const;
+
+/** Runs a plan under the present tenure; the signal calls it off. */
+export type Repair = (plan: Plan, signal: AbortSignal) => Promise<PlanReport>;
 
 export interface ReconcilerOptions {
   readonly graph: readonly PlanResource[];
   readonly observer: Observer;
   readonly clock: Clock;
   /** Null while nothing may be repaired; otherwise runs the plan under the present tenure. */
-  readonly repairer: () => ((plan: Plan) => Promise<PlanReport>) | null;
+  readonly repairer: () => Repair | null;
   readonly onProbes: () => void;
   /** H6: `count` repairs have not lasted; `why` is what the last one said. */
   readonly onStuck: (name: string, count: number, why: string) => void;
@@ -30,7 +38,8 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #busy = new Set<string>();
   readonly #failures = new Map<string, { count: number; notBefore: number }>();
-  readonly #repairs = new Map<string, { at: number; why: string }[]>();
+  readonly #history = new RepairHistory();
+  readonly #running = new Set<{ readonly names: ReadonlySet<string>; readonly abort: AbortController }>();
   #isLooking = false;
 
   constructor(options: ReconcilerOptions) {
@@ -54,20 +63,37 @@ export class Reconciler {
     const repair = this.#options.repairer();
     if (repair === null) {
       this.#failures.clear();
-      this.#repairs.clear();
+      this.#history.clear();
       return;
     }
+    const { graph, observer, clock } = this.#options;
+    this.#history.observe(observer.observed, clock.now());
+    this.#callOffWhatStandsOnNothing();
+    for (const part of separate(planRepair(graph, observer.observed, this.#leftAlone())))
+      void this.#run(repair, part);
+  }
+
+  async #run(repair: Repair, plan: Plan): Promise<void> {
+    const running = { names: new Set(plan.steps.map(({ name }) => name)), abort: new AbortController() };
+    // mark: repair
+    this.#running.add(running);
+    for (const name of running.names) {
+      this.#busy.add(name);
+      this.#reportStuck(name);
+    }
+    this.#options.log('warn', { event: 'repair', resources: [...running.names] });
+    const report = await repair(plan, running.abort.signal);
+    this.#running.delete(running);
+    this.#onRepaired(running.names, report);
+  }
+
+  /** What a repair rests on may be lost while it runs: no door is opened then. */
+  #callOffWhatStandsOnNothing(): void {
     const { graph, observer } = this.#options;
-    const plan = planRepair(graph, observer.observed, this.#leftAlone());
-    for (const part of separate(plan)) {
-      const names = [...new Set(part.steps.map((step) => step.name))];
-      // mark: repair
-      for (const name of names) {
-        this.#busy.add(name);
-        this.#reportStuck(name);
-      }
-      this.#options.log('warn', { event: 'repair', resources: names });
-      void repair(part).then((report) => this.#onRepaired(names, report));
+    const { observed } = observer;
+    for (const { names, abort } of this.#running) {
+      const foundations = [...names].flatMap((name) => [...foundationsOf(graph, name)]);
+      if (foundations.some((one) => !names.has(one) && observed.get(one) === 'not-held')) abort.abort();
     }
   }
 
@@ -84,33 +110,39 @@ export class Reconciler {
 
   /** Before a repair: did those before it last? */
   #reportStuck(name: string): void {
-    // The cloud shows late what it has done, or does not answer: that is no reason to move (H4).
-    if (this.#options.graph.some((one) => one.name === name && one.scope === 'cloud')) return;
-    const since = this.#options.clock.now() - STUCK.withinMs;
-    const recent = (this.#repairs.get(name) ?? []).filter(({ at }) => at >= since);
-    this.#repairs.set(name, recent);
-    if (recent.length < STUCK.repairs) return;
+    const stuck = this.#history.inVain(name);
+    if (stuck === null) return;
     // mark: repairs-in-vain
-    this.#options.onStuck(name, recent.length, recent.at(-1)?.why ?? '');
+    this.#options.onStuck(name, stuck.count, stuck.why);
   }
 
-  #onRepaired(names: readonly string[], report: PlanReport): void {
+  #onRepaired(names: ReadonlySet<string>, report: PlanReport): void {
     const isDone = report.outcome === 'done';
     for (const name of names) {
       this.#busy.delete(name);
       const count = (this.#failures.get(name)?.count ?? 0) + 1;
       // A repair that "worked" but did not last backs off too.
       const waitMs = Math.min(BACK_OFF_MS.first * 2 ** (count - 1), BACK_OFF_MS.most);
-      const now = this.#options.clock.now();
-      this.#failures.set(name, { count, notBefore: now + waitMs });
-      const result =
-        report.steps.find((step) => step.name === name)?.result ?? 'not tried: what it needs failed';
-      this.#repairs.get(name)?.push({ at: now, why: result });
+      this.#failures.set(name, { count, notBefore: this.#options.clock.now() + waitMs });
+      // What was not tried, because something under it failed, or was called off, has not failed itself.
+      const step = report.steps.find((one) => one.name === name);
+      if (step !== undefined && report.outcome !== 'aborted' && !this.#hangsOnTheCloud(name))
+        this.#history.add(name, step.result);
     }
     const { outcome, failure, steps, totalMs } = report;
     const why = failure?.why ?? null;
     this.#options.log(isDone ? 'info' : 'warn', { event: 'repair-ended', outcome, why, steps, totalMs });
     this.#options.observer.probeSoon();
+  }
+
+  /** H4, complaint 1: what the cloud shows late, or does not answer, is no failure of this node, nor of what waits for it. */
+  #hangsOnTheCloud(name: string): boolean {
+    const { graph, observer } = this.#options;
+    const { observed } = observer;
+    return [name, ...foundationsOf(graph, name)].some((one) => {
+      const isCloud = graph.some((resource) => resource.name === one && resource.scope === 'cloud');
+      return isCloud && (one === name || observed.get(one) !== 'held');
+    });
   }
 }
 

@@ -38,6 +38,8 @@ const LEAST_PROTECTED_MS = 2_000;
 const SYSTEM_PATHS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 export interface ReleaseOnlyOptions {
+  /** R1: processes that keep a mount busy, whosever they are. */
+  readonly mayKill: boolean;
   readonly file: string;
   readonly node: string | undefined;
   readonly limitMs: number;
@@ -62,7 +64,8 @@ export async function releaseOnly(options: ReleaseOnlyOptions): Promise<number> 
   const heard = new Heard();
   const loaded = await GuardProxy.load(
     options.guardProgram,
-    { ...guardDataOf(config, 'off', newLeaseBuffer()), isReleaseOnly: true },
+    // Never a reboot: whoever typed this is logged in.
+    { ...guardDataOf(config, 'off', newLeaseBuffer()), isReleaseOnly: true, mayKill: options.mayKill },
     {
       onReport: (report) => heard.read(report),
       onDeath: options.onDeath,

@@ -14,6 +14,8 @@ export interface ReleaseOptions {
   readonly configFile: string;
   readonly node: string;
   readonly limitMs: number;
+  /** R1: processes that keep a mount busy, whosever they are. */
+  readonly mayKill: boolean;
   /** dist/executor.mjs; found beside the running bundle where absent. */
   readonly program?: string;
 }
@@ -23,8 +25,9 @@ export interface ReleaseOptions {
  * with the executor's own error where it could not begin, with `timed-out-unknown` where it was ended before it could say.
  */
 export async function releaseAll(options: ReleaseOptions): Promise<ReleaseReport> {
-  const { configFile, node, limitMs, program = findProgram() } = options;
+  const { configFile, node, limitMs, mayKill, program = findProgram() } = options;
   const words = ['--config', configFile, '--node', node, '--release-within', String(limitMs)];
+  if (mayKill) words.push('--kill-users');
   const child = spawn(process.execPath, [program, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {

@@ -39,6 +39,7 @@ export function guardDataOf(
     otherDataNodes: otherDataNodes(config),
     watchdog: mode === 'off' ? null : { device, mode },
     selfFence,
+    mayKill: selfFence === 'sysrq',
     releaseMs: config.timing.releaseMs,
     isReleaseOnly: false,
     lease,

@@ -37,6 +37,11 @@ export class WatchdogKeeper {
     return this.#options.mode === 'required' && this.#opened === null;
   }
 
+  /** Somebody is about to hold, or holds. */
+  get isWanted(): boolean {
+    return this.#isWanted;
+  }
+
   /** Null while it is closed. */
   get timeoutMs(): number | null {
     return this.#opened?.timeoutMs ?? null;

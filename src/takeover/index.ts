@@ -1,4 +1,5 @@
 export {
+  foundationsOf,
   inOrder,
   type Observed,
   type Plan,

@@ -45,8 +45,8 @@ export function planTakeover(resources: readonly PlanResource[], observed: Obser
 }
 
 /**
- * H4: only what is certainly lost is taken again, and nothing on top of what is lost and left alone (a repair that runs, or
- * failed a moment ago): no door is opened before there is something behind it.
+ * H4: only what is certainly lost is taken again. Nothing on top of what is lost and left alone (a repair that runs, or failed a
+ * moment ago), nor of what cannot be read on this host: a service that begins without its data writes beside it.
  */
 export function planRepair(
   resources: readonly PlanResource[],
@@ -54,12 +54,17 @@ export function planRepair(
   leftAlone: ReadonlySet<string>,
 ): Plan {
   const lost = choose(resources, (resource) => observed.get(resource.name) === 'not-held');
-  const stay = new Set([...lost].filter((name) => leftAlone.has(name)));
+  // What the cloud does not say keeps nobody from repairing what runs here (complaint 1).
+  const unread = choose(
+    resources,
+    ({ name, scope }) => scope === 'local' && (observed.get(name) ?? 'unknown') === 'unknown',
+  );
+  const stay = new Set([...lost].filter((name) => leftAlone.has(name)).concat([...unread]));
   const chosen = choose(
     resources,
     ({ name }) => lost.has(name) && !stay.has(name) && nearestChosen(resources, name, stay).size === 0,
   );
-  return { steps: acquireSteps(resources, observed, lost, chosen), onFailure: 'stop' };
+  return { steps: acquireSteps(resources, observed, lost, chosen, unread), onFailure: 'stop' };
 }
 
 export function planRelease(
@@ -98,13 +103,15 @@ function acquireSteps(
   observed: Observed,
   missing: ReadonlySet<string>,
   chosen: ReadonlySet<string>,
+  unread: ReadonlySet<string> = new Set(),
 ): Step[] {
   const lacks = (name: string): string[] => [...nearestChosen(resources, name, missing)];
   const shut = resources.filter(
     ({ name, isDoor = false }) => isDoor && observed.get(name) === 'held' && lacks(name).length > 0,
   );
-  // Opened again by this plan only where it leaves nothing missing behind the door.
-  const opened = shut.filter(({ name }) => everyFoundation(resources, name, missing, chosen));
+  // Opened again by this plan only where it leaves nothing missing behind the door, nor in doubt.
+  const left = new Set([...missing].filter((name) => !chosen.has(name)).concat([...unread]));
+  const opened = shut.filter(({ name }) => nearestChosen(resources, name, left).size === 0);
   const acquired = new Set([...chosen, ...opened.map(({ name }) => name)]);
   const shutIds = shut.map(({ name }) => `shut ${name}`);
   return [
@@ -118,15 +125,17 @@ function acquireSteps(
   ];
 }
 
-/** Whether all that is missing under `name`, however deep, is chosen. */
-function everyFoundation(
-  resources: readonly PlanResource[],
-  name: string,
-  missing: ReadonlySet<string>,
-  chosen: ReadonlySet<string>,
-): boolean {
-  const left = new Set([...missing].filter((one) => !chosen.has(one)));
-  return nearestChosen(resources, name, left).size === 0;
+/** Everything that `name` comes after, however deep. */
+export function foundationsOf(resources: readonly PlanResource[], name: string): Set<string> {
+  const all = new Set(resources.map((resource) => resource.name));
+  const found = new Set<string>();
+  const queue = [...nearestChosen(resources, name, all)];
+  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    if (found.has(next)) continue;
+    found.add(next);
+    queue.push(...nearestChosen(resources, next, all));
+  }
+  return found;
 }
 
 /** The chosen ones that `name` comes after, through any number of others that are not chosen. */

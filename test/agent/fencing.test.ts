@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Driver } from '../../src/agent/driver.ts';
 import { Fencing } from '../../src/agent/fencing.ts';
 import type { Clock } from '../../src/clock.ts';
-import { type EntryBody, epoch, instant, nodeId, type Proposal } from '../../src/core/index.ts';
+import { type EntryBody, epoch, instant, type NodeId, nodeId, type Proposal } from '../../src/core/index.ts';
 import type { FenceOrder } from '../../src/executor/client.ts';
 
 type Outcome = 'stopped' | 'terminated' | 'unconfirmed';
@@ -19,6 +19,9 @@ class Bench {
   bodies: EntryBody[] = [GRANTED_TO_A, GRANTED_TO_B];
   isCommitting = true;
   answers: Outcome[] = ['stopped'];
+  /** Of an earlier agent's order, with the same number. */
+  answerer: NodeId | null = null;
+  isReleased = false;
   readonly fencing: Fencing;
 
   constructor(
@@ -34,6 +37,7 @@ class Bench {
     };
     const view = {
       self: nodeId('b'),
+      timing: { leaseMs: 400 },
       mayHold: true,
       get hold() {
         return bench.hold;
@@ -43,7 +47,7 @@ class Bench {
       },
       state: {
         get tenure() {
-          return { node: 'a', epoch: 1, released: false, fenced: false };
+          return { node: 'a', epoch: 1, released: bench.isReleased, fenced: false };
         },
       },
       log: {
@@ -66,7 +70,14 @@ class Bench {
         bench.orders.push(order);
         const outcome = bench.answers.shift() ?? 'unconfirmed';
         queueMicrotask(() =>
-          bench.fencing.onFenceEnded({ kind: 'fence-ended', id: order.id, outcome, detail: outcome, ms: 1 }),
+          bench.fencing.onFenceEnded({
+            kind: 'fence-ended',
+            id: order.id,
+            node: bench.answerer ?? order.node,
+            outcome,
+            detail: outcome,
+            ms: 1,
+          }),
         );
       },
     };
@@ -79,7 +90,7 @@ describe('after the takeover', () => {
   it('the holder before is stopped, with what is left of the own lease', async () => {
     const bench = new Bench('after');
     await bench.fencing.after(epoch(2));
-    expect(bench.orders).toEqual([{ id: 1, node: 'a', until: 1400 }]);
+    expect(bench.orders).toEqual([{ id: 1, node: 'a', until: 1400, confirmedAt: 1000 }]);
     expect(bench.recorded).toMatchObject([{ kind: 'fenced', epoch: 1, node: 'a', outcome: 'stopped' }]);
   });
 
@@ -187,6 +198,33 @@ describe('before the takeover', () => {
     bench.hold = { kind: 'none' };
     expect(await bench.fencing.before()).toBe(false);
     expect(bench.orders).toEqual([]);
+  });
+
+  it('leaves alone who has proven its release', async () => {
+    const bench = Object.assign(preparing(new Bench('before')), { isReleased: true });
+    expect(await bench.fencing.before()).toBe(false);
+    expect(bench.orders).toEqual([]);
+  });
+
+  it('does not wait on when the proof comes meanwhile (R4)', async () => {
+    const bench = preparing(new Bench('before'));
+    // The cloud says nothing.
+    bench.answerer = nodeId('c');
+    const waiting = bench.fencing.before();
+    bench.isReleased = true;
+    bench.fencing.onCommitted();
+    expect(await waiting).toBe(false);
+    expect(bench.orders).toHaveLength(1);
+  });
+
+  it('an answer about another node, to an agent before this one, is none', async () => {
+    const bench = preparing(new Bench('before'));
+    bench.answerer = nodeId('c');
+    const waiting = bench.fencing.before();
+    await new Promise((resolve) => setImmediate(resolve));
+    bench.fencing.end();
+    expect(await waiting).toBe(false);
+    expect(bench.recorded).not.toContainEqual(expect.objectContaining({ outcome: 'stopped' }));
   });
 
   it('is not what `after` does', async () => {

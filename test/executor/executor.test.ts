@@ -7,13 +7,13 @@ import {
   epoch,
   type Instant,
   instant,
-  type NodeId,
   nodeId,
   type Released,
   term,
 } from '../../src/core/index.ts';
 import { type ErrorCode, QuorateError } from '../../src/errors.ts';
 import { Executor } from '../../src/executor/executor.ts';
+import type { FenceRequest } from '../../src/executor/fence-orders.ts';
 import type { GuardAnswers, GuardOrder } from '../../src/executor/guard-protocol.ts';
 import type { Guard } from '../../src/executor/guard-proxy.ts';
 import { ownProcess } from '../../src/executor/processes.ts';
@@ -100,8 +100,12 @@ class FakeGuard implements Guard {
 }
 
 class FakeFences {
-  readonly orders: { node: NodeId; until: Instant }[] = [];
-  async fence(order: { node: NodeId; until: Instant }) {
+  readonly orders: FenceRequest[] = [];
+  calledOff = 0;
+  callOff(): void {
+    this.calledOff += 1;
+  }
+  async fence(order: FenceRequest) {
     this.orders.push(order);
     return { outcome: 'stopped' as const, detail: `${order.node} is stopped`, ms: 12 };
   }
@@ -365,12 +369,14 @@ it('R5: fences as ordered, and says how it ended', async () => {
   const bench = new Bench();
   await bench.hello();
   const until = instant(Date.now() + L);
-  bench.executor.onOrder({ kind: 'fence', id: 3, node: nodeId('b'), until });
+  const order = { node: nodeId('b'), until, confirmedAt: instant(until - L) };
+  bench.executor.onOrder({ kind: 'fence', id: 3, ...order });
   await vi.advanceTimersByTimeAsync(1);
-  expect(bench.fences.orders).toEqual([{ node: 'b', until }]);
+  expect(bench.fences.orders).toMatchObject([order]);
   expect(bench.events.at(-1)).toEqual({
     kind: 'fence-ended',
     id: 3,
+    node: 'b',
     outcome: 'stopped',
     detail: 'b is stopped',
     ms: 12,

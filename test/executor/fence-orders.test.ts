@@ -40,7 +40,7 @@ class Bench {
   }
 
   fence(until: number) {
-    return this.orders.fence({ node: nodeId('a'), until: instant(until) });
+    return this.orders.fence({ node: nodeId('a'), until: instant(until), confirmedAt: instant(until - 400) });
   }
 }
 
@@ -59,6 +59,26 @@ it('T3: and not after a suspend, however much of the lease the clock says is lef
   const bench = new Bench();
   void bench.fence(1400);
   bench.suspendedMs = 60_000;
+  expect(bench.mayMutate()).toBe(false);
+});
+
+it('T3: nor one that was given before a suspend and came after it', () => {
+  const bench = new Bench();
+  bench.nowMs = 1100;
+  bench.suspendedMs = 60_000;
+  void bench.fence(1400);
+  expect(bench.mayMutate()).toBe(false);
+  // A round that was sent after it counts.
+  bench.nowMs = 1200;
+  void bench.fence(1550);
+  expect(bench.mayMutate()).toBe(true);
+});
+
+it('the end of the agent that gave it calls it off', () => {
+  const bench = new Bench();
+  void bench.fence(1400);
+  bench.orders.callOff();
+  expect(bench.running[0]?.context.signal.aborted).toBe(true);
   expect(bench.mayMutate()).toBe(false);
 });
 

@@ -57,6 +57,7 @@ const release = (limitMs = 10_000): Promise<ReleaseReport> =>
     configFile: join(node.directory, 'config.yaml'),
     node: 'a',
     limitMs,
+    mayKill: false,
     program: bundle.program,
   });
 

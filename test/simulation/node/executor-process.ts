@@ -92,6 +92,7 @@ export class ExecutorProcess {
             ? null
             : { device: config.watchdog.device, mode: config.watchdog.mode },
         selfFence: 'off',
+        mayKill: false,
         releaseMs: config.timing.releaseMs,
         isReleaseOnly: false,
         lease: leaseBuffer,
