@@ -1,6 +1,6 @@
 /**
  * The archive, the installer and the units on a host with real systemd: what happens to a node when its processes are killed,
- * restarted and stopped. What is held is a mount: one that were made in a unit's own namespace would not be the host's.
+ * restarted and stopped. What is held is a mount: one made in a namespace of its unit would not be the host's.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
