@@ -52,6 +52,9 @@ describe.each(both)('quorate-%s.service', (_, unit) => {
 
   it('belongs to quorate.target', () => {
     expect(only(unit, 'Unit.PartOf')).toBe('quorate.target');
+    // So that `systemctl stop quorate.target` returns when nothing is held any more.
+    expect(words(unit, 'Unit.After')).toContain('quorate.target');
+    expect(only(target, 'Unit.DefaultDependencies')).toBe('no');
     expect(only(unit, 'Install.WantedBy')).toBe('quorate.target');
   });
 
