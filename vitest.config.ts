@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests of real processes in real time: a machine that is busy with other tests would cost them their leases. */
 const REAL_TIME = ['test/e2e/**/*.test.ts', 'test/deployments/{live,first-boot}.test.ts'];
+/** Has a config of its own: it needs root and the machine for itself (vitest.network.config.ts). */
+const NETWORK = 'test/e2e/network/**';
 
 export default defineConfig({
   test: {
@@ -24,6 +26,7 @@ export default defineConfig({
         test: {
           name: 'one by one',
           include: REAL_TIME,
+          exclude: [NETWORK],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },

@@ -15,6 +15,8 @@ const entries = {
   'local-drbd': 'cluster/local/drbd/main.ts',
   'local-store': 'cluster/local/store/main.ts',
   demo: 'cluster/local/demo/main.ts',
+  network: 'cluster/network/main.ts',
+  'network-helper': 'cluster/network/helpers.ts',
   bench: 'scripts/bench/main.ts',
 };
 // Built aside and swapped in, so that a running command never finds half of it.

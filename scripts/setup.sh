@@ -25,7 +25,7 @@ require_node() {
 is_built() {
   [[ -f $stamp && -f $root/dist/quorate.mjs ]] || return 1
   # One file newer than the stamp is enough; directories show what was deleted or renamed.
-  [[ -z $(find "$root/src" "$root/cluster/local" "$root/scripts" "$root/package-lock.json" "$root/tsconfig.json" \
+  [[ -z $(find "$root/src" "$root/cluster" "$root/scripts" "$root/package-lock.json" "$root/tsconfig.json" \
     \( -type d -o -name '*.ts' -o -name '*.mjs' -o -name '*.json' \) -newer "$stamp" -print -quit 2>/dev/null) ]]
 }
 
@@ -84,3 +84,25 @@ locked() {
 
 ensure_installed() { is_installed || locked install_unlocked; }
 ensure_built() { is_built || locked build_unlocked; }
+
+# offer_debian REASON COMMAND=PACKAGE…: as root on Debian, installs the packages whose command is not there. Elsewhere, and where it
+# cannot, whoever needs the command says so and is skipped.
+offer_debian() {
+  [[ -e /etc/debian_version && $(id -u) == 0 ]] || return 0
+  local reason=$1 wanted=() pair
+  shift
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null || wanted+=("${pair#*=}")
+  done
+  ((${#wanted[@]} > 0)) || return 0
+  say "installing ${wanted[*]}, $reason"
+  local apt=(apt-get -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=15 -o DPkg::Lock::Timeout=60)
+  # The packages' own services must not start here.
+  local install=(timeout 240 env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 "${apt[@]}" install --yes --no-install-recommends)
+  "${install[@]}" "${wanted[@]}" &>/dev/null </dev/null && return
+  { timeout 60 "${apt[@]}" update && "${install[@]}" "${wanted[@]}"; } &>/dev/null </dev/null ||
+    say "could not install ${wanted[*]}"
+}
+
+# What the resources of a host call, and the networks that they are tried in.
+NETWORK_TOOLS=(ip=iproute2 nft=nftables arping=iputils-arping ndptool=libndp-tools ping=iputils-ping fuser=psmisc)

@@ -87,7 +87,11 @@ export class OutboundStream {
   #createChannel(): [Dialer, Client] {
     const { context, target } = this.#options;
     const dialer = new Dialer(context, target, {
-      onFailure: (error) => this.#options.onDown(error.message),
+      onFailure: (error) => {
+        // While the stream is up there is no attempt: this is a connection given up long ago, reset after a heal. The end
+        // of the one in use is reported by its call.
+        if (!this.isUp) this.#options.onDown(error.message);
+      },
       onStuck: () => {
         this.#dropChannel();
         [this.#dialer, this.#client] = this.#createChannel();

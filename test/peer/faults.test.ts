@@ -64,6 +64,24 @@ describe('a link that fails', () => {
     expect(await recoveryMs(a, b, () => proxy.forward({ forgetting: true }))).toBeLessThan(1500);
   });
 
+  test('the reset of a connection that was given up long ago is no news about the one in use', async () => {
+    const { a, b, proxy } = await connectThroughProxy();
+    proxy.stall();
+    const old = [...proxy.crossings];
+    await linkTo(a, B, false);
+    await recoveryMs(a, b, () => proxy.forward({ forgetting: true }));
+    const from = a.links.items.length;
+    expect(old.filter(({ client }) => !client.destroyed)).not.toHaveLength(0);
+    for (const { client } of old) client.resetAndDestroy();
+    // Far more round trips than a reset takes.
+    for (let seq = 200; seq < 220; seq++) {
+      a.transport.send(heartbeat(A, B, seq));
+      await b.inbox.find((message) => message.kind === 'heartbeat' && message.seq === seq);
+    }
+    expect(a.links.items.slice(from)).toEqual([]);
+    expect(a.transport.isUp(B)).toBe(true);
+  });
+
   test('stalled for less than a keepalive: the same connection goes on, and nothing was lost', async () => {
     const { a, b, proxy } = await connectThroughProxy();
     const connections = proxy.accepted.items.length;

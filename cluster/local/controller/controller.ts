@@ -1,7 +1,7 @@
 /**
  * The embedded VPC controller: EC2's API for one machine, whose elastic IPs really forward, and as much of ELB's as a
  * target group needs. Usable in-process (tests, the demo) and as a process of its own (main.ts). Listens on 127.0.0.0/8
- * only.
+ * only, unless another backend makes its network.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -20,8 +20,19 @@ import { type ControllerStateInput, parseState } from './state-file.ts';
 import { WorldStore } from './store.ts';
 import { type Instance, interfaceWithIp, routeState, type World, withItem } from './world.ts';
 
+/** Makes the world true for packets. */
+export interface Backend {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Follows a change; what it says holds when it returns. */
+  apply(world: World): void;
+  forwards(): Forward[];
+}
+
 export interface VpcControllerOptions {
   readonly state: ControllerStateInput;
+  /** Instead of the forwarder, which serves one machine; then the state and `listen` may have any addresses. */
+  readonly backend?: (world: World) => Backend;
   /** A loopback address; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly seed: number;
@@ -43,7 +54,7 @@ export class VpcController {
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #stopping = new AbortController();
   readonly #store: WorldStore;
-  readonly #forwarder: Forwarder;
+  readonly #forwarder: Backend;
   readonly #healthChecks: HealthChecks;
   readonly #power: PowerControl;
   readonly #faults: FaultControl;
@@ -55,9 +66,10 @@ export class VpcController {
 
   /** Throws QuorateError `local-controller-state` naming the place when the state is wrong. */
   constructor(options: VpcControllerOptions) {
-    if (!isLoopback(options.listen.host))
+    if (options.backend === undefined && !isLoopback(options.listen.host))
       throw new RangeError(`may listen on 127.0.0.0/8 only, not ${options.listen.host}`);
-    const state = parseState(options.state);
+    const addresses = options.backend === undefined ? 'loopback' : 'any';
+    const state = parseState(options.state, 'state', undefined, addresses);
     const now = options.now ?? (() => Number(process.hrtime.bigint()) / 1e6);
     const ids = new RandomStream(options.seed, 'association ids');
     const requestIds = new RandomStream(options.seed, 'request ids');
@@ -68,7 +80,7 @@ export class VpcController {
     const later = (delayMs: number, work: () => void) => this.#later(delayMs, work);
     this.#onProblem = options.onProblem ?? (() => {});
     this.#listen = options.listen;
-    this.#forwarder = new Forwarder(world, state.deadLinks);
+    this.#forwarder = options.backend?.(world) ?? new Forwarder(world, state.deadLinks);
     this.#store = new WorldStore(world, now, (next) => {
       this.#forwarder.apply(next);
       this.#healthChecks.apply(next);
@@ -123,7 +135,7 @@ export class VpcController {
     await Promise.all([this.#close(), this.#forwarder.stop()]);
   }
 
-  /** `http://127.x.y.z:port`, for `endpoint` of an SDK client and `--endpoint-url`. */
+  /** `http://HOST:PORT`, for `endpoint` of an SDK client and `--endpoint-url`. */
   get endpoint(): string {
     if (this.#port === null) throw new Error('the controller is not started');
     return `http://${this.#listen.host}:${this.#port}`;

@@ -2,6 +2,7 @@
  * The state that a controller starts with: JSON or YAML, checked once, here. Every error names file, line and place.
  */
 import { readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { QuorateError } from '../../../src/errors.ts';
@@ -13,9 +14,7 @@ const id = (prefix: string) =>
   z
     .string()
     .regex(new RegExp(`^${prefix}-[0-9a-z-]{1,40}$`), `expected ${prefix}- and small letters or digits`);
-const loopback = z
-  .string()
-  .refine(isLoopback, 'expected an address of 127.0.0.0/8: this controller serves one machine');
+const address = z.string().refine(isIPv4, 'expected an IPv4 address');
 const cidr = z
   .string()
   .refine((text) => canonicalCidr(text) !== null, 'expected an IPv4 block such as 10.1.0.0/16');
@@ -61,7 +60,7 @@ const StateSchema = z
           deviceIndex: z.int().min(0).max(15).optional(),
           /** Without it, a subnet is made up for the zone of the instance. */
           subnet: id('subnet').optional(),
-          privateIps: z.array(loopback).min(1).max(15),
+          privateIps: z.array(address).min(1).max(15),
           sourceDestCheck: z.boolean().default(true),
           groups: z.array(id('sg')).default([]),
           description: z.string().default(''),
@@ -73,10 +72,10 @@ const StateSchema = z
       .array(
         z.strictObject({
           allocationId: id('eipalloc'),
-          publicIp: loopback,
+          publicIp: address,
           ports: z.array(z.int().min(1).max(65_535)).max(64).default([]),
           tags,
-          associatedWith: z.strictObject({ interface: id('eni'), privateIp: loopback.optional() }).optional(),
+          associatedWith: z.strictObject({ interface: id('eni'), privateIp: address.optional() }).optional(),
         }),
       )
       .default([]),
@@ -118,6 +117,20 @@ const StateSchema = z
     faults: FaultsSchema.prefault({}),
   })
   .superRefine(checkReferences);
+
+/** For the forwarder, which listens and dials on this machine. */
+const LoopbackStateSchema = StateSchema.superRefine((state, context) => {
+  const check = (path: (string | number)[], ip: string): void => {
+    const message = 'expected an address of 127.0.0.0/8: this controller serves one machine';
+    if (!isLoopback(ip)) context.addIssue({ code: 'custom', path, message });
+  };
+  for (const [index, one] of state.interfaces.entries())
+    for (const [n, ip] of one.privateIps.entries()) check(['interfaces', index, 'privateIps', n], ip);
+  for (const [index, one] of state.addresses.entries()) check(['addresses', index, 'publicIp'], one.publicIp);
+});
+
+/** Which addresses a state may have: those of one machine, or of a network that somebody else makes. */
+export type StateAddresses = 'loopback' | 'any';
 
 export type ControllerStateInput = z.input<typeof StateSchema>;
 export type ControllerState = z.output<typeof StateSchema>;
@@ -206,8 +219,9 @@ export function parseState(
   input: unknown,
   where = 'state',
   lineOf: (path: readonly PropertyKey[]) => number | null = () => null,
+  addresses: StateAddresses = 'loopback',
 ): ControllerState {
-  const parsed = StateSchema.safeParse(input);
+  const parsed = (addresses === 'any' ? StateSchema : LoopbackStateSchema).safeParse(input);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => {
     const line = lineOf(path);

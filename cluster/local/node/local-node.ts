@@ -32,6 +32,8 @@ export interface LocalNodeOptions {
   /** Started in this order at boot. */
   readonly programs: readonly NodeProgram[];
   readonly environment: Readonly<Record<string, string>>;
+  /** What becomes the program in the end, by exec: `ip netns exec NAME`. */
+  readonly launcher?: readonly string[];
 }
 
 export type PowerState = 'off' | 'on' | 'frozen';
@@ -138,10 +140,11 @@ export class LocalNode {
 
   async #start(program: NodeProgram): Promise<void> {
     const life = this.#life;
-    const { tag, environment } = this.#options;
+    const { tag, environment, launcher = [] } = this.#options;
     const log = openSync(this.logFile(program.name), 'a');
     // A session of its own: the terminal's Ctrl-C must reach the cluster's host process only.
-    const child = spawn(process.execPath, ['--enable-source-maps', program.script, ...program.args], {
+    const words = [...launcher, process.execPath, '--enable-source-maps', program.script, ...program.args];
+    const child = spawn(words[0] ?? '', words.slice(1), {
       env: { ...environment, [NODE_VARIABLE]: tag },
       stdio: ['ignore', program.saysReady ? 'pipe' : log, log],
       detached: true,

@@ -30,9 +30,19 @@ export class HelperProcess<Command> {
   readonly #waiting = new Map<number, (error: string | null) => void>();
   #nextId = 1;
 
-  /** `onEvent` gets every message that is not an answer. */
-  constructor(script: string, name: string, onEvent: (event: unknown) => void, onExit: () => void) {
-    this.#child = spawn(process.execPath, ['--enable-source-maps', script, name], {
+  /**
+   * `onEvent` gets every message that is not an answer. `launcher` becomes the helper in the end, by exec:
+   * `ip netns exec NAME`.
+   */
+  constructor(
+    script: string,
+    name: string,
+    onEvent: (event: unknown) => void,
+    onExit: () => void,
+    launcher: readonly string[] = [],
+  ) {
+    const words = [...launcher, process.execPath, '--enable-source-maps', script, name];
+    this.#child = spawn(words[0] ?? '', words.slice(1), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#child.on('message', (message) => {
