@@ -178,7 +178,20 @@ describe('H4: what a repair rests on', () => {
     }
     await vi.advanceTimersByTimeAsync(MINUTE);
     expect(bench.resources.map(({ state }) => state)).toEqual(['held', 'held', 'held']);
-    // What was called off has not failed.
-    expect(bench.all('repair-failed')).toEqual([]);
+  });
+
+  it('H6: and what was called off because of that has not failed, however often', async () => {
+    const bench = await holding([
+      new FakeResource('mount', 'mount'),
+      new FakeResource('svc', 'service', 'mount'),
+    ]);
+    for (let loss = 0; loss < 6; loss += 1) {
+      Object.assign(bench.of('svc'), { state: 'not-held', acquireMs: 12_000 });
+      await vi.advanceTimersByTimeAsync(6000);
+      Object.assign(bench.of('mount'), { state: 'not-held', acquireMs: 9000 });
+      await vi.advanceTimersByTimeAsync(11_000);
+    }
+    expect(bench.of('svc').acquires).toBeGreaterThan(4);
+    expect(new Set(bench.all('repair-failed').map(({ name }) => name))).toEqual(new Set(['mount']));
   });
 });

@@ -210,6 +210,20 @@ describe('planner', () => {
     );
   });
 
+  it('H4: a door that is shut for a repair stays shut while something else behind it cannot be read', () => {
+    const at = (name: string, ...after: string[]): PlanResource => ({ name, scope: 'local', after });
+    const resources = [at('data'), at('nfs'), { ...at('gate', 'data', 'nfs'), isDoor: true }];
+    const observed = new Map<string, Probe>([
+      ['data', 'unknown'],
+      ['nfs', 'not-held'],
+      ['gate', 'held'],
+    ]);
+    expect(planRepair(resources, observed, new Set()).steps).toEqual([
+      { action: 'release', name: 'gate', id: 'shut gate', after: [] },
+      { action: 'acquire', name: 'nfs', id: 'nfs', after: ['shut gate'] },
+    ]);
+  });
+
   it('complaint 1: what the cloud does not say keeps nobody from repairing what runs here', () => {
     const resources: PlanResource[] = [
       { name: 'eip', scope: 'cloud', after: [] },
