@@ -101,6 +101,7 @@ const EVERYTHING: Weights = {
 };
 
 const HANDOVER: Weights = {
+  'stray-service': 3,
   'service-dies': 3,
   'late-order': 6,
   'stuck-service': 8,
