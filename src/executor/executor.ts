@@ -94,6 +94,8 @@ export class Executor {
   readonly #lookout: Lookout;
   #agent: Agent | null = null;
   #tenure: Tenure | null = null;
+  /** The guard gives up what a tenure held: until it has ended, that may read as held. */
+  #isLettingGo = false;
   readonly #plans: PlanPerformer;
   #ending: Promise<void> = Promise.resolve();
 
@@ -395,11 +397,13 @@ export class Executor {
   onGuardReport(report: GuardReport): void {
     switch (report.kind) {
       case 'revoked':
+        this.#isLettingGo = true;
         if (this.#tenure !== null && this.#tenure.epoch <= report.epoch) this.#endTenure();
         if (this.#agent !== null)
           this.#options.send({ kind: 'revoked', epoch: report.epoch, why: clip(report.why) });
         return;
       case 'released':
+        this.#isLettingGo = false;
         if (report.released.epoch !== null) this.#sendReleased(report.released);
         // What was read while it was given up says nothing any more.
         if (this.#tenure === null) this.#lookout.setHolding(false);
@@ -452,8 +456,10 @@ export class Executor {
   /** Only what was taken, and is not being given up, is looked after. */
   #duty(): Duty {
     const tenure = this.#tenure;
-    if (tenure === null)
-      return { kind: this.#agent?.isReady === true && !this.#agent.isPreparing ? 'idle' : 'none' };
+    if (tenure === null) {
+      const isIdle = this.#agent?.isReady === true && !this.#agent.isPreparing && !this.#isLettingGo;
+      return { kind: isIdle ? 'idle' : 'none' };
+    }
     if (!tenure.isTaken || tenure.isReleasing) return { kind: 'none' };
     return {
       kind: 'tenure',

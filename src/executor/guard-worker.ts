@@ -56,6 +56,7 @@ export class GuardWorker {
   readonly #local = new Map<string, Resource>();
   readonly #gated = new Map<string, (epoch: Epoch) => Resource>();
   readonly #drbd = new Map<string, DrbdWatch>();
+  #had: { readonly epoch: Epoch; readonly names: Set<string> } | null = null;
   readonly #running = new Map<number, AbortController>();
   #socket: Pick<GuardSocket, 'setSession' | 'close'> | null = null;
   #reported = '';
@@ -168,7 +169,12 @@ export class GuardWorker {
       case 'acquire': {
         const { previousReleased, epoch } = order;
         const context = this.#actContext(order, signal);
-        return this.#gatedResource(order.name, epoch).acquire({ ...context, previousReleased });
+        const had = this.#hadUnder(epoch);
+        const isFirst = !had.has(order.name);
+        const resource = this.#gatedResource(order.name, epoch);
+        const said = await resource.acquire({ ...context, previousReleased, isFirst });
+        had.add(order.name);
+        return said;
       }
       case 'release': {
         const context = this.#actContext(order, signal);
@@ -198,6 +204,12 @@ export class GuardWorker {
       default:
         return assertNever(order);
     }
+  }
+
+  /** What this tenure has acquired before. */
+  #hadUnder(epoch: Epoch): Set<string> {
+    if (this.#had?.epoch !== epoch) this.#had = { epoch, names: new Set() };
+    return this.#had.names;
   }
 
   #actContext(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): ActionContext {

@@ -4,10 +4,14 @@
  *
  * Abrupt release kills first and tidies up afterwards: a service that hangs must not keep the block device open past D
  * (R1). Its processes are found by the marker that they inherited, because a daemon leaves its process group.
+ *
+ * What runs already when a tenure starts it was started by somebody else, on what was there instead of its data. A start would
+ * leave it so (`systemctl start` says that all is well), and it would write beside its data for the whole tenure: it is ended first.
  */
 
 import type { Clock } from '../clock.ts';
 import { type Instant, instant } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
 import { commandError, exitError, firstWords } from './command-error.ts';
 import type {
   AcquireContext,
@@ -21,6 +25,8 @@ import type {
 const NOT_RUNNING_CODES: ReadonlySet<number> = new Set([1, 3, 7]);
 /** The stop command's share of an abrupt release's budget: what is left belongs to the block device. */
 const ABRUPT_STOP_SHARE = 0.4;
+/** For the look before the first start: a probe that hangs must not cost the takeover. */
+const LOOK_LIMIT_MS = 3000;
 
 export type ServiceCommands =
   | { readonly kind: 'unit'; readonly unit: string }
@@ -58,6 +64,7 @@ export class ServiceResource implements Resource {
   }
 
   async acquire(context: AcquireContext): Promise<string> {
+    if (context.isFirst === true) await this.#endStray(context);
     const command =
       this.#service.kind === 'unit' ? ['systemctl', 'start', this.#service.unit] : this.#service.start;
     await this.#mustExitWell(command, context);
@@ -93,6 +100,20 @@ export class ServiceResource implements Resource {
       return { probe: 'not-held', detail: firstWords(result.stdout) || `does not run (code ${result.code})` };
     }
     return { probe: 'unknown', detail: exitError(command, result.code, result.stderr).message };
+  }
+
+  async #endStray({ deadline, signal }: ActionContext): Promise<void> {
+    const look = (): Promise<ProbeResult> =>
+      this.probe({ deadline: instant(Math.min(deadline, this.#clock.now() + LOOK_LIMIT_MS)), signal });
+    if ((await look()).probe !== 'held') return;
+    // mark: stray-service-ended
+    const said = await this.release({ mode: 'abrupt', deadline, signal });
+    const { probe, detail } = await look();
+    if (probe === 'not-held') return;
+    throw new QuorateError(
+      'release-unverified',
+      `${this.name} ran before it was started, and cannot be stopped: ${detail} (${said})`,
+    );
   }
 
   /** A share of what is left, so that a hanging command leaves time for the rest of the plan. */

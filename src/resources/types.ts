@@ -38,6 +38,8 @@ export interface ActionContext {
 export interface AcquireContext extends ActionContext {
   /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation. */
   readonly previousReleased: boolean;
+  /** Not had before in this tenure: it was verified as released before (R2), so what is found of it now is somebody else's. */
+  readonly isFirst?: boolean;
 }
 
 export type ReleaseMode = 'planned' | 'abrupt';

@@ -209,8 +209,8 @@ export class Cluster {
     const holders = this.holders;
     const [holder] = holders;
     if (holders.length !== 1 || holder === undefined || this.cloud.owner !== holder) return false;
-    const { devices, isServiceRunning } = this.node(holder).options.programs;
-    return isServiceRunning && [...devices.values()].every((device) => device.canWrite);
+    const { devices, isServing } = this.node(holder).options.programs;
+    return isServing && [...devices.values()].every((device) => device.canWrite);
   }
 
   /** No more faults: whatever was taken away is there again. */
@@ -236,6 +236,8 @@ export class Cluster {
   /** Null when all is well again; otherwise what is not. */
   whatIsMissing(): string | null {
     if (!this.isServing) return `no holder with everything: ${this.holders.join(' ') || 'nobody'} can write`;
+    const stray = [...this.nodes.values()].find(({ options }) => options.programs.isStray);
+    if (stray !== undefined) return `${stray.id} runs a service without its devices`;
     if (this.world.now - this.client.lastServedAt > 500) return 'the client is not served';
     const views = this.members.map((id) => [id, this.nodes.get(id)?.view] as const);
     const down = views.find(([, view]) => view == null);

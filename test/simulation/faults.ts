@@ -35,6 +35,7 @@ export const FAULT_KINDS = [
   'service-fails',
   'service-unkillable',
   'service-dies',
+  'stray-service',
   'cloud-trouble',
   'cloud-late',
   'switchover',
@@ -122,6 +123,7 @@ function lengthOf(kind: FaultKind, promiseMs: number, random: () => number): num
     case 'disk-hangs':
     case 'device-held-open':
     case 'service-unkillable':
+    case 'stray-service':
     case 'command-hangs':
       return 50 * 100 ** random();
     default:

@@ -77,6 +77,8 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return node.options.programs.holdOpen(ms);
     case 'service-dies':
       return node.options.programs.killService();
+    case 'stray-service':
+      return strayService(cluster, node, fault);
     case 'service-unkillable':
       return node.options.programs.makeUnkillable(ms);
     case 'device-disk-fails':
@@ -138,6 +140,14 @@ function endCloudTrouble(cluster: Cluster, ms: number): void {
     if (cluster.cloud.trouble === trouble)
       cluster.cloud.trouble = { throttled: 0, replyLost: 0, late: 0, unreachable: 0, denied: 0, staleMs: 0 };
   });
+}
+
+/** R2: the service is started on a node that does not hold, and sometimes cannot be stopped for a while. */
+function strayService({ world }: Cluster, { options, executor }: SimulatedNode, { chance, ms }: Fault): void {
+  // Before a takeover has come that far, its guard may hold already.
+  if ((executor?.lease.epoch ?? 0) !== 0 || !options.programs.startStray()) return;
+  world.marks.add('stray-service');
+  if (chance < 0.5) options.programs.makeUnkillable(ms);
 }
 
 /** With the power off, bits are hurt that were written; the node finds it when it starts. */

@@ -58,6 +58,7 @@ const CALM: NetworkWeather = { delayMs: [0.2, 2], loss: 0, duplicate: 0 };
 const ROUGH: NetworkWeather = { delayMs: [0.2, 30], loss: 0.05, duplicate: 0.02 };
 
 const EVERYTHING: Weights = {
+  'stray-service': 2,
   'service-dies': 4,
   'late-order': 2,
   'near-miss': 2,
@@ -100,6 +101,7 @@ const EVERYTHING: Weights = {
 };
 
 const HANDOVER: Weights = {
+  'stray-service': 3,
   'service-dies': 3,
   'late-order': 6,
   'stuck-service': 8,

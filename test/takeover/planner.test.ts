@@ -181,6 +181,61 @@ describe('planner', () => {
     );
   });
 
+  it('H4: a repair acquires nothing above what cannot be read on this host, or is lost and left alone, and opens no door there', () => {
+    fc.assert(
+      fc.property(world, fc.func(fc.boolean()), ({ resources, observed }, isBusy) => {
+        const busy = new Set(resources.map(({ name }) => name).filter((name) => isBusy(name)));
+        const isShaky = ({ name, scope }: PlanResource): boolean =>
+          (scope === 'local' && observed.get(name) === 'unknown') ||
+          (busy.has(name) && observed.get(name) === 'not-held');
+        const shaky = new Set(resources.filter(isShaky).map(({ name }) => name));
+        for (const name of acquired(planRepair(resources, observed, busy))) {
+          const under = [...foundations(resources, name)].filter((one) => shaky.has(one));
+          expect(under, `under ${name}`).toEqual([]);
+        }
+      }),
+    );
+  });
+
+  it('H4: what has never been read is unknown', () => {
+    const at = (name: string, ...after: string[]): PlanResource => ({ name, scope: 'local', after });
+    const resources = [at('data'), at('svc', 'data'), { ...at('door', 'svc'), isDoor: true }];
+    const observed = new Map<string, Probe>([
+      ['svc', 'not-held'],
+      ['door', 'not-held'],
+    ]);
+    expect(planRepair(resources, observed, new Set()).steps).toEqual([]);
+    expect([...acquired(planRepair(resources, new Map([...observed, ['data', 'held']]), new Set()))]).toEqual(
+      ['svc', 'door'],
+    );
+  });
+
+  it('H4: a door that is shut for a repair stays shut while something else behind it cannot be read', () => {
+    const at = (name: string, ...after: string[]): PlanResource => ({ name, scope: 'local', after });
+    const resources = [at('data'), at('nfs'), { ...at('gate', 'data', 'nfs'), isDoor: true }];
+    const observed = new Map<string, Probe>([
+      ['data', 'unknown'],
+      ['nfs', 'not-held'],
+      ['gate', 'held'],
+    ]);
+    expect(planRepair(resources, observed, new Set()).steps).toEqual([
+      { action: 'release', name: 'gate', id: 'shut gate', after: [] },
+      { action: 'acquire', name: 'nfs', id: 'nfs', after: ['shut gate'] },
+    ]);
+  });
+
+  it('complaint 1: what the cloud does not say keeps nobody from repairing what runs here', () => {
+    const resources: PlanResource[] = [
+      { name: 'eip', scope: 'cloud', after: [] },
+      { name: 'svc', scope: 'local', after: ['eip'] },
+    ];
+    const observed = new Map<string, Probe>([
+      ['eip', 'unknown'],
+      ['svc', 'not-held'],
+    ]);
+    expect([...acquired(planRepair(resources, observed, new Set()))]).toEqual(['svc']);
+  });
+
   it('R1: a release is the reverse: each only after everything that stands on it', () => {
     fc.assert(
       fc.property(

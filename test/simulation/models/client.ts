@@ -65,7 +65,7 @@ export class Client {
     this.#world.after(between(this.#random, WAY_MS), () => {
       const server = this.#servers.get(this.#cloud.owner ?? '');
       // Nobody answers: a reset, or silence.
-      if (server === undefined || !server.host.isRunning || !server.programs.isServiceRunning) return;
+      if (server === undefined || !server.host.isRunning || !server.programs.isServing) return;
       const back = (act: () => void): void =>
         void this.#world.after(between(this.#random, WAY_MS), () => {
           if (!isOver) act();
@@ -87,7 +87,7 @@ export class Client {
     if (name === undefined || device === undefined) return answer(() => undefined);
     const { boots } = server.host;
     void device.write(number).then((isDone) => {
-      if (!isDone || server.host.boots !== boots || !server.programs.isServiceRunning) return;
+      if (!isDone || server.host.boots !== boots || !server.programs.isServing) return;
       answer(() => {
         this.acknowledged.get(name)?.push(number);
         this.#world.marks.add('write-acknowledged');

@@ -3,8 +3,10 @@
  *
  * Modelled: what they print and how they exit, how long they take, that they are killed at their deadline, that they outlive
  * an executor that dies, that one which waits in the kernel cannot be killed, ones that hang or fail, a device that a stray
- * program holds open.
- * Not modelled: process groups and pipes (test/executor has them).
+ * program holds open, a service that somebody starts without its devices: it opens none of them, so it writes beside them and
+ * serves nobody, and a start that finds it running leaves it as it is (as `systemctl start` does).
+ * Not modelled: process groups and pipes (test/executor has them); a stray service where there is no device, which would be a
+ * second holder that no rule can keep from beginning.
  */
 import type {
   CommandOptions,
@@ -46,6 +48,8 @@ export class HostPrograms implements HostPart {
   readonly devices: ReadonlyMap<string, DrbdEnd>;
   readonly trouble: Trouble = { hangs: new Map(), fails: new Map() };
   isServiceRunning = false;
+  /** It runs, but without the devices: somebody else has started it. */
+  isStray = false;
   /** The service is in an uninterruptible call of the kernel until then: a kill takes effect afterwards. */
   #unkillableUntil = 0;
   readonly #children = new Set<Child>();
@@ -66,10 +70,28 @@ export class HostPrograms implements HostPart {
 
   powerOff(): void {
     this.isServiceRunning = false;
+    this.isStray = false;
     this.#unkillableUntil = 0;
     this.#children.clear();
     this.trouble.hangs.clear();
     this.trouble.fails.clear();
+  }
+
+  /** Clients are answered. */
+  get isServing(): boolean {
+    return this.isServiceRunning && !this.isStray;
+  }
+
+  /** Somebody starts the service where nothing is held. False where it is not like that, or there is no device. */
+  startStray(): boolean {
+    const devices = [...this.devices.values()];
+    const isIdle = this.#host.isOn && !this.isServiceRunning && devices.length > 0;
+    if (!isIdle || devices.some(({ view }) => view.role === 'Primary')) return false;
+    this.isServiceRunning = true;
+    this.isStray = true;
+    this.#host.world.changes += 1;
+    this.#host.say('somebody starts the service');
+    return true;
   }
 
   /** A stray program keeps the devices open: an admin's shell with its working directory there. */
@@ -204,6 +226,7 @@ export class HostPrograms implements HostPart {
   }
 
   #startService(finished: Finished): void {
+    if (this.isStray) return finished(0, 'runs');
     if ([...this.devices.values()].some((device) => device.view.role !== 'Primary'))
       return finished(1, '', 'the device cannot be opened');
     for (const device of this.devices.values()) device.openers.add(SERVICE);
@@ -216,6 +239,7 @@ export class HostPrograms implements HostPart {
   #stopService(): void {
     if (this.isServiceRunning) this.#host.say('the service has stopped');
     this.isServiceRunning = false;
+    this.isStray = false;
     this.#host.world.changes += 1;
     for (const device of this.devices.values()) device.openers.delete(SERVICE);
   }
