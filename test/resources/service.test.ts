@@ -29,7 +29,12 @@ class Host {
   #run(command: string): CommandResult {
     this.commands.push(command);
     const [verb] = command.split(' ');
-    const exits = (code: number, stdout = ''): CommandResult => ({ kind: 'exited', code, stdout, stderr: '' });
+    const exits = (code: number, stdout = ''): CommandResult => ({
+      kind: 'exited',
+      code,
+      stdout,
+      stderr: '',
+    });
     if (verb === 'is-active') return exits(this.state === 'active' ? 0 : 3, `${this.state}\n`);
     if (verb === 'start') this.state = 'active';
     if (verb === 'stop' && this.canStop) this.state = 'inactive';
