@@ -116,6 +116,13 @@ function routeTableOf(section: Section<'route-table'>, place: Place): ResourceCo
   const { table, priority } = section;
   const from = given ?? addressesOn(name, place, ['port'], 'from');
   checkFamilies(from, [gateway, ...routes.map(({ to, via }) => (to === 'default' ? via : to))], place);
+  for (const [index, { to, via }] of routes.entries()) {
+    const at = [...path, 'routes', index];
+    if (to === 'default' && section.routes[index]?.via === undefined)
+      context.problems.add(at, 'a default route needs a "via"', 'as "{to: default, via: 10.0.1.1}"');
+    if (to !== 'default' && via !== null && isIP(via) !== isIP(withoutPrefix(to)))
+      context.problems.add([...at, 'via'], `${via} and ${to} are of two families`);
+  }
   return { ...common, kind: 'route-table', table, interface: name, gateway, from, routes, priority };
 }
 

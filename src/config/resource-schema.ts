@@ -43,7 +43,10 @@ function perNode<Schema extends z.ZodType>(schema: Schema) {
 
 const ip = z
   .string(`must be an IP address${HINT_MARK}as "10.0.1.1"`)
-  .refine((value) => isIP(value) !== 0, { error: `is not an IP address${HINT_MARK}as "10.0.1.1"` });
+  .refine(isAddress, { error: `is not an IP address${HINT_MARK}as "10.0.1.1"` });
+const ipv4 = z
+  .string(`must be an IPv4 address${HINT_MARK}as "10.0.1.50"`)
+  .refine((value) => isIP(value) === 4, { error: `is not an IPv4 address${HINT_MARK}as "10.0.1.50"` });
 
 /** An address with the length of its network's prefix. */
 const interfaceAddress = z
@@ -56,16 +59,24 @@ const destination = z
     error: `is not a network${HINT_MARK}as "192.168.77.77/32"`,
   });
 
-export function isCidr(value: string): boolean {
-  const match = /^([^/]+)\/(\d{1,3})$/.exec(value);
-  const [, address = '', length = ''] = match ?? [];
-  return isIP(address) !== 0 && Number(length) <= (isIPv6(address) ? 128 : 32);
+/** Without a zone, as "%eth1": which interface is meant stands beside it. */
+function isAddress(value: string): boolean {
+  return isIP(value) !== 0 && !value.includes('%');
 }
 
-/** As the kernel has it: at most 15 bytes, neither "/" nor a space. */
+export function isCidr(value: string): boolean {
+  const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(value);
+  const [, address = '', length = ''] = match ?? [];
+  return isAddress(address) && Number(length) <= (isIPv6(address) ? 128 : 32);
+}
+
+/** The kernel allows more (at most 15 bytes, neither "/" nor a space), but other tools read some of it as patterns. */
 const interfaceName = z
   .string(`must be the name of a network interface${HINT_MARK}as "eth1"`)
-  .regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, `is not the name of a network interface${HINT_MARK}as "eth1"`);
+  .regex(
+    /^(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,15}$/,
+    `is not the name of a network interface${HINT_MARK}as "eth1"`,
+  );
 
 const command = z.union(
   [text(4096), z.array(text(4096)).min(1).max(64)],
@@ -179,7 +190,7 @@ export const resourceSections = {
       .string()
       .regex(/^eipalloc-[0-9a-f]{8,17}$/, `is not an allocation id${HINT_MARK}as "eipalloc-03a7e962"`),
     interfaces: cloudInterfaces,
-    private_ip: perNode(ip).optional(),
+    private_ip: perNode(ipv4).optional(),
     via,
   }),
   'vpc-route': z.strictObject({
@@ -200,7 +211,7 @@ export const resourceSections = {
   'private-ip': z.strictObject({
     ...common,
     kind: z.literal('private-ip'),
-    address: ip,
+    address: ipv4,
     interfaces: cloudInterfaces,
     via,
   }),
@@ -260,7 +271,7 @@ export const resourceSections = {
     kind: z.literal('inbound'),
     interface: perNode(interfaceName),
     addresses: perNode(z.array(ip).min(1).max(16)).optional(),
-    within: duration(100, 60_000).default(2000),
+    within: duration(100, 10_000).default(2000),
     required: z.boolean().default(false),
   }),
 } as const;

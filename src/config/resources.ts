@@ -40,8 +40,10 @@ export function readResources(value: unknown, context: ResourceContext): readonl
     return section === null ? [] : [{ position, section }];
   });
   checkUnique(listed, context);
-  const afters = value.map((item, position) => afterOf(item, position, names));
+  const afters: (readonly string[])[] = [];
+  for (const [position, item] of value.entries()) afters.push(afterOf(item, position, names, value, afters));
   checkOrder(names, afters, problems);
+  checkDoors(listed, names, afters, problems);
   const known = { ...context, names, sections: listed.map(({ section }) => section) };
   return listed.map(({ position, section }) =>
     normalise(section, ['resources', position], afters[position] ?? [], known),
@@ -74,18 +76,47 @@ function nameOf(item: unknown): string | null {
     : null;
 }
 
+function kindOf(item: unknown): unknown {
+  return typeof item === 'object' && item !== null && 'kind' in item ? item.kind : undefined;
+}
+
 /** What lets clients in, or looks whether they come, is the last of everything. */
 const LAST_KINDS: ReadonlySet<unknown> = new Set<ResourceKind>(['port-block', 'inbound']);
 
-/** Without `after` a resource follows the one before it in the file; a door, and what looks through it, all before it. */
-function afterOf(item: unknown, position: number, names: readonly (string | null)[]): readonly string[] {
+/** What uses storage must not begin beside it, on an empty directory. */
+const USING_KINDS: ReadonlySet<unknown> = new Set<ResourceKind>(['service', 'hook']);
+const CLOUD_KINDS: ReadonlySet<unknown> = new Set<ResourceKind>([
+  'elastic-ip',
+  'vpc-route',
+  'private-ip',
+  'target-group',
+]);
+
+/**
+ * Without `after` a resource follows the one before it in the file; a service or hook also everything on this host that stands
+ * before it; a door, and what looks through it, all before it.
+ */
+function afterOf(
+  item: unknown,
+  position: number,
+  names: readonly (string | null)[],
+  items: readonly unknown[],
+  afters: readonly (readonly string[])[],
+): readonly string[] {
   const after: unknown =
     typeof item === 'object' && item !== null && 'after' in item ? item.after : undefined;
   if (Array.isArray(after)) return after.filter((name) => typeof name === 'string');
-  const kind: unknown = typeof item === 'object' && item !== null && 'kind' in item ? item.kind : undefined;
-  if (LAST_KINDS.has(kind)) return names.slice(0, position).filter((name) => name !== null);
+  const kind = kindOf(item);
+  const all = names.slice(0, position);
+  if (LAST_KINDS.has(kind)) return all.filter((name) => name !== null);
   const before = names[position - 1];
-  return before === null || before === undefined ? [] : [before];
+  const chain = before === null || before === undefined ? [] : [before];
+  if (!USING_KINDS.has(kind)) return chain;
+  const covered = reachable(chain, names, afters);
+  const missed = all.filter(
+    (name, place) => name !== null && !covered.has(name) && !CLOUD_KINDS.has(kindOf(items[place])),
+  );
+  return [...chain, ...(missed as string[])];
 }
 
 function checkOrder(
@@ -113,6 +144,44 @@ function checkOrder(
     `goes round in a circle: ${cycle.join(' after ')}`,
     'a resource without "after" follows the one before it in the file; write "after: []" for the first',
   );
+}
+
+const BEHIND_A_DOOR: ReadonlySet<ResourceKind> = new Set<ResourceKind>(['drbd', 'mount', 'service', 'hook']);
+
+/** `from`, and everything that those come after, however deep. */
+function reachable(
+  from: readonly string[],
+  names: readonly (string | null)[],
+  afters: readonly (readonly string[])[],
+): Set<string> {
+  const found = new Set<string>();
+  const queue = [...from];
+  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    if (found.has(next)) continue;
+    found.add(next);
+    queue.push(...(afters[names.indexOf(next)] ?? []));
+  }
+  return found;
+}
+
+/** A door that opens before what is behind it is there lets clients in on nothing. */
+function checkDoors(
+  listed: readonly Listed[],
+  names: readonly (string | null)[],
+  afters: readonly (readonly string[])[],
+  problems: Problems,
+): void {
+  for (const { position, section } of listed) {
+    if (section.kind !== 'port-block') continue;
+    const found = reachable(afters[position] ?? [], names, afters);
+    for (const { section: other } of listed)
+      if (BEHIND_A_DOOR.has(other.kind) && !found.has(other.name))
+        problems.add(
+          ['resources', position, 'after'],
+          `opens before "${other.name}" is there`,
+          'put it behind everything else, and leave "after" out',
+        );
+  }
 }
 
 /** A circle of at least two resources, its first name repeated at the end; null when the order is sound. */
@@ -170,7 +239,11 @@ function heldBy(section: ResourceSection): readonly (readonly [key: string, valu
     case 'port':
       return section.interface.kind === 'all' ? [['interface', section.interface.value]] : [];
     case 'route-table':
-      return [['table', section.table]];
+      // Two numbers, in turn.
+      return [
+        ['table', section.table],
+        ['table', section.table + 1],
+      ];
     case 'virtual-ip':
     case 'private-ip':
       return [['address', section.address]];

@@ -314,7 +314,7 @@ export class Executor {
   /** R1: if a step cannot end (a busy mount), what was given up is acquired again, and that is reported. */
   async #takeBack(tenure: Tenure, report: PlanReport, startedAt: Instant): Promise<void> {
     const { epoch } = tenure;
-    const again = await this.#run(planTakeover(this.#options.graph, new Map()), tenure, false);
+    const again = await this.#run(planTakeover(this.#options.graph, new Map()), tenure, true);
     if (this.#tenure !== tenure) return;
     tenure.isReleasing = false;
     // mark: taken-back
@@ -464,7 +464,8 @@ export class Executor {
     return {
       kind: 'tenure',
       epoch: tenure.epoch,
-      repair: (plan, signal) => this.#run(plan, tenure, false, signal),
+      // Never blindly: what a stranger has got meanwhile is his (d.0).
+      repair: (plan, signal) => this.#run(plan, tenure, true, signal),
     };
   }
 

@@ -19,6 +19,7 @@ export const PROBE_LIMIT_MS = 3000;
 const REPORT_MS = 1000;
 /** Whatever keeps putting it there: a release is not free. */
 const TIDY_EVERY_MS = 10_000;
+const REFUSED_AGAIN_MS = 1000;
 
 /** What may be done at this moment, asked right before. */
 export type Duty =
@@ -139,8 +140,8 @@ export class Lookout {
   #tidy(): void {
     const { graph, guard, clock, duty, log } = this.#options;
     if (duty().kind !== 'idle' || clock.now() < this.#tidyAt) return;
-    const { observed } = this.#observer;
-    const left = graph.filter(({ name, scope }) => scope === 'local' && observed.get(name) === 'held');
+    const { present } = this.#observer;
+    const left = graph.filter(({ name, scope }) => scope === 'local' && present.has(name));
     if (left.length === 0) return;
     // mark: tidied
     this.#tidyAt = instant(clock.now() + TIDY_EVERY_MS);
@@ -158,9 +159,9 @@ export class Lookout {
       .then(
         ({ evidence }) => ready(evidence),
         (error: unknown) => {
-          // Refused: a tenure begins, and with it everything is looked at.
+          // Refused: this node goes on voting for nobody until it is verified.
           log('warn', { event: 'tidy-failed', why: words(error) });
-          ready('looked at by the tenure that begins');
+          this.#tidyAt = instant(clock.now() + REFUSED_AGAIN_MS);
         },
       )
       .finally(() => this.#observer.probeSoon());

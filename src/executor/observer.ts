@@ -110,6 +110,13 @@ export class Observer {
     return new Map(this.#entries.map((entry) => [entry.resource.name, entry.last.probe]));
   }
 
+  /** What is there of them, whole or in part; what cannot be read is not among them. */
+  get present(): Set<string> {
+    const isThere = ({ last }: Entry): boolean =>
+      last.probe === 'held' || (last.probe === 'not-held' && last.isPartial === true);
+    return new Set(this.#entries.filter(isThere).map(({ resource }) => resource.name));
+  }
+
   get observations(): Observation[] {
     return this.#entries.map(({ resource, last }) => ({
       name: resource.name,

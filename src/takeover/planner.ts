@@ -105,7 +105,9 @@ function acquireSteps(
   chosen: ReadonlySet<string>,
   unread: ReadonlySet<string> = new Set(),
 ): Step[] {
-  const lacks = (name: string): string[] => [...nearestChosen(resources, name, missing)];
+  // What the cloud has lost is repaired with the door open: who comes by another way is served meanwhile.
+  const lost = choose(resources, ({ name, scope }) => scope === 'local' && missing.has(name));
+  const lacks = (name: string): string[] => [...nearestChosen(resources, name, lost)];
   const shut = resources.filter(
     ({ name, isDoor = false }) => isDoor && observed.get(name) === 'held' && lacks(name).length > 0,
   );

@@ -211,6 +211,40 @@ describe('storage, services and the door', () => {
     expect(problem([item])).toMatch(why);
   });
 
+  it('a service waits for all that this host has before it, and not only for the address', () => {
+    const found = resources([
+      '{name: fs, kind: mount, device: /dev/drbd0, mount_point: /srv}',
+      PORT.replace('kind: port', 'kind: port, after: []'),
+      '{name: nfs, kind: service, unit: nfs-server.service}',
+    ]);
+    expect(found[2]?.after).toEqual(['port2', 'fs']);
+  });
+
+  it.each([
+    ['{name: gate, kind: port-block, ports: [2049], after: []}', /after: opens before "fs" is there/],
+    [
+      '{name: r, kind: route-table, table: 201, interface: eth1, gateway: 10.0.1.1, from: 10.0.1.11}',
+      /table: is already what "routes" holds/,
+    ],
+    [
+      '{name: r, kind: route-table, table: 300, interface: eth1, from: 10.0.1.11, routes: [{to: default}]}',
+      /routes\[0\]: a default route needs a "via"/,
+    ],
+    [
+      '{name: r, kind: route-table, table: 300, interface: eth1, from: [10.0.1.11, "fd00::1"], routes: [{to: 10.9.0.0/16, via: "fd00::2"}]}',
+      /via: fd00::2 and 10.9.0.0\/16 are of two families/,
+    ],
+    [
+      '{name: p, kind: port, interface: eth1, gateway: "fe80::1%eth1"}',
+      /gateway: "fe80::1%eth1" is not an IP address/,
+    ],
+  ])('%s is refused: it would do harm, or end the executor at its start', (item, why) => {
+    const fs = '{name: fs, kind: mount, device: /dev/drbd0, mount_point: /srv}';
+    const routes =
+      '{name: routes, kind: route-table, table: 200, interface: eth1, gateway: 10.0.1.1, from: 10.0.1.11}';
+    expect(problem([fs, routes, item])).toMatch(why);
+  });
+
   it('nobody else holds the same', () => {
     const one = '{name: fs, kind: mount, device: /dev/drbd0, mount_point: /srv}';
     expect(problem([one, one.replace('fs', 'fs2')])).toContain('mount_point: is already what "fs" holds');

@@ -287,8 +287,8 @@ describe('orders', () => {
     bench.address.state = 'not-held';
     await vi.advanceTimersByTimeAsync(2000);
     expect(bench.address.acquires).toHaveLength(2);
-    // d.0: the holder of a running tenure may always reassociate.
-    expect(bench.address.acquires[1]?.previousReleased).toBe(false);
+    // d.0: not blindly; what a stranger has got meanwhile is not taken from him.
+    expect(bench.address.acquires[1]?.previousReleased).toBe(true);
     expect(bench.guard.ops().filter((op) => op === 'acquire block')).toHaveLength(1);
   });
 });
