@@ -1,5 +1,6 @@
 /** The structure of each kind of resource. What depends on the members is checked in `resource-kinds.ts`. */
 import { isIP, isIPv6 } from 'node:net';
+import { normalize } from 'node:path';
 import { z } from 'zod';
 import { parseDuration } from './scalars.ts';
 import { filePath, HINT_MARK, parsed, text } from './schema-parts.ts';
@@ -62,6 +63,10 @@ export function isCidr(value: string): boolean {
   return isIP(address) !== 0 && Number(length) <= (isIPv6(address) ? 128 : 32);
 }
 
+/** As the kernel's table of mounts writes it: the same place is never written in two ways. */
+const isPlainPath = (value: string): boolean =>
+  /^\/./.test(value) && normalize(value) === value && !value.endsWith('/');
+
 /** As the kernel has it: at most 15 bytes, neither "/" nor a space. */
 const interfaceName = z
   .string(`must be the name of a network interface${HINT_MARK}as "eth1"`)
@@ -108,9 +113,11 @@ export const resourceSections = {
   mount: z.strictObject({
     ...common,
     kind: z.literal('mount'),
-    device: filePath,
-    mount_point: filePath.refine((value) => /^\/./.test(value), {
-      error: `must be an absolute path, and not /${HINT_MARK}as "/srv"`,
+    device: filePath.refine(isPlainPath, {
+      error: `must be the absolute path of a block device${HINT_MARK}as "/dev/drbd0"; instead of UUID= or LABEL= write /dev/disk/by-uuid/... or /dev/disk/by-label/...`,
+    }),
+    mount_point: filePath.refine(isPlainPath, {
+      error: `must be an absolute path, not /, without "//", "." or "..", and with no "/" at its end${HINT_MARK}as "/srv"`,
     }),
     fstype: z
       .string()
