@@ -25,6 +25,8 @@ import type {
 const NOT_RUNNING_CODES: ReadonlySet<number> = new Set([1, 3, 7]);
 /** The stop command's share of an abrupt release's budget: what is left belongs to the block device. */
 const ABRUPT_STOP_SHARE = 0.4;
+/** Of the same, each time its processes are killed: one that is stuck in the kernel must not cost the whole. */
+const KILL_SHARE = 0.2;
 /** For the look before the first start: a probe that hangs must not cost the takeover. */
 const LOOK_LIMIT_MS = 3000;
 
@@ -79,12 +81,12 @@ export class ServiceResource implements Resource {
       await this.#mustExitWell(stop, context);
       return 'stopped';
     }
-    const killed = await this.#kill({ ...context, deadline: this.#part(context) });
-    const deadline = this.#part(context);
+    const killed = await this.#kill(context);
+    const deadline = this.#part(context, ABRUPT_STOP_SHARE);
     const result = await this.#runner.run(stop, { deadline, signal: context.signal, marker: this.#marker });
     // A second time: the stop command may have hung, or something restarted the service in between.
-    const left =
-      result.kind === 'exited' && result.code === 0 ? 0 : await this.#runner.killMarked(this.#marker);
+    const isStopped = result.kind === 'exited' && result.code === 0;
+    const left = isStopped ? 0 : await this.#killMarked(context);
     const how = result.kind === 'exited' ? `stop ended with code ${result.code}` : `stop ${result.kind}`;
     return `killed ${killed + left} processes, ${how}`;
   }
@@ -117,15 +119,23 @@ export class ServiceResource implements Resource {
   }
 
   /** A share of what is left, so that a hanging command leaves time for the rest of the plan. */
-  #part(context: ActionContext): Instant {
+  #part(context: ActionContext, share: number): Instant {
     const now = this.#clock.now();
-    return instant(now + (context.deadline - now) * ABRUPT_STOP_SHARE);
+    return instant(now + (context.deadline - now) * share);
   }
 
   async #kill(context: ActionContext): Promise<number> {
-    if (this.#service.kind === 'commands') return this.#runner.killMarked(this.#marker);
-    await this.#runner.run(['systemctl', 'kill', '--signal=SIGKILL', this.#service.unit], context);
+    if (this.#service.kind === 'commands') return this.#killMarked(context);
+    const deadline = this.#part(context, ABRUPT_STOP_SHARE);
+    await this.#runner.run(['systemctl', 'kill', '--signal=SIGKILL', this.#service.unit], {
+      deadline,
+      signal: context.signal,
+    });
     return 0;
+  }
+
+  #killMarked(context: ActionContext): Promise<number> {
+    return this.#runner.killMarked(this.#marker, this.#part(context, KILL_SHARE));
   }
 
   async #mustExitWell(command: readonly string[], context: ActionContext): Promise<void> {

@@ -274,7 +274,7 @@ describe.skipIf(cannot !== null)('mount on the real kernel', () => {
     const real = new ChildRunner(directory, systemClock);
     runner = {
       run: (command, options) => real.run(inside(...command), options),
-      killMarked: (marker) => real.killMarked(marker),
+      killMarked: (marker, deadline) => real.killMarked(marker, deadline),
       follow: (command, handlers) => real.follow(inside(...command), handlers),
     };
   });

@@ -77,3 +77,32 @@ it('R1: what this tenure has started before goes on, when a release is taken bac
   await host.acquire(false);
   expect(host.commands).toEqual(['start nfs.service']);
 });
+
+it('R1: what cannot be killed leaves time for its stop command, and for the rest of the plan', async () => {
+  let nowMs = 1000;
+  const left: string[] = [];
+  const use = (what: string, deadline: number): void => {
+    left.push(`${what} ${Math.round(deadline - nowMs)}`);
+    nowMs = deadline;
+  };
+  const service = new ServiceResource({
+    name: 'nfs',
+    service: { kind: 'commands', start: ['start'], stop: ['stop'], probe: ['probe'] },
+    marker: 'nfs',
+    runner: {
+      run: async ([what = ''], { deadline }) => {
+        use(what, deadline);
+        return { kind: 'timed-out', limitMs: 1 };
+      },
+      killMarked: async (_, deadline) => {
+        use('kill', deadline);
+        return 1;
+      },
+      follow: () => () => undefined,
+    },
+    clock: { ...systemClock, now: () => instant(nowMs) },
+  });
+  const context = { deadline: instant(2000), signal: new AbortController().signal };
+  expect(await service.release({ ...context, mode: 'abrupt' })).toBe('killed 2 processes, stop timed-out');
+  expect(left).toEqual(['kill 200', 'stop 320', 'kill 96']);
+});
