@@ -199,6 +199,20 @@ describe('storage, services and the door', () => {
     });
   });
 
+  it('the text of a hook is one command: the action stays behind it', () => {
+    const [found] = resources(['{name: own, kind: hook, script: "  /etc/quorate/hook.sh left\\n"}']);
+    expect(found).toMatchObject({ script: ['/bin/sh', '-c', '/etc/quorate/hook.sh left "$@"', 'hook'] });
+  });
+
+  it.each(['hook # ours', 'one\\ntwo', 'one;', 'one &', '  ', 'one \\\\'])(
+    'the text "%s" of a hook would lose the action',
+    (script) => {
+      expect(problem([`{name: own, kind: hook, script: "${script}"}`])).toMatch(
+        /script: as a text must be one command.*\(write a list/,
+      );
+    },
+  );
+
   it.each([
     [
       '{name: fs, kind: mount, device: /dev/drbd0, mount_point: srv}',
