@@ -68,14 +68,13 @@ export class ServiceResource implements Resource {
   async acquire(context: AcquireContext): Promise<string> {
     if (context.isFirst === true) await this.#endStray(context);
     const command =
-      this.#service.kind === 'unit' ? ['systemctl', 'start', this.#service.unit] : this.#service.start;
+      this.#service.kind === 'unit' ? systemctl(this.#service.unit, 'start') : this.#service.start;
     await this.#mustExitWell(command, context);
     return 'started';
   }
 
   async release(context: ReleaseContext): Promise<string> {
-    const stop =
-      this.#service.kind === 'unit' ? ['systemctl', 'stop', this.#service.unit] : this.#service.stop;
+    const stop = this.#service.kind === 'unit' ? systemctl(this.#service.unit, 'stop') : this.#service.stop;
     if (context.mode === 'planned') {
       // Whether it is really gone is the verification's business, once for the whole plan (R2).
       await this.#mustExitWell(stop, context);
@@ -93,7 +92,7 @@ export class ServiceResource implements Resource {
 
   async probe(context: ActionContext): Promise<ProbeResult> {
     const service = this.#service;
-    const command = service.kind === 'unit' ? ['systemctl', 'is-active', service.unit] : service.probe;
+    const command = service.kind === 'unit' ? systemctl(service.unit, 'is-active') : service.probe;
     const result = await this.#runner.run(command, context);
     if (result.kind !== 'exited') return { probe: 'unknown', detail: commandError(command, result).message };
     if (service.kind === 'unit') return unitProbe(result);
@@ -127,7 +126,7 @@ export class ServiceResource implements Resource {
   async #kill(context: ActionContext): Promise<number> {
     if (this.#service.kind === 'commands') return this.#killMarked(context);
     const deadline = this.#part(context, ABRUPT_STOP_SHARE);
-    await this.#runner.run(['systemctl', 'kill', '--signal=SIGKILL', this.#service.unit], {
+    await this.#runner.run(systemctl(this.#service.unit, 'kill', '--signal=SIGKILL'), {
       deadline,
       signal: context.signal,
     });
@@ -145,6 +144,9 @@ export class ServiceResource implements Resource {
     if (result.code !== 0) throw exitError(command, result.code, result.stderr || result.stdout);
   }
 }
+
+/** No name of a unit is an option: it may begin with "-". */
+const systemctl = (unit: string, ...verb: readonly string[]): string[] => ['systemctl', ...verb, '--', unit];
 
 /**
  * `systemctl is-active` prints the state and ends with code 0 where it is active; a state in between is neither, and a

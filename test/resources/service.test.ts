@@ -52,30 +52,30 @@ it('R2: one that runs before its tenure has started it is ended first: it was st
   host.state = 'active';
   expect(await host.acquire(true)).toBe('started');
   expect(host.commands).toEqual([
-    'is-active nfs.service',
-    'kill --signal=SIGKILL nfs.service',
-    'stop nfs.service',
-    'is-active nfs.service',
-    'start nfs.service',
+    'is-active -- nfs.service',
+    'kill --signal=SIGKILL -- nfs.service',
+    'stop -- nfs.service',
+    'is-active -- nfs.service',
+    'start -- nfs.service',
   ]);
 });
 
 it('R2: and one that cannot be ended is not taken for the own', async () => {
   const host = Object.assign(new Host(), { state: 'active' as const, canStop: false });
   await expect(host.acquire(true)).rejects.toThrow(/nfs ran before it was started, and cannot be stopped/);
-  expect(host.commands).not.toContain('start nfs.service');
+  expect(host.commands).not.toContain('start -- nfs.service');
 });
 
 it.each(['inactive', 'activating'] as const)('one that reads %s is only started', async (state) => {
   const host = Object.assign(new Host(), { state });
   await host.acquire(true);
-  expect(host.commands).toEqual(['is-active nfs.service', 'start nfs.service']);
+  expect(host.commands).toEqual(['is-active -- nfs.service', 'start -- nfs.service']);
 });
 
 it('R1: what this tenure has started before goes on, when a release is taken back', async () => {
   const host = Object.assign(new Host(), { state: 'active' as const });
   await host.acquire(false);
-  expect(host.commands).toEqual(['start nfs.service']);
+  expect(host.commands).toEqual(['start -- nfs.service']);
 });
 
 it('R1: what cannot be killed leaves time for its stop command, and for the rest of the plan', async () => {
