@@ -11,6 +11,7 @@ import {
   type FencingConfig,
   isCloud,
   type MemberConfig,
+  type ResourceConfig,
   type TimingConfig,
   type TlsFiles,
   type WatchdogConfig,
@@ -137,6 +138,7 @@ function readRoot(
   const cloud = optional('cloud', schema.cloudSection);
   const context = { members: named, self: node, problems };
   const resources = readResources(root.resources, context);
+  if (dataDir !== null) checkDataDir(dataDir, resources, problems);
   if (fencing !== null) checkFencing(fencing, context);
   const needsRegion = resources.find(isCloud)?.name ?? (fencing?.instances && 'fencing');
   if (cloud !== null && cloud.region === null && needsRegion !== undefined)
@@ -184,6 +186,19 @@ function readDataDir(value: string | null, base: string, problems: Problems): st
     );
   }
   return path;
+}
+
+/** It must be there whoever holds the mount, and what is open in it would keep the mount busy. */
+function checkDataDir(dataDir: string, resources: readonly ResourceConfig[], problems: Problems): void {
+  const over = resources.find(
+    (resource) => resource.kind === 'mount' && `${dataDir}/`.startsWith(`${resource.mountPoint}/`),
+  );
+  if (over?.kind === 'mount')
+    problems.add(
+      ['data_dir'],
+      `${dataDir} lies on ${over.mountPoint}, which "${over.name}" mounts and unmounts`,
+      'a directory on the disk of the host itself',
+    );
 }
 
 function readMembers(value: unknown, problems: Problems): { members: MemberConfig[]; named: NamedMember[] } {

@@ -65,7 +65,7 @@ export function normalise(
       return { ...common, kind: 'service', service: serviceOf(section, path, context.problems) };
     case 'hook': {
       const { script, environment } = section;
-      return { ...common, kind: 'hook', script: argumentsOf(script, 'hook'), environment };
+      return { ...common, kind: 'hook', script: hookOf(script, place), environment };
     }
     case 'port-block': {
       const { ports, addresses, reset_connections: resetConnections } = section;
@@ -265,9 +265,20 @@ function serviceOf(
   };
 }
 
-/** A hook's text is for the shell too, which hands on the action that is added behind it. */
-function argumentsOf(command: string | readonly string[] | undefined, as?: 'hook'): readonly string[] {
+function argumentsOf(command: string | readonly string[] | undefined): readonly string[] {
   if (command === undefined) return [];
-  if (typeof command !== 'string') return command;
-  return as === 'hook' ? ['/bin/sh', '-c', `${command} "$@"`, 'hook'] : ['/bin/sh', '-c', command];
+  return typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
+}
+
+/** A hook's text is for the shell too, which hands on the action that is added behind it: so it must be one command. */
+function hookOf(script: string | readonly string[], { path, context }: Place): readonly string[] {
+  if (typeof script !== 'string') return script;
+  const text = script.trim();
+  if (text === '' || /[\n\r#]|[;&|\\]$/.test(text))
+    context.problems.add(
+      [...path, 'script'],
+      'as a text must be one command, without a line break or "#", and not end in ";", "&", "|" or "\\": the action is added behind it',
+      'write a list, as [/etc/quorate/hook, argument], or put it into a script file',
+    );
+  return ['/bin/sh', '-c', `${text} "$@"`, 'hook'];
 }

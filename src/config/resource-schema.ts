@@ -1,5 +1,6 @@
 /** The structure of each kind of resource. What depends on the members is checked in `resource-kinds.ts`. */
 import { isIP, isIPv6 } from 'node:net';
+import { normalize } from 'node:path';
 import { z } from 'zod';
 import { parseDuration } from './scalars.ts';
 import { filePath, HINT_MARK, parsed, text } from './schema-parts.ts';
@@ -70,6 +71,10 @@ export function isCidr(value: string): boolean {
   return isAddress(address) && Number(length) <= (isIPv6(address) ? 128 : 32);
 }
 
+/** As the kernel's table of mounts writes it: the same place is never written in two ways. */
+const isPlainPath = (value: string): boolean =>
+  /^\/./.test(value) && normalize(value) === value && !value.endsWith('/');
+
 /** The kernel allows more (at most 15 bytes, neither "/" nor a space), but other tools read some of it as patterns. */
 const interfaceName = z
   .string(`must be the name of a network interface${HINT_MARK}as "eth1"`)
@@ -119,9 +124,11 @@ export const resourceSections = {
   mount: z.strictObject({
     ...common,
     kind: z.literal('mount'),
-    device: filePath,
-    mount_point: filePath.refine((value) => /^\/./.test(value), {
-      error: `must be an absolute path, and not /${HINT_MARK}as "/srv"`,
+    device: filePath.refine(isPlainPath, {
+      error: `must be the absolute path of a block device${HINT_MARK}as "/dev/drbd0"; instead of UUID= or LABEL= write /dev/disk/by-uuid/... or /dev/disk/by-label/...`,
+    }),
+    mount_point: filePath.refine(isPlainPath, {
+      error: `must be an absolute path, not /, without "//", "." or "..", and with no "/" at its end${HINT_MARK}as "/srv"`,
     }),
     fstype: z
       .string()

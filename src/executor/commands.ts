@@ -10,6 +10,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Clock } from '../clock.ts';
+import type { Instant } from '../core/index.ts';
 import type { CommandOptions, CommandResult, CommandRunner, FollowHandlers } from '../resources/index.ts';
 import { groupOf, isGroupGone, processesWith, signalProcess } from './processes.ts';
 
@@ -94,8 +95,8 @@ export class ChildRunner implements CommandRunner {
     return Promise.race([ended, this.#clock.sleep(limitMs).then(() => false)]);
   }
 
-  async killMarked(marker: string): Promise<number> {
-    return (await this.#killAll(() => processesWith(RESOURCE_MARK, marker))).killed;
+  async killMarked(marker: string, deadline: Instant): Promise<number> {
+    return (await this.#killAll(() => processesWith(RESOURCE_MARK, marker), deadline)).killed;
   }
 
   /** Children of an executor of this node that died before us (O1); false if one of them cannot be killed. */
@@ -128,8 +129,11 @@ export class ChildRunner implements CommandRunner {
     };
   }
 
-  /** Until two scans in a row find nobody: a killed process may have forked just before. */
-  async #killAll(scan: () => number[]): Promise<{ killed: number; isGone: boolean }> {
+  /**
+   * Until two scans in a row find nobody: a killed process may have forked just before. The first scan is made even
+   * after the deadline: what can be killed is killed.
+   */
+  async #killAll(scan: () => number[], deadline?: Instant): Promise<{ killed: number; isGone: boolean }> {
     const killed = new Set<number>();
     let quiet = 0;
     for (let round = 0; round < MAX_SCANS && quiet < 2; round++) {
@@ -140,7 +144,9 @@ export class ChildRunner implements CommandRunner {
       }
       quiet = found.length === 0 ? quiet + 1 : 0;
       if (killed.size === 0) return { killed: 0, isGone: true };
-      await this.#clock.sleep(quiet === 0 ? SCAN_PAUSE_MS : 1);
+      const pauseMs = quiet === 0 ? SCAN_PAUSE_MS : 1;
+      if (deadline !== undefined && this.#clock.now() + pauseMs > deadline) break;
+      await this.#clock.sleep(pauseMs);
     }
     return { killed: killed.size, isGone: quiet >= 2 };
   }

@@ -121,7 +121,7 @@ export class GuardWorker {
     return {
       run: (command, options) =>
         this.#core.mayAct(epoch) ? runner.run(command, options) : Promise.resolve({ kind: 'aborted' }),
-      killMarked: (marker) => runner.killMarked(marker),
+      killMarked: (marker, deadline) => runner.killMarked(marker, deadline),
       follow: (command, handlers) => runner.follow(command, handlers),
     };
   }

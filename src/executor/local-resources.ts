@@ -1,10 +1,11 @@
 /** From a resource's config to what acquires, releases and probes it on this host. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import type { LocalResourceConfig } from '../config/index.ts';
 import { assertNever } from '../core/index.ts';
 import {
   type CommandRunner,
+  type DeviceIdentity,
   DrbdResource,
   type DrbdState,
   HookResource,
@@ -31,6 +32,17 @@ export interface LocalParts {
 
 const readMounts = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
 
+/** Of `st_rdev`, as glibc's `gnu_dev_major` and `gnu_dev_minor` take it apart. */
+export function readDevice(path: string): DeviceIdentity {
+  const real = realpathSync(path);
+  const status = statSync(real, { bigint: true });
+  if (!status.isBlockDevice()) return { path: real, number: null };
+  const { rdev } = status;
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
+  return { path: real, number: `${major}:${minor}` };
+}
+
 export function localResource(config: LocalResourceConfig, parts: LocalParts): Resource {
   const { runner, clock, lastSeen, mayKill } = parts;
   const shared = { runner, clock };
@@ -39,7 +51,7 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
     case 'drbd':
       return new DrbdResource({ ...shared, name: config.name, resource: config.resource, lastSeen });
     case 'mount':
-      return new MountResource({ ...config, ...shared, mayKill, readMounts });
+      return new MountResource({ ...config, ...shared, mayKill, readMounts, readDevice });
     case 'port':
       return new PortResource({ ...config, ...shared });
     case 'route-table':

@@ -64,6 +64,8 @@ async function main(): Promise<void> {
     );
   }
   const config = loadConfig(values.config, { node: values.node });
+  // `fuser -k` kills whoever has its working directory on a mount that must go, and that must not be us.
+  process.chdir('/');
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const leaseBuffer = newLeaseBuffer();
   const lease = new SharedLease(leaseBuffer);

@@ -58,6 +58,8 @@ export async function releaseOnly(options: ReleaseOnlyOptions): Promise<number> 
   process.env.PATH = [process.env.PATH ?? '/usr/bin:/bin', ...SYSTEM_PATHS].join(':');
   // Nothing is said to anybody here: a release must not fail for a certificate.
   const config = loadConfig(options.file, { node: options.node, needsTls: false });
+  // As in main.ts: not on a mount that must go.
+  process.chdir('/');
   const { dataDir, timing } = config;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const releasesForMs = Math.min(limitMs, Math.max(LEAST_PROTECTED_MS, 2 * timing.releaseMs));

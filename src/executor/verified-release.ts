@@ -38,7 +38,7 @@ export interface VerifiedReleaseOptions {
 
 /** Waits between two rounds. */
 const RETRY_MS = { first: 10, most: 500 } as const;
-/** The part of D that a round waits for killed commands; one that is stuck in the kernel must not cost the whole. */
+/** The part of D that a round waits, each time, for killed commands; one that is stuck in the kernel must not cost the whole. */
 const KILL_SHARE = 0.2;
 
 /** Resolves with one finding for each local resource, or never. */
@@ -47,14 +47,17 @@ export async function releaseUntilVerified(options: VerifiedReleaseOptions): Pro
   let pauseMs: number = RETRY_MS.first;
   for (;;) {
     // A command that cannot be killed may still change what was read: nothing is verified before it is gone.
-    const isQuiet =
-      (await options.children.killInFlight(options.limitMs * KILL_SHARE)) &&
+    const wasQuiet =
+      (await killInFlight(options)) &&
       (!options.mayHaveLeftovers || (await options.children.killLeftovers()));
     const before = isReadFirst ? await probeAll(options) : new Map<string, ProbeResult>();
     isReadFirst = false;
     const said = await releaseRound(options, before);
+    // Neither before what this round itself started is gone: an `umount` leaves the table of mounts first, and writes then.
+    const isRoundQuiet = said.size === 0 || (await killInFlight(options));
     const after = said.size === 0 ? before : await probeAll(options);
     const isAllReleased = [...options.local.keys()].every((name) => isReleased(after.get(name)));
+    const isQuiet = wasQuiet && isRoundQuiet && (!isAllReleased || (await killInFlight(options)));
     if (isQuiet && isAllReleased)
       return [...after].map(([name, { detail }]) => ({ name, detail, action: said.get(name) ?? null }));
     // mark: release-not-verified-yet
@@ -67,6 +70,10 @@ export async function releaseUntilVerified(options: VerifiedReleaseOptions): Pro
     await options.clock.sleep(pauseMs);
     pauseMs = Math.min(pauseMs * 2, RETRY_MS.most);
   }
+}
+
+function killInFlight({ children, limitMs }: VerifiedReleaseOptions): Promise<boolean> {
+  return children.killInFlight(limitMs * KILL_SHARE);
 }
 
 /** What each step said; empty when there was nothing to do. */

@@ -26,6 +26,8 @@ import type {
 const NOT_RUNNING = 7;
 /** Of an abrupt release's budget: what is left belongs to the block device. */
 const ABRUPT_STOP_SHARE = 0.4;
+/** Of the same, each time its processes are killed: one that is stuck in the kernel must not cost the whole. */
+const KILL_SHARE = 0.2;
 
 export interface HookOptions {
   readonly name: string;
@@ -60,11 +62,15 @@ export class HookResource implements Resource {
     const mode = { QUORATE_MODE: context.mode };
     // Whether it is really gone is the verification's business, once for the whole plan (R2).
     if (context.mode === 'planned') return this.#mustExitWell('stop', context, [0, NOT_RUNNING], mode);
-    const killed = await runner.killMarked(marker);
-    const result = await this.#call('stop', { ...context, deadline: this.#part(context) }, mode);
+    const killed = await runner.killMarked(marker, this.#part(context, KILL_SHARE));
+    const result = await this.#call(
+      'stop',
+      { ...context, deadline: this.#part(context, ABRUPT_STOP_SHARE) },
+      mode,
+    );
     const isStopped = result.kind === 'exited' && [0, NOT_RUNNING].includes(result.code);
     // A second time: `stop` may hang, or something started the rest again in between.
-    const left = isStopped ? 0 : await runner.killMarked(marker);
+    const left = isStopped ? 0 : await runner.killMarked(marker, this.#part(context, KILL_SHARE));
     const how = result.kind === 'exited' ? `stop ended with code ${result.code}` : `stop ${result.kind}`;
     return `killed ${killed + left} processes, ${how}`;
   }
@@ -116,8 +122,9 @@ export class HookResource implements Resource {
     return [...this.#options.script, action];
   }
 
-  #part({ deadline }: ActionContext): Instant {
+  /** A share of what is left. */
+  #part({ deadline }: ActionContext, share: number): Instant {
     const now = this.#options.clock.now();
-    return instant(now + (deadline - now) * ABRUPT_STOP_SHARE);
+    return instant(now + (deadline - now) * share);
   }
 }

@@ -25,6 +25,8 @@ import type {
 const NOT_RUNNING_CODES: ReadonlySet<number> = new Set([1, 3, 7]);
 /** The stop command's share of an abrupt release's budget: what is left belongs to the block device. */
 const ABRUPT_STOP_SHARE = 0.4;
+/** Of the same, each time its processes are killed: one that is stuck in the kernel must not cost the whole. */
+const KILL_SHARE = 0.2;
 /** For the look before the first start: a probe that hangs must not cost the takeover. */
 const LOOK_LIMIT_MS = 3000;
 
@@ -66,32 +68,31 @@ export class ServiceResource implements Resource {
   async acquire(context: AcquireContext): Promise<string> {
     if (context.isFirst === true) await this.#endStray(context);
     const command =
-      this.#service.kind === 'unit' ? ['systemctl', 'start', this.#service.unit] : this.#service.start;
+      this.#service.kind === 'unit' ? systemctl(this.#service.unit, 'start') : this.#service.start;
     await this.#mustExitWell(command, context);
     return 'started';
   }
 
   async release(context: ReleaseContext): Promise<string> {
-    const stop =
-      this.#service.kind === 'unit' ? ['systemctl', 'stop', this.#service.unit] : this.#service.stop;
+    const stop = this.#service.kind === 'unit' ? systemctl(this.#service.unit, 'stop') : this.#service.stop;
     if (context.mode === 'planned') {
       // Whether it is really gone is the verification's business, once for the whole plan (R2).
       await this.#mustExitWell(stop, context);
       return 'stopped';
     }
-    const killed = await this.#kill({ ...context, deadline: this.#part(context) });
-    const deadline = this.#part(context);
+    const killed = await this.#kill(context);
+    const deadline = this.#part(context, ABRUPT_STOP_SHARE);
     const result = await this.#runner.run(stop, { deadline, signal: context.signal, marker: this.#marker });
     // A second time: the stop command may have hung, or something restarted the service in between.
-    const left =
-      result.kind === 'exited' && result.code === 0 ? 0 : await this.#runner.killMarked(this.#marker);
+    const isStopped = result.kind === 'exited' && result.code === 0;
+    const left = isStopped ? 0 : await this.#killMarked(context);
     const how = result.kind === 'exited' ? `stop ended with code ${result.code}` : `stop ${result.kind}`;
     return `killed ${killed + left} processes, ${how}`;
   }
 
   async probe(context: ActionContext): Promise<ProbeResult> {
     const service = this.#service;
-    const command = service.kind === 'unit' ? ['systemctl', 'is-active', service.unit] : service.probe;
+    const command = service.kind === 'unit' ? systemctl(service.unit, 'is-active') : service.probe;
     const result = await this.#runner.run(command, context);
     if (result.kind !== 'exited') return { probe: 'unknown', detail: commandError(command, result).message };
     if (service.kind === 'unit') return unitProbe(result);
@@ -117,15 +118,23 @@ export class ServiceResource implements Resource {
   }
 
   /** A share of what is left, so that a hanging command leaves time for the rest of the plan. */
-  #part(context: ActionContext): Instant {
+  #part(context: ActionContext, share: number): Instant {
     const now = this.#clock.now();
-    return instant(now + (context.deadline - now) * ABRUPT_STOP_SHARE);
+    return instant(now + (context.deadline - now) * share);
   }
 
   async #kill(context: ActionContext): Promise<number> {
-    if (this.#service.kind === 'commands') return this.#runner.killMarked(this.#marker);
-    await this.#runner.run(['systemctl', 'kill', '--signal=SIGKILL', this.#service.unit], context);
+    if (this.#service.kind === 'commands') return this.#killMarked(context);
+    const deadline = this.#part(context, ABRUPT_STOP_SHARE);
+    await this.#runner.run(systemctl(this.#service.unit, 'kill', '--signal=SIGKILL'), {
+      deadline,
+      signal: context.signal,
+    });
     return 0;
+  }
+
+  #killMarked(context: ActionContext): Promise<number> {
+    return this.#runner.killMarked(this.#marker, this.#part(context, KILL_SHARE));
   }
 
   async #mustExitWell(command: readonly string[], context: ActionContext): Promise<void> {
@@ -135,6 +144,9 @@ export class ServiceResource implements Resource {
     if (result.code !== 0) throw exitError(command, result.code, result.stderr || result.stdout);
   }
 }
+
+/** No name of a unit is an option: it may begin with "-". */
+const systemctl = (unit: string, ...verb: readonly string[]): string[] => ['systemctl', ...verb, '--', unit];
 
 /**
  * `systemctl is-active` prints the state and ends with code 0 where it is active; a state in between is neither, and a

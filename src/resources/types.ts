@@ -97,8 +97,11 @@ export interface CommandOptions {
 /** Runs one command as a killable child in a process group of its own; never rejects for what the command did. */
 export interface CommandRunner {
   run(command: readonly string[], options: CommandOptions): Promise<CommandResult>;
-  /** Kills every process that still carries the marker, wherever it went; resolves with how many there were. */
-  killMarked(marker: string): Promise<number>;
+  /**
+   * Kills every process that still carries the marker, wherever it went; resolves with how many there were, at the
+   * deadline also when one of them is still there (uninterruptible in the kernel).
+   */
+  killMarked(marker: string, deadline: Instant): Promise<number>;
   /** Follows a long-lived command's lines until it ends or the returned function is called. */
   follow(command: readonly string[], handlers: FollowHandlers): () => void;
 }

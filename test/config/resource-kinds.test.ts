@@ -199,11 +199,33 @@ describe('storage, services and the door', () => {
     });
   });
 
+  it('the text of a hook is one command: the action stays behind it', () => {
+    const [found] = resources(['{name: own, kind: hook, script: "  /etc/quorate/hook.sh left\\n"}']);
+    expect(found).toMatchObject({ script: ['/bin/sh', '-c', '/etc/quorate/hook.sh left "$@"', 'hook'] });
+  });
+
+  it.each(['hook # ours', 'one\\ntwo', 'one;', 'one &', '  ', 'one \\\\'])(
+    'the text "%s" of a hook would lose the action',
+    (script) => {
+      expect(problem([`{name: own, kind: hook, script: "${script}"}`])).toMatch(
+        /script: as a text must be one command.*\(write a list/,
+      );
+    },
+  );
+
   it.each([
     [
       '{name: fs, kind: mount, device: /dev/drbd0, mount_point: srv}',
       /mount_point: "srv" must be an absolute path/,
     ],
+    ...['/', '/srv/', '/srv//a', '/srv/./a', '/srv/../a', '//srv'].map((point): [string, RegExp] => [
+      `{name: fs, kind: mount, device: /dev/drbd0, mount_point: ${point}}`,
+      /mount_point: .*must be an absolute path/,
+    ]),
+    ...['UUID=1111-2222', 'LABEL=data', 'drbd0', 'tmpfs', '/dev//drbd0'].map((device): [string, RegExp] => [
+      `{name: fs, kind: mount, device: ${device}, mount_point: /srv}`,
+      /device: .*must be the absolute path of a block device \(as "\/dev\/drbd0".*\/dev\/disk\/by-uuid/,
+    ]),
     ['{name: gate, kind: port-block, ports: [2049/sctp]}', /ports\[0\]: .*is not a port \(as "2049\/tcp"/],
     ['{name: gate, kind: port-block, ports: [70000]}', /ports\[0\]: .*is not a port/],
     ['{name: own, kind: hook, script: x, environment: {"a-b": c}}', /environment/],
@@ -243,6 +265,15 @@ describe('storage, services and the door', () => {
     const routes =
       '{name: routes, kind: route-table, table: 200, interface: eth1, gateway: 10.0.1.1, from: 10.0.1.11}';
     expect(problem([fs, routes, item])).toMatch(why);
+  });
+
+  it.each(['/srv', '/srv/quorate', '/srv/quorate/a'])('data_dir %s may not lie on a mount', (directory) => {
+    const item = `{name: fs, kind: mount, device: /dev/drbd0, mount_point: /srv}`;
+    const head = HEAD.replace(/^data_dir: .*$/m, `data_dir: ${directory}`);
+    expect(parse([item], 'a', head).problems.join()).toMatch(
+      /data_dir: \/srv.* lies on \/srv, which "fs" mounts/,
+    );
+    expect(parse([item], 'a', head.replace('/srv', '/srv2')).problems).toEqual([]);
   });
 
   it('nobody else holds the same', () => {

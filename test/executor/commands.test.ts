@@ -141,6 +141,30 @@ describe('commands', () => {
     expect(alive(daemon)).toBe(false);
   });
 
+  it('R1: killing by the marker ends at its deadline, whoever cannot be killed', async () => {
+    await runner.run(shell('setsid sleep 60 > /dev/null 2>&1 &'), { ...within(5000), marker: 'stuck' });
+    const { kill } = process;
+    // As for a process in the kernel: the signal is taken, and nothing happens.
+    process.kill = () => true;
+    try {
+      let nowMs = 1000;
+      const clock = {
+        ...systemClock,
+        now: () => instant(nowMs),
+        sleep: async (ms: number) => {
+          nowMs += ms;
+        },
+      };
+      expect(await new ChildRunner(directory, clock).killMarked('stuck', instant(1100))).toBe(1);
+      expect(nowMs).toBeGreaterThan(1050);
+      expect(nowMs).toBeLessThanOrEqual(1100);
+    } finally {
+      process.kill = kill;
+    }
+    expect(await runner.killMarked('stuck', within(2000).deadline)).toBe(1);
+    expect(await runner.killMarked('stuck', within(2000).deadline)).toBe(0);
+  });
+
   it('a process is known by pid and start time', async () => {
     expect(isGone(ownProcess())).toBe(false);
     expect(isGone({ ...ownProcess(), startTime: '1' })).toBe(true);

@@ -1,5 +1,5 @@
 /** The executor as a real process with two threads, against stand-ins for DRBD, EC2, a service and the watchdog. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -56,6 +56,13 @@ describe('a tenure', () => {
     expect(node.drbd.role).toBe('Secondary');
     expect(node.ec2.interfaceId).toBeNull();
     expect(serviceRuns()).toBe(false);
+  });
+
+  it('R1: works in /, where no release of a mount kills it as one of its users', async () => {
+    node = new TestNode({ program: bundle.program });
+    await node.start();
+    await node.event('ready');
+    expect(readlinkSync(`/proc/${executorPid()}/cwd`)).toBe('/');
   });
 
   it('H4: repairs what somebody took away, for the whole tenure', async () => {

@@ -32,13 +32,30 @@ class Stubborn implements Resource {
   }
 }
 
-async function release(resources: readonly Stubborn[], isReadFirst: boolean) {
+/** A command of the first round that cannot be killed until it has been asked for so often. */
+class Stuck {
+  isStarted = false;
+  asked = 0;
+  readonly #until: number;
+
+  constructor(until: number) {
+    this.#until = until;
+  }
+
+  killInFlight = async (): Promise<boolean> => {
+    if (!this.isStarted) return true;
+    this.asked += 1;
+    return this.asked > this.#until;
+  };
+}
+
+async function release(resources: readonly Stubborn[], isReadFirst: boolean, stuck = new Stuck(0)) {
   const complaints: Readonly<Record<string, unknown>>[] = [];
   const evidence = await releaseUntilVerified({
     graph: resources.map(({ name }) => ({ name, scope: 'local', after: [] })),
     local: new Map(resources.map((resource) => [resource.name, resource])),
     clock: systemClock,
-    children: { killInFlight: async () => true, killLeftovers: async () => true },
+    children: { killInFlight: stuck.killInFlight, killLeftovers: async () => true },
     limitMs: 1000,
     isReadFirst,
     mayHaveLeftovers: false,
@@ -62,5 +79,32 @@ describe('a verified release', () => {
     await release([port, block], true);
     expect(port.releases).toBe(1);
     expect(block.releases).toBe(0);
+  });
+
+  it('R2: nothing is released while a command of the very round cannot be killed', async () => {
+    const stuck = new Stuck(3);
+    const mount = new Stubborn('srv', [PARTLY, RELEASED]);
+    const { release: real } = mount;
+    mount.release = () => {
+      stuck.isStarted = true;
+      return real.call(mount);
+    };
+    const { complaints } = await release([mount], false, stuck);
+    // Everything reads as released from the first round on.
+    expect(complaints.length).toBeGreaterThan(0);
+    expect(complaints.every(({ isQuiet }) => isQuiet === false)).toBe(true);
+    expect(stuck.asked).toBeGreaterThan(3);
+  });
+
+  it('R2: nor while a command of the read-back cannot be killed', async () => {
+    const stuck = new Stuck(1);
+    const mount = new Stubborn('srv', [PARTLY, RELEASED]);
+    const { probe: real } = mount;
+    mount.probe = () => {
+      stuck.isStarted ||= mount.releases > 0;
+      return real.call(mount);
+    };
+    const { complaints } = await release([mount], false, stuck);
+    expect(complaints.map(({ isQuiet }) => isQuiet)).toEqual([false]);
   });
 });

@@ -410,6 +410,7 @@ describe('mountinfo', () => {
       options: null,
       mayKill: false,
       readMounts: () => text,
+      readDevice: (path) => ({ path, number: '147:0' }),
     });
     return answerOf(await mount.probe());
   };

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Clock, sleepOn, systemClock } from '../../src/clock.ts';
 import { instant } from '../../src/core/index.ts';
 import { ChildRunner } from '../../src/executor/commands.ts';
+import { readDevice } from '../../src/executor/local-resources.ts';
 import { type CommandRunner, MountResource } from '../../src/resources/index.ts';
 import { FakeMounts } from './support/fake-mounts.ts';
 import { within } from './support/namespaces.ts';
@@ -51,6 +52,7 @@ const make = (more: Partial<ConstructorParameters<typeof MountResource>[0]> = {}
     options: 'noatime',
     mayKill: true,
     readMounts: mounts.text,
+    readDevice: mounts.readDevice,
     runner: mounts.runner,
     clock,
     ...more,
@@ -126,6 +128,92 @@ describe('mount', () => {
     expect(mounts.calls).toContain('fuser -k -M -m /srv/data');
   });
 
+  it.each(['planned', 'abrupt'] as const)(
+    'R2: %s, an umount that has not ended may be writing still, also when its mount has left the table',
+    async (mode) => {
+      await acquire(make());
+      mounts.hang = 'detached';
+      await expect(release(make(), mode, 100)).rejects.toMatchObject({ code: 'command-timed-out' });
+      expect(mounts.entries).toEqual([]);
+    },
+  );
+
+  it('H4: our device is known by its number, whatever name was written down', async () => {
+    mounts.entries.push({ source: '/dev/root', mountPoint: POINT, device: '147:0' });
+    expect((await make().probe()).probe).toBe('held');
+    mounts.devices.set('/dev/drbd/by-res/r0/0', { path: '/dev/drbd0', number: '147:0' });
+    expect((await make({ device: '/dev/drbd/by-res/r0/0' }).probe()).probe).toBe('held');
+    // A file system with a number of its own: then by the path, in both directions.
+    mounts.entries.splice(0, 1, { source: '/dev/drbd/by-res/r0/0', mountPoint: POINT, device: '0:51' });
+    expect((await make().probe()).probe).toBe('held');
+    expect(await release(make(), 'planned')).toContain('not mounted');
+    expect(mounts.entries).toEqual([]);
+  });
+
+  it('H4: another device under the same name is not taken for ours, and not for nothing', async () => {
+    mounts.entries.push({ source: DEVICE, mountPoint: POINT, device: '147:9' });
+    expect(await make().probe()).toMatchObject({
+      probe: 'unknown',
+      detail: expect.stringContaining('147:9'),
+    });
+    await expect(acquire(make())).rejects.toMatchObject({ code: 'mount-occupied' });
+  });
+
+  it('H4: a device that leads nowhere, with something mounted there, is unknown and not released', async () => {
+    mounts.devices.clear();
+    expect((await make().probe()).probe).toBe('not-held');
+    mounts.entries.push({ source: '/dev/sdb1', mountPoint: POINT });
+    expect(await make().probe()).toMatchObject({
+      probe: 'unknown',
+      detail: expect.stringContaining('cannot be found out'),
+    });
+    await expect(release(make(), 'abrupt')).rejects.toMatchObject({ code: 'release-unverified' });
+    expect(mounts.calls).toEqual([]);
+    expect((await make({ readDevice: (path) => ({ path, number: null }) }).probe()).probe).toBe('unknown');
+  });
+
+  it.each([
+    ['at its place', { source: '/dev/sdb1', mountPoint: POINT, on: '40' }],
+    ['above it', { source: '/dev/sdb1', mountPoint: '/srv' }],
+  ] as const)('R2: covered %s, ours is not held, and a stranger is never unmounted', async (_, cover) => {
+    await acquire(make());
+    mounts.entries.push(cover);
+    mounts.calls.splice(0);
+    expect(await make().probe()).toMatchObject({ probe: 'not-held', isPartial: true });
+    await expect(acquire(make())).rejects.toMatchObject({ code: 'mount-occupied' });
+    for (const mode of ['planned', 'abrupt'] as const)
+      await expect(release(make(), mode)).rejects.toThrow(/under another mount/);
+    expect(mounts.calls).toEqual([]);
+    mounts.entries.pop();
+    await release(make(), 'planned');
+    expect(mounts.entries).toEqual([]);
+  });
+
+  it('what covers only the way to another place, or is covered itself, does not hide ours', async () => {
+    mounts.entries.push({ source: '/dev/sdb1', mountPoint: '/srv/da' });
+    mounts.entries.push({ source: '/dev/sdb1', mountPoint: POINT });
+    mounts.entries.push({ source: '/dev/sdc1', mountPoint: '/srv' });
+    mounts.entries.push({ source: DEVICE, mountPoint: POINT, on: '42' });
+    expect((await make().probe()).probe).toBe('held');
+  });
+
+  it('an umount that says it is done, and is not, is asked again at intervals', async () => {
+    await acquire(make());
+    const startedAt = clock.nowMs;
+    const runner: CommandRunner = {
+      ...mounts.runner,
+      run: async (command) => {
+        mounts.calls.push(command.join(' '));
+        return { kind: 'exited', code: 0, stdout: '', stderr: '' };
+      },
+    };
+    await expect(release(make({ runner }), 'abrupt', 1000)).rejects.toMatchObject({
+      code: 'release-unverified',
+    });
+    expect(clock.nowMs - startedAt).toBeGreaterThan(900);
+    expect(mounts.calls.filter((call) => call.startsWith('umount')).length).toBeLessThanOrEqual(50);
+  });
+
   it('H4: a table of mounts that is not whole is unknown', async () => {
     await acquire(make());
     const whole = mounts.text();
@@ -186,7 +274,7 @@ describe.skipIf(cannot !== null)('mount on the real kernel', () => {
     const real = new ChildRunner(directory, systemClock);
     runner = {
       run: (command, options) => real.run(inside(...command), options),
-      killMarked: (marker) => real.killMarked(marker),
+      killMarked: (marker, deadline) => real.killMarked(marker, deadline),
       follow: (command, handlers) => real.follow(inside(...command), handlers),
     };
   });
@@ -206,6 +294,7 @@ describe.skipIf(cannot !== null)('mount on the real kernel', () => {
       fstype: null,
       options: null,
       readMounts: () => readFileSync(`/proc/${host.pid}/mountinfo`, 'utf8'),
+      readDevice,
       runner,
       clock: systemClock,
     });

@@ -9,12 +9,14 @@ const OTHERS = [
 
 export class FakeMounts {
   /** Device and mount point, in the order in which they were made. */
-  readonly entries: { source: string; mountPoint: string }[] = [];
+  readonly entries: { source: string; mountPoint: string; device?: string; on?: string }[] = [];
+  /** What each path leads to, by its own name and number; another one leads nowhere. */
+  readonly devices = new Map([['/dev/drbd0', { path: '/dev/drbd0', number: '147:0' }]]);
   readonly calls: string[] = [];
   /** Processes that have something open there. */
   users = 0;
-  /** What `umount` does instead of its work. */
-  hang = false;
+  /** What `umount` does instead of its work; `detached`: beside it, the mount is not in the table any more. */
+  hang: boolean | 'detached' = false;
   /** Appended to the table. */
   extra = '';
 
@@ -26,9 +28,16 @@ export class FakeMounts {
 
   readonly text = (): string => {
     const ours = this.entries.map(
-      ({ source, mountPoint }, index) => `${40 + index} 27 147:0 / ${mountPoint} rw - ext4 ${source} rw`,
+      ({ source, mountPoint, device, on }, index) =>
+        `${40 + index} ${on ?? 27} ${device ?? this.devices.get(source)?.number ?? '8:17'} / ${mountPoint} rw - ext4 ${source} rw`,
     );
     return `${[...OTHERS, ...ours].join('\n')}\n${this.extra}`;
+  };
+
+  readonly readDevice = (path: string): { path: string; number: string } => {
+    const found = this.devices.get(path);
+    if (found === undefined) throw new Error(`ENOENT: ${path}`);
+    return found;
   };
 
   #run(command: readonly string[], deadline: number): CommandResult {
@@ -42,7 +51,8 @@ export class FakeMounts {
         this.users = 0;
         return exited(0);
       default:
-        if (this.hang) return { kind: 'timed-out', limitMs: deadline };
+        if (this.hang === 'detached') this.#unmount(mountPoint);
+        if (this.hang !== false) return { kind: 'timed-out', limitMs: deadline };
         if (this.users > 0) return exited(32, `umount: ${mountPoint}: target is busy.\n`);
         return this.#unmount(mountPoint);
     }

@@ -71,7 +71,7 @@ export class TestNetwork {
     const runner = new ChildRunner(mark, systemClock);
     return {
       run: (command, options) => runner.run(['ip', 'netns', 'exec', this.node, ...command], options),
-      killMarked: (marker) => runner.killMarked(marker),
+      killMarked: (marker, deadline) => runner.killMarked(marker, deadline),
       follow: (command, handlers) => runner.follow(['ip', 'netns', 'exec', this.node, ...command], handlers),
     };
   }

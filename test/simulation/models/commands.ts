@@ -112,7 +112,7 @@ export class HostPrograms implements HostPart {
     const own = new Set<Child>();
     return {
       run: (command, options) => this.#run(thread, own, command, options),
-      killMarked: () => this.#killMarked(thread),
+      killMarked: (_, deadline) => this.#killMarked(thread, deadline),
       follow: (command, handlers) => this.#follow(thread, command, handlers),
       killInFlight: (limitMs) => this.#kill(thread, [...own], limitMs),
       killLeftovers: () =>
@@ -253,13 +253,14 @@ export class HostPrograms implements HostPart {
     this.#unkillableUntil = this.#host.world.now + ms;
   }
 
-  /** As the real one: SIGKILL again and again until nobody is left, or for so long. */
-  #killMarked(thread: Thread): Promise<number> {
+  /** As the real one: SIGKILL again and again until nobody is left, for so long, or to the deadline. */
+  #killMarked(thread: Thread, deadline: number): Promise<number> {
     const { world } = this.#host;
     const waitMs = between(this.#random, KILL_MS) + Math.max(0, this.#unkillableUntil - world.now);
     if (waitMs > KILL_MS[1] && this.isServiceRunning) world.marks.add('service-unkillable');
     return new Promise((resolve) => {
-      thread.clock.after(Math.min(waitMs, KILL_LIMIT_MS), () => resolve(this.#killService()));
+      const limitMs = Math.max(0, Math.min(KILL_LIMIT_MS, deadline - thread.clock.now()));
+      thread.clock.after(Math.min(waitMs, limitMs), () => resolve(this.#killService()));
     });
   }
 
