@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
-import type { Cidr } from './ip-address.ts';
+import { type Cidr, isLinkLocal } from './ip-address.ts';
 import { type NeighbourState, parseNeighbour } from './ip-json.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
 import type { ActionContext } from './types.ts';
@@ -67,8 +67,4 @@ export async function checkGateway(
     pauseMs = Math.min(pauseMs * 2, POLL_MS.most);
     last = await read();
   }
-}
-
-function isLinkLocal(address: string): boolean {
-  return /^fe[89ab]/i.test(address);
 }

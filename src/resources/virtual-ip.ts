@@ -6,16 +6,16 @@
  *    second (measured, iputils 20221126: `-w` cannot be shorter), which clients would pay for.
  * 2. No announcement outlives the tenure: the command is killed with it, `-c 1` sends one packet, without the address
  *    `arping` cannot bind to it, and a repetition looks first.
- * 3. Released: the address is not on the interface any more, with whatever prefix length.
+ * 3. Released: the address is on no interface any more, with whatever prefix length.
  */
 import type { Clock } from '../clock.ts';
 import { instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { commandError, exitError } from './command-error.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
-import type { LinkAddress, LinkState } from './ip-json.ts';
-import { isNoSuchDevice, readLink } from './linux-link.ts';
-import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
+import type { AddressPlace, LinkAddress, LinkState } from './ip-json.ts';
+import { type LinkReading, placesInWords, readElsewhere, readLink, tryDelete } from './linux-link.ts';
+import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   type AcquireContext,
   type ActionContext,
@@ -72,20 +72,47 @@ export class VirtualIpResource implements Resource {
     return sending === null ? seen.detail : `${seen.detail}, ${sending.outcome()}`;
   }
 
+  /** Every command is tried, whatever became of the one before; what is left at the end decides. */
   async release(context: ReleaseContext): Promise<string> {
-    await this.#delete(formatCidr(this.#address), context);
-    const { link } = await this.#tools.mustRead(readLink(this.#tools, this.#interface, context));
-    // The same address under another prefix length is as good for a client as ours.
-    for (const left of this.#same(link)) await this.#delete(formatCidr(left), context);
+    const name = this.#interface;
+    const said = [await tryDelete(this.#tools, { interfaceName: name, cidr: this.#address }, context)];
+    const [here, elsewhere] = await this.#readBoth(context);
+    // The same address under another prefix length, or on another interface, is as good for a client as ours.
+    const left = [
+      ...(here.kind === 'read' ? this.#same(here.value.link) : []).map((cidr) => ({
+        interfaceName: name,
+        cidr,
+      })),
+      ...(elsewhere.kind === 'read' ? elsewhere.value : []),
+    ];
+    for (const place of left) said.push(await tryDelete(this.#tools, place, context));
     const result = await this.probe(context);
     if (isReleased(result)) return result.detail;
-    throw new QuorateError('release-unverified', `after its release ${result.detail}`);
+    const words = [`after its release ${result.detail}`, ...said.filter((one) => one !== null)];
+    throw new QuorateError('release-unverified', words.join('; '));
   }
 
   async probe(context: ActionContext): Promise<ProbeResult> {
-    const reading = await readLink(this.#tools, this.#interface, context);
+    const [reading, elsewhere] = await this.#readBoth(context);
     if (reading.kind === 'unknown') return unknown(reading.why);
-    const { link } = reading.value;
+    if (elsewhere.kind === 'unknown') return unknown(elsewhere.why);
+    const here = this.#judge(reading.value.link);
+    if (elsewhere.value.length === 0) return here;
+    const detail = `${here.detail}, but ${placesInWords(elsewhere.value)}`;
+    return here.probe === 'held' ? held(detail) : partly(detail);
+  }
+
+  #readBoth(
+    context: ActionContext,
+  ): Promise<readonly [Reading<LinkReading>, Reading<readonly AddressPlace[]>]> {
+    const ours = { interface: this.#interface, addresses: [this.#address] };
+    return Promise.all([
+      readLink(this.#tools, this.#interface, context),
+      readElsewhere(this.#tools, ours, context),
+    ]);
+  }
+
+  #judge(link: LinkState | null): ProbeResult {
     const { address, prefixLength } = this.#address;
     const name = this.#interface;
     if (link === null) return notHeld(`there is no interface ${name}`);
@@ -162,13 +189,6 @@ export class VirtualIpResource implements Resource {
 
   #same(link: LinkState | null): readonly LinkAddress[] {
     return (link?.addresses ?? []).filter(({ address }) => address === this.#address.address);
-  }
-
-  async #delete(cidr: string, context: ActionContext): Promise<void> {
-    const isGone = (stderr: string): boolean =>
-      isNoSuchDevice(stderr, this.#interface) || /address not found/i.test(stderr);
-    const command = ['ip', 'addr', 'del', cidr, 'dev', this.#interface];
-    await this.#tools.must(command, context, ({ stderr }) => isGone(stderr));
   }
 }
 

@@ -111,6 +111,20 @@ describe.skipIf(reason !== null)('port', () => {
     expect(inNode('ip', '-6', 'addr', 'show', 'dev', 'eth1', 'scope', 'link')).toContain('tentative');
   });
 
+  it('R2: an address of its own on another interface is not released, and goes too', async () => {
+    const port = make({ gateway: null });
+    inNode('ip', 'link', 'add', 'eth2', 'type', 'veth', 'peer', 'name', 'eth3');
+    inNode('ip', 'addr', 'add', '10.9.0.1/32', 'dev', 'eth2');
+    inNode('ip', 'addr', 'add', '10.9.0.5/32', 'dev', 'eth2');
+    inNode('ip', 'addr', 'add', 'fd09::1/128', 'dev', 'eth1');
+    expect(await probe(port)).toMatchObject({ ...PARTLY, detail: expect.stringContaining('on eth2') });
+    await release(port, 'abrupt');
+    isWhole(await probe(port));
+    const left = inNode('ip', '-br', 'addr', 'show');
+    expect(left).not.toMatch(/10\.9\.0\.1\/|fd09/);
+    expect(left).toContain('10.9.0.5/32');
+  });
+
   it('an interface that is not there is not held', async () => {
     const port = make({ interface: 'eth7', gateway: null });
     expect(await probe(port)).toEqual({ probe: 'not-held', detail: 'there is no interface eth7' });
@@ -279,6 +293,20 @@ describe.skipIf(reason !== null)('virtual address', () => {
     expect(await probe(vip)).toMatchObject(PARTLY);
     await release(vip, 'abrupt');
     isWhole(await probe(vip));
+  });
+
+  it('R2: the address on another interface is not released, and goes too: the host answers for it', async () => {
+    portUp();
+    inNode('ip', 'link', 'add', 'eth2', 'type', 'veth', 'peer', 'name', 'eth3');
+    inNode('ip', 'addr', 'add', '10.9.0.100/24', 'dev', 'eth2');
+    inNode('ip', 'addr', 'add', '10.9.0.101/24', 'dev', 'eth2');
+    const vip = make('10.9.0.100/24');
+    expect(await probe(vip)).toMatchObject({ ...PARTLY, detail: expect.stringContaining('on eth2') });
+    await release(vip, 'abrupt');
+    isWhole(await probe(vip));
+    const left = inNode('ip', '-br', 'addr', 'show');
+    expect(left).not.toContain('10.9.0.100');
+    expect(left).toContain('10.9.0.1/24');
   });
 
   it('says who else answers for the address', async () => {
