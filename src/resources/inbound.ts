@@ -52,7 +52,7 @@ export class InboundResource implements Resource {
     this.name = options.name;
     this.#options = options;
     this.#table = `quorate_in_${options.name}`;
-    this.#tools = new LinuxTools(options.runner);
+    this.#tools = new LinuxTools(options.runner, options.clock);
   }
 
   async acquire(context: AcquireContext): Promise<string> {

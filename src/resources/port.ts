@@ -58,7 +58,7 @@ export class PortResource implements Resource {
     this.#interface = options.interface;
     this.#addresses = options.addresses.map(parseCidr);
     this.#gateway = options.gateway === null ? null : parseCidr(options.gateway);
-    this.#tools = new LinuxTools(options.runner);
+    this.#tools = new LinuxTools(options.runner, options.clock);
     this.#clock = options.clock;
   }
 

@@ -57,7 +57,7 @@ export class VirtualIpResource implements Resource {
     this.#address = parseCidr(options.address);
     this.#interface = options.interface;
     this.#mayAnnounce = options.announce;
-    this.#tools = new LinuxTools(options.runner);
+    this.#tools = new LinuxTools(options.runner, options.clock);
     this.#clock = options.clock;
   }
 

@@ -119,7 +119,7 @@ const tables = (
 const noTable = failed(2, CAPTURES.noTable);
 const empty = said(CAPTURES.noRoutes);
 const full = said(CAPTURES.routes);
-const nft = (result: CommandResult): Answers => ({ 'nft -j list table inet quorate_nfs': result });
+const nft = (result: CommandResult): Answers => ({ 'nft -j list table inet quorate_block_nfs': result });
 const events = (text: string): Answers => ({ 'drbdsetup events2': said(text) });
 const isActive = (code: number, state: string): Answers => ({
   'systemctl is-active': { kind: 'exited', code, stdout: `${state}\n`, stderr: '' },
