@@ -3,7 +3,7 @@
  * asks: one that is left on another interface is as good for a client as one on its own.
  */
 import { commandError, exitError } from './command-error.ts';
-import { type Cidr, formatCidr, isLinkLocal } from './ip-address.ts';
+import { type Cidr, formatCidr, isLinkLocal, networkOf } from './ip-address.ts';
 import { type AddressPlace, type LinkState, parseLink, parsePlaces } from './ip-json.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
 import type { ActionContext } from './types.ts';
@@ -90,4 +90,33 @@ export function tryDelete(
   context: ActionContext,
 ): Promise<string | null> {
   return tryIp(tools, ['addr', 'del', formatCidr(cidr), 'dev', interfaceName], interfaceName, context);
+}
+
+/**
+ * To be called before an address is deleted from an interface that keeps others: with the first IPv4 address of a network
+ * the kernel deletes all others of it, this node's own among them, unless it is told to promote one. What was done or
+ * could not be done, as a sentence; null where nothing was to be.
+ */
+export async function keepOthers(
+  tools: LinuxTools,
+  { interfaceName, address }: { readonly interfaceName: string; readonly address: string },
+  context: ActionContext,
+): Promise<string | null> {
+  const reading = await readLink(tools, interfaceName, context);
+  const present = reading.kind === 'read' ? (reading.value.link?.addresses ?? []) : [];
+  const networkWords = (cidr: Cidr): string => `${networkOf(cidr)}/${cidr.prefixLength}`;
+  const led = present
+    .filter((one) => one.family === 'inet' && one.address === address && !one.isSecondary)
+    .map(networkWords);
+  const others = present.filter((one) => one.isSecondary && led.includes(networkWords(one)));
+  if (others.length === 0) return null;
+  // With slashes, because a dot may be part of an interface's name.
+  const command = ['sysctl', '-w', `net/ipv4/conf/${interfaceName}/promote_secondaries=1`];
+  const result = await tools.run(command, context);
+  const names = others.map(formatCidr).join(', ');
+  if (result.kind === 'exited' && result.code === 0)
+    return `promote_secondaries of ${interfaceName} was set to 1, so that ${names} stays`;
+  const why =
+    result.kind === 'exited' ? exitError(command, result.code, result.stderr) : commandError(command, result);
+  return `${names} goes with ${address}: ${why.message}`;
 }

@@ -16,7 +16,7 @@ import { QuorateError } from '../errors.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
 import type { AddressPlace, LinkState } from './ip-json.ts';
 import { checkGateway } from './link-gateway.ts';
-import { placesInWords, readElsewhere, readLink, tryDelete, tryIp } from './linux-link.ts';
+import { keepOthers, placesInWords, readElsewhere, readLink, tryDelete, tryIp } from './linux-link.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   type AcquireContext,
@@ -67,7 +67,15 @@ export class PortResource implements Resource {
     // Up first: an interface that goes up or down loses its IPv6 addresses.
     if (port?.isUp !== true) await this.#ip(['link', 'set', 'dev', this.#interface, 'up'], context);
     const missing = this.#addresses.filter((address) => port?.isUp !== true || !has(port, address));
-    for (const address of missing) await this.#add(address, context);
+    for (const address of missing) {
+      // The kernel found another host with the address once, and no `replace` makes it forget that.
+      if (
+        port?.addresses.some(({ address: one, isUsable }) => one === address.address && !isUsable) === true
+      ) {
+        await tryDelete(this.#tools, { interfaceName: this.#interface, cidr: address }, context);
+      }
+      await this.#add(address, context);
+    }
     await this.#waitForLink(context);
     const gateway = await this.#checkGateway(context);
     const done = missing.length === 0 ? 'up' : `up with ${missing.map(formatCidr).join(', ')}`;
@@ -86,7 +94,12 @@ export class PortResource implements Resource {
       ...(here.kind === 'read' ? found : this.#addresses).map((cidr) => ({ interfaceName: name, cidr })),
       ...(elsewhere.kind === 'read' ? elsewhere.value : []),
     ];
-    for (const place of places) said.push(await tryDelete(this.#tools, place, context));
+    for (const place of places) {
+      const { interfaceName, cidr } = place;
+      if (interfaceName !== name)
+        said.push(await keepOthers(this.#tools, { interfaceName, address: cidr.address }, context));
+      said.push(await tryDelete(this.#tools, place, context));
+    }
     const result = await this.probe(context);
     if (isReleased(result)) return result.detail;
     const words = [`after its release ${result.detail}`, ...said.filter((one) => one !== null)];

@@ -14,7 +14,14 @@ import { QuorateError } from '../errors.ts';
 import { commandError, exitError } from './command-error.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
 import type { AddressPlace, LinkAddress, LinkState } from './ip-json.ts';
-import { type LinkReading, placesInWords, readElsewhere, readLink, tryDelete } from './linux-link.ts';
+import {
+  keepOthers,
+  type LinkReading,
+  placesInWords,
+  readElsewhere,
+  readLink,
+  tryDelete,
+} from './linux-link.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   type AcquireContext,
@@ -62,33 +69,57 @@ export class VirtualIpResource implements Resource {
   }
 
   async acquire(context: AcquireContext): Promise<string> {
-    // No detection of duplicates: who may have the address is decided in the log, not on the segment.
-    const options = this.#address.family === 'inet6' ? ['nodad'] : [];
-    const words = ['addr', 'replace', formatCidr(this.#address), 'dev', this.#interface, ...options];
-    await this.#tools.must(['ip', ...words], context);
-    const sending = this.#mayAnnounce ? this.#announceMeanwhile(context) : null;
-    const seen = await this.probe(context);
+    await this.#set('replace', context);
+    let sending = this.#announceMeanwhile(context);
+    let { link } = await this.#mustLook(context);
+    // The kernel found another host with the address once, and no `replace` makes it forget that.
+    if (link?.isUp === true && this.#exact(link)?.isUsable === false) {
+      const said = await tryDelete(
+        this.#tools,
+        { interfaceName: this.#interface, cidr: this.#address },
+        context,
+      );
+      if (said !== null) throw new QuorateError('command-failed', said);
+      await this.#set('add', context);
+      sending = this.#announceMeanwhile(context);
+      ({ link } = await this.#mustLook(context));
+    }
+    const seen = this.#judge(link);
     if (seen.probe === 'not-held') throw new QuorateError('not-as-wanted', seen.detail);
     return sending === null ? seen.detail : `${seen.detail}, ${sending.outcome()}`;
   }
 
+  async #set(verb: 'add' | 'replace', context: ActionContext): Promise<void> {
+    // No detection of duplicates: who may have the address is decided in the log, not on the segment.
+    const options = this.#address.family === 'inet6' ? ['nodad'] : [];
+    const words = ['addr', verb, formatCidr(this.#address), 'dev', this.#interface, ...options];
+    await this.#tools.must(['ip', ...words], context);
+  }
+
+  #mustLook(context: ActionContext): Promise<LinkReading> {
+    return this.#tools.mustRead(readLink(this.#tools, this.#interface, context));
+  }
+
   /** Every command is tried, whatever became of the one before; what is left at the end decides. */
   async release(context: ReleaseContext): Promise<string> {
-    const name = this.#interface;
-    const said = [await tryDelete(this.#tools, { interfaceName: name, cidr: this.#address }, context)];
+    const own = { interfaceName: this.#interface, cidr: this.#address };
+    const kept: (string | null)[] = [];
+    const said: (string | null)[] = [];
+    const remove = async (place: Pick<AddressPlace, 'interfaceName' | 'cidr'>): Promise<void> => {
+      const { interfaceName, cidr } = place;
+      kept.push(await keepOthers(this.#tools, { interfaceName, address: cidr.address }, context));
+      said.push(await tryDelete(this.#tools, place, context));
+    };
+    await remove(own);
     const [here, elsewhere] = await this.#readBoth(context);
     // The same address under another prefix length, or on another interface, is as good for a client as ours.
-    const left = [
-      ...(here.kind === 'read' ? this.#same(here.value.link) : []).map((cidr) => ({
-        interfaceName: name,
-        cidr,
-      })),
-      ...(elsewhere.kind === 'read' ? elsewhere.value : []),
-    ];
-    for (const place of left) said.push(await tryDelete(this.#tools, place, context));
+    const same = here.kind === 'read' ? this.#same(here.value.link) : [];
+    for (const cidr of same) await remove({ ...own, cidr });
+    for (const place of elsewhere.kind === 'read' ? elsewhere.value : []) await remove(place);
     const result = await this.probe(context);
-    if (isReleased(result)) return result.detail;
-    const words = [`after its release ${result.detail}`, ...said.filter((one) => one !== null)];
+    const notes = kept.filter((one) => one !== null);
+    if (isReleased(result)) return [result.detail, ...notes].join('; ');
+    const words = [`after its release ${result.detail}`, ...notes, ...said.filter((one) => one !== null)];
     throw new QuorateError('release-unverified', words.join('; '));
   }
 
@@ -113,13 +144,13 @@ export class VirtualIpResource implements Resource {
   }
 
   #judge(link: LinkState | null): ProbeResult {
-    const { address, prefixLength } = this.#address;
+    const { address } = this.#address;
     const name = this.#interface;
     if (link === null) return notHeld(`there is no interface ${name}`);
     const same = this.#same(link);
     if (same.length === 0) return notHeld(`${address} is not on ${name}`);
     if (!link.isUp) return partly(`${address} is on ${name}, which is down`);
-    const exact = same.find((found) => found.prefixLength === prefixLength);
+    const exact = this.#exact(link);
     if (exact === undefined) return partly(`${name} has ${same.map(formatCidr).join(', ')}`);
     if (!exact.isUsable) return partly(`${address} is on ${name}, but another host claims it`);
     // A link that is dead under the address is no holder's link: repairs that do not help end in a move (H6).
@@ -138,7 +169,8 @@ export class VirtualIpResource implements Resource {
   }
 
   /** Started and not waited for: what fails at once is known when the address has been read back. */
-  #announceMeanwhile(context: ActionContext): { readonly outcome: () => string } {
+  #announceMeanwhile(context: ActionContext): { readonly outcome: () => string } | null {
+    if (!this.#mayAnnounce) return null;
     let ended: CommandResult | null = null;
     void this.#announce(context).then((result) => {
       ended = result;
@@ -185,6 +217,10 @@ export class VirtualIpResource implements Resource {
     return other === undefined
       ? 'announced; whether another host has the address is not known'
       : `conflict: ${other.toLowerCase()} answers for ${address} on ${this.#interface}`;
+  }
+
+  #exact(link: LinkState): LinkAddress | undefined {
+    return this.#same(link).find(({ prefixLength }) => prefixLength === this.#address.prefixLength);
   }
 
   #same(link: LinkState | null): readonly LinkAddress[] {

@@ -312,6 +312,47 @@ describe.skipIf(reason !== null)('virtual address', () => {
     expect(left).toContain('10.9.0.1/24');
   });
 
+  it("a release leaves the node's own addresses, also those that came after the floating one", async () => {
+    inNode('ip', 'link', 'set', 'eth1', 'up');
+    inNode('sh', '-c', 'echo 0 > /proc/sys/net/ipv4/conf/eth1/promote_secondaries');
+    inNode('sh', '-c', 'echo 0 > /proc/sys/net/ipv4/conf/all/promote_secondaries');
+    inNode('ip', 'addr', 'add', '10.9.0.100/24', 'dev', 'eth1');
+    inNode('ip', 'addr', 'add', '10.9.0.1/24', 'dev', 'eth1');
+    expect(await release(make('10.9.0.100/24'), 'abrupt')).toContain(
+      'promote_secondaries of eth1 was set to 1, so that 10.9.0.1/24 stays',
+    );
+    expect(inNode('ip', '-br', '-4', 'addr', 'show', 'dev', 'eth1')).toMatch(/10\.9\.0\.1\/24 *$/m);
+  });
+
+  it('an address that another host once had is usable again when that host has left it', async () => {
+    inNode('ip', 'link', 'set', 'eth1', 'up');
+    for (const address of ['fd09::64/64', 'fd09::65/64']) {
+      inPeer('ip', 'addr', 'add', address, 'dev', 'eth0', 'nodad');
+      inNode('ip', 'addr', 'add', address, 'dev', 'eth1');
+    }
+    await until(
+      () => inNode('ip', '-6', 'addr', 'show', 'dev', 'eth1'),
+      (text) => text.split('dadfailed').length === 3,
+    );
+    for (const address of ['fd09::64/64', 'fd09::65/64']) {
+      inPeer('ip', 'addr', 'del', address, 'dev', 'eth0');
+    }
+    const vip = make('fd09::64/64');
+    expect(await probe(vip)).toMatchObject({ ...PARTLY, detail: expect.stringContaining('claims') });
+    await acquire(vip);
+    expect(await probe(vip)).toMatchObject({ probe: 'held' });
+    const port = new PortResource({
+      name: 'port2',
+      interface: 'eth1',
+      addresses: ['fd09::65/64'],
+      gateway: null,
+      runner,
+      clock: systemClock,
+    });
+    await acquire(port);
+    expect(await probe(port)).toMatchObject({ probe: 'held' });
+  });
+
   it('says who else answers for the address', async () => {
     portUp();
     inPeer('ip', 'addr', 'add', '10.9.0.100/24', 'dev', 'eth0');
