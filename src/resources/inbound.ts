@@ -2,8 +2,9 @@
  * The takeover's last step: data comes in through the second port, by way of the address. Nothing is held here; what is looked
  * for is the end of a long chain (the cloud's association, its routes, our port), seen from the only side that counts.
  *
- * 1. Only what somebody else has begun counts: connection tracking tells a client's packets from the answers to our own calls,
- *    which leave by the same port.
+ * 1. Only what somebody else begins counts, not the answers to our own calls, which leave by the same port. Connection tracking
+ *    alone does not tell: it begins with our rules, and takes the first packet of an older connection for its beginning, also
+ *    when it is an answer. So TCP counts with its SYN, UDP only to ports that no call of ours leaves from.
  * 2. Silence is no failure, unless the config says that clients never fall silent: at night nobody may ask.
  * 3. It is counted from before the address moves to the end of the wait: a counter of its own that the kernel keeps.
  */
@@ -11,13 +12,15 @@ import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import { parseCidr } from './ip-address.ts';
-import { held, LinuxTools, notHeld, type Reading, unknown } from './linux-tools.ts';
+import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import type { AcquireContext, ActionContext, CommandRunner, ProbeResult, Resource } from './types.ts';
 
 /** After the ports are let through (`port-block`), before the ordinary filters. */
 const PRIORITY = -9;
 const POLL_MS = { first: 5, most: 100 } as const;
 const COUNTER = 'seen';
+/** The kernel's own default of `net.ipv4.ip_local_port_range`, which holds for IPv6 too. */
+const LOCAL_PORTS = '32768-60999';
 
 export interface InboundOptions {
   readonly name: string;
@@ -52,14 +55,16 @@ export class InboundResource implements Resource {
     this.name = options.name;
     this.#options = options;
     this.#table = `quorate_in_${options.name}`;
-    this.#tools = new LinuxTools(options.runner);
+    this.#tools = new LinuxTools(options.runner, options.clock);
   }
 
   async acquire(context: AcquireContext): Promise<string> {
     const { clock, interface: port, withinMs, required } = this.#options;
     const startedAt = clock.now();
-    if ((await this.#tools.mustRead(this.#read(context))) !== null) return 'counted already';
-    await this.#transaction(this.#counting(), context);
+    const before = await this.#tools.mustRead(this.#read(context));
+    // A wait that was cut off has proved nothing yet.
+    if (before !== null && (before > 0 || !required)) return 'counted already';
+    if (before === null) await this.#transaction(this.#counting(await this.#localPorts(context)), context);
     let pauseMs: number = POLL_MS.first;
     while (clock.now() < Math.min(startedAt + withinMs, context.deadline) && !context.signal.aborted) {
       const packets = await this.#tools.mustRead(this.#read(context));
@@ -83,16 +88,36 @@ export class InboundResource implements Resource {
     const reading = await this.#read(context);
     if (reading.kind === 'unknown') return unknown(reading.why);
     const packets = reading.value;
-    return packets === null ? notHeld('not counted') : held(`${packets} packets since the takeover`);
+    if (packets === null) return notHeld('not counted');
+    // A wait goes on, or was cut off.
+    if (packets === 0 && this.#options.required) return partly('no data has come in yet');
+    return held(`${packets} connections or datagrams since the takeover`);
   }
 
-  #counting(): readonly string[] {
+  /** Where calls of this host leave from, as nft writes a range. */
+  async #localPorts(context: ActionContext): Promise<string> {
+    const command = ['sysctl', '-n', 'net.ipv4.ip_local_port_range'];
+    const reading = await this.#tools.read(command, context, (text) => {
+      const [, first, last] = /^(\d{1,5})\s+(\d{1,5})\s*$/.exec(text) ?? [];
+      return first === undefined || last === undefined ? null : `${first}-${last}`;
+    });
+    return reading.kind === 'read' ? reading.value : LOCAL_PORTS;
+  }
+
+  #counting(localPorts: string): readonly string[] {
     const { interface: port, addresses } = this.#options;
     const table = `inet ${this.#table}`;
-    const rules = addresses.map((one) => {
+    const rules = addresses.flatMap((one) => {
       const { family, address } = parseCidr(one);
-      const to = `${family === 'inet' ? 'ip' : 'ip6'} daddr ${address}`;
-      return `add rule ${table} input iifname "${port}" ${to} ct direction original counter name "${COUNTER}"`;
+      const [ip, icmp] = family === 'inet' ? ['ip', 'icmp'] : ['ip6', 'icmpv6'];
+      const beginnings = [
+        'tcp flags & (syn | ack) == syn',
+        `ct state new udp dport != ${localPorts}`,
+        `${icmp} type echo-request`,
+        'ct state new meta l4proto != { tcp, udp, icmp, ipv6-icmp }',
+      ];
+      const from = `add rule ${table} input iifname "${port}" ${ip} daddr ${address} ct direction original`;
+      return beginnings.map((beginning) => `${from} ${beginning} counter name "${COUNTER}"`);
     });
     return [
       ...this.#away,

@@ -56,6 +56,11 @@ export function networkOf({ family, address, prefixLength }: Cidr): string {
   return fromNumber(family, (toNumber(family, address) >> hostBits) << hostBits);
 }
 
+/** Means something only together with its interface. */
+export function isLinkLocal(address: string): boolean {
+  return /^fe[89ab]/i.test(address);
+}
+
 export function contains(network: Cidr, { family, address }: Cidr): boolean {
   if (network.family !== family) return false;
   return networkOf(network) === networkOf({ family, address, prefixLength: network.prefixLength });

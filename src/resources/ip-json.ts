@@ -11,7 +11,17 @@ import { type Cidr, type Family, readCidr, routeForm } from './ip-address.ts';
 export interface LinkAddress extends Cidr {
   /** False while duplicate address detection runs or after it found somebody else: then nothing can use it. */
   readonly isUsable: boolean;
+  /** IPv4: goes with the primary one of its network, unless the kernel is told to promote it. */
+  readonly isSecondary: boolean;
   readonly scope: string;
+}
+
+/** Where an address is. */
+export interface AddressPlace {
+  readonly interfaceName: string;
+  /** Other names of the same interface. */
+  readonly otherNames: readonly string[];
+  readonly cidr: Cidr;
 }
 
 export interface LinkState {
@@ -45,6 +55,7 @@ const addressEntry = z.looseObject({
   local: z.string(),
   prefixlen: z.number().int().min(0).max(128),
   scope: z.string(),
+  secondary: z.literal(true).optional(),
   tentative: z.literal(true).optional(),
   dadfailed: z.literal(true).optional(),
   optimistic: z.literal(true).optional(),
@@ -80,7 +91,36 @@ function readAddress(entry: z.infer<typeof addressEntry>): LinkAddress | null {
   if (cidr === null || cidr.family !== entry.family) return null;
   const isUsable =
     entry.dadfailed === undefined && (entry.tentative === undefined || entry.optimistic === true);
-  return { ...cidr, isUsable, scope: entry.scope };
+  return { ...cidr, isUsable, isSecondary: entry.secondary === true, scope: entry.scope };
+}
+
+const placeAddress = z.looseObject({
+  family: z.string(),
+  local: z.string(),
+  prefixlen: z.number().int().min(0).max(128),
+});
+const placeEntry = z.looseObject({
+  ifname: z.string(),
+  altnames: z.array(z.string()).optional(),
+  // An empty object stands for every address that was not asked for.
+  addr_info: z.array(z.union([placeAddress, z.strictObject({})])),
+});
+
+/** No host has so many: the text must be damaged. */
+const MAX_LINKS = 20_000;
+
+/** `ip -j addr show to ADDRESS`: every interface that has it, with whatever prefix length. */
+export function parsePlaces(text: string, address: string): readonly AddressPlace[] | null {
+  const links = parseList(z.union([placeEntry, z.strictObject({})]), text);
+  if (links === null || links.length > MAX_LINKS) return null;
+  const places = links.flatMap((link) => {
+    if (!('ifname' in link)) return [];
+    const names = { interfaceName: link.ifname, otherNames: link.altnames ?? [] };
+    const found = link.addr_info.filter((entry) => 'local' in entry);
+    return found.map((entry) => ({ ...names, cidr: readCidr(`${entry.local}/${entry.prefixlen}`) }));
+  });
+  const read = readAll(places, ({ cidr, ...names }) => (cidr === null ? null : { ...names, cidr }));
+  return read?.filter(({ cidr }) => cidr.address === address) ?? null;
 }
 
 /** With `-N` a table is never printed by its name. */

@@ -1,10 +1,10 @@
 /**
  * Whether a gateway answers on a link, by what the kernel's own neighbour table says: no package is needed for it, and a
- * gateway that answers no ping still answers ARP. Only a clear no is an error; what stays unclear is said.
+ * gateway that answers no ping still answers ARP. It is only said: whether something behind the gateway is reached is for others to find out.
  */
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
-import type { Cidr } from './ip-address.ts';
+import { type Cidr, isLinkLocal } from './ip-address.ts';
 import { type NeighbourState, parseNeighbour } from './ip-json.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
 import type { ActionContext } from './types.ts';
@@ -20,7 +20,7 @@ export interface GatewayOnLink {
   readonly source: string | null;
 }
 
-/** Resolves with what can be said; throws `port-dead` when it certainly does not answer. */
+/** Resolves with what can be said, also when it certainly does not answer. */
 export async function checkGateway(
   { gateway, interface: name, source }: GatewayOnLink,
   tools: LinuxTools,
@@ -58,17 +58,11 @@ export async function checkGateway(
     if (last.value === 'answers') return `gateway ${address} answers`;
     if (context.signal.aborted) throw new QuorateError('order-ended', 'asking the gateway was called off');
     const isOver = clock.now() + pauseMs >= end;
-    if (last.value === 'silent' && isSure) {
-      throw new QuorateError('port-dead', `gateway ${address} does not answer on ${name}`);
-    }
+    if (last.value === 'silent' && isSure) return `gateway ${address} does not answer on ${name}`;
     if (isOver) return `whether gateway ${address} answers is not known yet`;
     if (last.value === 'silent') await ask();
     await clock.sleep(pauseMs, context.signal);
     pauseMs = Math.min(pauseMs * 2, POLL_MS.most);
     last = await read();
   }
-}
-
-function isLinkLocal(address: string): boolean {
-  return /^fe[89ab]/i.test(address);
 }

@@ -1,5 +1,10 @@
-/** One interface, read by `ip -j addr`. */
-import { type LinkState, parseLink } from './ip-json.ts';
+/**
+ * One interface, and where an address is, read by `ip -j addr`. Linux answers for an IPv4 address on whichever interface
+ * asks: one that is left on another interface is as good for a client as one on its own.
+ */
+import { commandError, exitError } from './command-error.ts';
+import { type Cidr, formatCidr, isLinkLocal, networkOf } from './ip-address.ts';
+import { type AddressPlace, type LinkState, parseLink, parsePlaces } from './ip-json.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
 import type { ActionContext } from './types.ts';
 
@@ -27,4 +32,91 @@ export function readLink(
 /** `ip addr` and `ip link` say it differently. */
 export function isNoSuchDevice(stderr: string, name: string): boolean {
   return [`Device "${name}" does not exist.`, `Cannot find device "${name}"`].includes(stderr.trim());
+}
+
+/** The addresses on all interfaces but the one with this name. One on a link alone is another one on every link. */
+export async function readElsewhere(
+  tools: LinuxTools,
+  { interface: name, addresses }: { readonly interface: string; readonly addresses: readonly Cidr[] },
+  context: ActionContext,
+): Promise<Reading<readonly AddressPlace[]>> {
+  const global = [...new Set(addresses.map(({ address }) => address))].filter((one) => !isLinkLocal(one));
+  const readings = await Promise.all(
+    // Only these: on a host with many interfaces the whole list is longer than a command's output may be.
+    global.map((address) =>
+      tools.read(['ip', '-j', 'addr', 'show', 'to', address], context, (text) => parsePlaces(text, address)),
+    ),
+  );
+  const places: AddressPlace[] = [];
+  for (const reading of readings) {
+    if (reading.kind === 'unknown') return reading;
+    places.push(...reading.value);
+  }
+  const isHere = ({ interfaceName, otherNames }: AddressPlace): boolean =>
+    interfaceName === name || otherNames.includes(name);
+  return { kind: 'read', value: places.filter((place) => !isHere(place)) };
+}
+
+/** As "10.0.0.50/24 is on eth2". */
+export function placesInWords(places: readonly AddressPlace[]): string {
+  return places.map(({ interfaceName, cidr }) => `${formatCidr(cidr)} is on ${interfaceName}`).join(', ');
+}
+
+/**
+ * One command of a release that reads afterwards: what it said when it failed, or null. That nothing was to be done is no
+ * failure; an interface that goes down has lost its IPv6 addresses by itself. Throws when the command did not end.
+ */
+export async function tryIp(
+  tools: LinuxTools,
+  words: readonly string[],
+  interfaceName: string,
+  context: ActionContext,
+): Promise<string | null> {
+  const command = ['ip', ...words];
+  const result = await tools.run(command, context);
+  if (result.kind !== 'exited') throw commandError(command, result);
+  if (result.code === 0 || isNoSuchDevice(result.stderr, interfaceName)) return null;
+  // The first since Linux 6.6, which has words for it; before, iproute2 has only the error's number.
+  const isGone = /address not found|^RTNETLINK answers: Cannot assign requested address/im.test(
+    result.stderr,
+  );
+  return isGone ? null : exitError(command, result.code, result.stderr || result.stdout).message;
+}
+
+/** Deletes the address, and reports as `tryIp`. */
+export function tryDelete(
+  tools: LinuxTools,
+  { interfaceName, cidr }: Pick<AddressPlace, 'interfaceName' | 'cidr'>,
+  context: ActionContext,
+): Promise<string | null> {
+  return tryIp(tools, ['addr', 'del', formatCidr(cidr), 'dev', interfaceName], interfaceName, context);
+}
+
+/**
+ * To be called before an address is deleted from an interface that keeps others: with the first IPv4 address of a network
+ * the kernel deletes all others of it, this node's own among them, unless it is told to promote one. What was done or
+ * could not be done, as a sentence; null where nothing was to be.
+ */
+export async function keepOthers(
+  tools: LinuxTools,
+  { interfaceName, address }: { readonly interfaceName: string; readonly address: string },
+  context: ActionContext,
+): Promise<string | null> {
+  const reading = await readLink(tools, interfaceName, context);
+  const present = reading.kind === 'read' ? (reading.value.link?.addresses ?? []) : [];
+  const networkWords = (cidr: Cidr): string => `${networkOf(cidr)}/${cidr.prefixLength}`;
+  const led = present
+    .filter((one) => one.family === 'inet' && one.address === address && !one.isSecondary)
+    .map(networkWords);
+  const others = present.filter((one) => one.isSecondary && led.includes(networkWords(one)));
+  if (others.length === 0) return null;
+  // With slashes, because a dot may be part of an interface's name.
+  const command = ['sysctl', '-w', `net/ipv4/conf/${interfaceName}/promote_secondaries=1`];
+  const result = await tools.run(command, context);
+  const names = others.map(formatCidr).join(', ');
+  if (result.kind === 'exited' && result.code === 0)
+    return `promote_secondaries of ${interfaceName} was set to 1, so that ${names} stays`;
+  const why =
+    result.kind === 'exited' ? exitError(command, result.code, result.stderr) : commandError(command, result);
+  return `${names} goes with ${address}: ${why.message}`;
 }

@@ -2,9 +2,11 @@
  * How the Linux kinds call `ip`, `nft` and their like: in the C locale, because some of their sentences are read, and
  * with every answer that is not clear kept apart from "no" (H4).
  */
+import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
+import { abruptShare } from './abrupt-share.ts';
 import { commandError, exitError } from './command-error.ts';
-import type { ActionContext, CommandResult, CommandRunner, ProbeResult } from './types.ts';
+import type { ActionContext, CommandResult, CommandRunner, ProbeResult, ReleaseContext } from './types.ts';
 
 /** What a command said, or why that cannot be known. */
 export type Reading<Value> =
@@ -17,12 +19,18 @@ const ENVIRONMENT = { LC_ALL: 'C' };
 
 export class LinuxTools {
   readonly #runner: CommandRunner;
+  readonly #clock: Clock | null;
 
-  constructor(runner: CommandRunner) {
+  /** With a clock, a command of an abrupt release gets only its share of the time that is left. */
+  constructor(runner: CommandRunner, clock: Clock | null = null) {
     this.#runner = runner;
+    this.#clock = clock;
   }
 
-  run(command: readonly string[], { deadline, signal }: ActionContext): Promise<CommandResult> {
+  run(command: readonly string[], context: ActionContext | ReleaseContext): Promise<CommandResult> {
+    const { signal } = context;
+    const isAbrupt = 'mode' in context && context.mode === 'abrupt';
+    const deadline = isAbrupt && this.#clock !== null ? abruptShare(context, this.#clock) : context.deadline;
     return this.#runner.run(command, { deadline, signal, environment: ENVIRONMENT });
   }
 

@@ -69,13 +69,14 @@ export class PortBlockResource implements Resource {
   constructor(options: PortBlockOptions) {
     assert(/^[\w.-]{1,63}$/.test(options.name), `"${options.name}" cannot be part of a table's name`);
     this.name = options.name;
-    this.#table = `quorate_${options.name}`;
+    // Not the prefix of `inbound`: names of resources may have any beginning.
+    this.#table = `quorate_block_${options.name}`;
     this.#ports = options.ports;
     this.#addresses = options.addresses.map(parseCidr);
     this.#rules = (['input', 'output'] as const).flatMap((direction) => this.#rulesOf(direction));
     assert(this.#rules.length > 0, `${options.name} blocks no port`);
     this.#mayReset = options.resetConnections;
-    this.#tools = new LinuxTools(options.runner);
+    this.#tools = new LinuxTools(options.runner, options.clock);
   }
 
   async acquire(context: AcquireContext): Promise<string> {

@@ -3,8 +3,9 @@
  *
  * 1. Held: up, with carrier, and every configured address usable. An address that is missing, a link without carrier:
  *    `not-held` in part, to be repaired.
- * 2. Released: administratively down, and none of the configured addresses left on it. Down alone is not enough: IPv4
- *    keeps the address in the local table, and the host goes on answering for it through its other interfaces.
+ * 2. Released: administratively down, and none of the configured addresses left, neither on it nor on another interface.
+ *    Down alone is not enough: IPv4 keeps the address in the local table, and the host goes on answering for it through
+ *    its other interfaces.
  * 3. An interface that does not exist carries nothing. Other addresses on it are nobody's business, but go down with it.
  *
  * Routes are not made here: what leaves through the port is the business of `route-table`.
@@ -13,10 +14,10 @@ import type { Clock } from '../clock.ts';
 import { type Instant, instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
-import type { LinkState } from './ip-json.ts';
+import type { AddressPlace, LinkState } from './ip-json.ts';
 import { checkGateway } from './link-gateway.ts';
-import { isNoSuchDevice, readLink } from './linux-link.ts';
-import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
+import { keepOthers, placesInWords, readElsewhere, readLink, tryDelete, tryIp } from './linux-link.ts';
+import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   type AcquireContext,
   type ActionContext,
@@ -57,7 +58,7 @@ export class PortResource implements Resource {
     this.#interface = options.interface;
     this.#addresses = options.addresses.map(parseCidr);
     this.#gateway = options.gateway === null ? null : parseCidr(options.gateway);
-    this.#tools = new LinuxTools(options.runner);
+    this.#tools = new LinuxTools(options.runner, options.clock);
     this.#clock = options.clock;
   }
 
@@ -66,40 +67,77 @@ export class PortResource implements Resource {
     // Up first: an interface that goes up or down loses its IPv6 addresses.
     if (port?.isUp !== true) await this.#ip(['link', 'set', 'dev', this.#interface, 'up'], context);
     const missing = this.#addresses.filter((address) => port?.isUp !== true || !has(port, address));
-    for (const address of missing) await this.#add(address, context);
+    for (const address of missing) {
+      // The kernel found another host with the address once, and no `replace` makes it forget that.
+      if (
+        port?.addresses.some(({ address: one, isUsable }) => one === address.address && !isUsable) === true
+      ) {
+        await tryDelete(this.#tools, { interfaceName: this.#interface, cidr: address }, context);
+      }
+      await this.#add(address, context);
+    }
     await this.#waitForLink(context);
     const gateway = await this.#checkGateway(context);
     const done = missing.length === 0 ? 'up' : `up with ${missing.map(formatCidr).join(', ')}`;
     return `${this.#interface} is ${done}${gateway}`;
   }
 
+  /** Every command is tried, whatever became of the one before; what is left at the end decides. */
   async release(context: ReleaseContext): Promise<string> {
-    const isGone = (stderr: string): boolean => isNoSuchDevice(stderr, this.#interface);
+    const name = this.#interface;
     // Down first: one command ends everything that comes in, whatever hangs afterwards.
-    await this.#ip(['link', 'set', 'dev', this.#interface, 'down'], context, isGone);
-    for (const address of this.#addresses) {
-      const isFine = (stderr: string): boolean => isGone(stderr) || /address not found/i.test(stderr);
-      await this.#ip(['addr', 'del', formatCidr(address), 'dev', this.#interface], context, isFine);
+    const said = [await tryIp(this.#tools, ['link', 'set', 'dev', name, 'down'], name, context)];
+    const here = await readLink(this.#tools, name, context);
+    const found = here.kind === 'read' ? (here.value.link?.addresses ?? []).filter(this.#isOurs) : [];
+    const elsewhere = await this.#readElsewhere(context);
+    const places = [
+      ...(here.kind === 'read' ? found : this.#addresses).map((cidr) => ({ interfaceName: name, cidr })),
+      ...(elsewhere.kind === 'read' ? elsewhere.value : []),
+    ];
+    for (const place of places) {
+      const { interfaceName, cidr } = place;
+      if (interfaceName !== name)
+        said.push(await keepOthers(this.#tools, { interfaceName, address: cidr.address }, context));
+      said.push(await tryDelete(this.#tools, place, context));
     }
     const result = await this.probe(context);
     if (isReleased(result)) return result.detail;
-    throw new QuorateError('release-unverified', `after its release ${result.detail}`);
+    const words = [`after its release ${result.detail}`, ...said.filter((one) => one !== null)];
+    throw new QuorateError('release-unverified', words.join('; '));
   }
 
   async probe(context: ActionContext): Promise<ProbeResult> {
+    const [here, elsewhere] = await Promise.all([this.#look(context), this.#readElsewhere(context)]);
+    if (elsewhere.kind === 'unknown') return unknown(elsewhere.why);
+    if (elsewhere.value.length === 0 || here.probe === 'unknown') return here;
+    const detail = `${here.detail}, but ${placesInWords(elsewhere.value)}`;
+    return here.probe === 'held' ? held(detail) : partly(detail);
+  }
+
+  /** The interface alone. */
+  async #look(context: ActionContext): Promise<ProbeResult> {
     const reading = await readLink(this.#tools, this.#interface, context);
     return reading.kind === 'unknown' ? unknown(reading.why) : this.#judge(reading.value.link);
   }
 
+  #readElsewhere(context: ActionContext): Promise<Reading<readonly AddressPlace[]>> {
+    const ours = { interface: this.#interface, addresses: this.#addresses };
+    return readElsewhere(this.#tools, ours, context);
+  }
+
+  /** With whatever prefix length. */
+  readonly #isOurs = ({ address }: Cidr): boolean => this.#addresses.some((own) => own.address === address);
+
   #judge(port: LinkState | null): ProbeResult {
     const name = this.#interface;
     if (port === null) return notHeld(`there is no interface ${name}`);
-    const present = this.#addresses.filter((address) => has(port, address)).map(formatCidr);
     if (!port.isUp) {
-      return present.length === 0
+      const left = port.addresses.filter(this.#isOurs).map(formatCidr);
+      return left.length === 0
         ? notHeld(`${name} is down`)
-        : partly(`${name} is down, but still has ${present.join(', ')}`);
+        : partly(`${name} is down, but still has ${left.join(', ')}`);
     }
+    const present = this.#addresses.filter((address) => has(port, address)).map(formatCidr);
     const missing = this.#addresses.filter((address) => !has(port, address)).map(formatCidr);
     if (missing.length > 0) return partly(`${name} is up without ${missing.join(', ')}`);
     if (!port.isRunning) return partly(`${name} is up, but its link is ${port.operstate}`);
@@ -112,19 +150,15 @@ export class PortResource implements Resource {
     await this.#ip(['addr', 'replace', formatCidr(address), 'dev', this.#interface, ...options], context);
   }
 
-  async #ip(
-    words: readonly string[],
-    context: ActionContext,
-    isFine: (stderr: string) => boolean = () => false,
-  ): Promise<void> {
-    await this.#tools.must(['ip', ...words], context, ({ stderr }) => isFine(stderr));
+  async #ip(words: readonly string[], context: ActionContext): Promise<void> {
+    await this.#tools.must(['ip', ...words], context);
   }
 
   /** Until everything is as wanted; the addresses are there at once, the carrier is not. */
   async #waitForLink(context: ActionContext): Promise<void> {
     const end = this.#limit(context, CARRIER_LIMIT_MS);
     for (;;) {
-      const result = await this.probe(context);
+      const result = await this.#look(context);
       if (result.probe === 'held') return;
       if (context.signal.aborted)
         throw new QuorateError('order-ended', 'waiting for the link was called off');

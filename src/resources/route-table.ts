@@ -68,7 +68,7 @@ export class RouteTableResource implements Resource {
     this.#interface = options.interface;
     this.#families = familyWishes(options);
     this.#priority = options.priority;
-    this.#tools = new LinuxTools(options.runner);
+    this.#tools = new LinuxTools(options.runner, options.clock);
   }
 
   async acquire(context: AcquireContext): Promise<string> {

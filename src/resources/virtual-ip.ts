@@ -6,16 +6,23 @@
  *    second (measured, iputils 20221126: `-w` cannot be shorter), which clients would pay for.
  * 2. No announcement outlives the tenure: the command is killed with it, `-c 1` sends one packet, without the address
  *    `arping` cannot bind to it, and a repetition looks first.
- * 3. Released: the address is not on the interface any more, with whatever prefix length.
+ * 3. Released: the address is on no interface any more, with whatever prefix length.
  */
 import type { Clock } from '../clock.ts';
 import { instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { commandError, exitError } from './command-error.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
-import type { LinkAddress, LinkState } from './ip-json.ts';
-import { isNoSuchDevice, readLink } from './linux-link.ts';
-import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
+import type { AddressPlace, LinkAddress, LinkState } from './ip-json.ts';
+import {
+  keepOthers,
+  type LinkReading,
+  placesInWords,
+  readElsewhere,
+  readLink,
+  tryDelete,
+} from './linux-link.ts';
+import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   type AcquireContext,
   type ActionContext,
@@ -57,42 +64,93 @@ export class VirtualIpResource implements Resource {
     this.#address = parseCidr(options.address);
     this.#interface = options.interface;
     this.#mayAnnounce = options.announce;
-    this.#tools = new LinuxTools(options.runner);
+    this.#tools = new LinuxTools(options.runner, options.clock);
     this.#clock = options.clock;
   }
 
   async acquire(context: AcquireContext): Promise<string> {
-    // No detection of duplicates: who may have the address is decided in the log, not on the segment.
-    const options = this.#address.family === 'inet6' ? ['nodad'] : [];
-    const words = ['addr', 'replace', formatCidr(this.#address), 'dev', this.#interface, ...options];
-    await this.#tools.must(['ip', ...words], context);
-    const sending = this.#mayAnnounce ? this.#announceMeanwhile(context) : null;
-    const seen = await this.probe(context);
+    await this.#set('replace', context);
+    let sending = this.#announceMeanwhile(context);
+    let { link } = await this.#mustLook(context);
+    // The kernel found another host with the address once, and no `replace` makes it forget that.
+    if (link?.isUp === true && this.#exact(link)?.isUsable === false) {
+      const said = await tryDelete(
+        this.#tools,
+        { interfaceName: this.#interface, cidr: this.#address },
+        context,
+      );
+      if (said !== null) throw new QuorateError('command-failed', said);
+      await this.#set('add', context);
+      sending = this.#announceMeanwhile(context);
+      ({ link } = await this.#mustLook(context));
+    }
+    const seen = this.#judge(link);
     if (seen.probe === 'not-held') throw new QuorateError('not-as-wanted', seen.detail);
     return sending === null ? seen.detail : `${seen.detail}, ${sending.outcome()}`;
   }
 
+  async #set(verb: 'add' | 'replace', context: ActionContext): Promise<void> {
+    // No detection of duplicates: who may have the address is decided in the log, not on the segment.
+    const options = this.#address.family === 'inet6' ? ['nodad'] : [];
+    const words = ['addr', verb, formatCidr(this.#address), 'dev', this.#interface, ...options];
+    await this.#tools.must(['ip', ...words], context);
+  }
+
+  #mustLook(context: ActionContext): Promise<LinkReading> {
+    return this.#tools.mustRead(readLink(this.#tools, this.#interface, context));
+  }
+
+  /** Every command is tried, whatever became of the one before; what is left at the end decides. */
   async release(context: ReleaseContext): Promise<string> {
-    await this.#delete(formatCidr(this.#address), context);
-    const { link } = await this.#tools.mustRead(readLink(this.#tools, this.#interface, context));
-    // The same address under another prefix length is as good for a client as ours.
-    for (const left of this.#same(link)) await this.#delete(formatCidr(left), context);
+    const own = { interfaceName: this.#interface, cidr: this.#address };
+    const kept: (string | null)[] = [];
+    const said: (string | null)[] = [];
+    const remove = async (place: Pick<AddressPlace, 'interfaceName' | 'cidr'>): Promise<void> => {
+      const { interfaceName, cidr } = place;
+      kept.push(await keepOthers(this.#tools, { interfaceName, address: cidr.address }, context));
+      said.push(await tryDelete(this.#tools, place, context));
+    };
+    await remove(own);
+    const [here, elsewhere] = await this.#readBoth(context);
+    // The same address under another prefix length, or on another interface, is as good for a client as ours.
+    const same = here.kind === 'read' ? this.#same(here.value.link) : [];
+    for (const cidr of same) await remove({ ...own, cidr });
+    for (const place of elsewhere.kind === 'read' ? elsewhere.value : []) await remove(place);
     const result = await this.probe(context);
-    if (isReleased(result)) return result.detail;
-    throw new QuorateError('release-unverified', `after its release ${result.detail}`);
+    const notes = kept.filter((one) => one !== null);
+    if (isReleased(result)) return [result.detail, ...notes].join('; ');
+    const words = [`after its release ${result.detail}`, ...notes, ...said.filter((one) => one !== null)];
+    throw new QuorateError('release-unverified', words.join('; '));
   }
 
   async probe(context: ActionContext): Promise<ProbeResult> {
-    const reading = await readLink(this.#tools, this.#interface, context);
+    const [reading, elsewhere] = await this.#readBoth(context);
     if (reading.kind === 'unknown') return unknown(reading.why);
-    const { link } = reading.value;
-    const { address, prefixLength } = this.#address;
+    if (elsewhere.kind === 'unknown') return unknown(elsewhere.why);
+    const here = this.#judge(reading.value.link);
+    if (elsewhere.value.length === 0) return here;
+    const detail = `${here.detail}, but ${placesInWords(elsewhere.value)}`;
+    return here.probe === 'held' ? held(detail) : partly(detail);
+  }
+
+  #readBoth(
+    context: ActionContext,
+  ): Promise<readonly [Reading<LinkReading>, Reading<readonly AddressPlace[]>]> {
+    const ours = { interface: this.#interface, addresses: [this.#address] };
+    return Promise.all([
+      readLink(this.#tools, this.#interface, context),
+      readElsewhere(this.#tools, ours, context),
+    ]);
+  }
+
+  #judge(link: LinkState | null): ProbeResult {
+    const { address } = this.#address;
     const name = this.#interface;
     if (link === null) return notHeld(`there is no interface ${name}`);
     const same = this.#same(link);
     if (same.length === 0) return notHeld(`${address} is not on ${name}`);
     if (!link.isUp) return partly(`${address} is on ${name}, which is down`);
-    const exact = same.find((found) => found.prefixLength === prefixLength);
+    const exact = this.#exact(link);
     if (exact === undefined) return partly(`${name} has ${same.map(formatCidr).join(', ')}`);
     if (!exact.isUsable) return partly(`${address} is on ${name}, but another host claims it`);
     // A link that is dead under the address is no holder's link: repairs that do not help end in a move (H6).
@@ -111,7 +169,8 @@ export class VirtualIpResource implements Resource {
   }
 
   /** Started and not waited for: what fails at once is known when the address has been read back. */
-  #announceMeanwhile(context: ActionContext): { readonly outcome: () => string } {
+  #announceMeanwhile(context: ActionContext): { readonly outcome: () => string } | null {
+    if (!this.#mayAnnounce) return null;
     let ended: CommandResult | null = null;
     void this.#announce(context).then((result) => {
       ended = result;
@@ -160,15 +219,12 @@ export class VirtualIpResource implements Resource {
       : `conflict: ${other.toLowerCase()} answers for ${address} on ${this.#interface}`;
   }
 
-  #same(link: LinkState | null): readonly LinkAddress[] {
-    return (link?.addresses ?? []).filter(({ address }) => address === this.#address.address);
+  #exact(link: LinkState): LinkAddress | undefined {
+    return this.#same(link).find(({ prefixLength }) => prefixLength === this.#address.prefixLength);
   }
 
-  async #delete(cidr: string, context: ActionContext): Promise<void> {
-    const isGone = (stderr: string): boolean =>
-      isNoSuchDevice(stderr, this.#interface) || /address not found/i.test(stderr);
-    const command = ['ip', 'addr', 'del', cidr, 'dev', this.#interface];
-    await this.#tools.must(command, context, ({ stderr }) => isGone(stderr));
+  #same(link: LinkState | null): readonly LinkAddress[] {
+    return (link?.addresses ?? []).filter(({ address }) => address === this.#address.address);
   }
 }
 

@@ -96,6 +96,15 @@ const hook = (runner: CommandRunner) =>
   new HookResource({ ...shared(runner), script: ['/opt/hook'], environment: {}, marker: 'nfs' });
 
 const addr = (result: CommandResult): Answers => ({ 'ip -j addr show dev eth1': result });
+/** With what is on other interfaces. */
+const vipAt = (result: CommandResult, elsewhere: string = CAPTURES.nowhere): Answers => ({
+  ...addr(result),
+  'ip -j addr show to 10.9.0.1': said(elsewhere),
+});
+const portAt = (result: CommandResult): Answers => ({
+  ...vipAt(result),
+  'ip -j addr show to fd09::1': said(CAPTURES.nowhere),
+});
 const tables = (
   rules: string,
   first: CommandResult,
@@ -110,29 +119,29 @@ const tables = (
 const noTable = failed(2, CAPTURES.noTable);
 const empty = said(CAPTURES.noRoutes);
 const full = said(CAPTURES.routes);
-const nft = (result: CommandResult): Answers => ({ 'nft -j list table inet quorate_nfs': result });
+const nft = (result: CommandResult): Answers => ({ 'nft -j list table inet quorate_block_nfs': result });
 const events = (text: string): Answers => ({ 'drbdsetup events2': said(text) });
 const isActive = (code: number, state: string): Answers => ({
   'systemctl is-active': { kind: 'exited', code, stdout: `${state}\n`, stderr: '' },
 });
 
 const CASES: readonly Case[] = [
-  { title: 'port up', truth: 'held', make: port, answers: addr(said(CAPTURES.linkUp)) },
+  { title: 'port up', truth: 'held', make: port, answers: portAt(said(CAPTURES.linkUp)) },
   { title: 'link up', truth: 'held', make: link, answers: addr(said(CAPTURES.linkUp)) },
   { title: 'link down', truth: 'not-held', make: link, answers: addr(said(CAPTURES.linkDown)) },
-  { title: 'port down', truth: 'not-held', make: port, answers: addr(said(CAPTURES.linkDown)) },
-  { title: 'port away', truth: 'not-held', make: port, answers: addr(failed(1, CAPTURES.noLink)) },
+  { title: 'port down', truth: 'not-held', make: port, answers: portAt(said(CAPTURES.linkDown)) },
+  { title: 'port away', truth: 'not-held', make: port, answers: portAt(failed(1, CAPTURES.noLink)) },
   {
     title: 'port down with an address',
     truth: 'partly',
     make: port,
-    answers: addr(said(CAPTURES.linkDownWithAddress)),
+    answers: portAt(said(CAPTURES.linkDownWithAddress)),
   },
   {
     title: 'port without carrier',
     truth: 'partly',
     make: port,
-    answers: addr(said(CAPTURES.linkWithoutCarrier)),
+    answers: portAt(said(CAPTURES.linkWithoutCarrier)),
   },
   { title: 'routes', truth: 'held', make: routes, answers: tables(CAPTURES.rules, full, noTable) },
   {
@@ -160,8 +169,14 @@ const CASES: readonly Case[] = [
     answers: tables(CAPTURES.rules, empty, empty),
   },
   { title: 'no routes', truth: 'not-held', make: routes, answers: tables(CAPTURES.noRules, noTable, empty) },
-  { title: 'address', truth: 'held', make: vip, answers: addr(said(CAPTURES.linkUp)), mayTurn: true },
-  { title: 'no address', truth: 'not-held', make: vip, answers: addr(said(CAPTURES.linkDown)) },
+  { title: 'address', truth: 'held', make: vip, answers: vipAt(said(CAPTURES.linkUp)), mayTurn: true },
+  { title: 'no address', truth: 'not-held', make: vip, answers: vipAt(said(CAPTURES.linkDown)) },
+  {
+    title: 'address elsewhere',
+    truth: 'partly',
+    make: vip,
+    answers: vipAt(said(CAPTURES.linkDown), CAPTURES.elsewhere),
+  },
   {
     title: 'ports closed',
     truth: 'not-held',

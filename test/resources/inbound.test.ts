@@ -21,6 +21,7 @@ class Kernel implements CommandRunner {
   /** When the first client's packet arrives; null: never. */
   packetAt: number | null = null;
   answer: CommandResult | null = null;
+  localPorts: CommandResult = exited(0, '10000\t20000\n');
   readonly batches: string[] = [];
   readonly clock: Clock = {
     now: () => instant(this.nowMs),
@@ -33,6 +34,7 @@ class Kernel implements CommandRunner {
 
   async run(command: readonly string[]): Promise<CommandResult> {
     this.nowMs += 1;
+    if (command[0] === 'sysctl') return this.localPorts;
     if (command[1] !== '-j') {
       const batch = command[1] ?? '';
       this.batches.push(batch);
@@ -53,7 +55,10 @@ class Kernel implements CommandRunner {
   }
 }
 
-function bench(change: Partial<Pick<Kernel, 'packetAt' | 'answer' | 'hasTable'>> = {}, required = false) {
+function bench(
+  change: Partial<Pick<Kernel, 'packetAt' | 'answer' | 'hasTable' | 'localPorts'>> = {},
+  required = false,
+) {
   const kernel = Object.assign(new Kernel(), change);
   const resource = new InboundResource({
     name: 'data',
@@ -78,9 +83,31 @@ describe('acquire', () => {
     const { kernel, acquire } = bench({ packetAt: 300 });
     expect(await acquire()).toMatch(/^data comes in through eth1 after [34]\d\d ms$/);
     expect(kernel.batches).toHaveLength(1);
-    // Answers to our own calls, which leave by the same port, are of the reply direction.
-    expect(kernel.batches[0]).toContain('iifname "eth1" ip daddr 10.0.1.11 ct direction original counter');
-    expect(kernel.batches[0]).toContain('ip6 daddr fd00::11');
+    for (const rule of [
+      'iifname "eth1" ip daddr 10.0.1.11 ct direction original tcp flags & (syn | ack) == syn counter',
+      'iifname "eth1" ip daddr 10.0.1.11 ct direction original ct state new udp dport != 10000-20000 counter',
+      'iifname "eth1" ip6 daddr fd00::11 ct direction original icmpv6 type echo-request counter',
+    ]) {
+      expect(kernel.batches[0]).toContain(rule);
+    }
+  });
+
+  it.each([exited(0, 'odd'), { kind: 'missing' } as const])(
+    "takes the kernel's default for the ports of our own calls when they cannot be read",
+    async (localPorts) => {
+      const { kernel, acquire } = bench({ packetAt: 300, localPorts });
+      await acquire();
+      expect(kernel.batches[0]).toContain('udp dport != 32768-60999');
+    },
+  );
+
+  it('required: a wait that was cut off is waited to its end, with the counter it began with', async () => {
+    const { kernel, acquire } = bench({ hasTable: true, packetAt: 300 }, true);
+    expect(await acquire()).toContain('data comes in');
+    expect(kernel.nowMs).toBeGreaterThan(299);
+    expect(kernel.batches).toEqual([]);
+    expect(await acquire()).toBe('counted already');
+    await expect(bench({ hasTable: true }, true).acquire()).rejects.toMatchObject({ code: 'no-data' });
   });
 
   it('says that nobody asks, after the time that the config gives, and goes on', async () => {
@@ -115,6 +142,13 @@ describe('probe', () => {
     const { resource, context } = bench(change);
     expect(await resource.probe(context)).toMatchObject({ probe });
   });
+});
+
+it('required: without a packet it is held only in part, with one it is', async () => {
+  const { kernel, resource, context } = bench({ hasTable: true }, true);
+  expect(await resource.probe(context)).toMatchObject({ probe: 'not-held', isPartial: true });
+  kernel.packetAt = 0;
+  expect(await resource.probe(context)).toMatchObject({ probe: 'held' });
 });
 
 it('a release takes the counter away, also where there is none', async () => {
