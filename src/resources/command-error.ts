@@ -8,6 +8,7 @@ const MAX_QUOTED = 300;
 const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   ss: 'iproute2',
+  sysctl: 'procps',
   nft: 'nftables',
   arping: 'iputils-arping',
   ndptool: 'libndp-tools',

@@ -8,13 +8,17 @@
  *    resolved, loaded and opened is there for the first mutation of a takeover.
  * 3. A read whose local address is not on this host leaves from wherever the system likes: an idle node's second port
  *    is down, but its client must be warm, and its reads are how it knows that the cloud answers. A mutation never does.
- * 4. A rehearsal goes the whole way of a mutation, signing and the reading of the answer included, and ends in front
+ * 4. Every call ends with its signal and its time, also while credentials are resolved, which the SDK waits for whatever
+ *    it was told (`credential_process` and the metadata service take seconds). What was given up before it was signed is
+ *    refused at the same gate when it comes there at last.
+ * 5. A rehearsal goes the whole way of a mutation, signing and the reading of the answer included, and ends in front
  *    of the socket.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { type Ec2CallOptions, Ec2Failure } from './ec2.ts';
-import { isNotFromHere, translated } from './sdk-failure.ts';
+import { calledOff, isNotFromHere, outOfTime, translated } from './sdk-failure.ts';
 
 const CONNECT_TIMEOUT_MS = 500;
 const MUTATE_TIMEOUT_MS = 2000;
@@ -52,6 +56,13 @@ type Credentials = () => Promise<{ readonly accessKeyId: string; readonly secret
 interface Rehearsal {
   readonly answer: string;
   isSigned: boolean;
+}
+
+/** What the gate knows of the call that a request belongs to. */
+interface PendingCall {
+  isGivenUp: boolean;
+  /** Handed to the socket: whether it was executed is not known any more. */
+  hasLeft: boolean;
 }
 
 interface SignedRequest {
@@ -96,6 +107,7 @@ export class SdkCalls<Client extends SdkClient> {
   readonly #mutate: Client;
   readonly #mayMutate: () => boolean;
   readonly #rehearsals = new WeakMap<object, Rehearsal>();
+  readonly #pending = new AsyncLocalStorage<PendingCall>();
 
   constructor(make: (config: SdkConfig) => Client, options: CloudClientOptions) {
     const { localAddress } = options;
@@ -116,7 +128,11 @@ export class SdkCalls<Client extends SdkClient> {
           rehearsal.isSigned = args.request.headers.authorization !== undefined;
           return { response: httpAnswer(rehearsal.answer) };
         }
+        const pending = this.#pending.getStore();
+        if (pending === undefined || pending.isGivenUp)
+          throw new Ec2Failure('aborted', 'GivenUp', 'nobody waits for this call any more');
         if (!this.#mayMutate()) throw new Ec2Failure('aborted', 'LeaseEnded', 'the lease is over (O2)');
+        pending.hasLeft = true;
         return next(args);
       },
       { step: 'deserialize', priority: 'low', name: 'leaseGate' },
@@ -129,24 +145,56 @@ export class SdkCalls<Client extends SdkClient> {
   }
 
   /** For what changes nothing: reads, and mutations with DryRun. */
-  async read<Answer>(
+  read<Answer>(
     call: (client: Client, how: SdkCallOptions) => Promise<Answer>,
     options: Ec2CallOptions,
   ): Promise<Answer> {
     const elsewhere = this.#readFromAnywhere;
-    try {
-      return await translated(() => call(this.#read, callOptions(options)));
-    } catch (error) {
-      if (elsewhere === null || !(error instanceof Ec2Failure) || !isNotFromHere(error)) throw error;
-      return await translated(() => call(elsewhere, callOptions(options)));
-    }
+    // Nothing is executed by it; but a time-out is no proof that nothing leads there.
+    return this.#bounded({ isGivenUp: false, hasLeft: true }, options, async (how) => {
+      try {
+        return await translated(() => call(this.#read, how));
+      } catch (error) {
+        if (elsewhere === null || !(error instanceof Ec2Failure) || !isNotFromHere(error)) throw error;
+        return await translated(() => call(elsewhere, how));
+      }
+    });
   }
 
   mutate<Answer>(
     call: (client: Client, how: SdkCallOptions) => Promise<Answer>,
     options: Ec2CallOptions,
   ): Promise<Answer> {
-    return translated(() => call(this.#mutate, callOptions(options)));
+    const pending = { isGivenUp: false, hasLeft: false };
+    return this.#bounded(pending, options, (how) => translated(() => call(this.#mutate, how)));
+  }
+
+  async #bounded<Answer>(
+    pending: PendingCall,
+    options: Ec2CallOptions,
+    act: (how: SdkCallOptions) => Promise<Answer>,
+  ): Promise<Answer> {
+    const ending = new AbortController();
+    let reject: (failure: Ec2Failure) => void = () => undefined;
+    const over = new Promise<never>((_, fail) => {
+      reject = fail;
+    });
+    const giveUp = (failure: Ec2Failure): void => {
+      pending.isGivenUp = true;
+      reject(failure);
+      ending.abort();
+    };
+    const onAbort = (): void => giveUp(calledOff());
+    const how = callOptions(options, ending.signal);
+    const timer = setTimeout(() => giveUp(outOfTime(pending, how.requestTimeout)), how.requestTimeout);
+    options.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      if (options.signal.aborted) throw calledOff();
+      return await Promise.race([over, this.#pending.run(pending, () => act(how))]);
+    } finally {
+      clearTimeout(timer);
+      options.signal.removeEventListener('abort', onAbort);
+    }
   }
 
   /**
@@ -205,8 +253,8 @@ function sdkConfig(
   };
 }
 
-function callOptions(options: Ec2CallOptions): SdkCallOptions {
-  return { abortSignal: options.signal, requestTimeout: Math.max(1, Math.ceil(options.timeoutMs)) };
+function callOptions(options: Ec2CallOptions, abortSignal: AbortSignal): SdkCallOptions {
+  return { abortSignal, requestTimeout: Math.max(1, Math.ceil(options.timeoutMs)) };
 }
 
 function httpAnswer(body: string) {

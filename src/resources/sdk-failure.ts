@@ -37,6 +37,22 @@ export function toFailure(error: unknown): Ec2Failure {
   return new Ec2Failure(failureKind(name, code, status), known, message, error);
 }
 
+/** Named as the SDK names it. */
+export function calledOff(): Ec2Failure {
+  return new Ec2Failure('aborted', 'AbortError', 'the call was called off');
+}
+
+/** What had not left is refused when it is ready at last: nothing can have been executed. */
+export function outOfTime({ hasLeft }: { readonly hasLeft: boolean }, limitMs: number): Ec2Failure {
+  return hasLeft
+    ? new Ec2Failure('unknown-outcome', 'TimeoutError', `no answer within ${limitMs} ms`)
+    : new Ec2Failure(
+        'unreachable',
+        'TimeoutError',
+        `not sent within ${limitMs} ms: no credentials to sign it with, or the host is too slow`,
+      );
+}
+
 export function isNotFromHere(failure: Ec2Failure): boolean {
   return NOT_FROM_HERE_CODES.has(failure.code);
 }
