@@ -241,8 +241,8 @@ export const ERRORS = {
   },
   'port-dead': {
     exit: EXIT.failed,
-    meaning: 'The second port got no link, or the gateway does not answer on it.',
-    remedy: 'Check cable, switch or the attachment of the network interface, and `gateway` in the config.',
+    meaning: 'The second port got no link.',
+    remedy: 'Check cable, switch or the attachment of the network interface.',
   },
   'mount-occupied': {
     exit: EXIT.failed,
