@@ -9,9 +9,10 @@
  * Abrupt release kills what the script has started and tidies up afterwards, as a service's does (R1).
  */
 import type { Clock } from '../clock.ts';
-import { type Instant, instant } from '../core/index.ts';
+import { abruptShare } from './abrupt-share.ts';
 import { commandError, exitError, firstWords } from './command-error.ts';
 import { held, notHeld, unknown } from './linux-tools.ts';
+import { endStray } from './stray.ts';
 import type {
   AcquireContext,
   ActionContext,
@@ -24,10 +25,6 @@ import type {
 
 /** OCF_NOT_RUNNING */
 const NOT_RUNNING = 7;
-/** Of an abrupt release's budget: what is left belongs to the block device. */
-const ABRUPT_STOP_SHARE = 0.4;
-/** Of the same, each time its processes are killed: one that is stuck in the kernel must not cost the whole. */
-const KILL_SHARE = 0.2;
 
 export interface HookOptions {
   readonly name: string;
@@ -54,23 +51,20 @@ export class HookResource implements Resource {
   }
 
   async acquire(context: AcquireContext): Promise<string> {
+    await endStray(this, context, this.#options.clock);
     return this.#mustExitWell('start', context, [0], {});
   }
 
   async release(context: ReleaseContext): Promise<string> {
-    const { runner, marker } = this.#options;
+    const { runner, marker, clock } = this.#options;
     const mode = { QUORATE_MODE: context.mode };
     // Whether it is really gone is the verification's business, once for the whole plan (R2).
     if (context.mode === 'planned') return this.#mustExitWell('stop', context, [0, NOT_RUNNING], mode);
-    const killed = await runner.killMarked(marker, this.#part(context, KILL_SHARE));
-    const result = await this.#call(
-      'stop',
-      { ...context, deadline: this.#part(context, ABRUPT_STOP_SHARE) },
-      mode,
-    );
+    const killed = await runner.killMarked(marker, abruptShare(context, clock, 'kill'));
+    const result = await this.#call('stop', { ...context, deadline: abruptShare(context, clock) }, mode);
     const isStopped = result.kind === 'exited' && [0, NOT_RUNNING].includes(result.code);
     // A second time: `stop` may hang, or something started the rest again in between.
-    const left = isStopped ? 0 : await runner.killMarked(marker, this.#part(context, KILL_SHARE));
+    const left = isStopped ? 0 : await runner.killMarked(marker, abruptShare(context, clock, 'kill'));
     const how = result.kind === 'exited' ? `stop ended with code ${result.code}` : `stop ${result.kind}`;
     return `killed ${killed + left} processes, ${how}`;
   }
@@ -120,11 +114,5 @@ export class HookResource implements Resource {
 
   #command(action: Action): string[] {
     return [...this.#options.script, action];
-  }
-
-  /** A share of what is left. */
-  #part({ deadline }: ActionContext, share: number): Instant {
-    const now = this.#options.clock.now();
-    return instant(now + (deadline - now) * share);
   }
 }

@@ -4,15 +4,12 @@
  *
  * Abrupt release kills first and tidies up afterwards: a service that hangs must not keep the block device open past D
  * (R1). Its processes are found by the marker that they inherited, because a daemon leaves its process group.
- *
- * What runs already when a tenure starts it was started by somebody else, on what was there instead of its data. A start would
- * leave it so (`systemctl start` says that all is well), and it would write beside its data for the whole tenure: it is ended first.
  */
 
 import type { Clock } from '../clock.ts';
-import { type Instant, instant } from '../core/index.ts';
-import { QuorateError } from '../errors.ts';
+import { abruptShare } from './abrupt-share.ts';
 import { commandError, exitError, firstWords } from './command-error.ts';
+import { endStray } from './stray.ts';
 import type {
   AcquireContext,
   ActionContext,
@@ -23,12 +20,6 @@ import type {
 } from './types.ts';
 
 const NOT_RUNNING_CODES: ReadonlySet<number> = new Set([1, 3, 7]);
-/** The stop command's share of an abrupt release's budget: what is left belongs to the block device. */
-const ABRUPT_STOP_SHARE = 0.4;
-/** Of the same, each time its processes are killed: one that is stuck in the kernel must not cost the whole. */
-const KILL_SHARE = 0.2;
-/** For the look before the first start: a probe that hangs must not cost the takeover. */
-const LOOK_LIMIT_MS = 3000;
 
 export type ServiceCommands =
   | { readonly kind: 'unit'; readonly unit: string }
@@ -66,7 +57,7 @@ export class ServiceResource implements Resource {
   }
 
   async acquire(context: AcquireContext): Promise<string> {
-    if (context.isFirst === true) await this.#endStray(context);
+    await endStray(this, context, this.#clock);
     const command =
       this.#service.kind === 'unit' ? systemctl(this.#service.unit, 'start') : this.#service.start;
     await this.#mustExitWell(command, context);
@@ -81,7 +72,7 @@ export class ServiceResource implements Resource {
       return 'stopped';
     }
     const killed = await this.#kill(context);
-    const deadline = this.#part(context, ABRUPT_STOP_SHARE);
+    const deadline = abruptShare(context, this.#clock);
     const result = await this.#runner.run(stop, { deadline, signal: context.signal, marker: this.#marker });
     // A second time: the stop command may have hung, or something restarted the service in between.
     const isStopped = result.kind === 'exited' && result.code === 0;
@@ -103,29 +94,9 @@ export class ServiceResource implements Resource {
     return { probe: 'unknown', detail: exitError(command, result.code, result.stderr).message };
   }
 
-  async #endStray({ deadline, signal }: ActionContext): Promise<void> {
-    const look = (): Promise<ProbeResult> =>
-      this.probe({ deadline: instant(Math.min(deadline, this.#clock.now() + LOOK_LIMIT_MS)), signal });
-    if ((await look()).probe !== 'held') return;
-    // mark: stray-service-ended
-    const said = await this.release({ mode: 'abrupt', deadline, signal });
-    const { probe, detail } = await look();
-    if (probe === 'not-held') return;
-    throw new QuorateError(
-      'release-unverified',
-      `${this.name} ran before it was started, and cannot be stopped: ${detail} (${said})`,
-    );
-  }
-
-  /** A share of what is left, so that a hanging command leaves time for the rest of the plan. */
-  #part(context: ActionContext, share: number): Instant {
-    const now = this.#clock.now();
-    return instant(now + (context.deadline - now) * share);
-  }
-
   async #kill(context: ActionContext): Promise<number> {
     if (this.#service.kind === 'commands') return this.#killMarked(context);
-    const deadline = this.#part(context, ABRUPT_STOP_SHARE);
+    const deadline = abruptShare(context, this.#clock);
     await this.#runner.run(systemctl(this.#service.unit, 'kill', '--signal=SIGKILL'), {
       deadline,
       signal: context.signal,
@@ -134,7 +105,7 @@ export class ServiceResource implements Resource {
   }
 
   #killMarked(context: ActionContext): Promise<number> {
-    return this.#runner.killMarked(this.#marker, this.#part(context, KILL_SHARE));
+    return this.#runner.killMarked(this.#marker, abruptShare(context, this.#clock, 'kill'));
   }
 
   async #mustExitWell(command: readonly string[], context: ActionContext): Promise<void> {

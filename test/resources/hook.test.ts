@@ -56,6 +56,15 @@ describe('hook', () => {
     expect((await tunnel.probe(within(2000))).probe).toBe('not-held');
   });
 
+  it('ends what somebody else has started, before the first start of a tenure; later it is its own', async () => {
+    const tunnel = hook(`echo "$2" >> calls\n${WELL_BEHAVED}`);
+    writeFileSync(join(directory, 'up'), '');
+    await tunnel.acquire({ ...within(5000), previousReleased: true, isFirst: true });
+    expect(lines('calls')).toEqual(['monitor', 'stop', 'monitor', 'start']);
+    await tunnel.acquire({ ...within(5000), previousReleased: true, isFirst: false });
+    expect(lines('calls').slice(4)).toEqual(['start']);
+  });
+
   it('tells the script who asks, how, and how long it has', async () => {
     const tunnel = hook(
       '[ -n "$QUORATE_MODE" ] || QUORATE_MODE=unset\n' +
