@@ -124,7 +124,7 @@ describe('the executor', () => {
 
   it('releases after it has ended, but never from under an agent or another executor', () => {
     expect(only(executor, 'Service.ExecStopPost')).toMatch(
-      /^\/bin\/sh -c 'grep -qE " \S+\/\(agent\|executor\)\.sock\$" \/proc\/net\/unix \|\| exec .* release --config \S+'$/,
+      /^\/bin\/sh -c 'grep -qE " \S+\/\(agent\|executor\)\.sock\$" \/proc\/net\/unix \|\| exec .* release --kill-users --config \S+'$/,
     );
   });
 });

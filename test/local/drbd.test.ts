@@ -280,8 +280,11 @@ describe('DRBD stand-in', () => {
         'change connection name:r0 peer-node-id:0 conn-name:peer connection:Connecting role:Unknown',
       ),
     );
-    expect(follower.lines).toContain(
-      'change peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Off peer-disk:DUnknown',
+    // A line of its own, which may be read a moment later.
+    await until('the loss of its disk is there', () =>
+      follower.lines.includes(
+        'change peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Off peer-disk:DUnknown',
+      ),
     );
     follower.stop();
   });

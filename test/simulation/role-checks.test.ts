@@ -128,7 +128,7 @@ describe('role checks', { timeout: 60_000 }, () => {
   });
 
   test('an agent that has been told to end says so at once, and is not ready while it hands over', async () => {
-    const reasons = new Set<string>();
+    const reasons = new Set([answer(holder, 'health').reason]);
     afterEveryEvent(() => {
       if (holder.backend !== null) reasons.add(answer(holder, 'health').reason);
     });
