@@ -72,7 +72,11 @@ export class TestNetwork {
   /** The wires, and what watches them; nothing runs on the nodes yet. */
   async build(): Promise<void> {
     const keeper = this.helper<KeeperCommand>('keeper');
-    await keeper.request({ kind: 'keep', tags: [...this.nodes.values()].map(({ tag }) => tag) });
+    await keeper.request({
+      kind: 'keep',
+      tags: [...this.nodes.values()].map(({ tag }) => tag),
+      directory: this.#isOwnDirectory ? this.directory : null,
+    });
     await this.namespaces.build();
     const client = this.helper<ClientCommand>('client', {
       at: 'client',
