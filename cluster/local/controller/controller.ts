@@ -3,6 +3,7 @@
  * target group needs. Usable in-process (tests, the demo) and as a process of its own (main.ts). Listens on 127.0.0.0/8
  * only, unless another backend makes its network.
  */
+import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { buildWorld } from './build-world.ts';
@@ -78,6 +79,8 @@ export class VpcController {
     let registrations = 1_000_000;
     const world = buildWorld(state, newAssociationId);
     const later = (delayMs: number, work: () => void) => this.#later(delayMs, work);
+    // One listener for each call that waits, and many may.
+    setMaxListeners(0, this.#stopping.signal);
     this.#onProblem = options.onProblem ?? (() => {});
     this.#listen = options.listen;
     this.#forwarder = options.backend?.(world) ?? new Forwarder(world, state.deadLinks);
