@@ -129,7 +129,8 @@ describe('hook', () => {
       (value) => value > 0,
     );
     const startTime = startTimeOf(pid) ?? '';
-    expect(await release(tunnel, 'abrupt', 1000)).toMatch(/killed [12] processes, stop timed-out/);
+    // How many there are at that moment is the shell's business.
+    expect(await release(tunnel, 'abrupt', 3000)).toMatch(/^killed [1-9]\d* processes, stop timed-out$/);
     expect(isGone({ pid, startTime })).toBe(true);
   });
 });
