@@ -30,6 +30,8 @@ import {
 
 /** A real port negotiates for up to four seconds; one that has no carrier by now has no cable. */
 const CARRIER_LIMIT_MS = 10_000;
+/** In a repair: it was there before, and the reconcile loop looks again. Waiting longer only delays the move (H6). */
+const REPAIR_CARRIER_LIMIT_MS = 1_000;
 const CARRIER_POLL_MS = 10;
 
 export interface PortOptions {
@@ -155,8 +157,9 @@ export class PortResource implements Resource {
   }
 
   /** Until everything is as wanted; the addresses are there at once, the carrier is not. */
-  async #waitForLink(context: ActionContext): Promise<void> {
-    const end = this.#limit(context, CARRIER_LIMIT_MS);
+  async #waitForLink(context: AcquireContext): Promise<void> {
+    const isRepair = context.isFirst === false;
+    const end = this.#limit(context, isRepair ? REPAIR_CARRIER_LIMIT_MS : CARRIER_LIMIT_MS);
     for (;;) {
       const result = await this.#look(context);
       if (result.probe === 'held') return;
