@@ -3,50 +3,32 @@
  * (a probe a second by spawning would cost more CPU than the whole agent).
  */
 
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { CommandRunner } from '../resources/index.ts';
 import { DrbdEvents, type DrbdState } from '../resources/index.ts';
-
-const RESTART_MS = { first: 500, most: 30_000 } as const;
-/** A child that has run this long was fine: the next restart is quick again. */
-const STEADY_MS = 10_000;
+import { Follower } from './follower.ts';
 
 export class DrbdFollower {
-  readonly #resource: string;
-  readonly #runner: CommandRunner;
-  readonly #clock: Clock;
-  readonly #onChange: () => void;
+  readonly #follower: Follower;
   #events: DrbdEvents | null = null;
-  #stop: (() => void) | null = null;
-  #restartMs: number = RESTART_MS.first;
-  #timer: Timer | null = null;
-  #isClosed = false;
 
   constructor(resource: string, runner: CommandRunner, clock: Clock, onChange: () => void) {
-    this.#resource = resource;
-    this.#runner = runner;
-    this.#clock = clock;
-    this.#onChange = onChange;
-  }
-
-  start(): void {
-    const events = new DrbdEvents(this.#resource);
-    const startedAt = this.#clock.now();
-    this.#events = events;
-    this.#stop = this.#runner.follow(['drbdsetup', 'events2', this.#resource], {
+    this.#follower = new Follower(['drbdsetup', 'events2', resource], runner, clock, {
+      onStart: () => {
+        this.#events = new DrbdEvents(resource);
+      },
       onLine: (line) => {
-        if (events.read(line) && events.isComplete) this.#onChange();
+        if (this.#events?.read(line) === true && this.#events.isComplete) onChange();
       },
       onEnd: () => {
         this.#events = null;
-        this.#stop = null;
-        if (this.#isClosed) return;
-        if (this.#clock.now() - startedAt > STEADY_MS) this.#restartMs = RESTART_MS.first;
-        this.#timer = this.#clock.after(this.#restartMs, () => this.start());
-        this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MS.most);
-        this.#onChange();
+        onChange();
       },
     });
+  }
+
+  start(): void {
+    this.#follower.start();
   }
 
   /** Null while there is no living child that has told everything. */
@@ -55,9 +37,6 @@ export class DrbdFollower {
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#timer?.cancel();
-    this.#stop?.();
-    this.#stop = null;
+    this.#follower.close();
   }
 }

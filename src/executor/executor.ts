@@ -411,6 +411,8 @@ export class Executor {
         return;
       case 'data':
         return this.#lookout.onData(report);
+      case 'network':
+        return this.#lookout.onNetwork();
       case 'log':
         return this.#log(report.level, report.fields);
       case 'answer':

@@ -3,7 +3,7 @@
 import type { LocalResourceConfig } from '../config/index.ts';
 import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { type ErrorCode, QuorateError } from '../errors.ts';
-import type { DrbdData, PeerData, ProbeResult, ReleaseMode } from '../resources/index.ts';
+import type { DrbdData, PeerData, ProbeResult, Refreshed, ReleaseMode } from '../resources/index.ts';
 import type { PlanResource } from '../takeover/index.ts';
 import type { LeaseBuffer } from './shared-lease.ts';
 import type { Finding } from './verified-release.ts';
@@ -84,7 +84,7 @@ export interface GuardAnswers {
   begin: null;
   acquire: string;
   release: string;
-  refresh: string;
+  refresh: Refreshed;
   probe: ProbeResult;
   'resume-io': string;
   look: FreshData;
@@ -119,6 +119,8 @@ export type GuardReport =
       /** Some device's I/O waits for a fencing decision (H3). */
       readonly ioSuspended: boolean;
     }
+  /** Something happened to an interface of a resource, or to an address on it. */
+  | { readonly kind: 'network' }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: Readonly<Record<string, unknown>> };
 
 /** An error that survives the way between threads. */

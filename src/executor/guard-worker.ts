@@ -8,6 +8,7 @@ import {
   type CommandRunner,
   DrbdResource,
   type DrbdState,
+  GatewayMemory,
   isSuspended,
   type Resource,
   replicatedData,
@@ -25,6 +26,7 @@ import {
 } from './guard-protocol.ts';
 import type { GuardSocket, GuardSocketHandlers } from './guard-socket.ts';
 import { localResource } from './local-resources.ts';
+import { NetworkFollower } from './network-follower.ts';
 import type { SelfFence } from './self-fence.ts';
 import { SharedLease } from './shared-lease.ts';
 import type { SuspendCheck } from './suspend-check.ts';
@@ -58,6 +60,7 @@ export class GuardWorker {
   readonly #drbd = new Map<string, DrbdWatch>();
   #had: { readonly epoch: Epoch; readonly names: Set<string> } | null = null;
   readonly #running = new Map<number, AbortController>();
+  readonly #network: NetworkFollower | null;
   #socket: Pick<GuardSocket, 'setSession' | 'close'> | null = null;
   #reported = '';
 
@@ -65,6 +68,11 @@ export class GuardWorker {
     this.#data = data;
     this.#parts = parts;
     for (const config of data.resources) this.#addResource(config);
+    const interfaces = new Set(data.resources.flatMap((one) => ('interface' in one ? [one.interface] : [])));
+    this.#network =
+      interfaces.size === 0
+        ? null
+        : new NetworkFollower(interfaces, parts.runner, parts.clock, () => parts.report({ kind: 'network' }));
     const { watchdog } = data;
     this.#core = new GuardCore({
       graph: data.graph,
@@ -88,6 +96,7 @@ export class GuardWorker {
       onClosed: () => void this.#core.abrupt(null, 'the agent closed its connection'),
     });
     for (const watch of this.#drbd.values()) watch.follower.start();
+    this.#network?.start();
     this.#parts.report({ kind: 'listening' });
     // O1: what a dead predecessor left is released now, not only when an agent comes.
     void this.#core.verify('the executor starts');
@@ -96,6 +105,7 @@ export class GuardWorker {
   #addResource(config: LocalResourceConfig): void {
     const watch = config.kind === 'drbd' ? this.#watch(config.resource) : null;
     if (watch !== null) this.#drbd.set(config.name, watch);
+    const gatewayMemory = new GatewayMemory();
     const make = (runner: CommandRunner): Resource =>
       localResource(config, {
         runner,
@@ -103,6 +113,7 @@ export class GuardWorker {
         mark: this.#data.mark,
         mayKill: this.#data.mayKill,
         lastSeen: () => watch?.follower.state() ?? null,
+        gatewayMemory,
       });
     this.#local.set(config.name, make(this.#parts.runner));
     this.#gated.set(config.name, (epoch) => make(this.#gatedRunner(epoch)));
@@ -182,7 +193,8 @@ export class GuardWorker {
       }
       case 'refresh': {
         const resource = this.#gatedResource(order.name, order.epoch);
-        return (await resource.refresh?.(this.#actContext(order, signal))) ?? 'nothing to refresh';
+        const context = this.#actContext(order, signal);
+        return (await resource.refresh?.(context)) ?? { outcome: 'well', said: 'nothing to refresh' };
       }
       case 'probe':
         return this.#probe(order, { deadline: this.#after(order.limitMs), signal });
@@ -192,6 +204,7 @@ export class GuardWorker {
         return this.#look({ deadline: this.#after(order.limitMs), signal });
       case 'close':
         for (const watch of this.#drbd.values()) watch.follower.close();
+        this.#network?.close();
         this.#core.close();
         this.#socket?.close();
         return null;

@@ -8,6 +8,7 @@ import {
   type DeviceIdentity,
   DrbdResource,
   type DrbdState,
+  type GatewayMemory,
   HookResource,
   InboundResource,
   MountResource,
@@ -28,6 +29,8 @@ export interface LocalParts {
   readonly mayKill: boolean;
   /** What the follower of a DRBD resource has seen last. */
   readonly lastSeen: () => DrbdState | null;
+  /** Of a port; one for all objects that are made for it. */
+  readonly gatewayMemory: GatewayMemory;
 }
 
 const readMounts = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
@@ -53,7 +56,7 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
     case 'mount':
       return new MountResource({ ...config, ...shared, mayKill, readMounts, readDevice });
     case 'port':
-      return new PortResource({ ...config, ...shared });
+      return new PortResource({ ...config, ...shared, gatewayMemory: parts.gatewayMemory });
     case 'route-table':
       return new RouteTableResource({ ...config, ...shared });
     case 'virtual-ip':

@@ -17,6 +17,8 @@ import { Refresher } from './refresher.ts';
 
 export const PROBE_LIMIT_MS = 3000;
 const REPORT_MS = 1000;
+/** What a change of interfaces and addresses may show. */
+const NETWORK_KINDS: ReadonlySet<Resource['kind']> = new Set(['port', 'virtual-ip', 'route-table']);
 /** Whatever keeps putting it there: a release is not free. */
 const TIDY_EVERY_MS = 10_000;
 const REFUSED_AGAIN_MS = 1000;
@@ -65,7 +67,7 @@ export class Lookout {
         disk: isVacuous ? 'up-to-date' : 'unknown',
       },
     );
-    this.#refresher = new Refresher(options);
+    this.#refresher = new Refresher({ ...options, onTrouble: () => this.onNetwork() });
     this.#reconciler = new Reconciler({
       ...options,
       observer: this.#observer,
@@ -111,6 +113,13 @@ export class Lookout {
       this.#observer.ioSuspended = report.ioSuspended;
     }
     this.#observer.probeSoon();
+    this.look();
+  }
+
+  /** While a takeover or a release makes these changes itself, nobody looks over its shoulder. */
+  onNetwork(): void {
+    if (this.#options.duty().kind === 'none') return;
+    this.#observer.probeSoon(NETWORK_KINDS);
     this.look();
   }
 

@@ -102,8 +102,9 @@ export class Observer {
     }
   }
 
-  probeSoon(): void {
-    for (const entry of this.#entries) entry.nextAt = 0;
+  /** All, or those of these kinds. */
+  probeSoon(kinds: ReadonlySet<Resource['kind']> | null = null): void {
+    for (const entry of this.#entries) if (kinds?.has(entry.resource.kind) ?? true) entry.nextAt = 0;
   }
 
   get observed(): Map<string, Probe> {

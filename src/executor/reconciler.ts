@@ -4,6 +4,7 @@
  * H6: what is lost again and again although it is repaired is reported, and repaired on.
  */
 import type { Clock } from '../clock.ts';
+import { QuorateError } from '../errors.ts';
 import {
   foundationsOf,
   type Plan,
@@ -18,6 +19,8 @@ import { RepairHistory } from './repair-history.ts';
 /** A probe that takes longer is told with the next report. */
 const PATIENCE_MS = 250;
 const BACK_OFF_MS = { first: 500, most: 10_000 } as const;
+/** The cause is outside of this host, where no repair reaches. */
+const BEYOND_REPAIR: ReadonlySet<string> = new Set(['port-dead']);
 
 /** Runs a plan under the present tenure; the signal calls it off. */
 export type Repair = (plan: Plan, signal: AbortSignal) => Promise<PlanReport>;
@@ -41,14 +44,20 @@ export class Reconciler {
   readonly #history = new RepairHistory();
   readonly #running = new Set<{ readonly names: ReadonlySet<string>; readonly abort: AbortController }>();
   #isLooking = false;
+  /** Asked for while a look was under way, which may have read before what is to be seen. */
+  #mustLookAgain = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
   }
 
   async look(): Promise<void> {
-    if (this.#isLooking) return;
+    if (this.#isLooking) {
+      this.#mustLookAgain = true;
+      return;
+    }
     this.#isLooking = true;
+    this.#mustLookAgain = false;
     try {
       const looking = this.#options.observer.look();
       await Promise.race([looking, this.#options.clock.sleep(PATIENCE_MS)]);
@@ -57,6 +66,7 @@ export class Reconciler {
     }
     this.#options.onProbes();
     this.#repair();
+    if (this.#mustLookAgain) void this.look();
   }
 
   #repair(): void {
@@ -126,8 +136,11 @@ export class Reconciler {
       this.#failures.set(name, { count, notBefore: this.#options.clock.now() + waitMs });
       // What was not tried, because something under it failed, or was called off, has not failed itself.
       const step = report.steps.find((one) => one.name === name);
-      if (step !== undefined && report.outcome !== 'aborted' && !this.#hangsOnTheCloud(name))
-        this.#history.add(name, step.result);
+      if (step === undefined || report.outcome === 'aborted' || this.#hangsOnTheCloud(name)) continue;
+      const isBeyondRepair = report.failure?.step === name && isBeyond(report.failure.error);
+      this.#history.add(name, step.result, isBeyondRepair);
+      // Each second of another try is one that clients wait for the other node.
+      if (isBeyondRepair) this.#reportStuck(name);
     }
     const { outcome, failure, steps, totalMs } = report;
     const why = failure?.why ?? null;
@@ -144,6 +157,10 @@ export class Reconciler {
       return isCloud && (one === name || observed.get(one) !== 'held');
     });
   }
+}
+
+function isBeyond(error: unknown): boolean {
+  return error instanceof QuorateError && BEYOND_REPAIR.has(error.code);
 }
 
 /** Steps that do not wait for each other are plans of their own. */

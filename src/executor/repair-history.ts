@@ -1,6 +1,7 @@
 /**
  * H6: whether the repairs of a resource last. What has read as held for a minute without a break is well again; until then every
  * repair counts, however long it took: a start that hangs for a minute each time is as much in vain as one that fails at once.
+ * One that finds the cause outside of this host is enough: no command of ours plugs a cable in again.
  */
 import type { Instant } from '../core/index.ts';
 import type { Probe } from '../resources/index.ts';
@@ -14,6 +15,7 @@ interface Entry {
   /** What the last one said. */
   why: string;
   heldSince: Instant | null;
+  isBeyondRepair: boolean;
 }
 
 export class RepairHistory {
@@ -30,15 +32,16 @@ export class RepairHistory {
     }
   }
 
-  add(name: string, why: string): void {
+  add(name: string, why: string, isBeyondRepair = false): void {
     const count = (this.#entries.get(name)?.count ?? 0) + 1;
-    this.#entries.set(name, { count, why, heldSince: null });
+    this.#entries.set(name, { count, why, heldSince: null, isBeyondRepair });
   }
 
   /** Null as long as there is hope. */
   inVain(name: string): { readonly count: number; readonly why: string } | null {
     const entry = this.#entries.get(name);
-    return entry === undefined || entry.count < STUCK_REPAIRS ? null : entry;
+    if (entry === undefined) return null;
+    return entry.isBeyondRepair || entry.count >= STUCK_REPAIRS ? entry : null;
   }
 
   clear(): void {

@@ -23,6 +23,7 @@ export { type ElbApi, gatedElb, type Target, type TargetHealth } from './elb.ts'
 export { Ec2Fencer, type FenceResult } from './fencing.ts';
 export { HookResource } from './hook.ts';
 export { InboundResource } from './inbound.ts';
+export { GatewayMemory } from './link-gateway.ts';
 export { type DeviceIdentity, MountResource } from './mount.ts';
 export { PortResource } from './port.ts';
 export { PortBlockResource } from './port-block.ts';
@@ -40,6 +41,7 @@ export {
   isReleased,
   type Probe,
   type ProbeResult,
+  type Refreshed,
   type ReleaseContext,
   type ReleaseMode,
   type Resource,

@@ -228,23 +228,39 @@ function destinationForm(text: string, family: Family): string | null {
 
 /** States of a neighbour in which its link address is known to be right, or is ours to believe. */
 const ANSWERING = new Set(['REACHABLE', 'PERMANENT', 'NOARP']);
+/** The kernel has asked, and waits. */
+const ASKING = new Set(['PROBE', 'INCOMPLETE']);
 const neighbour = z.looseObject({
   dst: z.string(),
+  lladdr: z
+    .string()
+    .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5,19}$/)
+    .optional(),
   state: z.array(z.string()).length(1),
 });
 
-export type NeighbourState = 'answers' | 'silent' | 'unclear' | 'none';
+export interface Neighbour {
+  /** `old`: it has answered, or was heard, some time ago. */
+  readonly state: 'answers' | 'silent' | 'asking' | 'old' | 'none';
+  /** Its link address, as far as one is known. */
+  readonly linkAddress: string | null;
+}
 
-/** `ip -j neigh show ADDRESS dev NAME`; `unclear` is everything on the way to an answer, and every old one. */
-export function parseNeighbour(text: string, address: string): NeighbourState | null {
+/** `ip -j neigh show ADDRESS dev NAME`. */
+export function parseNeighbour(text: string, address: string): Neighbour | null {
   const entries = parseList(neighbour, text);
   if (entries === null || entries.length > 1) return null;
   const [entry] = entries;
-  if (entry === undefined) return 'none';
+  if (entry === undefined) return { state: 'none', linkAddress: null };
   const [state = ''] = entry.state;
   if (readCidr(entry.dst)?.address !== address) return null;
+  return { state: stateOf(state), linkAddress: entry.lladdr ?? null };
+}
+
+function stateOf(state: string): Neighbour['state'] {
   if (ANSWERING.has(state)) return 'answers';
-  return state === 'FAILED' ? 'silent' : 'unclear';
+  if (ASKING.has(state)) return 'asking';
+  return state === 'FAILED' ? 'silent' : 'old';
 }
 
 function parseList<Entry>(entry: z.ZodType<Entry>, text: string): Entry[] | null {

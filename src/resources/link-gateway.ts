@@ -1,13 +1,13 @@
 /**
  * Whether a gateway answers on a link, by what the kernel's own neighbour table says: no package is needed for it, and a
- * gateway that answers no ping still answers ARP. It is only said: whether something behind the gateway is reached is for others to find out.
+ * gateway that answers no ping still answers ARP. Whether something behind the gateway is reached is for others to find out.
  */
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import { type Cidr, isLinkLocal } from './ip-address.ts';
-import { type NeighbourState, parseNeighbour } from './ip-json.ts';
+import { type Neighbour, parseNeighbour } from './ip-json.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
-import type { ActionContext } from './types.ts';
+import type { ActionContext, Refreshed } from './types.ts';
 
 /** The kernel gives up after three requests, a second apart. */
 const LIMIT_MS = 4000;
@@ -20,17 +20,22 @@ export interface GatewayOnLink {
   readonly source: string | null;
 }
 
+export interface GatewayCheck {
+  readonly hasAnswered: boolean;
+  readonly said: string;
+}
+
 /** Resolves with what can be said, also when it certainly does not answer. */
 export async function checkGateway(
-  { gateway, interface: name, source }: GatewayOnLink,
+  on: GatewayOnLink,
   tools: LinuxTools,
   clock: Clock,
   context: ActionContext,
-): Promise<string> {
-  const { address, family } = gateway;
+): Promise<GatewayCheck> {
+  const { interface: name, source } = on;
+  const { address, family } = on.gateway;
   const here = [address, 'dev', name];
-  const read = (): Promise<Reading<NeighbourState>> =>
-    tools.read(['ip', '-j', 'neigh', 'show', ...here], context, (text) => parseNeighbour(text, address));
+  const no = (said: string): GatewayCheck => ({ hasAnswered: false, said });
   /** Whether silence means a dead gateway: not when the kernel had no address yet to ask from. */
   let isSure = family === 'inet';
   /** An old entry is forgotten first, because it would count as good for another half a minute. */
@@ -48,21 +53,89 @@ export async function checkGateway(
 
   const end = Math.min(context.deadline, clock.now() + LIMIT_MS);
   let pauseMs: number = POLL_MS.first;
-  let last = await read();
-  if (last.kind === 'read' && last.value !== 'answers') {
+  let last = await readNeighbour(on, tools, context);
+  if (last.kind === 'read' && last.value.state !== 'answers') {
     await ask();
-    last = await read();
+    last = await readNeighbour(on, tools, context);
   }
   for (;;) {
-    if (last.kind === 'unknown') return `whether gateway ${address} answers is unknown: ${last.why}`;
-    if (last.value === 'answers') return `gateway ${address} answers`;
+    if (last.kind === 'unknown') return no(`whether gateway ${address} answers is unknown: ${last.why}`);
+    const { state } = last.value;
+    if (state === 'answers') return { hasAnswered: true, said: `gateway ${address} answers` };
     if (context.signal.aborted) throw new QuorateError('order-ended', 'asking the gateway was called off');
     const isOver = clock.now() + pauseMs >= end;
-    if (last.value === 'silent' && isSure) return `gateway ${address} does not answer on ${name}`;
-    if (isOver) return `whether gateway ${address} answers is not known yet`;
-    if (last.value === 'silent') await ask();
+    if (state === 'silent' && isSure) return no(`gateway ${address} does not answer on ${name}`);
+    if (isOver) return no(`whether gateway ${address} answers is not known yet`);
+    if (state === 'silent') await ask();
     await clock.sleep(pauseMs, context.signal);
     pauseMs = Math.min(pauseMs * 2, POLL_MS.most);
-    last = await read();
+    last = await readNeighbour(on, tools, context);
   }
+}
+
+function readNeighbour(
+  { gateway: { address }, interface: name }: GatewayOnLink,
+  tools: LinuxTools,
+  context: ActionContext,
+): Promise<Reading<Neighbour>> {
+  const command = ['ip', '-j', 'neigh', 'show', address, 'dev', name];
+  return tools.read(command, context, (text) => parseNeighbour(text, address));
+}
+
+/**
+ * What is known of the gateway in this tenure. Only one that has answered can fall silent: where it never answered, nobody can
+ * tell a dead cable from a gateway that does not like to be asked.
+ */
+export class GatewayMemory {
+  #hasAnswered = false;
+  #isSilent = false;
+
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
+  answered(): void {
+    this.#hasAnswered = true;
+    this.#isSilent = false;
+  }
+
+  /** Whether that is news worth believing. */
+  silent(): boolean {
+    this.#isSilent = this.#hasAnswered;
+    return this.#isSilent;
+  }
+
+  forget(): void {
+    this.#hasAnswered = false;
+    this.#isSilent = false;
+  }
+}
+
+/**
+ * Reads what came of the last question, and asks again. The kernel asks three times within three seconds, by unicast, and sends
+ * everything on to the link address that it knows meanwhile (`nud probe`): asking never interrupts anything.
+ */
+export async function askGatewayAgain(
+  on: GatewayOnLink,
+  memory: GatewayMemory,
+  tools: LinuxTools,
+  context: ActionContext,
+): Promise<Refreshed> {
+  const { address } = on.gateway;
+  const reading = await readNeighbour(on, tools, context);
+  if (reading.kind === 'unknown') return { outcome: 'unclear', said: reading.why };
+  const { state, linkAddress } = reading.value;
+  if (state === 'asking') return { outcome: 'unclear', said: `gateway ${address} is being asked` };
+  if (state === 'answers') memory.answered();
+  const isLost = state === 'silent' && memory.silent();
+  const question =
+    linkAddress === null
+      ? ['replace', address, 'dev', on.interface, 'use']
+      : ['change', address, 'lladdr', linkAddress, 'dev', on.interface, 'nud', 'probe'];
+  // An entry that is gone by now is asked for the next time; a permanent one never asks.
+  await tools.run(['ip', 'neigh', ...question], context);
+  if (isLost) return { outcome: 'trouble', said: `gateway ${address} answers no longer on ${on.interface}` };
+  return state === 'answers'
+    ? { outcome: 'well', said: `gateway ${address} answers` }
+    : { outcome: 'unclear', said: `gateway ${address} does not answer yet` };
 }

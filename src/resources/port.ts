@@ -1,8 +1,8 @@
 /**
  * The second port: the interface that clients and the cloud's interface are reached through (the patent's second step).
  *
- * 1. Held: up, with carrier, and every configured address usable. An address that is missing, a link without carrier:
- *    `not-held` in part, to be repaired.
+ * 1. Held: up, with carrier, and every configured address usable. An address that is missing, a link without carrier, a
+ *    gateway that has answered and answers no more: `not-held` in part, to be repaired.
  * 2. Released: administratively down, and none of the configured addresses left, neither on it nor on another interface.
  *    Down alone is not enough: IPv4 keeps the address in the local table, and the host goes on answering for it through
  *    its other interfaces.
@@ -11,11 +11,11 @@
  * Routes are not made here: what leaves through the port is the business of `route-table`.
  */
 import type { Clock } from '../clock.ts';
-import { type Instant, instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { awaitCarrier } from './carrier.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
 import type { AddressPlace, LinkState } from './ip-json.ts';
-import { checkGateway } from './link-gateway.ts';
+import { askGatewayAgain, checkGateway, GatewayMemory, type GatewayOnLink } from './link-gateway.ts';
 import { keepOthers, placesInWords, readElsewhere, readLink, tryDelete, tryIp } from './linux-link.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
@@ -24,23 +24,20 @@ import {
   type CommandRunner,
   isReleased,
   type ProbeResult,
+  type Refreshed,
   type ReleaseContext,
   type Resource,
 } from './types.ts';
-
-/** A real port negotiates for up to four seconds; one that has no carrier by now has no cable. */
-const CARRIER_LIMIT_MS = 10_000;
-/** In a repair: it was there before, and the reconcile loop looks again. Waiting longer only delays the move (H6). */
-const REPAIR_CARRIER_LIMIT_MS = 1_000;
-const CARRIER_POLL_MS = 10;
 
 export interface PortOptions {
   readonly name: string;
   readonly interface: string;
   /** As 10.0.1.11/24 or fd00::1/64. Empty: only the link counts. */
   readonly addresses: readonly string[];
-  /** Must answer at link level; null where there is none. */
+  /** Asked at link level; null where there is none. */
   readonly gateway: string | null;
+  /** Shared by all objects for this port; its own where absent. */
+  readonly gatewayMemory?: GatewayMemory;
   readonly runner: CommandRunner;
   readonly clock: Clock;
 }
@@ -51,7 +48,8 @@ export class PortResource implements Resource {
   readonly name: string;
   readonly #interface: string;
   readonly #addresses: readonly Cidr[];
-  readonly #gateway: Cidr | null;
+  readonly #gateway: GatewayOnLink | null;
+  readonly #memory: GatewayMemory;
   readonly #tools: LinuxTools;
   readonly #clock: Clock;
 
@@ -59,7 +57,10 @@ export class PortResource implements Resource {
     this.name = options.name;
     this.#interface = options.interface;
     this.#addresses = options.addresses.map(parseCidr);
-    this.#gateway = options.gateway === null ? null : parseCidr(options.gateway);
+    this.#memory = options.gatewayMemory ?? new GatewayMemory();
+    const gateway = options.gateway === null ? null : parseCidr(options.gateway);
+    const source = this.#addresses.find(({ family }) => family === gateway?.family)?.address ?? null;
+    this.#gateway = gateway === null ? null : { gateway, interface: options.interface, source };
     this.#tools = new LinuxTools(options.runner, options.clock);
     this.#clock = options.clock;
   }
@@ -78,7 +79,9 @@ export class PortResource implements Resource {
       }
       await this.#add(address, context);
     }
-    await this.#waitForLink(context);
+    await awaitCarrier(() => this.#look(context), this.#clock, context);
+    const isRepair = context.isFirst === false;
+    if (isRepair && this.#memory.isSilent) throw new QuorateError('port-dead', this.#gatewayIsSilent);
     const gateway = await this.#checkGateway(context);
     const done = missing.length === 0 ? 'up' : `up with ${missing.map(formatCidr).join(', ')}`;
     return `${this.#interface} is ${done}${gateway}`;
@@ -87,6 +90,7 @@ export class PortResource implements Resource {
   /** Every command is tried, whatever became of the one before; what is left at the end decides. */
   async release(context: ReleaseContext): Promise<string> {
     const name = this.#interface;
+    this.#memory.forget();
     // Down first: one command ends everything that comes in, whatever hangs afterwards.
     const said = [await tryIp(this.#tools, ['link', 'set', 'dev', name, 'down'], name, context)];
     const here = await readLink(this.#tools, name, context);
@@ -111,9 +115,17 @@ export class PortResource implements Resource {
   async probe(context: ActionContext): Promise<ProbeResult> {
     const [here, elsewhere] = await Promise.all([this.#look(context), this.#readElsewhere(context)]);
     if (elsewhere.kind === 'unknown') return unknown(elsewhere.why);
-    if (elsewhere.value.length === 0 || here.probe === 'unknown') return here;
+    if (here.probe === 'unknown') return here;
+    if (here.probe === 'held' && this.#memory.isSilent) return partly(this.#gatewayIsSilent);
+    if (elsewhere.value.length === 0) return here;
     const detail = `${here.detail}, but ${placesInWords(elsewhere.value)}`;
     return here.probe === 'held' ? held(detail) : partly(detail);
+  }
+
+  /** Asks the gateway: a cable that is cut in one direction only has a carrier. */
+  async refresh(context: ActionContext): Promise<Refreshed> {
+    if (this.#gateway === null) return { outcome: 'well', said: 'there is no gateway to ask' };
+    return askGatewayAgain(this.#gateway, this.#memory, this.#tools, context);
   }
 
   /** The interface alone. */
@@ -146,6 +158,10 @@ export class PortResource implements Resource {
     return held(`${name} is up${present.length === 0 ? '' : ` with ${present.join(', ')}`}`);
   }
 
+  get #gatewayIsSilent(): string {
+    return `${this.#interface} is up, but gateway ${this.#gateway?.gateway.address ?? '?'} answers no longer`;
+  }
+
   async #add(address: Cidr, context: ActionContext): Promise<void> {
     // No detection of duplicates: it takes a second, and the address is this node's own.
     const options = address.family === 'inet6' ? ['nodad'] : [];
@@ -156,30 +172,11 @@ export class PortResource implements Resource {
     await this.#tools.must(['ip', ...words], context);
   }
 
-  /** Until everything is as wanted; the addresses are there at once, the carrier is not. */
-  async #waitForLink(context: AcquireContext): Promise<void> {
-    const isRepair = context.isFirst === false;
-    const end = this.#limit(context, isRepair ? REPAIR_CARRIER_LIMIT_MS : CARRIER_LIMIT_MS);
-    for (;;) {
-      const result = await this.#look(context);
-      if (result.probe === 'held') return;
-      if (context.signal.aborted)
-        throw new QuorateError('order-ended', 'waiting for the link was called off');
-      if (this.#clock.now() + CARRIER_POLL_MS >= end) throw new QuorateError('port-dead', result.detail);
-      await this.#clock.sleep(CARRIER_POLL_MS, context.signal);
-    }
-  }
-
-  async #checkGateway(context: ActionContext): Promise<string> {
-    const gateway = this.#gateway;
-    if (gateway === null) return '';
-    const source = this.#addresses.find(({ family }) => family === gateway.family)?.address ?? null;
-    const on = { gateway, interface: this.#interface, source };
-    return `, ${await checkGateway(on, this.#tools, this.#clock, context)}`;
-  }
-
-  #limit({ deadline }: ActionContext, ms: number): Instant {
-    return instant(Math.min(deadline, this.#clock.now() + ms));
+  async #checkGateway(context: AcquireContext): Promise<string> {
+    if (this.#gateway === null) return '';
+    const { hasAnswered, said } = await checkGateway(this.#gateway, this.#tools, this.#clock, context);
+    if (hasAnswered) this.#memory.answered();
+    return `, ${said}`;
   }
 }
 

@@ -72,8 +72,15 @@ export interface Resource {
   acquire(context: AcquireContext): Promise<string>;
   release(context: ReleaseContext): Promise<string>;
   probe(context: ActionContext): Promise<ProbeResult>;
-  /** What a holder repeats as long as it holds, where there is such a thing. One sentence; "conflict: …" asks for the next soon. */
-  refresh?(context: ActionContext): Promise<string>;
+  /** What a holder repeats as long as it holds, where there is such a thing. */
+  refresh?(context: ActionContext): Promise<Refreshed>;
+}
+
+export interface Refreshed {
+  /** `trouble`: told once, and looked at. What is not `well` is repeated soon. */
+  readonly outcome: 'well' | 'unclear' | 'trouble';
+  /** One sentence. */
+  readonly said: string;
 }
 
 export type CommandResult =

@@ -11,6 +11,7 @@
 import type { Clock } from '../clock.ts';
 import { instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { awaitCarrier } from './carrier.ts';
 import { commandError, exitError } from './command-error.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
 import type { AddressPlace, LinkAddress, LinkState } from './ip-json.ts';
@@ -30,6 +31,7 @@ import {
   type CommandRunner,
   isReleased,
   type ProbeResult,
+  type Refreshed,
   type ReleaseContext,
   type Resource,
 } from './types.ts';
@@ -84,7 +86,10 @@ export class VirtualIpResource implements Resource {
       sending = this.#announceMeanwhile(context);
       ({ link } = await this.#mustLook(context));
     }
-    const seen = this.#judge(link);
+    // In a repair a cable may be back in a moment; in a takeover another node takes over sooner.
+    const mayWait = context.isFirst === false && link?.isUp === true && !link.isRunning;
+    const look = async (): Promise<ProbeResult> => this.#judge((await this.#mustLook(context)).link);
+    const seen = mayWait ? await awaitCarrier(look, this.#clock, context) : this.#judge(link);
     if (seen.probe === 'not-held') throw new QuorateError('not-as-wanted', seen.detail);
     return sending === null ? seen.detail : `${seen.detail}, ${sending.outcome()}`;
   }
@@ -159,13 +164,13 @@ export class VirtualIpResource implements Resource {
   }
 
   /** Announces again, and says who else answers for the address (IPv4; the kernel's log tells it for IPv6). */
-  async refresh(context: ActionContext): Promise<string> {
-    if (!this.#mayAnnounce) return 'announcements are off';
+  async refresh(context: ActionContext): Promise<Refreshed> {
+    if (!this.#mayAnnounce) return { outcome: 'well', said: 'announcements are off' };
     const { probe, detail } = await this.probe(context);
     if (probe !== 'held') throw new QuorateError('not-as-wanted', `not announced: ${detail}`);
     const [announced, conflict] = await Promise.all([this.#announce(context), this.#conflict(context)]);
     this.#mustBeSent(announced);
-    return conflict ?? 'announced';
+    return conflict;
   }
 
   /** Started and not waited for: what fails at once is known when the address has been read back. */
@@ -204,19 +209,24 @@ export class VirtualIpResource implements Resource {
     }
   }
 
-  /** A sentence, or null when nobody else answers. Only a reply with a link address counts as a conflict. */
-  async #conflict(context: ActionContext): Promise<string | null> {
+  /** Whether somebody else answers. Only a reply with a link address counts as a conflict. */
+  async #conflict(context: ActionContext): Promise<Refreshed> {
     const { family, address } = this.#address;
-    if (family === 'inet6') return null;
+    const announced: Refreshed = { outcome: 'well', said: 'announced' };
+    const notKnown: Refreshed = {
+      outcome: 'well',
+      said: 'announced; whether another host has the address is not known',
+    };
+    if (family === 'inet6') return announced;
     const wait = ['-c', '1', '-w', `${CONFLICT_WAIT_S}`];
     const command = ['arping', '-D', '-f', ...wait, '-I', this.#interface, address];
     const result = await this.#tools.run(command, context);
-    if (result.kind !== 'exited') return 'announced; whether another host has the address is not known';
-    if (result.code === 0) return null;
+    if (result.kind !== 'exited') return notKnown;
+    if (result.code === 0) return announced;
     const [, other] = /reply from \S+ \[([0-9A-F:]+)\]/i.exec(result.stdout) ?? [];
-    return other === undefined
-      ? 'announced; whether another host has the address is not known'
-      : `conflict: ${other.toLowerCase()} answers for ${address} on ${this.#interface}`;
+    if (other === undefined) return notKnown;
+    const said = `${other.toLowerCase()} answers for ${address} on ${this.#interface}`;
+    return { outcome: 'trouble', said };
   }
 
   #exact(link: LinkState): LinkAddress | undefined {

@@ -223,6 +223,7 @@ export class Bench {
       case 'close':
         return null;
       case 'refresh':
+        return { outcome: 'well', said: 'nothing to refresh' };
       case 'resume-io':
       case 'look':
         throw new Error(`nobody asks ${order.op} here`);

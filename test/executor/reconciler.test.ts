@@ -64,6 +64,15 @@ describe('H6: repairs in vain', () => {
     expect(bench.all('repair-failed')).toEqual([]);
   });
 
+  it('a port whose repair finds no carrier is reported at once, and again with every repair', async () => {
+    const bench = await holding([new FakeResource('port', 'port')]);
+    Object.assign(bench.of('port'), { state: 'not-held', refusal: 'port-dead' });
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(bench.all('repair-failed')[0]).toMatchObject({ name: 'port', count: 1 });
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(bench.all('repair-failed').length).toBeGreaterThan(3);
+  });
+
   it('a service whose start hangs for half a minute each time is reported too', async () => {
     const bench = await holding([new FakeResource('svc', 'service')]);
     Object.assign(bench.of('svc'), { state: 'not-held', refusal: 'command-failed', acquireMs: 30_000 });

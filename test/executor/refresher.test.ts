@@ -5,12 +5,14 @@ import { epoch, instant } from '../../src/core/index.ts';
 import type { GuardOrder } from '../../src/executor/guard-protocol.ts';
 import type { Guard } from '../../src/executor/guard-proxy.ts';
 import { Refresher } from '../../src/executor/refresher.ts';
+import type { Refreshed } from '../../src/resources/index.ts';
 
 class Bench {
   nowMs = 0;
   readonly asked: number[] = [];
   readonly events: unknown[] = [];
-  said = 'announced';
+  answer: Refreshed = { outcome: 'well', said: 'announced' };
+  troubles = 0;
   readonly refresher: Refresher;
 
   constructor() {
@@ -23,7 +25,7 @@ class Bench {
     const guard = {
       ask: async (order: GuardOrder) => {
         if (order.op === 'refresh') this.asked.push(this.nowMs);
-        return this.said;
+        return this.answer;
       },
     } as unknown as Guard;
     this.refresher = new Refresher({
@@ -33,6 +35,9 @@ class Bench {
       ],
       guard,
       clock,
+      onTrouble: () => {
+        this.troubles += 1;
+      },
       log: (_, { event }) => this.events.push(event),
     });
   }
@@ -71,10 +76,14 @@ it('at once while somebody else answers for it; the conflict and its end are tol
   const bench = new Bench();
   await bench.run(100, 7);
   bench.asked.length = 0;
-  bench.said = 'conflict: 02:00:00:00:00:01 answers for 10.0.0.50';
+  bench.answer = { outcome: 'trouble', said: '02:00:00:00:00:01 answers for 10.0.0.50' };
   await bench.run(20, 7);
   expect(bench.asked.length).toBeGreaterThanOrEqual(10);
-  bench.said = 'announced';
+  bench.answer = { outcome: 'unclear', said: 'asked' };
   await bench.run(20, 7);
-  expect(bench.events).toEqual(['conflict', 'conflict-ended']);
+  expect(bench.events).toEqual(['trouble']);
+  bench.answer = { outcome: 'well', said: 'announced' };
+  await bench.run(20, 7);
+  expect(bench.events).toEqual(['trouble', 'trouble-ended']);
+  expect(bench.troubles).toBe(2);
 });

@@ -88,3 +88,11 @@ it('a new tenure begins with no history', () => {
   bench.history.clear();
   expect(bench.count).toBeNull();
 });
+
+it('H6: one repair that finds the cause outside of this host is enough, until it is well again', () => {
+  const bench = new Bench();
+  bench.history.add('port', 'eth1 has no carrier', true);
+  expect(bench.history.inVain('port')).toMatchObject({ count: 1, why: 'eth1 has no carrier' });
+  bench.repair(10);
+  expect(bench.count).toBeNull();
+});

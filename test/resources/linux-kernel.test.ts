@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import {
   type CommandRunner,
+  GatewayMemory,
   InboundResource,
   PortBlockResource,
   PortResource,
@@ -105,6 +106,37 @@ describe.skipIf(reason !== null)('port', () => {
     }
     const short = make({ gateway: '10.9.0.78' }).acquire({ ...within(1500), previousReleased: true });
     expect(await short).toMatch(/not known yet|is unknown/);
+  });
+
+  it('H6: a gateway that has answered and falls silent makes the port not held; one that never answered does not', async () => {
+    const gatewayMemory = new GatewayMemory();
+    const one = (gateway: string) => make({ gateway, gatewayMemory });
+    const isWell = async () => (await one('10.9.0.2').refresh(within(4000))).outcome === 'well';
+    await acquire(one('10.9.0.2'));
+    await until(isWell, (well) => well);
+
+    inPeer('ip', 'link', 'set', 'eth0', 'arp', 'off');
+    await until(
+      () => one('10.9.0.2').refresh(within(4000)),
+      ({ outcome }) => outcome === 'trouble',
+    );
+    expect(await probe(one('10.9.0.2'))).toMatchObject({
+      ...PARTLY,
+      detail: 'eth1 is up, but gateway 10.9.0.2 answers no longer',
+    });
+    const repair = one('10.9.0.2').acquire({ ...within(4000), previousReleased: true, isFirst: false });
+    await expect(repair).rejects.toMatchObject({ code: 'port-dead' });
+
+    inPeer('ip', 'link', 'set', 'eth0', 'arp', 'on');
+    await until(isWell, (well) => well);
+    expect(await probe(one('10.9.0.2'))).toMatchObject({ probe: 'held' });
+
+    await release(one('10.9.0.2'));
+    inNode('ip', 'link', 'set', 'eth1', 'up');
+    await acquire(one('10.9.0.77'));
+    for (let count = 0; count < 3; count += 1)
+      expect(await one('10.9.0.77').refresh(within(4000))).toMatchObject({ outcome: 'unclear' });
+    expect(await probe(one('10.9.0.77'))).toMatchObject({ probe: 'held' });
   });
 
   it('IPv6: the gateway is asked from the own address, long before the link-local one is usable', async () => {
@@ -275,7 +307,7 @@ describe.skipIf(reason !== null)('virtual address', () => {
     expect(await probe(vip)).toMatchObject({ probe: 'held' });
 
     inPeer('ip', 'neigh', 'replace', address, 'lladdr', '02:00:00:00:00:01', 'nud', 'stale', 'dev', 'eth0');
-    expect(await vip.refresh(within(4000))).toBe('announced');
+    expect(await vip.refresh(within(4000))).toEqual({ outcome: 'well', said: 'announced' });
     await until(
       () => peerThinks(address),
       (mac) => mac === ours,
@@ -285,7 +317,7 @@ describe.skipIf(reason !== null)('virtual address', () => {
     isWhole(await probe(vip));
     await release(vip, 'abrupt');
     await expect(vip.refresh(within(4000)))
-      .resolves.toMatch(/./)
+      .resolves.toMatchObject({ outcome: 'well' })
       .catch(() => undefined);
   });
 
@@ -358,10 +390,12 @@ describe.skipIf(reason !== null)('virtual address', () => {
     inPeer('ip', 'addr', 'add', '10.9.0.100/24', 'dev', 'eth0');
     const vip = make('10.9.0.100/24');
     await acquire(vip);
-    const said = await vip.refresh(within(4000));
-    expect(said).toBe(`conflict: ${macOf(network.peer, 'eth0')} answers for 10.9.0.100 on eth1`);
+    expect(await vip.refresh(within(4000))).toEqual({
+      outcome: 'trouble',
+      said: `${macOf(network.peer, 'eth0')} answers for 10.9.0.100 on eth1`,
+    });
     inPeer('ip', 'addr', 'del', '10.9.0.100/24', 'dev', 'eth0');
-    expect(await vip.refresh(within(4000))).toBe('announced');
+    expect(await vip.refresh(within(4000))).toEqual({ outcome: 'well', said: 'announced' });
   });
 
   it('on a link that is down it is an error, and not released', async () => {

@@ -93,25 +93,31 @@ describe('virtual address', () => {
   it('without announcements nothing is sent', async () => {
     const host = new Host();
     await acquire(host.address('10.9.0.1/24', false));
-    expect(await host.address('10.9.0.1/24', false).refresh(context())).toBe('announcements are off');
+    expect(await host.address('10.9.0.1/24', false).refresh(context())).toMatchObject({
+      said: 'announcements are off',
+    });
     expect(host.calls.every((call) => call.startsWith('ip '))).toBe(true);
   });
 
   it('a repetition looks first, announces, and tells a conflict only by a link address', async () => {
     const host = new Host();
     host.announcing = said('Sent 1 probes (1 broadcast(s))\n');
-    expect(await host.address().refresh(context())).toBe('announced');
+    expect(await host.address().refresh(context())).toEqual({ outcome: 'well', said: 'announced' });
     host.detecting = said('Unicast reply from 10.9.0.1 [0A:00:00:00:00:02]  0.52ms\n', 1);
-    expect(await host.address().refresh(context())).toBe(
-      'conflict: 0a:00:00:00:00:02 answers for 10.9.0.1 on eth1',
-    );
+    expect(await host.address().refresh(context())).toEqual({
+      outcome: 'trouble',
+      said: '0a:00:00:00:00:02 answers for 10.9.0.1 on eth1',
+    });
     for (const unclear of [
       said('', 1),
       said('arping: bind', 2),
       { kind: 'timed-out', limitMs: 1 } as const,
     ]) {
       host.detecting = unclear;
-      expect(await host.address().refresh(context())).toMatch(/^announced; .* not known$/);
+      expect(await host.address().refresh(context())).toMatchObject({
+        outcome: 'well',
+        said: expect.stringMatching(/^announced; .* not known$/),
+      });
     }
     host.calls.length = 0;
     host.link = CAPTURES.linkDown;
