@@ -3,6 +3,7 @@
  * gateway that answers no ping still answers ARP. Whether something behind the gateway is reached is for others to find out.
  */
 import type { Clock } from '../clock.ts';
+import type { Instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type Cidr, isLinkLocal } from './ip-address.ts';
 import { type Neighbour, parseNeighbour } from './ip-json.ts';
@@ -82,6 +83,9 @@ function readNeighbour(
   return tools.read(command, context, (text) => parseNeighbour(text, address));
 }
 
+/** As long as the kernel itself goes on asking. */
+const SILENT_MS = 3000;
+
 /**
  * What is known of the gateway in this tenure. Only one that has answered can fall silent: where it never answered, nobody can
  * tell a dead cable from a gateway that does not like to be asked.
@@ -89,53 +93,64 @@ function readNeighbour(
 export class GatewayMemory {
   #hasAnswered = false;
   #isSilent = false;
+  /** The first question since the last answer. */
+  #askedAt: Instant | null = null;
 
   get isSilent(): boolean {
     return this.#isSilent;
   }
 
+  asked(now: Instant): void {
+    this.#askedAt ??= now;
+  }
+
   answered(): void {
     this.#hasAnswered = true;
     this.#isSilent = false;
+    this.#askedAt = null;
   }
 
-  /** Whether that is news worth believing. */
-  silent(): boolean {
-    this.#isSilent = this.#hasAnswered;
-    return this.#isSilent;
+  unanswered(now: Instant, hasKernelGivenUp: boolean): void {
+    const isLong = this.#askedAt !== null && now >= this.#askedAt + SILENT_MS;
+    if (this.#hasAnswered && (isLong || hasKernelGivenUp)) this.#isSilent = true;
   }
 
   forget(): void {
     this.#hasAnswered = false;
     this.#isSilent = false;
+    this.#askedAt = null;
   }
 }
 
 /**
- * Reads what came of the last question, and asks again. The kernel asks three times within three seconds, by unicast, and sends
- * everything on to the link address that it knows meanwhile (`nud probe`): asking never interrupts anything.
+ * Reads what came of the last question, and asks again. The kernel asks by unicast, up to three times a second apart, and sends
+ * everything on to the link address that it knows meanwhile (`nud probe`): asking never interrupts anything. Its own verdict
+ * comes late or never where the gateway is heard but does not hear us: each question of the gateway ends the kernel's own.
  */
 export async function askGatewayAgain(
   on: GatewayOnLink,
   memory: GatewayMemory,
   tools: LinuxTools,
+  clock: Clock,
   context: ActionContext,
 ): Promise<Refreshed> {
   const { address } = on.gateway;
   const reading = await readNeighbour(on, tools, context);
   if (reading.kind === 'unknown') return { outcome: 'unclear', said: reading.why };
   const { state, linkAddress } = reading.value;
-  if (state === 'asking') return { outcome: 'unclear', said: `gateway ${address} is being asked` };
   if (state === 'answers') memory.answered();
-  const isLost = state === 'silent' && memory.silent();
-  const question =
-    linkAddress === null
-      ? ['replace', address, 'dev', on.interface, 'use']
-      : ['change', address, 'lladdr', linkAddress, 'dev', on.interface, 'nud', 'probe'];
-  // An entry that is gone by now is asked for the next time; a permanent one never asks.
-  await tools.run(['ip', 'neigh', ...question], context);
-  if (isLost) return { outcome: 'trouble', said: `gateway ${address} answers no longer on ${on.interface}` };
-  return state === 'answers'
-    ? { outcome: 'well', said: `gateway ${address} answers` }
+  else memory.unanswered(clock.now(), state === 'silent');
+  if (state !== 'asking') {
+    const question =
+      linkAddress === null
+        ? ['replace', address, 'dev', on.interface, 'use']
+        : ['change', address, 'lladdr', linkAddress, 'dev', on.interface, 'nud', 'probe'];
+    // An entry that is gone by now is asked for the next time; a permanent one never asks.
+    await tools.run(['ip', 'neigh', ...question], context);
+    memory.asked(clock.now());
+  }
+  if (state === 'answers') return { outcome: 'well', said: `gateway ${address} answers` };
+  return memory.isSilent
+    ? { outcome: 'trouble', said: `gateway ${address} answers no longer on ${on.interface}` }
     : { outcome: 'unclear', said: `gateway ${address} does not answer yet` };
 }

@@ -125,7 +125,7 @@ export class PortResource implements Resource {
   /** Asks the gateway: a cable that is cut in one direction only has a carrier. */
   async refresh(context: ActionContext): Promise<Refreshed> {
     if (this.#gateway === null) return { outcome: 'well', said: 'there is no gateway to ask' };
-    return askGatewayAgain(this.#gateway, this.#memory, this.#tools, context);
+    return askGatewayAgain(this.#gateway, this.#memory, this.#tools, this.#clock, context);
   }
 
   /** The interface alone. */
