@@ -14,7 +14,7 @@ import { InvariantError, logIndex } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { type LogStore, type RecoveredLog, sha256 } from '../log/index.ts';
-import type { PeerTransport, PeerTransportOptions } from '../peer/index.ts';
+import type { Fitness, PeerTransport, PeerTransportOptions } from '../peer/index.ts';
 import { Backend } from './backend.ts';
 import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
 import { Completeness } from './completeness.ts';
@@ -22,6 +22,7 @@ import { DiskLossCheck } from './disk-loss.ts';
 import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
+import { fitnessOf } from './fitness.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
 import { Upkeep } from './upkeep.ts';
@@ -54,8 +55,13 @@ export interface AgentParts {
   /** L4; durable before it resolves. */
   bootPromiseStart(): Promise<Instant>;
   transport(
-    handlers: Pick<PeerTransportOptions, 'onMessage' | 'onStatement' | 'onBootstrap' | 'onLink'>,
+    handlers: Pick<PeerTransportOptions, 'onMessage' | 'onStatement' | 'onBootstrap' | 'onLink'> & {
+      /** Asked by a peer (H6). */
+      fitness(): Fitness | null;
+    },
   ): Transport;
+  /** H6: what a peer says of itself; null where its version does not say it. Rejects when it does not answer in time. */
+  askFitness(peer: NodeId): Promise<Fitness | null>;
   /** Lets operators and DRBD's handlers ask; resolves with how that ends. */
   serve(backend: Backend): Promise<{ close(): Promise<void> }>;
 }
@@ -78,6 +84,7 @@ export class Agent {
   #fencing: Fencing | null = null;
   #diskLoss: DiskLossCheck | null = null;
   #probes: Probes | null = null;
+  #failedChecks: readonly string[] = [];
   #onReady: (() => void) | null = null;
   #isEnding = false;
   #isFatal = false;
@@ -133,6 +140,8 @@ export class Agent {
       onStatement: (message) => this.#onMessage(message),
       onBootstrap: (entry) => this.#acceptBootstrap(entry),
       onLink: () => {}, // a hint, never a reason to act (H5)
+      fitness: () =>
+        this.#driver === null ? null : fitnessOf(this.#roleFacts(this.#driver), this.#failedChecks),
     });
     this.#transport = transport;
     // Before anything is answered: a port in use or a wrong certificate must not cost a release.
@@ -171,7 +180,13 @@ export class Agent {
     if (!isReady()) driver.input({ kind: 'executor-lost' });
     this.#executor.setTiming(driver.view.timing);
     this.#fencing = new Fencing(config.fencing, driver, this.#executor, parts.clock, this.#log);
-    this.#failures = new Failures(driver, this.#executor, parts.clock, this.#log);
+    this.#failures = new Failures({
+      driver,
+      executor: this.#executor,
+      clock: parts.clock,
+      log: this.#log,
+      fitnessOf: (peer) => parts.askFitness(peer),
+    });
     this.#upkeep = new Upkeep(driver, this.#executor, parts.clock, this.#log);
     this.#backend = new Backend({
       config,
@@ -245,6 +260,7 @@ export class Agent {
       );
     }
     if (event.kind === 'probes') this.#probes = event;
+    if (event.kind === 'doctor') this.#failedChecks = event.failed;
     this.#completeness.onExecutorEvent(event);
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {
@@ -392,6 +408,7 @@ export class Agent {
       isUp: (peer) => this.#transport?.isUp(peer) ?? false,
       resources: this.#probes?.resources ?? [],
       lastTakeover: this.#takeovers.last,
+      degraded: this.#failures?.degraded ?? [],
     });
   }
 
@@ -404,6 +421,7 @@ export class Agent {
       isExecutorConnected: this.#executor.connected,
       disk: this.#probes?.disk ?? null,
       isComplete: (epoch) => this.#completeness.isComplete(epoch),
+      degraded: this.#failures?.degraded ?? [],
       isEnding: this.#isEnding,
     });
   }

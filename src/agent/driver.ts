@@ -172,6 +172,7 @@ export class Driver {
       case 'unverified':
       case 'gone':
         return this.input({ kind: 'executor-lost' });
+      case 'doctor':
       case 'fence-ended':
       case 'repair-failed':
       case 'taken':

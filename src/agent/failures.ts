@@ -1,13 +1,13 @@
 /**
  * Failures other than a node's death (H6): a takeover that fails half-way, a resource that is lost in spite of its repairs. The
- * tenure moves on to a node that may do better, with a back-off and a bound; otherwise it stays, and is called degraded.
- *
- * Whether the other node's executor can hold is not known before it tries: one that cannot hands the leadership back by itself.
+ * tenure moves on to a node that may do better, and that says so of itself, with a back-off and a bound; otherwise it stays, and
+ * is called degraded.
  */
 import type { Logger } from 'pino';
 import type { Clock, Timer } from '../clock.ts';
-import type { Epoch, NodeId } from '../core/index.ts';
+import type { Epoch, Instant, NodeId } from '../core/index.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
+import type { Fitness } from '../peer/index.ts';
 import type { Driver } from './driver.ts';
 
 type Event<Kind extends ExecutorEvent['kind']> = Extract<ExecutorEvent, { kind: Kind }>;
@@ -35,26 +35,60 @@ interface Failure {
   readonly mayPass: boolean;
 }
 
+export interface FailuresOptions {
+  readonly driver: Driver;
+  readonly executor: Pick<ExecutorClient, 'keep'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** What a node says of itself; null where its version does not say it. Rejects when it does not answer. */
+  readonly fitnessOf: (node: NodeId) => Promise<Fitness | null>;
+}
+
+/** What the log was told: when, and whether it still waits for the end of it. */
+interface Told {
+  readonly at: Instant;
+  isOpen: boolean;
+}
+
+/** Where the tenure may go, or why nowhere. */
+type Place = { readonly to: NodeId } | { readonly whyNot: string };
+
 export class Failures {
   readonly #driver: Driver;
   readonly #clock: Clock;
   readonly #executor: Pick<ExecutorClient, 'keep'>;
   readonly #log: Logger;
+  readonly #fitnessOf: FailuresOptions['fitnessOf'];
   #failures = 0;
   /** The tenure whose takeover failed: it is moved away until that is done, or until everything is held after all. */
   #failedEpoch: Epoch | null = null;
   /** After a release that failed too, the executor looks after what it has taken back; before it, nobody does. */
   #isReconciled = false;
   #retry: Timer | null = null;
-  /** The tenure that goes on although something is missing, and about which resources the log was told. */
-  #degraded: { readonly epoch: Epoch; readonly told: Map<string, number> } | null = null;
+  /** Of one tenure: what it goes on without, and when the log was told about which resources. */
+  #degraded: {
+    readonly epoch: Epoch;
+    readonly why: Map<string, string>;
+    readonly told: Map<string, Told>;
+  } | null = null;
+  /** A better place is being looked for. */
+  #isAsking = false;
   #lastFailureAt = Number.NEGATIVE_INFINITY;
 
-  constructor(driver: Driver, executor: Pick<ExecutorClient, 'keep'>, clock: Clock, log: Logger) {
+  constructor({ driver, executor, clock, log, fitnessOf }: FailuresOptions) {
     this.#driver = driver;
     this.#executor = executor;
     this.#clock = clock;
     this.#log = log;
+    this.#fitnessOf = fitnessOf;
+  }
+
+  /** What the tenure that this node holds goes on without: sentences; none where all is well, or nothing is held. */
+  get degraded(): readonly string[] {
+    const { hold } = this.#driver.view;
+    return hold.kind === 'held' && hold.epoch === this.#degraded?.epoch
+      ? [...this.#degraded.why.values()]
+      : [];
   }
 
   end(): void {
@@ -62,8 +96,11 @@ export class Failures {
   }
 
   onProbes({ resources }: Event<'probes'>): void {
-    if (!resources.every(({ probe }) => probe === 'held')) return;
-    if (this.#isReconciled) this.#settle();
+    const isWhole = resources.every(({ probe }) => probe === 'held');
+    for (const name of this.#degraded?.why.keys() ?? [])
+      if (isWhole || resources.some((one) => one.name === name && one.probe === 'held'))
+        this.#recovered(name);
+    if (isWhole && this.#isReconciled) this.#settle();
   }
 
   onTaken({ epoch, steps, totalMs }: Event<'taken'>): void {
@@ -94,7 +131,7 @@ export class Failures {
       node: view.self,
       ok: false,
       totalMs,
-      steps: steps.map(shortened),
+      steps: endingWith({ name: step, why }, steps).map(shortened),
       at: this.#clock.wallMs(),
     });
     // mark: takeover-failed
@@ -109,23 +146,51 @@ export class Failures {
   onRepairFailed({ epoch, name, count, why }: Event<'repair-failed'>): void {
     const { view } = this.#driver;
     if (!view.mayHold || view.hold.kind !== 'held' || view.hold.epoch !== epoch) return;
-    if (this.#failedEpoch === epoch) return;
-    const what = `${name} is lost in spite of ${count} repairs: ${why}`;
-    const whyNot = this.#whyNotMove(MAX_MOVES);
-    if (whyNot !== null) return this.#stay(epoch, { name, why: `${what}; ${whyNot}` });
-    // mark: moved-for-a-failure
-    this.#log.error({ event: 'move-away', epoch, why: what }, `${what}: another node shall try`);
-    const refused = this.#driver.transfer({ kind: 'transfer', to: null, reason: 'failure' });
-    if (refused !== null) this.#stay(epoch, { name, why: `${what}; ${refused}` });
+    // The answer to the question that is open will do for this too, and if not: the next repair asks again.
+    if (this.#failedEpoch === epoch || this.#isAsking) return;
+    const what = `${name} is lost in spite of ${count === 1 ? 'a repair' : `${count} repairs`}: ${why}`;
+    this.#isAsking = true;
+    void this.#findPlace(MAX_MOVES).then((place) => {
+      this.#isAsking = false;
+      if (!this.#stillHolds(epoch) || this.#failedEpoch === epoch) return;
+      if ('whyNot' in place) return this.#stay(epoch, { name, why: `${what}; ${place.whyNot}` });
+      // mark: moved-for-a-failure
+      this.#log.error({ event: 'move-away', epoch, why: what }, `${what}: ${place.to} shall try`);
+      const refused = this.#driver.transfer({ kind: 'transfer', to: place.to, reason: 'failure' });
+      if (refused !== null) this.#stay(epoch, { name, why: `${what}; ${refused}` });
+    });
   }
 
-  #whyNotMove(mostMoves: number): string | null {
+  #stillHolds(epoch: Epoch): boolean {
+    const { mayHold, hold } = this.#driver.view;
+    return mayHold && hold.kind === 'held' && hold.epoch === epoch;
+  }
+
+  /** H6: in sync, there, and able by its own word. Who cannot be asked is not known to be able. Never rejects. */
+  async #findPlace(mostMoves: number): Promise<Place> {
     const { view } = this.#driver;
     const isThere = (id: NodeId): boolean =>
       view.leadership?.lease.heardFrom(id, view.now - view.timing.leaseMs) ?? false;
-    if (!view.voters.some((id) => id !== view.self && view.isEligible(id) && isThere(id)))
-      return 'there is no other node that may hold';
-    return this.#movesLately() < mostMoves ? null : `${mostMoves} moves within an hour are enough`;
+    const others = view.voters.filter((id) => id !== view.self && view.isEligible(id) && isThere(id));
+    if (others.length === 0) return { whyNot: 'there is no other node that may hold' };
+    if (this.#movesLately() >= mostMoves) return { whyNot: `${mostMoves} moves within an hour are enough` };
+    const obstacles: string[] = [];
+    for (const id of others) {
+      const whyNot = await this.#whyUnfit(id);
+      if (whyNot === null) return { to: id };
+      obstacles.push(`${id} could not do better: ${whyNot}`);
+    }
+    // mark: nobody-fit
+    return { whyNot: obstacles.join('; ') };
+  }
+
+  async #whyUnfit(id: NodeId): Promise<string | null> {
+    try {
+      const fitness = await this.#fitnessOf(id);
+      return fitness === null || fitness.ok ? null : fitness.why;
+    } catch (error) {
+      return `it does not say how it is: ${error instanceof Error ? error.message : String(error)}`;
+    }
   }
 
   /** Wall-clock times of all nodes: for this bound people's time is good enough (T3). */
@@ -140,12 +205,25 @@ export class Failures {
   /** H6: "degraded". The log is told once an hour for each resource (D4); what a tenure lacks is in every status besides. */
   #stay(epoch: Epoch, { name, why }: Pick<Failure, 'name' | 'why'>): void {
     this.#log.error({ event: 'degraded', epoch, name, why }, `degraded: ${why}`);
-    if (this.#degraded?.epoch !== epoch) this.#degraded = { epoch, told: new Map() };
+    if (this.#degraded?.epoch !== epoch) this.#degraded = { epoch, why: new Map(), told: new Map() };
+    this.#degraded.why.set(name, why);
     const now = this.#clock.now();
-    if (now < (this.#degraded.told.get(name) ?? Number.NEGATIVE_INFINITY) + TELL_EVERY_MS) return;
+    if (now < (this.#degraded.told.get(name)?.at ?? Number.NEGATIVE_INFINITY) + TELL_EVERY_MS) return;
     // mark: degraded
-    this.#degraded.told.set(name, now);
+    this.#degraded.told.set(name, { at: now, isOpen: true });
     this.#driver.propose({ kind: 'note', text: `degraded (epoch ${epoch}): ${why}`.slice(0, MAX_NOTE) });
+  }
+
+  /** Told where the trouble was told: whoever reads the log wants to know its end. */
+  #recovered(name: string): void {
+    const { epoch, told } = this.#degraded ?? {};
+    if (this.#degraded?.why.delete(name) !== true || epoch === undefined) return;
+    const what = `no longer degraded (epoch ${epoch}): ${name} is held again`;
+    this.#log.info({ event: 'recovered', epoch, name }, what);
+    const last = told?.get(name);
+    if (last?.isOpen !== true) return;
+    last.isOpen = false;
+    this.#driver.propose({ kind: 'note', text: what });
   }
 
   /** R1: the move away from a failed takeover could not release here either: again, later and later. */
@@ -181,18 +259,36 @@ export class Failures {
   #moveAway(epoch: Epoch, delayMs: number, failure: Failure): void {
     this.#retry?.cancel();
     this.#retry = this.#clock.after(delayMs, () => {
-      const { hold } = this.#driver.view;
-      if (hold.kind !== 'held' || hold.epoch !== epoch || this.#failedEpoch !== epoch) return;
-      const whyNot = this.#whyNotMove(failure.mayPass ? 1 : MAX_MOVES);
-      if (whyNot !== null && failure.isBegun) {
+      if (!failure.isBegun) return this.#hand(epoch, null, failure);
+      void this.#findPlace(failure.mayPass ? 1 : MAX_MOVES).then((place) => {
+        if ('to' in place) return this.#hand(epoch, place.to, failure);
+        if (!this.#mustMove(epoch)) return;
         this.#settle();
-        this.#stay(epoch, { ...failure, why: `${failure.why}; ${whyNot}` });
-        return this.#executor.keep(epoch);
-      }
-      const refused = this.#driver.transfer({ kind: 'transfer', to: null, reason: 'failure' });
-      if (refused !== null) this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first, failure);
+        this.#stay(epoch, { ...failure, why: `${failure.why}; ${place.whyNot}` });
+        this.#executor.keep(epoch);
+      });
     });
   }
+
+  #mustMove(epoch: Epoch): boolean {
+    const { hold } = this.#driver.view;
+    return hold.kind === 'held' && hold.epoch === epoch && this.#failedEpoch === epoch;
+  }
+
+  #hand(epoch: Epoch, to: NodeId | null, failure: Failure): void {
+    if (!this.#mustMove(epoch)) return;
+    const refused = this.#driver.transfer({ kind: 'transfer', to, reason: 'failure' });
+    if (refused !== null) this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first, failure);
+  }
+}
+
+/** What failed is said last, whatever ended beside it; a refusal of the whole is no step of the plan. */
+function endingWith(
+  { name, why }: { readonly name: string; readonly why: string },
+  steps: Event<'take-failed'>['steps'],
+): Event<'take-failed'>['steps'] {
+  const failed = steps.find((one) => one.name === name) ?? { name, ms: 0, result: why };
+  return [...steps.filter((one) => one !== failed), failed];
 }
 
 function shortened<Step extends { readonly result: string }>(step: Step): Step {

@@ -14,6 +14,7 @@ export interface RoleSources {
   /** Of the executor's last report. */
   readonly disk: Extract<ExecutorEvent, { kind: 'probes' }>['disk'] | null;
   readonly isComplete: (epoch: NonNullable<RoleFacts['held']>['epoch']) => boolean;
+  readonly degraded: readonly string[];
   readonly isEnding: boolean;
 }
 
@@ -45,6 +46,7 @@ export function roleFactsOf(sources: RoleSources): RoleFacts {
     behind: behindOf(driver),
     log: logOf(driver, now),
     executor: executorOf(sources),
+    degraded: sources.degraded,
     isEnding: sources.isEnding,
   };
 }

@@ -36,9 +36,18 @@ export interface StatusSources {
   readonly isUp: (peer: NodeId) => boolean;
   readonly resources: readonly ResourceStatus[];
   readonly lastTakeover: Takeover | null;
+  /** Of the tenure that this node holds. */
+  readonly degraded: readonly string[];
 }
 
-export function statusOf({ config, driver, isUp, resources, lastTakeover }: StatusSources): StatusDocument {
+export function statusOf({
+  config,
+  driver,
+  isUp,
+  resources,
+  lastTakeover,
+  degraded,
+}: StatusSources): StatusDocument {
   const { view } = driver;
   const { leadership, state, log } = view;
   const leader =
@@ -78,6 +87,7 @@ export function statusOf({ config, driver, isUp, resources, lastTakeover }: Stat
     }),
     lease: { remainingMs: leaseUntil === null ? null : Math.max(0, leaseUntil - view.now) },
     resources: [...resources],
+    degraded: view.hold.kind === 'held' ? [...degraded] : null,
     lastTakeover,
   };
 }

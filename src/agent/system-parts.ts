@@ -9,11 +9,14 @@ import { QuorateError } from '../errors.ts';
 import { createExecutorClient, ResumeWatch, readWatchdogTimeoutMs, SuspendCheck } from '../executor/index.ts';
 import { HttpServer } from '../http/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
-import { PeerTransport, readTls } from '../peer/index.ts';
+import { askFacts, PeerTransport, readTls } from '../peer/index.ts';
 import { VERSION } from '../version.ts';
 import { type AgentParts, otherMembers } from './agent.ts';
 import type { Backend } from './backend.ts';
 import { bootPromiseStart } from './boot-promise.ts';
+
+/** Clients wait meanwhile for something that does not work here. */
+const FITNESS_LIMIT_MS = 1000;
 
 /** Rejects with a QuorateError where the config names what is not there. */
 export async function systemParts(
@@ -46,6 +49,7 @@ export async function systemParts(
       new PeerTransport({
         ...handlers,
         facts: () => ({
+          fitness: handlers.fitness(),
           node,
           version: VERSION,
           nodeVersion: process.versions.node,
@@ -58,6 +62,13 @@ export async function systemParts(
         tls,
         logger,
       }),
+    askFitness: async (peer) => {
+      const address = otherMembers(config).get(peer);
+      if (address === undefined) throw new QuorateError('peer-unreachable', `${peer} is not in the config`);
+      const asked = { tls, cluster, from: node, to: peer, times: 1, deadlineMs: FITNESS_LIMIT_MS };
+      const [answer] = await askFacts(address, asked);
+      return answer?.facts.fitness ?? null;
+    },
     serve: async (backend: Backend) => {
       const local = new LocalSocket(agentSocket(dataDir), backend);
       const admin = new AdminServer({ listen: config.admin.listen, cluster, tls, backend });

@@ -1,6 +1,6 @@
 /** The report for people: what failed first, with its remedy; what is good in one line each. */
 import type { DoctorReport, ReportedFinding, Result, TimingAdvice, TimingSet } from '../doctor/index.ts';
-import { type Colour, humanMs, type Paint, TERMINAL_COLUMNS } from './output.ts';
+import { type Colour, humanMs, type Paint, TERMINAL_COLUMNS, wrap } from './output.ts';
 
 const ORDER: readonly Result[] = ['failed', 'unknown', 'warning', 'ok', 'skipped'];
 
@@ -62,16 +62,3 @@ function adviceLines(advice: TimingAdvice, paint: Paint): string[] {
 
 const setText = ({ heartbeatMs, leaseMs, releaseMs, promiseMs, outageMs }: TimingSet): string =>
   `heartbeat ${humanMs(heartbeatMs)}, lease ${humanMs(leaseMs)}, release ${humanMs(releaseMs)} (promise ${humanMs(promiseMs)}, outage about ${humanMs(outageMs)})`;
-
-/** At spaces; a word that is longer than the line stays whole, so that it can be copied. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-}

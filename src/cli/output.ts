@@ -61,6 +61,19 @@ export function clip(text: string, width: number): string {
   return flat.length <= width ? flat : `${flat.slice(0, Math.max(0, width - 1))}…`;
 }
 
+/** At spaces; a word that is longer than the line stays whole, so that it can be copied. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
 /** 0.4 ms, 12 ms, 1.25 s, 3 min 20 s. */
 export function humanMs(durationMs: number): string {
   if (durationMs < 10) return `${Number(durationMs.toFixed(1))} ms`;

@@ -1,11 +1,21 @@
 import type { NodeStatus, ResourceStatus, StatusDocument } from '../admin/index.ts';
-import { type Cell, type Colour, clip, humanMs, type Paint, TERMINAL_COLUMNS, table } from './output.ts';
+import {
+  type Cell,
+  type Colour,
+  clip,
+  humanMs,
+  type Paint,
+  TERMINAL_COLUMNS,
+  table,
+  wrap,
+} from './output.ts';
 
 /** The lines of `quorate status`, at most 80 columns wide. */
 export function renderStatus(status: StatusDocument, paint: Paint): string[] {
   const { lastTakeover } = status;
   return [
     ...summary(status, paint),
+    ...(status.degraded ?? []).flatMap((why) => degradedLines(why, paint)),
     '',
     ...table(
       [header('NODE', 'KIND', 'ZONE', 'ROLE', 'DATA', 'LOG', 'CHAIN'), ...status.nodes.map(nodeRow)],
@@ -42,6 +52,11 @@ function summary(status: StatusDocument, paint: Paint): string[] {
     `${paint('bold', clip(status.cluster, 40))}: ${holder}, ${leader}`,
     paint('dim', `as ${status.observer} sees it: `) + notes.join(', '),
   ];
+}
+
+/** H6: the one thing that somebody has to do something about. */
+function degradedLines(why: string, paint: Paint): string[] {
+  return wrap(`degraded: ${why}`, TERMINAL_COLUMNS).map((line) => paint('red', line));
 }
 
 const header = (...titles: string[]): Cell[] => titles.map((text) => ({ text, colour: 'dim' }));

@@ -97,6 +97,7 @@ export class Executor {
   /** The guard gives up what a tenure held: until it has ended, that may read as held. */
   #isLettingGo = false;
   readonly #plans: PlanPerformer;
+  #failedChecks: string[] = [];
   #ending: Promise<void> = Promise.resolve();
 
   constructor(options: ExecutorOptions) {
@@ -163,6 +164,7 @@ export class Executor {
     if (this.#agent !== agent) return;
     agent.isReady = true;
     this.#options.send({ kind: 'ready', evidence: clip(released.evidence) });
+    this.#options.send({ kind: 'doctor', failed: this.#failedChecks });
     this.#lookout.look();
   }
 
@@ -390,6 +392,12 @@ export class Executor {
       const isRefused = error instanceof QuorateError && KNOWN_FAILURES.has(error.code);
       this.#options.send({ kind: 'io-resumed', epoch, outcome: isRefused ? 'failed' : 'unknown' });
     }
+  }
+
+  /** What stands in the way of a takeover here, as the own checks see it. */
+  onDoctor(failed: readonly string[]): void {
+    this.#failedChecks = failed.map(clip);
+    this.#options.send({ kind: 'doctor', failed: this.#failedChecks });
   }
 
   // ---- the guard

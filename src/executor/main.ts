@@ -145,6 +145,8 @@ async function main(): Promise<void> {
     config,
     timing: () => running.timing,
     log: (level, fields) => logger[level](fields),
+    onSummary: ({ failed }) =>
+      running.onDoctor(failed.map(({ check, subject, detail }) => `${check}: ${subject}: ${detail}`)),
   });
   logger.info({ event: 'executor-started', node: config.node, pid: process.pid });
 

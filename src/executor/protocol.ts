@@ -134,6 +134,8 @@ export const eventSchema = z.discriminatedUnion('kind', [
     count: z.number().int(),
     why: text(MAX_TEXT),
   }),
+  /** What the own checks have found to stand in the way of a takeover: sentences; none where all is well. */
+  z.strictObject({ kind: z.literal('doctor'), failed: z.array(text(MAX_TEXT)).max(100) }),
   /** `unknown`: the command may still take effect (it hung, or was called off). */
   z.strictObject({
     kind: z.literal('io-resumed'),

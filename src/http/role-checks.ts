@@ -27,6 +27,8 @@ export interface RoleAnswer {
   readonly epoch: number | null;
   readonly lease: { readonly remainingMs: number | null };
   readonly lag: { readonly entries: number | null; readonly ms: number | null };
+  /** H6: what the own tenure goes on without, as sentences. It changes no answer: there is no better place. */
+  readonly degraded: readonly string[];
 }
 
 export interface Decision {
@@ -57,6 +59,7 @@ export function decide(check: Check, facts: RoleFacts, maxLag: MaxLag | null = n
       epoch: facts.tenure?.epoch ?? null,
       lease: { remainingMs: leads && facts.leaseUntil !== null ? round(facts.leaseUntil - facts.now) : null },
       lag,
+      degraded: facts.degraded,
     },
     isPerishable: ok && (check === 'leader' || check === 'holder'),
   };

@@ -38,6 +38,8 @@ export interface RoleFacts {
   readonly log: 'works' | 'damaged' | 'stalled' | 'failed';
   /** `releasing`: in order, or after a lease was lost. `unverified`: not known what is held (L3, L4). */
   readonly executor: 'ready' | 'releasing' | 'unverified' | 'lost';
+  /** H6: what the own tenure goes on without; none where all is well, or nothing is held. */
+  readonly degraded: readonly string[];
   /** It has been told to end: it takes nothing any more. */
   readonly isEnding: boolean;
 }

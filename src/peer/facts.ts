@@ -13,6 +13,15 @@ export interface NodeFacts {
   readonly config: Readonly<Record<string, string>>;
   /** ms since 1970, for people only (T3). */
   readonly wallMs: number;
+  /** Null: its version does not say it. */
+  readonly fitness: Fitness | null;
+}
+
+/** H6: whether a node could take over, by what it knows of itself. */
+export interface Fitness {
+  readonly ok: boolean;
+  /** One sentence. */
+  readonly why: string;
 }
 
 export function encodeFactsRequest(from: NodeId, cluster: string): Buffer {
@@ -35,8 +44,9 @@ export function checkFactsRequest(
 }
 
 export function encodeFacts(facts: NodeFacts, cluster: string): Buffer {
-  const { node, version, nodeVersion, config, wallMs } = facts;
-  return peerSchema().facts.encode({ cluster, node, version, nodeVersion, config: { ...config }, wallMs });
+  const { config, fitness, ...rest } = facts;
+  const said = fitness === null ? {} : { fitness: { ok: fitness.ok, why: printable(fitness.why) } };
+  return peerSchema().facts.encode({ ...rest, ...said, cluster, config: { ...config } });
 }
 
 /** Throws `WireError` and nothing else. `expected.node` is whom the connection's certificate names. */
@@ -59,7 +69,16 @@ export function decodeFacts(
   if (!Number.isFinite(wire.wallMs) || wire.wallMs < 0)
     throw new WireError('malformed', `the time ${wire.wallMs}`);
   const { version, nodeVersion, config, wallMs } = wire;
-  return { node: expected.node, version, nodeVersion, config: { ...config }, wallMs };
+  const fitness = readFitness(wire.fitness);
+  return { node: expected.node, version, nodeVersion, config: { ...config }, wallMs, fitness };
+}
+
+function readFitness(fitness: Fitness | null | undefined): Fitness | null {
+  if (fitness === null || fitness === undefined) return null;
+  const { ok, why } = fitness;
+  if (why.length > LIMITS.fitnessCharacters || !PRINTABLE.test(why))
+    throw new WireError('malformed', `the text ${quoted(why)}`);
+  return { ok, why };
 }
 
 function decoded<Wire>(decode: () => Wire): Wire {
@@ -72,6 +91,10 @@ function decoded<Wire>(decode: () => Wire): Wire {
 
 /** It ends up on an operator's terminal. */
 const PRINTABLE = /^[\x20-\x7e]*$/;
+
+/** It quotes commands, which may have said anything. */
+const printable = (text: string): string =>
+  text.slice(0, LIMITS.fitnessCharacters).replaceAll(/[^\x20-\x7e]/g, '?');
 
 /** Somebody else's text, short and on one line. */
 const quoted = (text: string): string => JSON.stringify(text.slice(0, 80));

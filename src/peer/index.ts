@@ -1,5 +1,5 @@
 export type { Lane, WireProblem } from './codec.ts';
-export type { NodeFacts } from './facts.ts';
+export type { Fitness, NodeFacts } from './facts.ts';
 export {
   authorityCluster,
   CLIENT_ROLES,

@@ -11,6 +11,8 @@ export const LIMITS = {
   /** What a node says about itself: parts of its config, and the length of each text; more is refused. */
   factsParts: 32,
   factsCharacters: 128,
+  /** Why it could take over, or not; the rest is cut off by the sender. */
+  fitnessCharacters: 500,
   /** Heartbeats waiting in a stream; more are dropped, because a stale heartbeat is worse than none (L1). */
   queuedHeartbeats: 4,
   /** Other messages waiting in a stream; more are dropped, the core retransmits. */

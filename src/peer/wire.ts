@@ -84,4 +84,5 @@ export interface WireFacts {
   nodeVersion: string;
   config: Record<string, string>;
   wallMs: number;
+  fitness?: { ok: boolean; why: string } | null;
 }

@@ -60,6 +60,7 @@ const factsOf = (config: Config, change: Partial<NodeFacts> = {}): NodeFacts => 
   nodeVersion: '20.19.0',
   config: configFingerprint(config),
   wallMs: Date.now(),
+  fitness: null,
   ...change,
 });
 

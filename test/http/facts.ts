@@ -29,6 +29,7 @@ export const HOLDER: RoleFacts = {
   behind: null,
   log: 'works',
   executor: 'ready',
+  degraded: [],
   isEnding: false,
 };
 

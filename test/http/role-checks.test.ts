@@ -29,6 +29,7 @@ describe('in a healthy cluster', () => {
       holder: 'a',
       epoch: 8,
       lease: { remainingMs: 412.5 },
+      degraded: [],
       lag: { entries: 0, ms: 0 },
     });
     expect(decide('holder', STANDBY).answer).toEqual({
@@ -42,6 +43,7 @@ describe('in a healthy cluster', () => {
       holder: 'a',
       epoch: 8,
       lease: { remainingMs: null },
+      degraded: [],
       lag: { entries: 0, ms: 40 },
     });
     expect(decide('leader', NEW).answer).toMatchObject({

@@ -18,6 +18,7 @@ const FACTS: NodeFacts = {
   nodeVersion: '20.19.0',
   config: { members: 'f'.repeat(64), timing: '0'.repeat(64) },
   wallMs: 1_795_694_887_316.5,
+  fitness: { ok: false, why: 'b has no promise to a (L2)' },
 };
 const expected = { cluster: CLUSTER, node: B };
 const forged = (change: Partial<WireFacts>): Buffer =>
@@ -34,7 +35,7 @@ describe('the bytes', () => {
   it('of version 1 are still read', () => {
     const file = new URL('./facts.golden.json', import.meta.url);
     const { request, facts } = JSON.parse(readFileSync(file, 'utf8')) as { request: string; facts: string };
-    expect(decodeFacts(Buffer.from(facts, 'hex'), expected)).toEqual(FACTS);
+    expect(decodeFacts(Buffer.from(facts, 'hex'), expected)).toEqual({ ...FACTS, fitness: null });
     expect(() => checkFactsRequest(Buffer.from(request, 'hex'), { cluster: CLUSTER, from: A })).not.toThrow();
   });
 
@@ -52,6 +53,12 @@ describe('the bytes', () => {
       'malformed',
     ],
     ['no time', { wallMs: Number.NaN }, 'malformed'],
+    ['a reason that moves the cursor', { fitness: { ok: true, why: '\u001b[2J' } }, 'malformed'],
+    [
+      'a reason without an end',
+      { fitness: { ok: true, why: 'x'.repeat(LIMITS.fitnessCharacters + 1) } },
+      'malformed',
+    ],
     ['a time before all times', { wallMs: -1 }, 'malformed'],
   ])('%s is refused', (_what, change, problem) => {
     expect(() => decodeFacts(forged(change), expected)).toThrow(expect.objectContaining({ problem }));

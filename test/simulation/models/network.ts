@@ -71,11 +71,11 @@ export class Network {
   }
 
   /** A unary call: there and back, or an error after a while. */
-  call(
+  call<Answer = void>(
     from: string,
     to: string,
-    act: (done: () => void, fail: (error: unknown) => void) => void,
-  ): Promise<void> {
+    act: (done: (answer: Answer) => void, fail: (error: unknown) => void) => void,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const limit = this.#world.after(CALL_LIMIT_MS, () => reject(new QuorateError('peer-unreachable', to)));
       const back = (settle: () => void): void =>
@@ -85,7 +85,7 @@ export class Network {
         });
       this.send(from, to, () =>
         act(
-          () => back(resolve),
+          (answer) => back(() => resolve(answer)),
           (error) => back(() => reject(error)),
         ),
       );

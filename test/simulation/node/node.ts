@@ -19,6 +19,7 @@ import {
 import { EXIT, QuorateError } from '../../../src/errors.ts';
 import { ResumeWatch, SuspendCheck } from '../../../src/executor/index.ts';
 import { LogStore, sha256 } from '../../../src/log/index.ts';
+import type { Fitness } from '../../../src/peer/index.ts';
 import type { Host, HostPart, Thread } from '../engine/host.ts';
 import { between } from '../engine/world.ts';
 import type { Cloud } from '../models/cloud.ts';
@@ -52,6 +53,7 @@ interface Handlers {
   onMessage(message: Message): void;
   onStatement(released: Released): void;
   onBootstrap(entry: Entry): Promise<void>;
+  fitness(): Fitness | null;
 }
 
 interface AgentLife {
@@ -185,6 +187,7 @@ export class SimulatedNode implements HostPart {
           close: async () => undefined,
         };
       },
+      askFitness: (peer) => this.#askFitness(peer, thread),
       serve: async (backend) => {
         life.backend = backend;
         return { close: async () => undefined };
@@ -329,6 +332,20 @@ export class SimulatedNode implements HostPart {
         done();
       }),
     );
+  }
+
+  /** The answer is heard by the agent that asked, when it runs: not by a dead one, later by one that stands still. */
+  #askFitness(peer: NodeId, thread: Thread): Promise<Fitness | null> {
+    const target = this.options.peers.get(peer);
+    const answer = this.options.network.call<Fitness | null>(this.id, peer, (done) =>
+      target?.receive((handlers) => done(handlers.fitness())),
+    );
+    return new Promise((resolve, reject) => {
+      answer.then(
+        (fitness) => thread.post(0, () => resolve(fitness)),
+        (error: unknown) => thread.post(0, () => reject(error)),
+      );
+    });
   }
 
   #sendBootstrap(to: string, entry: Entry): Promise<void> {
