@@ -9,6 +9,10 @@ import type { LogLevel } from './guard-protocol.ts';
 /** Not beside the start, when a takeover is likely. */
 const FIRST_MS = 30_000;
 const EVERY_MS = 600_000;
+/** While something has failed: a holder that looks for a better place asks for it (H6). */
+const AGAIN_MS = 60_000;
+/** About other nodes: what counts of them is seen live, by their messages. */
+const ABOUT_OTHERS: ReadonlySet<string> = new Set(['network', 'peers']);
 /** Of a long list only the beginning is said; all of it is in `quorate doctor`. */
 const MAX_SAID = 20;
 
@@ -35,6 +39,13 @@ export interface DoctorTimerOptions {
   readonly onSummary?: (summary: DoctorSummary) => void;
 }
 
+/** H6: what stands in the way of a takeover by this node, as sentences. */
+export function ownFailures({ failed }: DoctorSummary): string[] {
+  return failed
+    .filter(({ check }) => !ABOUT_OTHERS.has(check))
+    .map(({ check, subject, detail }) => `${check}: ${subject}: ${detail}`);
+}
+
 export class DoctorTimer {
   readonly #options: DoctorTimerOptions;
   #timer: { cancel(): void } | null = null;
@@ -57,7 +68,10 @@ export class DoctorTimer {
   /** From the end of one to the beginning of the next: they never overlap. */
   #wait(ms: number): void {
     if (this.#isStopped) return;
-    this.#timer = this.#options.clock.after(ms, () => void this.#look().then(() => this.#wait(EVERY_MS)));
+    this.#timer = this.#options.clock.after(
+      ms,
+      () => void this.#look().then(() => this.#wait(this.#standing.length === 0 ? EVERY_MS : AGAIN_MS)),
+    );
   }
 
   async #look(): Promise<void> {

@@ -18,6 +18,7 @@ import type { TlsMaterial } from '../peer/index.ts';
 import { Channel } from './channel.ts';
 import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
 import { startDoctor } from './doctor.ts';
+import { ownFailures } from './doctor-timer.ts';
 import { Executor } from './executor.ts';
 import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
@@ -145,8 +146,7 @@ async function main(): Promise<void> {
     config,
     timing: () => running.timing,
     log: (level, fields) => logger[level](fields),
-    onSummary: ({ failed }) =>
-      running.onDoctor(failed.map(({ check, subject, detail }) => `${check}: ${subject}: ${detail}`)),
+    onSummary: (summary) => running.onDoctor(ownFailures(summary)),
   });
   logger.info({ event: 'executor-started', node: config.node, pid: process.pid });
 

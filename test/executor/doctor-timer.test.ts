@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import type { DoctorReport, Result } from '../../src/doctor/index.ts';
-import { type DoctorSummary, DoctorTimer } from '../../src/executor/doctor-timer.ts';
+import { type DoctorSummary, DoctorTimer, ownFailures } from '../../src/executor/doctor-timer.ts';
 
 /** Time stands still until somebody turns it. */
 class Hands {
@@ -84,6 +84,18 @@ it('looks first after half a minute, and then every ten', async () => {
   await clock.turn();
   expect(looks()).toBe(2);
   expect(clock.waits).toEqual([30_000, 600_000, 600_000]);
+});
+
+it('looks every minute while something has failed', async () => {
+  const bad = report(['sync', 'failed']);
+  const { clock } = start(bad, bad, report(['sync', 'ok']));
+  for (let look = 0; look < 3; look += 1) await clock.turn();
+  expect(clock.waits).toEqual([30_000, 60_000, 60_000, 600_000]);
+});
+
+it('H6: what it has found of other nodes says nothing about a takeover here', () => {
+  const failed = ['network', 'disk', 'peers'].map((check) => ({ ...PROBLEM, check }));
+  expect(ownFailures({ at: '', ok: false, failed })).toEqual(['disk: sync: sync is failed']);
 });
 
 describe('what it says', () => {
