@@ -83,8 +83,8 @@ function readNeighbour(
   return tools.read(command, context, (text) => parseNeighbour(text, address));
 }
 
-/** As long as the kernel itself goes on asking. */
-const SILENT_MS = 3000;
+/** As long, and as often, as the kernel itself goes on asking. */
+const SILENT = { questions: 3, ms: 3000 } as const;
 
 /**
  * What is known of the gateway in this tenure. Only one that has answered can fall silent: where it never answered, nobody can
@@ -93,8 +93,9 @@ const SILENT_MS = 3000;
 export class GatewayMemory {
   #hasAnswered = false;
   #isSilent = false;
-  /** The first question since the last answer. */
+  /** The first question since the last answer, and how many have found none. */
   #askedAt: Instant | null = null;
+  #unanswered = 0;
 
   get isSilent(): boolean {
     return this.#isSilent;
@@ -107,18 +108,27 @@ export class GatewayMemory {
   answered(): void {
     this.#hasAnswered = true;
     this.#isSilent = false;
-    this.#askedAt = null;
+    this.unclear();
   }
 
   unanswered(now: Instant, hasKernelGivenUp: boolean): void {
-    const isLong = this.#askedAt !== null && now >= this.#askedAt + SILENT_MS;
+    if (this.#askedAt === null) return;
+    this.#unanswered += 1;
+    // Both: a host that stood still for a minute finds an old entry, and has asked once.
+    const isLong = now >= this.#askedAt + SILENT.ms && this.#unanswered >= SILENT.questions;
     if (this.#hasAnswered && (isLong || hasKernelGivenUp)) this.#isSilent = true;
+  }
+
+  /** What became of the questions cannot be read: they count no more. */
+  unclear(): void {
+    this.#askedAt = null;
+    this.#unanswered = 0;
   }
 
   forget(): void {
     this.#hasAnswered = false;
     this.#isSilent = false;
-    this.#askedAt = null;
+    this.unclear();
   }
 }
 
@@ -136,7 +146,10 @@ export async function askGatewayAgain(
 ): Promise<Refreshed> {
   const { address } = on.gateway;
   const reading = await readNeighbour(on, tools, context);
-  if (reading.kind === 'unknown') return { outcome: 'unclear', said: reading.why };
+  if (reading.kind === 'unknown') {
+    memory.unclear();
+    return { outcome: 'unclear', said: reading.why };
+  }
   const { state, linkAddress } = reading.value;
   if (state === 'answers') memory.answered();
   else memory.unanswered(clock.now(), state === 'silent');
