@@ -1,10 +1,11 @@
 /**
  * `npm run bench -- [--json] [--runs N] [--only PART]`: the figures that the project promises, each beside its floor or its
- * bound. Parts: commit, idle, failover; all of them by default.
+ * bound. Parts: commit, cloud, idle, failover; all of them by default.
  */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { benchCloud, type CloudReport, runCloudClient } from './cloud.ts';
 import { benchCluster, type ClusterReport, type FailoverReport } from './cluster.ts';
 import { benchCommit, type CommitBench } from './commit.ts';
 import { type DiskFloor, runNode } from './node.ts';
@@ -15,12 +16,15 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '5' },
     only: { type: 'string' },
     node: { type: 'boolean', default: false },
+    cloud: { type: 'boolean', default: false },
   },
 });
 
-const PARTS = ['commit', 'idle', 'failover'] as const;
+const PARTS = ['commit', 'cloud', 'idle', 'failover'] as const;
+const CLOUD_CLIENTS = 5;
 
 if (values.node) await runNode();
+else if (values.cloud) await runCloudClient();
 else await main();
 
 async function main(): Promise<void> {
@@ -34,9 +38,11 @@ async function main(): Promise<void> {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   if (isWanted('commit')) say('commit latency: three processes, real log, real streams');
   const commit = isWanted('commit') ? compared(await benchCommit(script)) : null;
+  if (isWanted('cloud')) say('the first calls of a warmed cloud client');
+  const cloud = isWanted('cloud') ? await benchCloud(script, CLOUD_CLIENTS) : null;
   const wanted = { idle: isWanted('idle'), runs: isWanted('failover') ? Number(values.runs) : 0 };
   const cluster = wanted.idle || wanted.runs > 0 ? await benchCluster(dirname(script), wanted, say) : null;
-  const report: Report = { commit, cluster };
+  const report: Report = { commit, cloud, cluster };
   if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(`${table(report)}\n`);
   process.exit(0);
@@ -50,6 +56,7 @@ type ComparedCommit = CommitBench & {
 };
 interface Report {
   readonly commit: ComparedCommit | null;
+  readonly cloud: CloudReport | null;
   readonly cluster: ClusterReport | null;
 }
 
@@ -66,10 +73,11 @@ function ms(value: number): string {
   return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
 }
 
-function table({ commit, cluster }: Report): string {
+function table({ commit, cloud, cluster }: Report): string {
   const rows: Row[] = [
     ['WHAT', 'MEASURED', 'FLOOR OR BOUND'],
     ...(commit === null ? [] : commitRows(commit)),
+    ...(cloud === null ? [] : cloudRows(cloud)),
     ...(cluster?.idle ?? []).map(
       ({ node, cpuPercent, pssMb, heartbeatUs }): Row => [
         `idle ${node}: agent + executor`,
@@ -85,6 +93,18 @@ function table({ commit, cluster }: Report): string {
       ([what, value, bound]) => `${what.padEnd(widths[0] ?? 0)}  ${value.padEnd(widths[1] ?? 0)}  ${bound}`,
     )
     .join('\n');
+}
+
+function cloudRows({ first, worst, clients }: CloudReport): Row[] {
+  const row = (what: string, name: keyof CloudReport['first']): Row => [
+    what,
+    ms(first[name]),
+    `bound 10 ms (worst ${ms(worst[name])} of ${clients}; a later read ${ms(first.warmMs)})`,
+  ];
+  return [
+    row('first read of a warmed client', 'readMs'),
+    row('first association of a warmed client', 'associateMs'),
+  ];
 }
 
 function commitRows(commit: ComparedCommit): Row[] {
