@@ -22,6 +22,9 @@ export interface IdleReport {
 }
 export interface ClusterReport {
   readonly idle: readonly IdleReport[];
+  readonly failover: FailoverReport | null;
+}
+export interface FailoverReport {
   readonly promiseMs: number;
   readonly electMs: number;
   readonly switchover: Spread;
@@ -34,47 +37,52 @@ interface Spread {
   readonly runs: number;
 }
 
+/** @param wanted `runs` 0: no failovers */
 export async function benchCluster(
   dist: string,
-  runs: number,
+  wanted: { readonly idle: boolean; readonly runs: number },
   say: (text: string) => void,
 ): Promise<ClusterReport> {
   const cluster = await LocalCluster.create({ seed: 1, dist, watchdog: { timeoutMs: 400, bootMs: 3_000 } });
   try {
-    const writer = new Writer(cluster.serviceAddress, 1);
-    const stage: Stage = { cluster, writer, say };
+    const stage: Stage = { cluster, writer: new Writer(cluster.serviceAddress, 1), say };
     await healthy(stage);
-    say(`waiting ${SETTLE_MS / 1_000} s, then idle for ${IDLE_MS / 1_000} s`);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    const idle = await idleCost(cluster);
-    writer.start();
-    const outages = new Map<string, number[]>();
-    for (let run = 0; run < runs; run += 1) {
-      for (const event of EVENTS.slice(0, 3)) {
-        const { name, outageMs }: DemoEvent = await event(stage);
-        outages.set(name, [...(outages.get(name) ?? []), outageMs]);
-      }
+    if (wanted.idle) {
+      say(`waiting ${SETTLE_MS / 1_000} s, then idle for ${IDLE_MS / 1_000} s`);
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     }
-    await writer.stop();
-    const { terms } = await auditOf(stage, 'w');
-    const spread = (name: string): Spread => {
-      const times = outages.get(name) ?? [];
-      return { medianMs: quantile(times, 0.5), worstMs: Math.max(...times), runs: times.length };
-    };
-    return {
-      idle,
-      promiseMs: promiseOf(cluster),
-      electMs: quantile(
-        terms.map(({ electMs }) => electMs ?? 0),
-        0.5,
-      ),
-      switchover: spread('planned switchover'),
-      agentKilled: spread('agent killed'),
-      powerCut: spread('power cut'),
-    };
+    const idle = wanted.idle ? await idleCost(cluster) : [];
+    return { idle, failover: wanted.runs > 0 ? await failovers(stage, wanted.runs) : null };
   } finally {
     await cluster.stop();
   }
+}
+
+async function failovers(stage: Stage, runs: number): Promise<FailoverReport> {
+  stage.writer.start();
+  const outages = new Map<string, number[]>();
+  for (let run = 0; run < runs; run += 1) {
+    for (const event of EVENTS.slice(0, 3)) {
+      const { name, outageMs }: DemoEvent = await event(stage);
+      outages.set(name, [...(outages.get(name) ?? []), outageMs]);
+    }
+  }
+  await stage.writer.stop();
+  const { terms } = await auditOf(stage, 'w');
+  const spread = (name: string): Spread => {
+    const times = outages.get(name) ?? [];
+    return { medianMs: quantile(times, 0.5), worstMs: Math.max(...times), runs: times.length };
+  };
+  return {
+    promiseMs: promiseOf(stage.cluster),
+    electMs: quantile(
+      terms.map(({ electMs }) => electMs ?? 0),
+      0.5,
+    ),
+    switchover: spread('planned switchover'),
+    agentKilled: spread('agent killed'),
+    powerCut: spread('power cut'),
+  };
 }
 
 /** From the log's own first entry, not from a formula here. */

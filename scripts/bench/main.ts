@@ -1,8 +1,11 @@
-/** `npm run bench -- [--json] [--runs N]`: the figures that the project promises, each beside its floor or its bound. */
+/**
+ * `npm run bench -- [--json] [--runs N] [--only PART]`: the figures that the project promises, each beside its floor or its
+ * bound. Parts: commit, idle, failover; all of them by default.
+ */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { benchCluster, type ClusterReport } from './cluster.ts';
+import { benchCluster, type ClusterReport, type FailoverReport } from './cluster.ts';
 import { benchCommit, type CommitBench } from './commit.ts';
 import { type DiskFloor, runNode } from './node.ts';
 
@@ -10,43 +13,84 @@ const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     runs: { type: 'string', default: '5' },
+    only: { type: 'string' },
     node: { type: 'boolean', default: false },
   },
 });
+
+const PARTS = ['commit', 'idle', 'failover'] as const;
 
 if (values.node) await runNode();
 else await main();
 
 async function main(): Promise<void> {
+  const { only } = values;
+  if (only !== undefined && !PARTS.some((part) => part === only)) {
+    process.stderr.write(`--only ${only}: there is no such part; there are ${PARTS.join(', ')}\n`);
+    process.exit(2);
+  }
+  const isWanted = (part: (typeof PARTS)[number]) => only === undefined || only === part;
   const script = fileURLToPath(import.meta.url);
   const say = (text: string) => process.stderr.write(`${text}\n`);
-  say('commit latency: three processes, real log, real streams');
-  const commit = await benchCommit(script);
-  const cluster = await benchCluster(dirname(script), Number(values.runs), say);
-  const { floor, together } = commit;
-  const floorMs = floor.batch + floor.sync + floor.roundTrip;
-  const togetherMs = together.batch + together.sync + floor.roundTrip;
-  const { p50 } = commit.commit;
-  const report = {
-    commit: { ...commit, floorMs, ratio: p50 / floorMs, togetherMs, ratioTogether: p50 / togetherMs },
-    cluster,
-  };
+  if (isWanted('commit')) say('commit latency: three processes, real log, real streams');
+  const commit = isWanted('commit') ? compared(await benchCommit(script)) : null;
+  const wanted = { idle: isWanted('idle'), runs: isWanted('failover') ? Number(values.runs) : 0 };
+  const cluster = wanted.idle || wanted.runs > 0 ? await benchCluster(dirname(script), wanted, say) : null;
+  const report: Report = { commit, cluster };
   if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(`${table(report)}\n`);
   process.exit(0);
 }
 
-type Report = {
-  commit: CommitBench & { floorMs: number; ratio: number; togetherMs: number; ratioTogether: number };
-  cluster: ClusterReport;
+type ComparedCommit = CommitBench & {
+  floorMs: number;
+  ratio: number;
+  togetherMs: number;
+  ratioTogether: number;
 };
+interface Report {
+  readonly commit: ComparedCommit | null;
+  readonly cluster: ClusterReport | null;
+}
+
+function compared(commit: CommitBench): ComparedCommit {
+  const { floor, together } = commit;
+  const floorMs = floor.batch + floor.sync + floor.roundTrip;
+  const togetherMs = together.batch + together.sync + floor.roundTrip;
+  const { p50 } = commit.commit;
+  return { ...commit, floorMs, ratio: p50 / floorMs, togetherMs, ratioTogether: p50 / togetherMs };
+}
+
+type Row = readonly [string, string, string];
+function ms(value: number): string {
+  return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
+}
 
 function table({ commit, cluster }: Report): string {
-  const { floor, together } = commit;
-  const ms = (value: number) => `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
-  const disk = ({ batch, sync }: DiskFloor) => `batch ${ms(batch)} + fdatasync ${ms(sync)}`;
-  const rows: [string, string, string][] = [
+  const rows: Row[] = [
     ['WHAT', 'MEASURED', 'FLOOR OR BOUND'],
+    ...(commit === null ? [] : commitRows(commit)),
+    ...(cluster?.idle ?? []).map(
+      ({ node, cpuPercent, pssMb, heartbeatUs }): Row => [
+        `idle ${node}: agent + executor`,
+        `${cpuPercent.toFixed(2)} % CPU, ${pssMb.toFixed(0)} MB PSS`,
+        `1 %, 170 MB; ${heartbeatUs.toFixed(0)} µs a heartbeat`,
+      ],
+    ),
+    ...(cluster?.failover ? failoverRows(cluster.failover, commit?.floorMs ?? null) : []),
+  ];
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map(
+      ([what, value, bound]) => `${what.padEnd(widths[0] ?? 0)}  ${value.padEnd(widths[1] ?? 0)}  ${bound}`,
+    )
+    .join('\n');
+}
+
+function commitRows(commit: ComparedCommit): Row[] {
+  const { floor, together } = commit;
+  const disk = ({ batch, sync }: DiskFloor) => `batch ${ms(batch)} + fdatasync ${ms(sync)}`;
+  return [
     [
       'commit p50',
       ms(commit.commit.p50),
@@ -58,26 +102,21 @@ function table({ commit, cluster }: Report): string {
       `${ms(commit.togetherMs)} with all three nodes on this disk at once: ${disk(together)}; ratio ${commit.ratioTogether.toFixed(2)}`,
     ],
     ['commit p99', ms(commit.commit.p99), ''],
-    ...cluster.idle.map(({ node, cpuPercent, pssMb, heartbeatUs }): [string, string, string] => [
-      `idle ${node}: agent + executor`,
-      `${cpuPercent.toFixed(2)} % CPU, ${pssMb.toFixed(0)} MB PSS`,
-      `1 %, 170 MB; ${heartbeatUs.toFixed(0)} µs a heartbeat`,
-    ]),
-    ['election, median', ms(cluster.electMs), ms(commit.floorMs)],
-    ['planned switchover, outage', spread(cluster.switchover), 'bound 300 ms'],
-    ['killed agent, outage', spread(cluster.agentKilled), 'bound 600 ms'],
+  ];
+}
+
+function failoverRows(failover: FailoverReport, floorMs: number | null): Row[] {
+  const { promiseMs } = failover;
+  return [
+    ['election, median', ms(failover.electMs), floorMs === null ? '' : ms(floorMs)],
+    ['planned switchover, outage', spread(failover.switchover), 'bound 300 ms'],
+    ['killed agent, outage', spread(failover.agentKilled), 'bound 600 ms'],
     [
       'power cut, outage',
-      spread(cluster.powerCut),
-      `promise ${ms(cluster.promiseMs)}, bound ${ms(cluster.promiseMs + 300)}`,
+      spread(failover.powerCut),
+      `promise ${ms(promiseMs)}, bound ${ms(promiseMs + 300)}`,
     ],
   ];
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map(
-      ([what, value, bound]) => `${what.padEnd(widths[0] ?? 0)}  ${value.padEnd(widths[1] ?? 0)}  ${bound}`,
-    )
-    .join('\n');
 }
 
 function spread({ medianMs, worstMs, runs }: { medianMs: number; worstMs: number; runs: number }): string {
