@@ -197,7 +197,9 @@ export class Driver {
     this.#isStepping = true;
     try {
       const effects = this.#core.step(input, this.#options.clock.now(), this.#options.clock.wallMs());
-      // The disk begins first and works while the rest is done; nothing that is sent in this step waits for it.
+      // What is sent in this step does not wait for its persist (E2), and a commit waits for the peers' disks longer than for
+      // this one: messages first, the own disk next, which works while the rest is done.
+      for (const effect of effects) if (effect.kind === 'send') this.#options.send(effect.message);
       for (const effect of effects) if (effect.kind === 'persist') this.#persist(effect.persist);
       for (const effect of effects) {
         watch(effect);
@@ -217,7 +219,6 @@ export class Driver {
     const { executor } = this.#options;
     switch (effect.kind) {
       case 'send':
-        return this.#options.send(effect.message);
       case 'persist':
         return;
       case 'prepare':
