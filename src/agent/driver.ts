@@ -61,6 +61,7 @@ export class Driver {
   #isEnded = false;
   #mayPrepare = true;
   #timer: Timer | null = null;
+  /** When the timer fires, which may be before the core has something to do. */
   #timerAt = Number.POSITIVE_INFINITY;
   #waiters: Waiter[] = [];
 
@@ -281,17 +282,18 @@ export class Driver {
   }
 
   #arm(): void {
-    const due = this.#core.nextDeadline();
-    const at = due ?? Number.POSITIVE_INFINITY;
-    if (at === this.#timerAt && this.#timer !== null) return;
+    const at = this.#core.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    // Every heartbeat puts a follower's election off: a timer that is too early looks again when it fires, which costs less.
+    if (this.#timer !== null && this.#timerAt <= at) return;
     this.#timer?.cancel();
     this.#timer = null;
     this.#timerAt = at;
-    if (due === null) return;
-    const waitMs = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(due - this.#options.clock.now())));
+    if (at === Number.POSITIVE_INFINITY || this.#isEnded) return;
+    const waitMs = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(at - this.#options.clock.now())));
     this.#timer = this.#options.clock.after(waitMs, () => {
       this.#timer = null;
-      this.input({ kind: 'tick' });
+      if (this.#options.clock.now() < (this.#core.nextDeadline() ?? Number.POSITIVE_INFINITY)) this.#arm();
+      else this.input({ kind: 'tick' });
     });
   }
 
