@@ -80,12 +80,9 @@ type Phase =
 
 /** How often the watchdog and the suspend check are looked at; a quarter of `W` where that is shorter. */
 const TICK_MS = 100;
-/** In a tenure every renewal pets and looks too: ticks cover for those that are late, at half of `W` where that is shorter. */
-const TENURE_TICK_MS = 200;
 /** Only so that a suspend is noticed before the next order comes (T3). */
 const IDLE_TICK_MS = 1_000;
 const TICKS_PER_TIMEOUT = 4;
-const TENURE_TICKS_PER_TIMEOUT = 2;
 const STATE_WRITE_LIMIT_MS = 5000;
 const COMPLAIN_EVERY_MS = 10_000;
 
@@ -147,7 +144,6 @@ export class GuardCore {
     if (phase.kind === 'tenure' && phase.tenure.epoch === epoch) {
       this.#extend(until);
       this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);
-      if (this.mayPet(this.#now())) this.#watchdog?.pet();
     } else if (phase.kind === 'releasing' && phase.mode === 'planned' && phase.epoch === epoch) {
       // The lease runs on under a planned release: only petting and the bound of the release hear of it.
       this.#extend(until);
@@ -454,9 +450,8 @@ export class GuardCore {
 
   #tickMs(): number {
     const timeoutMs = this.#watchdog?.timeoutMs ?? null;
-    if (this.#phase.kind === 'tenure')
-      return Math.min(TENURE_TICK_MS, (timeoutMs ?? Number.POSITIVE_INFINITY) / TENURE_TICKS_PER_TIMEOUT);
-    return timeoutMs === null ? IDLE_TICK_MS : Math.min(TICK_MS, timeoutMs / TICKS_PER_TIMEOUT);
+    if (timeoutMs !== null) return Math.min(TICK_MS, timeoutMs / TICKS_PER_TIMEOUT);
+    return this.#phase.kind === 'tenure' ? TICK_MS : IDLE_TICK_MS;
   }
 
   #tick(): void {
