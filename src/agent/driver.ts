@@ -61,6 +61,7 @@ export class Driver {
   #isEnded = false;
   #mayPrepare = true;
   #timer: Timer | null = null;
+  /** When the timer fires, which may be before the core has something to do. */
   #timerAt = Number.POSITIVE_INFINITY;
   #waiters: Waiter[] = [];
 
@@ -198,7 +199,9 @@ export class Driver {
     this.#isStepping = true;
     try {
       const effects = this.#core.step(input, this.#options.clock.now(), this.#options.clock.wallMs());
-      // The disk begins first and works while the rest is done; nothing that is sent in this step waits for it.
+      // What is sent in this step does not wait for its persist (E2), and a commit waits for the peers' disks longer than for
+      // this one: messages first, the own disk next, which works while the rest is done.
+      for (const effect of effects) if (effect.kind === 'send') this.#options.send(effect.message);
       for (const effect of effects) if (effect.kind === 'persist') this.#persist(effect.persist);
       for (const effect of effects) {
         watch(effect);
@@ -218,7 +221,6 @@ export class Driver {
     const { executor } = this.#options;
     switch (effect.kind) {
       case 'send':
-        return this.#options.send(effect.message);
       case 'persist':
         return;
       case 'prepare':
@@ -281,17 +283,18 @@ export class Driver {
   }
 
   #arm(): void {
-    const due = this.#core.nextDeadline();
-    const at = due ?? Number.POSITIVE_INFINITY;
-    if (at === this.#timerAt && this.#timer !== null) return;
+    const at = this.#core.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    // Every heartbeat puts a follower's election off: a timer that is too early looks again when it fires, which costs less.
+    if (this.#timer !== null && this.#timerAt <= at) return;
     this.#timer?.cancel();
     this.#timer = null;
     this.#timerAt = at;
-    if (due === null) return;
-    const waitMs = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(due - this.#options.clock.now())));
+    if (at === Number.POSITIVE_INFINITY || this.#isEnded) return;
+    const waitMs = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(at - this.#options.clock.now())));
     this.#timer = this.#options.clock.after(waitMs, () => {
       this.#timer = null;
-      this.input({ kind: 'tick' });
+      if (this.#options.clock.now() < (this.#core.nextDeadline() ?? Number.POSITIVE_INFINITY)) this.#arm();
+      else this.input({ kind: 'tick' });
     });
   }
 

@@ -162,10 +162,24 @@ export function canonicalJson(value: unknown): string {
   return `{${fields}}`;
 }
 
+const bodyTexts = new WeakMap<EntryBody, string>();
+
+/**
+ * `canonicalJson` of a body, which an entry needs for its hash, for each peer and for the disk: made once. Bodies are never
+ * changed once they are made; what is read back from a disk or a peer is an object of its own, with a text of its own.
+ */
+export function bodyText(body: EntryBody): string {
+  const known = bodyTexts.get(body);
+  if (known !== undefined) return known;
+  const text = canonicalJson(body);
+  bodyTexts.set(body, text);
+  return text;
+}
+
 /** The chain hash of an entry (D1). `quorate-entry-1` names the format: another format gets another prefix. */
 export function hashEntry(digest: Digest, entry: Omit<Entry, 'hash'>): ChainHash {
   return digest(
-    `quorate-entry-1\n${entry.index}\n${entry.term}\n${entry.previous}\n${canonicalJson(entry.body)}`,
+    `quorate-entry-1\n${entry.index}\n${entry.term}\n${entry.previous}\n${bodyText(entry.body)}`,
   ) as ChainHash;
 }
 

@@ -28,8 +28,8 @@ const COMMAND_PACE: Pace = { holding: 2000, idle: 15_000 };
 /** A call to the cloud, which counts against its limits. */
 const CLOUD_PACE: Pace = { holding: 5000, idle: 10_000 };
 const PACE_MS: Readonly<Record<Resource['kind'], Pace>> = {
-  // Free where a follower runs.
-  drbd: { holding: 1000, idle: 2000 },
+  // The follower tells of every change at once, and of its own end; this is for what neither of them says.
+  drbd: { holding: 5000, idle: 10_000 },
   mount: COMMAND_PACE,
   port: COMMAND_PACE,
   'route-table': COMMAND_PACE,

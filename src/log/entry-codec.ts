@@ -3,7 +3,7 @@
  * within the limits, and its hash is the hash of its content; the link to the entry before it is `recover`'s and the core's.
  */
 import type { ChainHash, Digest, Entry, EntryBody } from '../core/index.ts';
-import { assert, canonicalJson, hashEntry } from '../core/index.ts';
+import { assert, bodyText, hashEntry } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { bodySchemas, envelopeSchema, MAX_BODY_BYTES } from './entry-schema.ts';
 import { CorruptRecordError, decodeRecord, encodeRecord } from './record.ts';
@@ -33,11 +33,15 @@ export function parseEntryBody(json: unknown): EntryBody {
     );
   const parsed = bodySchemas[kind as keyof typeof bodySchemas].safeParse(json);
   if (!parsed.success) throw invalid(`an entry of kind ${kind} is not valid: ${firstIssue(parsed.error)}`);
-  const bytes = Buffer.byteLength(canonicalJson(parsed.data));
+  const bytes = Buffer.byteLength(bodyText(parsed.data));
   if (bytes > MAX_BODY_BYTES)
     throw invalid(`an entry of kind ${kind} has ${bytes} bytes, the limit is ${MAX_BODY_BYTES}`);
+  parsedBodies.add(parsed.data);
   return parsed.data;
 }
+
+/** What came through `parseEntryBody` need not be looked at again on its way to the disk. */
+const parsedBodies = new WeakSet<EntryBody>();
 
 function parseEnvelope(json: unknown): Omit<Entry, 'body'> & { readonly body: { readonly kind: string } } {
   const parsed = envelopeSchema.safeParse(json);
@@ -61,16 +65,18 @@ export function parseEntry(json: unknown, digest: Digest): Entry {
 /** @throws InvariantError for an entry that `decodeEntry` would refuse: proposers check by `parseEntryBody` first. */
 export function encodeEntry(entry: Entry): Uint8Array {
   const { index, term, previous, hash, body } = entry;
-  const parsed = bodySchemas[body.kind].safeParse(body);
-  assert(
-    parsed.success,
-    `entry ${index} of kind ${body.kind} cannot be stored: ${parsed.success || firstIssue(parsed.error)}`,
-  );
-  const text = canonicalJson(body);
-  assert(
-    Buffer.byteLength(text) <= MAX_BODY_BYTES,
-    `entry ${index} of kind ${body.kind} is over the size limit`,
-  );
+  const text = bodyText(body);
+  if (!parsedBodies.has(body)) {
+    const parsed = bodySchemas[body.kind].safeParse(body);
+    assert(
+      parsed.success,
+      `entry ${index} of kind ${body.kind} cannot be stored: ${parsed.success || firstIssue(parsed.error)}`,
+    );
+    assert(
+      Buffer.byteLength(text) <= MAX_BODY_BYTES,
+      `entry ${index} of kind ${body.kind} is over the size limit`,
+    );
+  }
   // Canonical: the keys in order, without a second pass over the body.
   return encodeRecord(
     'entry',

@@ -12,14 +12,15 @@ if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE)
 export const secureContext = (tls: TlsMaterial): SecureContext =>
   createSecureContext({ ca: tls.ca, cert: tls.cert, key: tls.key, minVersion: 'TLSv1.3' });
 
-export function channelOptions(target: DialTarget): ChannelOptions {
+/** @param keepaliveMs how long until a connection is probed; ms */
+export function channelOptions(target: DialTarget, keepaliveMs: number = TIMES.keepaliveMs): ChannelOptions {
   return {
     // An address may not be a TLS server name; who answers is checked by its identity (Dialer).
     'grpc.ssl_target_name_override': target.node === null ? 'any.quorate' : serverNameOf(target.node),
     'grpc.initial_reconnect_backoff_ms': TIMES.backoffMinMs,
     'grpc.max_reconnect_backoff_ms': TIMES.backoffMaxMs,
     'grpc.dns_min_time_between_resolutions_ms': TIMES.settledMs,
-    'grpc.keepalive_time_ms': TIMES.keepaliveMs,
+    'grpc.keepalive_time_ms': keepaliveMs,
     'grpc.keepalive_timeout_ms': TIMES.keepaliveMs,
     'grpc.max_send_message_length': LIMITS.messageBytes,
     'grpc.max_receive_message_length': LIMITS.messageBytes,

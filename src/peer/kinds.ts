@@ -4,8 +4,8 @@
  */
 import {
   assertNever,
+  bodyText,
   type ChainHash,
-  canonicalJson,
   chainHash,
   type DurationMs,
   durationMs,
@@ -45,7 +45,7 @@ export function entryToWire(entry: Entry): WireEntry {
     term: entry.term,
     previous: entry.previous,
     hash: entry.hash,
-    bodyJson: Buffer.from(canonicalJson(entry.body)),
+    bodyJson: Buffer.from(bodyText(entry.body)),
   };
 }
 

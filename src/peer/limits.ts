@@ -34,8 +34,13 @@ export const TIMES = {
   handshakeRoundTrips: 8,
   /** A connection is probed when quiet for this long, and given up when a probe is unanswered for as long again. */
   keepaliveMs: 1000,
-  /** A server gives up a connection whose client is gone without a word. */
-  serverKeepaliveMs: 5000,
+  /**
+   * Likewise for the stream of appends, whose own probes cover only a network that lets the other connection of the same peer
+   * through: where that one fails, this one is dialled anew with it. Every probe wakes both nodes three times.
+   */
+  appendsKeepaliveMs: 5000,
+  /** A server forgets a connection whose client is gone without a word; the client's next stream replaces it long before. */
+  serverKeepaliveMs: 20_000,
   /** A stream that lived so long was not refused: it is reopened at once. */
   settledMs: 1000,
 } as const;

@@ -19,9 +19,10 @@ export interface OutboundOptions {
   readonly method: string;
   readonly queuedMessages: number;
   readonly queuedBytes: number;
+  readonly keepaliveMs: number;
   onUp(): void;
-  /** Each failed attempt, and each end of an open stream. */
-  onDown(reason: string): void;
+  /** Each failed attempt, and each end of an open stream: `wasUp`. */
+  onDown(reason: string, wasUp: boolean): void;
 }
 
 interface OpenStream {
@@ -49,7 +50,7 @@ export class OutboundStream {
     // gRPC keeps a name that cannot be resolved to itself while calls may wait; everything else the dialer reports.
     this.#unresolved = setTimeout(() => {
       if (!this.#dialer.hasDialled)
-        options.onDown(`the name in ${options.target.address} cannot be resolved`);
+        options.onDown(`the name in ${options.target.address} cannot be resolved`, false);
     }, TIMES.settledMs);
   }
 
@@ -76,6 +77,12 @@ export class OutboundStream {
     return true;
   }
 
+  /** Gives up an open connection that may be dead, and dials anew; no effect while there is none. */
+  redial(): void {
+    if (this.#isClosed || !this.isUp) return;
+    this.#startAnew();
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -85,20 +92,22 @@ export class OutboundStream {
   }
 
   #createChannel(): [Dialer, Client] {
-    const { context, target } = this.#options;
+    const { context, target, keepaliveMs } = this.#options;
     const dialer = new Dialer(context, target, {
       onFailure: (error) => {
         // While the stream is up there is no attempt: this is a connection given up long ago, reset after a heal. The end
         // of the one in use is reported by its call.
-        if (!this.isUp) this.#options.onDown(error.message);
+        if (!this.isUp) this.#options.onDown(error.message, false);
       },
-      onStuck: () => {
-        this.#dropChannel();
-        [this.#dialer, this.#client] = this.#createChannel();
-        this.#open();
-      },
+      onStuck: () => this.#startAnew(),
     });
-    return [dialer, new Client(target.address, dialer, channelOptions(target))];
+    return [dialer, new Client(target.address, dialer, channelOptions(target, keepaliveMs))];
+  }
+
+  #startAnew(): void {
+    this.#dropChannel();
+    [this.#dialer, this.#client] = this.#createChannel();
+    this.#open();
   }
 
   #dropChannel(): void {
@@ -134,7 +143,7 @@ export class OutboundStream {
     if (this.#stream !== stream) return;
     this.#stream = null;
     this.#dialer.settle(false);
-    this.#options.onDown(error?.details ?? 'the peer ended the stream');
+    this.#options.onDown(error?.details ?? 'the peer ended the stream', stream.upAt !== null);
     if (this.#isClosed) return;
     const hasLasted = stream.upAt !== null && performance.now() - stream.upAt > TIMES.settledMs;
     const spreadMs = TIMES.backoffMaxMs - TIMES.backoffMinMs;

@@ -11,7 +11,7 @@ import { secureContext } from './channel.ts';
 import { encodeMessage, type Lane, laneOf, type WireProblem } from './codec.ts';
 import type { NodeFacts } from './facts.ts';
 import { PeerServer } from './inbound.ts';
-import { LIMITS } from './limits.ts';
+import { LIMITS, TIMES } from './limits.ts';
 import type { PeerLogger } from './logger.ts';
 import { OutboundStream } from './outbound.ts';
 import { METHOD } from './schema.ts';
@@ -157,21 +157,28 @@ export class PeerTransport {
   }
 
   #dial(peer: NodeId, address: string, context: SecureContext): PeerLink {
-    const stream = (method: string, queuedMessages: number) =>
+    const stream = (method: string, queuedMessages: number, keepaliveMs: number, onLost: () => void) =>
       new OutboundStream({
         context,
         target: { address, cluster: this.#options.cluster, node: peer },
         method,
         queuedMessages,
         queuedBytes: LIMITS.queuedBytes,
+        keepaliveMs,
         onUp: () => this.#onUp(peer, link),
-        onDown: (reason) => this.#onDown(peer, link, reason),
+        onDown: (reason, wasUp) => {
+          this.#onDown(peer, link, reason);
+          if (wasUp) onLost();
+        },
       });
     const link: PeerLink = {
       address,
       streams: {
-        heartbeats: stream(METHOD.heartbeats, LIMITS.queuedHeartbeats),
-        appends: stream(METHOD.appends, LIMITS.queuedMessages),
+        // What ends the one has most often ended the other, whose own probes are rare.
+        heartbeats: stream(METHOD.heartbeats, LIMITS.queuedHeartbeats, TIMES.keepaliveMs, () =>
+          link.streams.appends.redial(),
+        ),
+        appends: stream(METHOD.appends, LIMITS.queuedMessages, TIMES.appendsKeepaliveMs, () => {}),
       },
       isUp: null,
       told: new Set(),
