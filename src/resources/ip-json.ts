@@ -16,6 +16,15 @@ export interface LinkAddress extends Cidr {
   readonly scope: string;
 }
 
+/** Where an address is, and what can be said of the interface there. */
+export interface AddressHolder {
+  readonly interfaceName: string;
+  /** Other names of the same interface. */
+  readonly otherNames: readonly string[];
+  /** `addresses`: only those that were asked for, with whatever prefix length. */
+  readonly link: LinkState;
+}
+
 /** Where an address is. */
 export interface AddressPlace {
   readonly interfaceName: string;
@@ -68,13 +77,23 @@ const linkEntry = z.looseObject({
   addr_info: z.array(addressEntry),
 });
 
+type AddressEntry = z.infer<typeof addressEntry>;
+type LinkEntry = z.infer<typeof linkEntry>;
+/** Some releases leave an empty object for everything that was not asked for. */
+type Nothing = Readonly<Record<string, never>>;
+const isAddress = (entry: AddressEntry | Nothing): entry is AddressEntry => 'local' in entry;
+
 /** `ip -j addr show dev NAME` */
 export function parseLink(text: string, name: string): LinkState | null {
-  // Some releases leave an empty object for every interface that was not asked for.
   const links = parseList(z.union([linkEntry, z.strictObject({})]), text);
-  const [link, ...others] = links?.filter((entry) => 'ifname' in entry) ?? [];
+  const isLink = (entry: LinkEntry | Nothing): entry is LinkEntry => 'ifname' in entry;
+  const [link, ...others] = links?.filter(isLink) ?? [];
   if (link === undefined || others.length > 0) return null;
   if (link.ifname !== name && !link.altnames?.includes(name)) return null;
+  return readState(link);
+}
+
+function readState(link: Pick<LinkEntry, 'flags' | 'operstate' | 'addr_info'>): LinkState | null {
   const flags = new Set(link.flags);
   const isUp = flags.has('UP');
   // The kernel never says these of an interface that is down: the text must be damaged.
@@ -86,7 +105,7 @@ export function parseLink(text: string, name: string): LinkState | null {
   return { isUp, isRunning, operstate: link.operstate, addresses };
 }
 
-function readAddress(entry: z.infer<typeof addressEntry>): LinkAddress | null {
+function readAddress(entry: AddressEntry): LinkAddress | null {
   const cidr = readCidr(`${entry.local}/${entry.prefixlen}`);
   if (cidr === null || cidr.family !== entry.family) return null;
   const isUsable =
@@ -121,6 +140,24 @@ export function parsePlaces(text: string, address: string): readonly AddressPlac
   });
   const read = readAll(places, ({ cidr, ...names }) => (cidr === null ? null : { ...names, cidr }));
   return read?.filter(({ cidr }) => cidr.address === address) ?? null;
+}
+
+const holderEntry = linkEntry.extend({ addr_info: z.array(z.union([addressEntry, z.strictObject({})])) });
+
+/** `ip -j addr show to ADDRESS`, with the state of each interface that has it. */
+export function parseHolders(text: string, address: string): readonly AddressHolder[] | null {
+  const links = parseList(z.union([holderEntry, z.strictObject({})]), text);
+  if (links === null || links.length > MAX_LINKS) return null;
+  const holders = readAll(links, (entry): AddressHolder | { readonly link: null } | null => {
+    const { ifname, altnames, flags, operstate, addr_info } = entry;
+    if (ifname === undefined) return { link: null };
+    const link = readState({ flags, operstate, addr_info: addr_info.filter(isAddress) });
+    // Only interfaces that have the address are printed: otherwise the text is damaged.
+    if (link === null || link.addresses.length === 0) return null;
+    if (!link.addresses.every((one) => one.address === address)) return null;
+    return { interfaceName: ifname, otherNames: altnames ?? [], link };
+  });
+  return holders?.filter((holder): holder is AddressHolder => holder.link !== null) ?? null;
 }
 
 /** With `-N` a table is never printed by its name. */

@@ -58,7 +58,7 @@ export async function readElsewhere(
 }
 
 /** As "10.0.0.50/24 is on eth2". */
-export function placesInWords(places: readonly AddressPlace[]): string {
+export function placesInWords(places: readonly Pick<AddressPlace, 'interfaceName' | 'cidr'>[]): string {
   return places.map(({ interfaceName, cidr }) => `${formatCidr(cidr)} is on ${interfaceName}`).join(', ');
 }
 

@@ -15,6 +15,7 @@ export type Reading<Value> =
 
 type Exited = Extract<CommandResult, { kind: 'exited' }>;
 
+const DUMP_INTERRUPTED = 'Dump was interrupted';
 const ENVIRONMENT = { LC_ALL: 'C' };
 
 export class LinuxTools {
@@ -57,6 +58,9 @@ export class LinuxTools {
   ): Promise<Reading<Value>> {
     const result = await this.run(command, context);
     if (result.kind !== 'exited') return { kind: 'unknown', why: commandError(command, result).message };
+    // `ip` met a change while it read, says so, and ends with code 0 (iproute2 6.1): something may be missing.
+    if (result.stderr.startsWith(DUMP_INTERRUPTED))
+      return { kind: 'unknown', why: `"${command.join(' ')}" was interrupted by a change` };
     const value = result.code === 0 ? parse(result.stdout) : otherwise(result);
     if (value !== null) return { kind: 'read', value };
     const why =

@@ -5,7 +5,8 @@
  * CommandRunner or Ec2Api (O1, O2); a refused command comes back as an error like any other.
  *
  * 1. `acquire` is idempotent: what is held stays untouched.
- * 2. `release` is idempotent and may be called whatever the state is.
+ * 2. `release` is idempotent and may be called whatever the state is. What it returns is no evidence: who needs that probes
+ *    when the last action has ended (R2), so a release does not read back what its commands say they did.
  * 3. `probe` never changes anything, never throws, and says `unknown` for everything it cannot read (H4).
  */
 import type { Instant } from '../core/index.ts';
