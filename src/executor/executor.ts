@@ -299,6 +299,9 @@ export class Executor {
     tenure.abort.abort();
     await this.#plans.settled();
     if (this.#tenure !== tenure) return;
+    void this.#options.guard
+      .ask({ op: 'call-off', epoch })
+      .catch((error) => this.#warn('call-off-failed', error));
     const going: Tenure = { epoch, abort: new AbortController(), isTaken: tenure.isTaken, isReleasing: true };
     this.#tenure = going;
     const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going, false);

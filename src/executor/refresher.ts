@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Epoch } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
 import type { Resource } from '../resources/index.ts';
 import type { LogLevel } from './guard-protocol.ts';
 import type { Guard } from './guard-proxy.ts';
@@ -73,6 +74,8 @@ export class Refresher {
         });
       entry.hasConflict = hasConflict;
     } catch (error) {
+      // A release has called it off.
+      if (error instanceof QuorateError && error.code === 'order-ended') return;
       log('warn', { event: 'refresh-failed', name, why: words(error) });
     } finally {
       entry.isRunning = false;
