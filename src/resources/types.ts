@@ -93,6 +93,10 @@ export interface CommandOptions {
   readonly marker?: string;
   /** Added to the environment of the executor. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** What it reads on its standard input; without it there is none. */
+  readonly input?: string;
+  /** It changes nothing: whoever asks the same in the same moment, with the same deadline and signal, gets the same answer. */
+  readonly isReading?: boolean;
 }
 
 /** Runs one command as a killable child in a process group of its own; never rejects for what the command did. */

@@ -21,7 +21,8 @@ export class FakeIp {
   changesLeft = Number.POSITIVE_INFINITY;
 
   readonly runner: CommandRunner = {
-    run: async (command) => this.#run(command),
+    run: async (command, { input }) =>
+      command.includes('-batch') ? this.#batch(input ?? '') : this.#run(command),
     killMarked: async () => 0,
     follow: () => () => undefined,
   };
@@ -36,6 +37,16 @@ export class FakeIp {
   effective(from: string): readonly FakeRoute[] | null {
     const rule = this.rules.find((candidate) => candidate.from === from);
     return rule === undefined ? null : (this.tables.get(rule.table) ?? []);
+  }
+
+  /** Without -force: up to the first that fails. */
+  #batch(input: string): CommandResult {
+    for (const [index, line] of input.trimEnd().split('\n').entries()) {
+      const result = this.#run(['ip', ...line.split(' ')]);
+      if (result.kind !== 'exited') return result;
+      if (result.code !== 0) return failed(1, `${result.stderr}Command failed -:${index + 1}\n`);
+    }
+    return said('');
   }
 
   #run(command: readonly string[]): CommandResult {
