@@ -23,7 +23,7 @@ export const RESOURCE_MARK = 'QUORATE_RESOURCE_MARK';
 
 /** For each of stdout and stderr. */
 const MAX_OUTPUT_BYTES = 256 * 1024;
-const TOO_MUCH_OUTPUT: CommandResult = { kind: 'died', why: 'more than 256 KiB of output' };
+const TOO_MUCH_OUTPUT: CommandResult = { kind: 'died', why: 'more than 256 KiB of output', isTooMuch: true };
 /** How long a killed child may take to vanish before its caller is told; it stays in flight. */
 const KILL_GRACE_MS = 50;
 /** After exit, how long to wait for the rest of the output if a daemon holds the pipe open. */

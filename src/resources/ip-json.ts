@@ -16,12 +16,11 @@ export interface LinkAddress extends Cidr {
   readonly scope: string;
 }
 
-/** Where an address is, and what can be said of the interface there. */
-export interface AddressHolder {
+/** An interface of the host, or of those that have an address. */
+export interface HostLink {
   readonly interfaceName: string;
   /** Other names of the same interface. */
   readonly otherNames: readonly string[];
-  /** `addresses`: only those that were asked for, with whatever prefix length. */
   readonly link: LinkState;
 }
 
@@ -145,10 +144,10 @@ export function parsePlaces(text: string, address: string): readonly AddressPlac
 const holderEntry = linkEntry.extend({ addr_info: z.array(z.union([addressEntry, z.strictObject({})])) });
 
 /** `ip -j addr show to ADDRESS`, with the state of each interface that has it. */
-export function parseHolders(text: string, address: string): readonly AddressHolder[] | null {
+export function parseHolders(text: string, address: string): readonly HostLink[] | null {
   const links = parseList(z.union([holderEntry, z.strictObject({})]), text);
   if (links === null || links.length > MAX_LINKS) return null;
-  const holders = readAll(links, (entry): AddressHolder | { readonly link: null } | null => {
+  const holders = readAll(links, (entry): HostLink | { readonly link: null } | null => {
     const { ifname, altnames, flags, operstate, addr_info } = entry;
     if (ifname === undefined) return { link: null };
     const link = readState({ flags, operstate, addr_info: addr_info.filter(isAddress) });
@@ -157,7 +156,22 @@ export function parseHolders(text: string, address: string): readonly AddressHol
     if (!link.addresses.every((one) => one.address === address)) return null;
     return { interfaceName: ifname, otherNames: altnames ?? [], link };
   });
-  return holders?.filter((holder): holder is AddressHolder => holder.link !== null) ?? null;
+  return holders?.filter((holder): holder is HostLink => holder.link !== null) ?? null;
+}
+
+const hostEntry = linkEntry.extend({ ifindex: z.number().int().min(1) });
+
+/** `ip -j addr show`: every interface of the host. */
+export function parseHost(text: string): readonly HostLink[] | null {
+  const links = parseList(hostEntry, text);
+  if (links === null || links.length > MAX_LINKS) return null;
+  // No host is without it; a list that lacks it, or has an interface twice, cannot be whole.
+  if (links[0]?.ifindex !== 1 || !links[0].flags.includes('LOOPBACK')) return null;
+  if (new Set(links.map(({ ifindex }) => ifindex)).size < links.length) return null;
+  return readAll(links, (entry): HostLink | null => {
+    const link = readState(entry);
+    return link === null ? null : { interfaceName: entry.ifname, otherNames: entry.altnames ?? [], link };
+  });
 }
 
 /** With `-N` a table is never printed by its name. */

@@ -86,7 +86,16 @@ export class LinuxTools {
     parse: (stdout: string) => Value | null,
     otherwise: (result: Exited) => Value | null = () => null,
   ): Promise<Reading<Value>> {
-    const result = await this.run(command, context, { isReading: true });
+    return this.judge(command, await this.run(command, context, { isReading: true }), parse, otherwise);
+  }
+
+  /** As `read`, of what a command has said already. */
+  judge<Value>(
+    command: readonly string[],
+    result: CommandResult,
+    parse: (stdout: string) => Value | null,
+    otherwise: (result: Exited) => Value | null = () => null,
+  ): Reading<Value> {
     if (result.kind !== 'exited') return { kind: 'unknown', why: commandError(command, result).message };
     // `ip` met a change while it read, says so, and ends with code 0 (iproute2 6.1): something may be missing.
     if (result.stderr.startsWith(DUMP_INTERRUPTED))

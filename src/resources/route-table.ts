@@ -13,7 +13,7 @@
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import { parseRoutes, parseRules, type RouteState, type RuleState } from './ip-json.ts';
-import { readLink } from './linux-link.ts';
+import { readPort } from './linux-link.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   compareRoutes,
@@ -227,7 +227,8 @@ export class RouteTableResource implements Resource {
       ),
       this.#readTable(first, wish, context),
       this.#readTable(second, wish, context),
-      readLink(this.#tools, this.#interface, context),
+      // The same command as the port's.
+      readPort(this.#tools, { interface: this.#interface, addresses: [] }, context),
     ]);
     if (rules.kind === 'unknown') return rules;
     if (one.kind === 'unknown') return one;

@@ -83,7 +83,7 @@ export type CommandResult =
   | { readonly kind: 'timed-out'; readonly limitMs: number }
   | { readonly kind: 'aborted' }
   /** Killed by a signal from elsewhere or for too much output, or it could not be started. */
-  | { readonly kind: 'died'; readonly why: string };
+  | { readonly kind: 'died'; readonly why: string; readonly isTooMuch?: true };
 
 export interface CommandOptions {
   /** The command and all its descendants in the group are killed then. */

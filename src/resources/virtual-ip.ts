@@ -13,7 +13,7 @@ import { instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { commandError, exitError } from './command-error.ts';
 import { type Cidr, formatCidr, isLinkLocal, parseCidr } from './ip-address.ts';
-import { type AddressHolder, type LinkAddress, type LinkState, parseHolders } from './ip-json.ts';
+import { type HostLink, type LinkAddress, type LinkState, parseHolders } from './ip-json.ts';
 import { keepOthers, placesInWords, tryDelete } from './linux-link.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
@@ -136,7 +136,7 @@ export class VirtualIpResource implements Resource {
     return this.#tools.read<Places>(['ip', '-j', 'addr', 'show', 'to', address], context, (text) => {
       const holders = parseHolders(text, address);
       if (holders === null) return null;
-      const isOwn = ({ interfaceName, otherNames }: AddressHolder): boolean =>
+      const isOwn = ({ interfaceName, otherNames }: HostLink): boolean =>
         interfaceName === this.#interface || otherNames.includes(this.#interface);
       const own = holders.find(isOwn) ?? null;
       // One on a link alone is another one on every link.
@@ -157,7 +157,7 @@ export class VirtualIpResource implements Resource {
     return here.probe === 'held' ? held(detail) : partly(detail);
   }
 
-  #judgeOwn(own: AddressHolder | null): ProbeResult {
+  #judgeOwn(own: HostLink | null): ProbeResult {
     const { address } = this.#address;
     const name = this.#interface;
     const same = own?.link.addresses ?? [];
@@ -240,8 +240,8 @@ export class VirtualIpResource implements Resource {
 
 /** The interfaces that have the address. */
 interface Places {
-  readonly own: AddressHolder | null;
-  readonly elsewhere: readonly AddressHolder[];
+  readonly own: HostLink | null;
+  readonly elsewhere: readonly HostLink[];
 }
 
 interface Place {

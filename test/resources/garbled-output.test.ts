@@ -25,7 +25,7 @@ import {
   VirtualIpResource,
 } from '../../src/resources/index.ts';
 import { CAPTURES as DRBD } from './drbd-captures.ts';
-import { CAPTURES } from './linux-captures.ts';
+import { CAPTURES, hostWith } from './linux-captures.ts';
 
 type Truth = 'held' | 'partly' | 'not-held';
 type Answers = Readonly<Record<string, CommandResult>>;
@@ -95,14 +95,16 @@ const unit = (runner: CommandRunner) =>
 const hook = (runner: CommandRunner) =>
   new HookResource({ ...shared(runner), script: ['/opt/hook'], environment: {}, marker: 'nfs' });
 
-const addr = (result: CommandResult): Answers => ({ 'ip -j addr show dev eth1': result });
+/** Of the whole host; null: the interface is not there. */
+const addr = (link: string | null): Answers =>
+  link === null
+    ? {
+        'ip -j addr show': said(hostWith(null)),
+        'ip -j addr show dev eth1': failed(1, CAPTURES.noLink),
+        'ip -j addr show to': said(CAPTURES.nowhere),
+      }
+    : { 'ip -j addr show': said(hostWith(link)) };
 const vipAt = (places: string): Answers => ({ 'ip -j addr show to 10.9.0.1': said(places) });
-/** With what is on other interfaces. */
-const portAt = (result: CommandResult): Answers => ({
-  ...addr(result),
-  ...vipAt(CAPTURES.nowhere),
-  'ip -j addr show to fd09::1': said(CAPTURES.nowhere),
-});
 const tables = (
   rules: string,
   first: CommandResult,
@@ -112,7 +114,7 @@ const tables = (
   'ip -N -j -4 rule': said(rules),
   'ip -j -4 route show table 200': first,
   'ip -j -4 route show table 201': second,
-  ...addr(said(link)),
+  ...addr(link),
 });
 const noTable = failed(2, CAPTURES.noTable);
 const empty = said(CAPTURES.noRoutes);
@@ -124,22 +126,22 @@ const isActive = (code: number, state: string): Answers => ({
 });
 
 const CASES: readonly Case[] = [
-  { title: 'port up', truth: 'held', make: port, answers: portAt(said(CAPTURES.linkUp)) },
-  { title: 'link up', truth: 'held', make: link, answers: addr(said(CAPTURES.linkUp)) },
-  { title: 'link down', truth: 'not-held', make: link, answers: addr(said(CAPTURES.linkDown)) },
-  { title: 'port down', truth: 'not-held', make: port, answers: portAt(said(CAPTURES.linkDown)) },
-  { title: 'port away', truth: 'not-held', make: port, answers: portAt(failed(1, CAPTURES.noLink)) },
+  { title: 'port up', truth: 'held', make: port, answers: addr(CAPTURES.linkUp) },
+  { title: 'link up', truth: 'held', make: link, answers: addr(CAPTURES.linkUp) },
+  { title: 'link down', truth: 'not-held', make: link, answers: addr(CAPTURES.linkDown) },
+  { title: 'port down', truth: 'not-held', make: port, answers: addr(CAPTURES.linkDown) },
+  { title: 'port away', truth: 'not-held', make: port, answers: addr(null) },
   {
     title: 'port down with an address',
     truth: 'partly',
     make: port,
-    answers: portAt(said(CAPTURES.linkDownWithAddress)),
+    answers: addr(CAPTURES.linkDownWithAddress),
   },
   {
     title: 'port without carrier',
     truth: 'partly',
     make: port,
-    answers: portAt(said(CAPTURES.linkWithoutCarrier)),
+    answers: addr(CAPTURES.linkWithoutCarrier),
   },
   { title: 'routes', truth: 'held', make: routes, answers: tables(CAPTURES.rules, full, noTable) },
   {
@@ -218,7 +220,9 @@ function runnerOf(answers: Answers): CommandRunner {
   return {
     run: async (command) => {
       const line = command.join(' ');
-      const key = Object.keys(answers).find((candidate) => line.startsWith(candidate));
+      const [key] = Object.keys(answers)
+        .filter((candidate) => line.startsWith(candidate))
+        .sort((one, two) => two.length - one.length);
       const result = key === undefined ? undefined : answers[key];
       if (result === undefined) throw new Error(`no answer for ${line}`);
       return result;

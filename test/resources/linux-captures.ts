@@ -67,3 +67,12 @@ list table inet quorate_block_nfs
 97 29 147:0 / /srv/data rw,noatime shared:61 - ext4 /dev/drbd0 rw
 `,
 } as const;
+
+/** `ip -j addr show`: the loopback interface, and one of the captures of a link. */
+export function hostWith(link: string | null): string {
+  const more = link === null ? '' : `,${link.trim().slice(1, -1)}`;
+  return `[${LOOPBACK}${more}]\n`;
+}
+
+const LOOPBACK =
+  '{"ifindex":1,"ifname":"lo","flags":["LOOPBACK","UP","LOWER_UP"],"mtu":65536,"qdisc":"noqueue","operstate":"UNKNOWN","group":"default","txqlen":1000,"link_type":"loopback","address":"00:00:00:00:00:00","broadcast":"00:00:00:00:00:00","addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8,"scope":"host","label":"lo","valid_life_time":4294967295,"preferred_life_time":4294967295},{"family":"inet6","local":"::1","prefixlen":128,"scope":"host","valid_life_time":4294967295,"preferred_life_time":4294967295}]}';

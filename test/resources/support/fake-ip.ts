@@ -58,7 +58,7 @@ export class FakeIp {
       if (table === undefined) return failed(2, 'Error: ipv4: FIB table does not exist.\nDump terminated\n');
       return said(JSON.stringify(table.map(routeObject)));
     }
-    if (line.startsWith('addr show')) return said(JSON.stringify([LINK]));
+    if (line.startsWith('addr show')) return said(JSON.stringify([LOOPBACK, LINK]));
     if (this.changesLeft <= 0) return { kind: 'aborted' };
     this.changesLeft -= 1;
     const result = this.#change(words);
@@ -112,6 +112,7 @@ export class FakeIp {
   }
 }
 
+const LOOPBACK = { ifindex: 1, ifname: 'lo', flags: ['LOOPBACK', 'UP'], operstate: 'UNKNOWN', addr_info: [] };
 const LINK = {
   ifindex: 2,
   ifname: 'eth1',
