@@ -106,7 +106,7 @@ export class RouteTableResource implements Resource {
   /** Rules away first: from then on nothing goes by the tables. */
   async release(context: ReleaseContext): Promise<string> {
     for (const family of this.#families) {
-      const state = await this.#mustLook(family, context);
+      const state = await this.#tools.mustRead(this.#lookAtTables(family, context));
       const filled = this.#tables.filter((table) => state.tables.get(table)?.length !== 0);
       const rules = state.rules.map((rule) => ['rule', 'del', ...this.#ruleWords(rule)]);
       const flushes = filled.map((table) => ['route', 'flush', 'table', `${table}`]);
@@ -218,30 +218,38 @@ export class RouteTableResource implements Resource {
   }
 
   async #look(wish: FamilyWish, context: ActionContext): Promise<Reading<FamilyState>> {
+    const [tables, link] = await Promise.all([
+      this.#lookAtTables(wish, context),
+      // The same command as the port's.
+      readPort(this.#tools, { interface: this.#interface, addresses: [] }, context),
+    ]);
+    if (tables.kind === 'unknown') return tables;
+    if (link.kind === 'unknown') return link;
+    return { kind: 'read', value: { ...tables.value, addresses: link.value.link?.addresses ?? [] } };
+  }
+
+  async #lookAtTables(
+    wish: FamilyWish,
+    context: ActionContext,
+  ): Promise<Reading<Omit<FamilyState, 'addresses'>>> {
     const { family } = wish;
     const ours = { priority: this.#priority, tables: this.#tables };
     const [first, second] = this.#tables;
-    const [rules, one, two, link] = await Promise.all([
+    const [rules, one, two] = await Promise.all([
       this.#tools.read(['ip', '-N', '-j', FLAG[family], 'rule'], context, (text) =>
         parseRules(text, family, ours),
       ),
       this.#readTable(first, wish, context),
       this.#readTable(second, wish, context),
-      // The same command as the port's.
-      readPort(this.#tools, { interface: this.#interface, addresses: [] }, context),
     ]);
     if (rules.kind === 'unknown') return rules;
     if (one.kind === 'unknown') return one;
     if (two.kind === 'unknown') return two;
-    if (link.kind === 'unknown') return link;
     const tables = new Map([
       [first, one.value],
       [second, two.value],
     ]);
-    return {
-      kind: 'read',
-      value: { rules: rules.value, tables, addresses: link.value.link?.addresses ?? [] },
-    };
+    return { kind: 'read', value: { rules: rules.value, tables } };
   }
 
   #readTable(
