@@ -12,7 +12,7 @@
  *    it was told (`credential_process` and the metadata service take seconds). What was given up before it was signed is
  *    refused at the same gate when it comes there at last.
  * 5. A reading that is not answered in 300 ms is asked once more beside the first, and whichever answers counts: both began after the
- *    question, and nothing is executed by them. Never a mutation (O2).
+ *    question, and nothing is executed by them. Never a mutation (O2), and not what warms up, which is late by itself.
  * 6. A rehearsal goes the whole way of a mutation, signing and the reading of the answer included, and ends in front
  *    of the socket.
  */
@@ -163,7 +163,9 @@ export class SdkCalls<Client extends SdkClient> {
         return await translated(() => call(elsewhere, how));
       }
     };
-    return this.#bounded({ isGivenUp: false, hasLeft: true }, options, (how) => askTwice(ask, how));
+    return this.#bounded({ isGivenUp: false, hasLeft: true }, options, (how) =>
+      options.isPatient === true ? ask(how) : askTwice(ask, how),
+    );
   }
 
   mutate<Answer>(

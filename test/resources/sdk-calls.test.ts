@@ -140,13 +140,18 @@ describe('an answer that is late', () => {
     expect(refused.open).toHaveLength(1);
   });
 
-  it('O2: a mutation is asked once, however late its answer is', async () => {
+  it('O2: a mutation is asked once, however late its answer is, and so is what warms up', async () => {
     const mutations = new Questions();
     const mutating = calls.mutate(mutations.ask, options);
+    const warming = new Questions();
+    const patient = calls.read(warming.ask, { ...options, isPatient: true });
     const questions = new Questions();
     const reading = calls.read(questions.ask, options);
-    // By then a reading that began after it has been asked twice.
+    // By then a reading that began after them has been asked twice.
     await questions.count(2);
+    expect(warming.open).toHaveLength(1);
+    warming.open[0]?.answer('warm');
+    expect(await patient).toBe('warm');
     expect(mutations.open).toHaveLength(1);
     mutations.open[0]?.answer('done');
     questions.open[0]?.answer('read');
