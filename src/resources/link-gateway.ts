@@ -33,9 +33,11 @@ export async function checkGateway(
     tools.read(['ip', '-j', 'neigh', 'show', ...here], context, (text) => parseNeighbour(text, address));
   /** Whether silence means a dead gateway: not when the kernel had no address yet to ask from. */
   let isSure = family === 'inet';
+  let last = await read();
   /** An old entry is forgotten first, because it would count as good for another half a minute. */
   const ask = async (): Promise<void> => {
-    await tools.run(['ip', 'neigh', 'del', ...here], context);
+    if (last.kind !== 'read' || last.value !== 'none')
+      await tools.run(['ip', 'neigh', 'del', ...here], context);
     // By itself the kernel asks from the link-local address, which is not usable for a second after a link came up.
     if (family === 'inet6' && source !== null && !isLinkLocal(address)) {
       const from = ['-I', source, '-I', name];
@@ -48,7 +50,6 @@ export async function checkGateway(
 
   const end = Math.min(context.deadline, clock.now() + LIMIT_MS);
   let pauseMs: number = POLL_MS.first;
-  let last = await read();
   if (last.kind === 'read' && last.value !== 'answers') {
     await ask();
     last = await read();
