@@ -166,7 +166,7 @@ export function parseHost(text: string): readonly HostLink[] | null {
   const links = parseList(hostEntry, text);
   if (links === null || links.length > MAX_LINKS) return null;
   // No host is without it; a list that lacks it, or has an interface twice, cannot be whole.
-  if (links[0]?.ifindex !== 1 || !links[0].flags.includes('LOOPBACK')) return null;
+  if (!links.some(({ ifindex, flags }) => ifindex === 1 && flags.includes('LOOPBACK'))) return null;
   if (new Set(links.map(({ ifindex }) => ifindex)).size < links.length) return null;
   return readAll(links, (entry): HostLink | null => {
     const link = readState(entry);

@@ -69,16 +69,19 @@ export interface PortReading extends LinkReading {
   readonly elsewhere: readonly AddressPlace[];
 }
 
-/** Both by one command, where the interface is there and the list of all is not too long. */
+/** Both by one command, where the interface is there and the list of all can be read. */
 export async function readPort(
   tools: LinuxTools,
   ours: { readonly interface: string; readonly addresses: readonly Cidr[] },
   context: ActionContext,
 ): Promise<Reading<PortReading>> {
   const result = await tools.run(WHOLE_HOST, context, { isReading: true });
-  if (result.kind === 'died' && result.isTooMuch === true) return readPortAlone(tools, ours, context);
   const reading = tools.judge(WHOLE_HOST, result, parseHost);
-  if (reading.kind === 'unknown') return reading;
+  if (reading.kind === 'unknown') {
+    // Somebody else's interface may be what cannot be read, or there are too many of them.
+    const mayAskForOurs = result.kind === 'exited' || (result.kind === 'died' && result.isTooMuch === true);
+    return mayAskForOurs ? readPortAlone(tools, ours, context) : reading;
+  }
   const isHere = ({ interfaceName, otherNames }: HostLink): boolean =>
     interfaceName === ours.interface || otherNames.includes(ours.interface);
   const isOurs = ({ address }: Cidr): boolean =>

@@ -169,6 +169,32 @@ describe('the order of a release: what is served, the last write, and then the r
     ]);
   });
 
+  it('a port is read alone where the list of all interfaces is too long, or has one that cannot be read', async () => {
+    const strange = hostWith('[{"ifindex":9,"ifname":"odd0","flags":[],"operstate":"NEW","addr_info":[]}]');
+    for (const whole of [
+      { kind: 'died', why: 'more than 256 KiB of output', isTooMuch: true } as const,
+      exited(0, strange),
+    ]) {
+      const answers = [CAPTURES.elsewhere, CAPTURES.nowhere];
+      const runner: CommandRunner = {
+        run: async (command) => {
+          const line = command.join(' ');
+          if (line === 'ip -j addr show') return whole;
+          return exited(0, line.endsWith('dev eth1') ? CAPTURES.linkDown : (answers.shift() ?? '[]'));
+        },
+        killMarked: async () => 0,
+        follow: () => () => undefined,
+      };
+      const shared = { interface: 'eth1', gateway: null, runner, clock: systemClock };
+      const port = new PortResource({ name: 'port2', addresses: ['10.9.0.1/24'], ...shared });
+      expect(await port.probe(context())).toMatchObject({
+        isPartial: true,
+        detail: expect.stringContaining('10.9.0.1/32 is on lo'),
+      });
+      expect(await port.probe(context())).toEqual({ probe: 'not-held', detail: 'eth1 is down' });
+    }
+  });
+
   it('planned: the step ends with its last write, and the verification reads once', async () => {
     const kernel = new Kernel([HERE, ON_LO]);
     expect(await kernel.vip.release({ ...context(), mode: 'planned' })).toBe(
