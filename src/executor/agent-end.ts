@@ -27,14 +27,15 @@ export interface AgentEndOptions {
   readonly clock: Clock;
   readonly killProcess?: (id: ProcessId) => Promise<boolean>;
   readonly sendStatement: SendStatement;
-  readonly prepareStatement?: () => void;
+  readonly prepareStatement?: (members: ReadonlyMap<NodeId, string>) => void;
   readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
 }
 
 export async function endOfAgent(options: AgentEndOptions): Promise<void> {
   const { agent, node, clock } = options;
   const { pid } = agent.process;
-  if (agent.lastTake !== null) options.prepareStatement?.();
+  // Beside the release: what has to be loaded and connected is there when it can be stated.
+  if (agent.lastTake !== null) options.prepareStatement?.(agent.members);
   const kill = options.killProcess ?? ((id) => killAndWait(id, KILL_LIMIT_MS, clock));
   const [released, isGone] = await Promise.all([options.releasing, kill(agent.process)]);
   if (!isGone) return options.log('error', { event: 'agent-not-gone', node, pid });

@@ -63,8 +63,10 @@ export interface ExecutorOptions {
   readonly clock: Clock;
   readonly send: (event: SentEvent) => void;
   readonly sendStatement: SendStatement;
-  /** Loads what sending needs. Only a holder needs it, so not before a takeover has ended. */
-  readonly prepareStatement?: () => void;
+  /** Loads what sending needs, and connects. Only a holder needs it, so not before a takeover has ended. */
+  readonly prepareStatement?: (members: ReadonlyMap<NodeId, string>) => void;
+  /** The agent has gone, and everything that there was to say is said. */
+  readonly endStatements?: () => void;
   /** The system's own where absent. */
   readonly isRunning?: (id: ProcessId) => boolean;
   /** False if the process cannot be killed; the system's own where absent. */
@@ -220,6 +222,7 @@ export class Executor {
     const releasing = this.#options.guard.ask({ op: 'abrupt', epoch: null, why: 'the agent is gone' });
     if (agent.saidBye) await releasing;
     else await endOfAgent({ ...this.#options, agent, releasing });
+    if (this.#agent === null) this.#options.endStatements?.();
   }
 
   // ---- orders
@@ -274,7 +277,7 @@ export class Executor {
     const { steps, totalMs } = report;
     this.#log('info', { event: 'taken', epoch, totalMs, steps });
     this.#options.send({ kind: 'taken', epoch, steps: clipped(steps), totalMs });
-    this.#options.prepareStatement?.();
+    this.#options.prepareStatement?.(agent.members);
     this.#lookout.look();
   }
 
@@ -301,6 +304,9 @@ export class Executor {
     tenure.abort.abort();
     await this.#plans.settled();
     if (this.#tenure !== tenure) return;
+    void this.#options.guard
+      .ask({ op: 'call-off', epoch })
+      .catch((error) => this.#warn('call-off-failed', error));
     const going: Tenure = { epoch, abort: new AbortController(), isTaken: tenure.isTaken, isReleasing: true };
     this.#tenure = going;
     const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going, false);

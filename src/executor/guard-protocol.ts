@@ -43,6 +43,11 @@ export type GuardOrder =
     }
   | { readonly op: 'release'; readonly name: string; readonly epoch: Epoch; readonly limitMs: number }
   | { readonly op: 'refresh'; readonly name: string; readonly epoch: Epoch; readonly limitMs: number }
+  /**
+   * A planned release begins: announcements and what else an acquire has left running end now, beside its first steps, and not only
+   * before its verification: a raw socket takes the kernel 10 ms to close (measured, `arping`).
+   */
+  | { readonly op: 'call-off'; readonly epoch: Epoch }
   | { readonly op: 'probe'; readonly name: string; readonly isFresh: boolean; readonly limitMs: number }
   | { readonly op: 'resume-io'; readonly epoch: Epoch; readonly limitMs: number }
   /** Reads every DRBD resource now, by a command that begins after the order. */
@@ -85,6 +90,7 @@ export interface GuardAnswers {
   acquire: string;
   release: string;
   refresh: Refreshed;
+  'call-off': null;
   probe: ProbeResult;
   'resume-io': string;
   look: FreshData;

@@ -59,6 +59,8 @@ export class GuardWorker {
   readonly #gated = new Map<string, (epoch: Epoch) => Resource>();
   readonly #drbd = new Map<string, DrbdWatch>();
   #had: { readonly epoch: Epoch; readonly names: Set<string> } | null = null;
+  /** For what may run on when its order has been answered. */
+  #upkeep: { readonly epoch: Epoch; readonly abort: AbortController } | null = null;
   readonly #running = new Map<number, AbortController>();
   readonly #network: NetworkFollower | null;
   #socket: Pick<GuardSocket, 'setSession' | 'close'> | null = null;
@@ -179,7 +181,7 @@ export class GuardWorker {
         return null;
       case 'acquire': {
         const { previousReleased, epoch } = order;
-        const context = this.#actContext(order, signal);
+        const context = this.#upkeepContext(order, signal);
         const had = this.#hadUnder(epoch);
         const isFirst = !had.has(order.name);
         const resource = this.#gatedResource(order.name, epoch);
@@ -193,9 +195,12 @@ export class GuardWorker {
       }
       case 'refresh': {
         const resource = this.#gatedResource(order.name, order.epoch);
-        const context = this.#actContext(order, signal);
+        const context = this.#upkeepContext(order, signal);
         return (await resource.refresh?.(context)) ?? { outcome: 'well', said: 'nothing to refresh' };
       }
+      case 'call-off':
+        if (this.#upkeep?.epoch === order.epoch) this.#upkeep.abort.abort();
+        return null;
       case 'probe':
         return this.#probe(order, { deadline: this.#after(order.limitMs), signal });
       case 'resume-io':
@@ -230,6 +235,15 @@ export class GuardWorker {
       deadline: this.#after(order.limitMs),
       signal: AbortSignal.any([signal, this.#core.signalOf(order.epoch)]),
     };
+  }
+
+  /** For what a planned release of the epoch calls off, even when its order has been answered. */
+  #upkeepContext(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): ActionContext {
+    const { epoch } = order;
+    // What is taken back after a release that failed has a signal of its own.
+    if (this.#upkeep?.epoch !== epoch || this.#upkeep.abort.signal.aborted)
+      this.#upkeep = { epoch, abort: new AbortController() };
+    return this.#actContext(order, AbortSignal.any([signal, this.#upkeep.abort.signal]));
   }
 
   async #probe(

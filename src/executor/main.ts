@@ -11,10 +11,8 @@ import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { systemClock } from '../clock.ts';
-import { graphOf, loadConfig, type TlsFiles } from '../config/index.ts';
-import type { Released } from '../core/index.ts';
+import { graphOf, loadConfig } from '../config/index.ts';
 import { ERRORS, type ErrorCode, EXIT, QuorateError } from '../errors.ts';
-import type { TlsMaterial } from '../peer/index.ts';
 import { Channel } from './channel.ts';
 import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
 import { startDoctor } from './doctor.ts';
@@ -26,6 +24,7 @@ import { takeLock } from './lock.ts';
 import { releaseOnly } from './release-only.ts';
 import { guardDataOf, otherDataNodes, resourcesOf } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
+import { StatementLines } from './statement-lines.ts';
 import { channelSocket } from './unix-path.ts';
 
 const WAIT_MS = 10_000;
@@ -101,7 +100,7 @@ async function main(): Promise<void> {
     apis: await loadCloud(config, mayMutate),
   };
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
-  const statements = new StatementSender(config.cluster, config.tls);
+  const statements = new StatementLines(config.cluster, config.tls);
   const running = new Executor({
     node: config.node,
     cluster: config.cluster,
@@ -118,7 +117,8 @@ async function main(): Promise<void> {
     clock: systemClock,
     send: (event) => channel?.send(event),
     sendStatement: (address, statement, signal) => statements.send(address, statement, signal),
-    prepareStatement: () => void statements.load().catch(() => undefined),
+    prepareStatement: (members) => statements.prepare(members),
+    endStatements: () => statements.close(),
     log: (level, fields) => logger[level](fields),
   });
   executor = running;
@@ -208,37 +208,6 @@ class Waiting {
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-  }
-}
-
-/** gRPC (100 ms, 10 MB) is loaded after a takeover, when it can be needed: never in one, and not by the other nodes. */
-class StatementSender {
-  readonly #cluster: string;
-  readonly #files: TlsFiles;
-  #loading: Promise<{ peer: typeof import('../peer/index.ts'); tls: TlsMaterial }> | null = null;
-
-  constructor(cluster: string, files: TlsFiles) {
-    this.#cluster = cluster;
-    this.#files = files;
-  }
-
-  async send(address: string, statement: Released, signal: AbortSignal): Promise<void> {
-    const { peer, tls } = await this.load();
-    await peer.sendStatement(address, statement, { tls, cluster: this.#cluster, signal });
-  }
-
-  load(): Promise<{ peer: typeof import('../peer/index.ts'); tls: TlsMaterial }> {
-    this.#loading ??= this.#load().catch((error: unknown) => {
-      // A file that could not be read may be readable at the next attempt.
-      this.#loading = null;
-      throw error;
-    });
-    return this.#loading;
-  }
-
-  async #load(): Promise<{ peer: typeof import('../peer/index.ts'); tls: TlsMaterial }> {
-    const peer = await import('../peer/index.ts');
-    return { peer, tls: await peer.readTls(this.#files) };
   }
 }
 

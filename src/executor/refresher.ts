@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Epoch } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
 import type { Resource } from '../resources/index.ts';
 import type { LogLevel } from './guard-protocol.ts';
 import type { Guard } from './guard-proxy.ts';
@@ -80,6 +81,8 @@ export class Refresher {
       log(isInTrouble ? 'error' : 'info', { event: isInTrouble ? 'trouble' : 'trouble-ended', name, said });
       onTrouble();
     } catch (error) {
+      // A release has called it off.
+      if (error instanceof QuorateError && error.code === 'order-ended') return;
       log('warn', { event: 'refresh-failed', name, why: words(error) });
     } finally {
       entry.isRunning = false;

@@ -47,12 +47,13 @@ export async function releaseUntilVerified(options: VerifiedReleaseOptions): Pro
   let pauseMs: number = RETRY_MS.first;
   for (;;) {
     // A command that cannot be killed may still change what was read: nothing is verified before it is gone.
-    const wasQuiet =
-      (await killInFlight(options)) &&
-      (!options.mayHaveLeftovers || (await options.children.killLeftovers()));
+    const killing = killEverything(options);
+    // Who acts at once does not wait for a killed command to end (10 ms for one with a raw socket): only the reading must.
+    if (isReadFirst) await killing;
     const before = isReadFirst ? await probeAll(options) : new Map<string, ProbeResult>();
     isReadFirst = false;
     const said = await releaseRound(options, before);
+    const wasQuiet = await killing;
     // Neither before what this round itself started is gone: an `umount` leaves the table of mounts first, and writes then.
     const isRoundQuiet = said.size === 0 || (await killInFlight(options));
     const after = said.size === 0 ? before : await probeAll(options);
@@ -70,6 +71,12 @@ export async function releaseUntilVerified(options: VerifiedReleaseOptions): Pro
     await options.clock.sleep(pauseMs);
     pauseMs = Math.min(pauseMs * 2, RETRY_MS.most);
   }
+}
+
+/** False if something of us or of a dead predecessor cannot be killed in time. SIGKILL is sent before it returns. */
+async function killEverything(options: VerifiedReleaseOptions): Promise<boolean> {
+  const isQuiet = await killInFlight(options);
+  return isQuiet && (!options.mayHaveLeftovers || (await options.children.killLeftovers()));
 }
 
 function killInFlight({ children, limitMs }: VerifiedReleaseOptions): Promise<boolean> {

@@ -26,6 +26,8 @@ export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './t
 export {
   askFacts,
   type FactsAnswer,
+  openStatementLine,
+  type StatementLine,
   sendBootstrap,
   sendStatement,
   type UnaryOptions,

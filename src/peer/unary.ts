@@ -1,5 +1,5 @@
 /**
- * The single calls to a peer, on a connection of their own that ends with them. The executor makes the first when its
+ * The single calls to a peer, on a connection of their own that ends with them, or that waits for one. The executor makes the first when its
  * agent is gone, and `quorate doctor` the last, so they need no transport.
  */
 import { Client, Metadata, type ServiceError, status } from '@grpc/grpc-js';
@@ -7,7 +7,7 @@ import type { Entry, NodeId, Released } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { channelOptions, secureContext } from './channel.ts';
 import { encodeBootstrap, encodeMessage, WireError } from './codec.ts';
-import { Dialer } from './dialer.ts';
+import { Dialer, type DialTarget } from './dialer.ts';
 import { decodeFacts, encodeFactsRequest, type NodeFacts } from './facts.ts';
 import { METHOD } from './schema.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -97,6 +97,32 @@ function callOnce(
   return withPeer(address, node, options, async (call) => void (await call(method, bytes)));
 }
 
+/** A connection for statements to one peer, that can be made before there is anything to say (R4). */
+export interface StatementLine {
+  /** Connects in the background, where it is not connected; whether it can is seen by `send`. */
+  dial(): void;
+  /** As `sendStatement`; connects where that is left to do. */
+  send(released: Released, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+/** Idle, it costs one of the server's probes every five seconds. */
+export function openStatementLine(
+  address: string,
+  to: NodeId,
+  options: Pick<UnaryOptions, 'tls' | 'cluster'>,
+): StatementLine {
+  const connection = new Connection({ address, cluster: options.cluster, node: to }, options.tls);
+  return {
+    dial: () => connection.dial(Date.now() + DEADLINE_MS),
+    send: async (released, signal) => {
+      const bytes = encodeMessage(released, options.cluster);
+      await connection.call(METHOD.reportReleased, bytes, Date.now() + DEADLINE_MS, signal);
+    },
+    close: () => connection.close(),
+  };
+}
+
 type Call = (method: string, bytes: Buffer) => Promise<Buffer>;
 
 /** One connection for all calls of `work`, one deadline, and both ended with it. */
@@ -106,20 +132,43 @@ async function withPeer<Result>(
   { tls, cluster, deadlineMs = DEADLINE_MS, signal }: UnaryOptions,
   work: (call: Call) => Promise<Result>,
 ): Promise<Result> {
-  const target = { address, cluster, node };
   const deadline = Date.now() + deadlineMs;
-  let lastFailure: Error | null = null;
-  const dialer = new Dialer(secureContext(tls), target, {
-    onFailure: (error) => {
-      lastFailure = error;
-    },
-    onStuck: () => {},
-  });
-  const client = new Client(address, dialer, channelOptions(target));
-  const call: Call = (method, bytes) =>
-    new Promise((resolve, reject) => {
+  const connection = new Connection({ address, cluster, node }, tls);
+  try {
+    return await work((method, bytes) => connection.call(method, bytes, deadline, signal));
+  } finally {
+    connection.close();
+  }
+}
+
+class Connection {
+  readonly #target: DialTarget;
+  readonly #dialer: Dialer;
+  readonly #client: Client;
+  #lastFailure: Error | null = null;
+
+  constructor(target: DialTarget, tls: TlsMaterial) {
+    this.#target = target;
+    this.#dialer = new Dialer(secureContext(tls), target, {
+      onFailure: (error) => {
+        this.#lastFailure = error;
+      },
+      onStuck: () => {},
+    });
+    this.#client = new Client(target.address, this.#dialer, channelOptions(target));
+  }
+
+  dial(deadline: number): void {
+    this.#client.waitForReady(deadline, (error) => {
+      // Nothing is asked yet that the peer could consent to: what bounds the dial must not close an idle connection.
+      if (error === undefined) this.#dialer.settle(true);
+    });
+  }
+
+  call(method: string, bytes: Buffer, deadline: number, signal?: AbortSignal): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
       const onAbort = () => request.cancel();
-      const request = client.makeUnaryRequest(
+      const request = this.#client.makeUnaryRequest(
         method,
         asIs,
         asIs,
@@ -128,20 +177,20 @@ async function withPeer<Result>(
         { deadline },
         (error, answer) => {
           signal?.removeEventListener('abort', onAbort);
-          if (error !== null) reject(asQuorateError(error, target, lastFailure));
+          if (error !== null) reject(asQuorateError(error, this.#target, this.#lastFailure));
           else resolve(answer ?? Buffer.alloc(0));
         },
       );
       // The handler may take its time (a bootstrap writes to disk): the deadline of the call bounds it, not the dial's.
-      request.on('metadata', () => dialer.settle(true));
+      request.on('metadata', () => this.#dialer.settle(true));
       signal?.addEventListener('abort', onAbort);
       if (signal?.aborted) onAbort();
     });
-  try {
-    return await work(call);
-  } finally {
-    client.close();
-    dialer.dispose();
+  }
+
+  close(): void {
+    this.#client.close();
+    this.#dialer.dispose();
   }
 }
 

@@ -192,7 +192,8 @@ export class Ec2Client implements Ec2Api {
   async dryRun(action: DryRunAction, options: Ec2CallOptions): Promise<DryRunResult> {
     if (this.#ignoresDryRun) return { kind: 'unknown', code: 'DryRunIgnored' };
     const result = await this.#calls
-      .read((client, how) => dryRun(client, action, how), options)
+      // Once: an endpoint that ignores `DryRun` would execute it.
+      .read((client, how) => dryRun(client, action, how), { ...options, isPatient: true })
       .catch(
         (error: unknown): DryRunResult => ({
           kind: 'unknown',
@@ -211,7 +212,7 @@ export class Ec2Client implements Ec2Api {
   async warm(subject: WarmSubject, options: Ec2CallOptions): Promise<WarmReport> {
     let hasRead = false;
     for (let count = 0; count < WARM_READS; count++)
-      hasRead = await this.#look(subject, options).then(
+      hasRead = await this.#look(subject, { ...options, isPatient: true }).then(
         () => true,
         () => false,
       );

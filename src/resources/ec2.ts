@@ -53,6 +53,8 @@ export type InstanceState = (typeof INSTANCE_STATES)[number] | 'unknown';
 export interface Ec2CallOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** A reading waits for its first answer, however late. Otherwise it is asked again beside it. */
+  readonly isPatient?: boolean;
 }
 
 export interface AddressApi {

@@ -41,7 +41,7 @@ export class ElbClient implements ElbApi {
   async warm(group: string, options: Ec2CallOptions): Promise<WarmReport> {
     let hasRead = false;
     for (let count = 0; count < WARM_READS; count++)
-      hasRead = await this.describeTargetHealth(group, options).then(
+      hasRead = await this.describeTargetHealth(group, { ...options, isPatient: true }).then(
         () => true,
         () => false,
       );

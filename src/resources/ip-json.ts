@@ -16,6 +16,14 @@ export interface LinkAddress extends Cidr {
   readonly scope: string;
 }
 
+/** An interface of the host, or of those that have an address. */
+export interface HostLink {
+  readonly interfaceName: string;
+  /** Other names of the same interface. */
+  readonly otherNames: readonly string[];
+  readonly link: LinkState;
+}
+
 /** Where an address is. */
 export interface AddressPlace {
   readonly interfaceName: string;
@@ -68,13 +76,23 @@ const linkEntry = z.looseObject({
   addr_info: z.array(addressEntry),
 });
 
+type AddressEntry = z.infer<typeof addressEntry>;
+type LinkEntry = z.infer<typeof linkEntry>;
+/** Some releases leave an empty object for everything that was not asked for. */
+type Nothing = Readonly<Record<string, never>>;
+const isAddress = (entry: AddressEntry | Nothing): entry is AddressEntry => 'local' in entry;
+
 /** `ip -j addr show dev NAME` */
 export function parseLink(text: string, name: string): LinkState | null {
-  // Some releases leave an empty object for every interface that was not asked for.
   const links = parseList(z.union([linkEntry, z.strictObject({})]), text);
-  const [link, ...others] = links?.filter((entry) => 'ifname' in entry) ?? [];
+  const isLink = (entry: LinkEntry | Nothing): entry is LinkEntry => 'ifname' in entry;
+  const [link, ...others] = links?.filter(isLink) ?? [];
   if (link === undefined || others.length > 0) return null;
   if (link.ifname !== name && !link.altnames?.includes(name)) return null;
+  return readState(link);
+}
+
+function readState(link: Pick<LinkEntry, 'flags' | 'operstate' | 'addr_info'>): LinkState | null {
   const flags = new Set(link.flags);
   const isUp = flags.has('UP');
   // The kernel never says these of an interface that is down: the text must be damaged.
@@ -86,7 +104,7 @@ export function parseLink(text: string, name: string): LinkState | null {
   return { isUp, isRunning, operstate: link.operstate, addresses };
 }
 
-function readAddress(entry: z.infer<typeof addressEntry>): LinkAddress | null {
+function readAddress(entry: AddressEntry): LinkAddress | null {
   const cidr = readCidr(`${entry.local}/${entry.prefixlen}`);
   if (cidr === null || cidr.family !== entry.family) return null;
   const isUsable =
@@ -121,6 +139,39 @@ export function parsePlaces(text: string, address: string): readonly AddressPlac
   });
   const read = readAll(places, ({ cidr, ...names }) => (cidr === null ? null : { ...names, cidr }));
   return read?.filter(({ cidr }) => cidr.address === address) ?? null;
+}
+
+const holderEntry = linkEntry.extend({ addr_info: z.array(z.union([addressEntry, z.strictObject({})])) });
+
+/** `ip -j addr show to ADDRESS`, with the state of each interface that has it. */
+export function parseHolders(text: string, address: string): readonly HostLink[] | null {
+  const links = parseList(z.union([holderEntry, z.strictObject({})]), text);
+  if (links === null || links.length > MAX_LINKS) return null;
+  const holders = readAll(links, (entry): HostLink | { readonly link: null } | null => {
+    const { ifname, altnames, flags, operstate, addr_info } = entry;
+    if (ifname === undefined) return { link: null };
+    const link = readState({ flags, operstate, addr_info: addr_info.filter(isAddress) });
+    // Only interfaces that have the address are printed: otherwise the text is damaged.
+    if (link === null || link.addresses.length === 0) return null;
+    if (!link.addresses.every((one) => one.address === address)) return null;
+    return { interfaceName: ifname, otherNames: altnames ?? [], link };
+  });
+  return holders?.filter((holder): holder is HostLink => holder.link !== null) ?? null;
+}
+
+const hostEntry = linkEntry.extend({ ifindex: z.number().int().min(1) });
+
+/** `ip -j addr show`: every interface of the host. */
+export function parseHost(text: string): readonly HostLink[] | null {
+  const links = parseList(hostEntry, text);
+  if (links === null || links.length > MAX_LINKS) return null;
+  // No host is without it; a list that lacks it, or has an interface twice, cannot be whole.
+  if (!links.some(({ ifindex, flags }) => ifindex === 1 && flags.includes('LOOPBACK'))) return null;
+  if (new Set(links.map(({ ifindex }) => ifindex)).size < links.length) return null;
+  return readAll(links, (entry): HostLink | null => {
+    const link = readState(entry);
+    return link === null ? null : { interfaceName: entry.ifname, otherNames: entry.altnames ?? [], link };
+  });
 }
 
 /** With `-N` a table is never printed by its name. */

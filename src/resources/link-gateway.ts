@@ -39,9 +39,11 @@ export async function checkGateway(
   const no = (said: string): GatewayCheck => ({ hasAnswered: false, said });
   /** Whether silence means a dead gateway: not when the kernel had no address yet to ask from. */
   let isSure = family === 'inet';
+  let last = await readNeighbour(on, tools, context);
   /** An old entry is forgotten first, because it would count as good for another half a minute. */
   const ask = async (): Promise<void> => {
-    await tools.run(['ip', 'neigh', 'del', ...here], context);
+    if (last.kind !== 'read' || last.value.state !== 'none')
+      await tools.run(['ip', 'neigh', 'del', ...here], context);
     // By itself the kernel asks from the link-local address, which is not usable for a second after a link came up.
     if (family === 'inet6' && source !== null && !isLinkLocal(address)) {
       const from = ['-I', source, '-I', name];
@@ -54,7 +56,6 @@ export async function checkGateway(
 
   const end = Math.min(context.deadline, clock.now() + LIMIT_MS);
   let pauseMs: number = POLL_MS.first;
-  let last = await readNeighbour(on, tools, context);
   if (last.kind === 'read' && last.value.state !== 'answers') {
     await ask();
     last = await readNeighbour(on, tools, context);

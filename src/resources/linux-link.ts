@@ -4,7 +4,14 @@
  */
 import { commandError, exitError } from './command-error.ts';
 import { type Cidr, formatCidr, isLinkLocal, networkOf } from './ip-address.ts';
-import { type AddressPlace, type LinkState, parseLink, parsePlaces } from './ip-json.ts';
+import {
+  type AddressPlace,
+  type HostLink,
+  type LinkState,
+  parseHost,
+  parseLink,
+  parsePlaces,
+} from './ip-json.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
 import type { ActionContext } from './types.ts';
 
@@ -35,7 +42,7 @@ export function isNoSuchDevice(stderr: string, name: string): boolean {
 }
 
 /** The addresses on all interfaces but the one with this name. One on a link alone is another one on every link. */
-export async function readElsewhere(
+async function readElsewhere(
   tools: LinuxTools,
   { interface: name, addresses }: { readonly interface: string; readonly addresses: readonly Cidr[] },
   context: ActionContext,
@@ -57,8 +64,55 @@ export async function readElsewhere(
   return { kind: 'read', value: places.filter((place) => !isHere(place)) };
 }
 
+/** An interface, and the addresses that are on others. */
+export interface PortReading extends LinkReading {
+  readonly elsewhere: readonly AddressPlace[];
+}
+
+/** Both by one command, where the interface is there and the list of all can be read. */
+export async function readPort(
+  tools: LinuxTools,
+  ours: { readonly interface: string; readonly addresses: readonly Cidr[] },
+  context: ActionContext,
+): Promise<Reading<PortReading>> {
+  const result = await tools.run(WHOLE_HOST, context, { isReading: true });
+  const reading = tools.judge(WHOLE_HOST, result, parseHost);
+  if (reading.kind === 'unknown') {
+    // Somebody else's interface may be what cannot be read, or there are too many of them.
+    const mayAskForOurs = result.kind === 'exited' || (result.kind === 'died' && result.isTooMuch === true);
+    return mayAskForOurs ? readPortAlone(tools, ours, context) : reading;
+  }
+  const isHere = ({ interfaceName, otherNames }: HostLink): boolean =>
+    interfaceName === ours.interface || otherNames.includes(ours.interface);
+  const isOurs = ({ address }: Cidr): boolean =>
+    !isLinkLocal(address) && ours.addresses.some((own) => own.address === address);
+  const here = reading.value.find(isHere);
+  // That it is missing from a list is less than being told that there is no such interface.
+  if (here === undefined) return readPortAlone(tools, ours, context);
+  const elsewhere = reading.value
+    .filter((one) => !isHere(one))
+    .flatMap(({ link, ...names }) => link.addresses.filter(isOurs).map((cidr) => ({ ...names, cidr })));
+  return { kind: 'read', value: { link: here.link, elsewhere } };
+}
+
+const WHOLE_HOST = ['ip', '-j', 'addr', 'show'] as const;
+
+async function readPortAlone(
+  tools: LinuxTools,
+  ours: { readonly interface: string; readonly addresses: readonly Cidr[] },
+  context: ActionContext,
+): Promise<Reading<PortReading>> {
+  const [here, elsewhere] = await Promise.all([
+    readLink(tools, ours.interface, context),
+    readElsewhere(tools, ours, context),
+  ]);
+  if (here.kind === 'unknown') return here;
+  if (elsewhere.kind === 'unknown') return elsewhere;
+  return { kind: 'read', value: { ...here.value, elsewhere: elsewhere.value } };
+}
+
 /** As "10.0.0.50/24 is on eth2". */
-export function placesInWords(places: readonly AddressPlace[]): string {
+export function placesInWords(places: readonly Pick<AddressPlace, 'interfaceName' | 'cidr'>[]): string {
   return places.map(({ interfaceName, cidr }) => `${formatCidr(cidr)} is on ${interfaceName}`).join(', ');
 }
 
@@ -83,13 +137,17 @@ export async function tryIp(
   return isGone ? null : exitError(command, result.code, result.stderr || result.stdout).message;
 }
 
+export function deletion(interfaceName: string, cidr: Cidr): readonly string[] {
+  return ['addr', 'del', formatCidr(cidr), 'dev', interfaceName];
+}
+
 /** Deletes the address, and reports as `tryIp`. */
 export function tryDelete(
   tools: LinuxTools,
   { interfaceName, cidr }: Pick<AddressPlace, 'interfaceName' | 'cidr'>,
   context: ActionContext,
 ): Promise<string | null> {
-  return tryIp(tools, ['addr', 'del', formatCidr(cidr), 'dev', interfaceName], interfaceName, context);
+  return tryIp(tools, deletion(interfaceName, cidr), interfaceName, context);
 }
 
 /**

@@ -6,7 +6,14 @@ import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import { abruptShare } from './abrupt-share.ts';
 import { commandError, exitError } from './command-error.ts';
-import type { ActionContext, CommandResult, CommandRunner, ProbeResult, ReleaseContext } from './types.ts';
+import type {
+  ActionContext,
+  CommandOptions,
+  CommandResult,
+  CommandRunner,
+  ProbeResult,
+  ReleaseContext,
+} from './types.ts';
 
 /** What a command said, or why that cannot be known. */
 export type Reading<Value> =
@@ -15,6 +22,9 @@ export type Reading<Value> =
 
 type Exited = Extract<CommandResult, { kind: 'exited' }>;
 
+/** Nothing that `ip` takes apart: a quote, a comment, a line's end. */
+const BATCH_WORD = /^[\w.:/@%+-]+$/;
+const DUMP_INTERRUPTED = 'Dump was interrupted';
 const ENVIRONMENT = { LC_ALL: 'C' };
 
 export class LinuxTools {
@@ -27,11 +37,15 @@ export class LinuxTools {
     this.#clock = clock;
   }
 
-  run(command: readonly string[], context: ActionContext | ReleaseContext): Promise<CommandResult> {
+  run(
+    command: readonly string[],
+    context: ActionContext | ReleaseContext,
+    more: Pick<CommandOptions, 'input' | 'isReading'> = {},
+  ): Promise<CommandResult> {
     const { signal } = context;
     const isAbrupt = 'mode' in context && context.mode === 'abrupt';
     const deadline = isAbrupt && this.#clock !== null ? abruptShare(context, this.#clock) : context.deadline;
-    return this.#runner.run(command, { deadline, signal, environment: ENVIRONMENT });
+    return this.#runner.run(command, { deadline, signal, environment: ENVIRONMENT, ...more });
   }
 
   /** Throws unless it ended with code 0, or with what counts as fine: mostly that nothing was to be done. */
@@ -48,6 +62,23 @@ export class LinuxTools {
     return result.stdout;
   }
 
+  /**
+   * Changes by one process of `ip`, in order, up to the first that fails: each process costs more than what it does. False where
+   * one failed, or cannot be said so: the caller does them one by one, and learns which, so each must bear being repeated.
+   */
+  async batch(
+    option: '-4' | '-6' | null,
+    changes: readonly (readonly string[])[],
+    context: ActionContext,
+  ): Promise<boolean> {
+    if (changes.length < 2 || changes.flat().some((word) => !BATCH_WORD.test(word))) return false;
+    const command = ['ip', ...(option === null ? [] : [option]), '-batch', '-'];
+    const input = changes.map((words) => `${words.join(' ')}\n`).join('');
+    const result = await this.run(command, context, { input });
+    if (result.kind !== 'exited') throw commandError(command, result);
+    return result.code === 0;
+  }
+
   /** `parse` returns null for what it cannot read; `otherwise` reads an exit with another code than 0. */
   async read<Value>(
     command: readonly string[],
@@ -55,8 +86,20 @@ export class LinuxTools {
     parse: (stdout: string) => Value | null,
     otherwise: (result: Exited) => Value | null = () => null,
   ): Promise<Reading<Value>> {
-    const result = await this.run(command, context);
+    return this.judge(command, await this.run(command, context, { isReading: true }), parse, otherwise);
+  }
+
+  /** As `read`, of what a command has said already. */
+  judge<Value>(
+    command: readonly string[],
+    result: CommandResult,
+    parse: (stdout: string) => Value | null,
+    otherwise: (result: Exited) => Value | null = () => null,
+  ): Reading<Value> {
     if (result.kind !== 'exited') return { kind: 'unknown', why: commandError(command, result).message };
+    // `ip` met a change while it read, says so, and ends with code 0 (iproute2 6.1): something may be missing.
+    if (result.stderr.startsWith(DUMP_INTERRUPTED))
+      return { kind: 'unknown', why: `"${command.join(' ')}" was interrupted by a change` };
     const value = result.code === 0 ? parse(result.stdout) : otherwise(result);
     if (value !== null) return { kind: 'read', value };
     const why =

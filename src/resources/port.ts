@@ -14,9 +14,18 @@ import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import { awaitCarrier } from './carrier.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
-import type { AddressPlace, LinkState } from './ip-json.ts';
+import type { LinkState } from './ip-json.ts';
 import { askGatewayAgain, checkGateway, GatewayMemory, type GatewayOnLink } from './link-gateway.ts';
-import { keepOthers, placesInWords, readElsewhere, readLink, tryDelete, tryIp } from './linux-link.ts';
+import {
+  deletion,
+  keepOthers,
+  type PortReading,
+  placesInWords,
+  readLink,
+  readPort,
+  tryDelete,
+  tryIp,
+} from './linux-link.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   type AcquireContext,
@@ -68,16 +77,23 @@ export class PortResource implements Resource {
   async acquire(context: AcquireContext): Promise<string> {
     const { link: port } = await this.#tools.mustRead(readLink(this.#tools, this.#interface, context));
     // Up first: an interface that goes up or down loses its IPv6 addresses.
-    if (port?.isUp !== true) await this.#ip(['link', 'set', 'dev', this.#interface, 'up'], context);
+    const up = port?.isUp === true ? [] : [['link', 'set', 'dev', this.#interface, 'up']];
     const missing = this.#addresses.filter((address) => port?.isUp !== true || !has(port, address));
-    for (const address of missing) {
+    // One that is claimed must go before it can come back.
+    const isClaimed = missing.some(({ address }) =>
+      port?.addresses.some((one) => one.address === address && !one.isUsable),
+    );
+    const changes = [...up, ...missing.map((address) => this.#adding(address))];
+    const isDone = !isClaimed && (await this.#tools.batch(null, changes, context));
+    if (!isDone) for (const words of up) await this.#ip(words, context);
+    for (const address of isDone ? [] : missing) {
       // The kernel found another host with the address once, and no `replace` makes it forget that.
       if (
         port?.addresses.some(({ address: one, isUsable }) => one === address.address && !isUsable) === true
       ) {
         await tryDelete(this.#tools, { interfaceName: this.#interface, cidr: address }, context);
       }
-      await this.#add(address, context);
+      await this.#ip(this.#adding(address), context);
     }
     await awaitCarrier(() => this.#look(context), this.#clock, context);
     const isRepair = context.isFirst === false;
@@ -87,38 +103,46 @@ export class PortResource implements Resource {
     return `${this.#interface} is ${done}${gateway}`;
   }
 
-  /** Every command is tried, whatever became of the one before; what is left at the end decides. */
+  /**
+   * Every command is tried, whatever became of the one before; if one failed, what is left decides. Where all did what they
+   * should, the caller's reading after them is the evidence (R2), not made twice.
+   */
   async release(context: ReleaseContext): Promise<string> {
     const name = this.#interface;
     this.#memory.forget();
     // Down first: one command ends everything that comes in, whatever hangs afterwards.
-    const said = [await tryIp(this.#tools, ['link', 'set', 'dev', name, 'down'], name, context)];
-    const here = await readLink(this.#tools, name, context);
-    const found = here.kind === 'read' ? (here.value.link?.addresses ?? []).filter(this.#isOurs) : [];
-    const elsewhere = await this.#readElsewhere(context);
+    const failed = [await tryIp(this.#tools, ['link', 'set', 'dev', name, 'down'], name, context)];
+    const reading = await this.#read(context);
+    const own = reading.kind === 'read' ? (reading.value.link?.addresses ?? []) : this.#addresses;
     const places = [
-      ...(here.kind === 'read' ? found : this.#addresses).map((cidr) => ({ interfaceName: name, cidr })),
-      ...(elsewhere.kind === 'read' ? elsewhere.value : []),
+      ...own.filter(this.#isOurs).map((cidr) => ({ interfaceName: name, cidr })),
+      ...(reading.kind === 'read' ? reading.value.elsewhere : []),
     ];
-    for (const place of places) {
-      const { interfaceName, cidr } = place;
-      if (interfaceName !== name)
-        said.push(await keepOthers(this.#tools, { interfaceName, address: cidr.address }, context));
-      said.push(await tryDelete(this.#tools, place, context));
+    const kept: string[] = [];
+    for (const { interfaceName, cidr } of places) {
+      if (interfaceName === name) continue;
+      const said = await keepOthers(this.#tools, { interfaceName, address: cidr.address }, context);
+      if (said !== null) kept.push(said);
     }
+    const deletions = places.map(({ interfaceName, cidr }) => deletion(interfaceName, cidr));
+    if (!(await this.#tools.batch(null, deletions, context)))
+      for (const place of places) failed.push(await tryDelete(this.#tools, place, context));
+    const why = failed.filter((one) => one !== null);
+    if (reading.kind === 'read' && why.length === 0) return [`${name} was taken down`, ...kept].join('; ');
     const result = await this.probe(context);
     if (isReleased(result)) return result.detail;
-    const words = [`after its release ${result.detail}`, ...said.filter((one) => one !== null)];
+    const words = [`after its release ${result.detail}`, ...kept, ...why];
     throw new QuorateError('release-unverified', words.join('; '));
   }
 
   async probe(context: ActionContext): Promise<ProbeResult> {
-    const [here, elsewhere] = await Promise.all([this.#look(context), this.#readElsewhere(context)]);
-    if (elsewhere.kind === 'unknown') return unknown(elsewhere.why);
-    if (here.probe === 'unknown') return here;
+    const reading = await this.#read(context);
+    if (reading.kind === 'unknown') return unknown(reading.why);
+    const { link, elsewhere } = reading.value;
+    const here = this.#judge(link);
     if (here.probe === 'held' && this.#memory.isSilent) return partly(this.#gatewayIsSilent);
-    if (elsewhere.value.length === 0) return here;
-    const detail = `${here.detail}, but ${placesInWords(elsewhere.value)}`;
+    if (elsewhere.length === 0) return here;
+    const detail = `${here.detail}, but ${placesInWords(elsewhere)}`;
     return here.probe === 'held' ? held(detail) : partly(detail);
   }
 
@@ -134,9 +158,8 @@ export class PortResource implements Resource {
     return reading.kind === 'unknown' ? unknown(reading.why) : this.#judge(reading.value.link);
   }
 
-  #readElsewhere(context: ActionContext): Promise<Reading<readonly AddressPlace[]>> {
-    const ours = { interface: this.#interface, addresses: this.#addresses };
-    return readElsewhere(this.#tools, ours, context);
+  #read(context: ActionContext): Promise<Reading<PortReading>> {
+    return readPort(this.#tools, { interface: this.#interface, addresses: this.#addresses }, context);
   }
 
   /** With whatever prefix length. */
@@ -162,10 +185,10 @@ export class PortResource implements Resource {
     return `${this.#interface} is up, but gateway ${this.#gateway?.gateway.address ?? '?'} answers no longer`;
   }
 
-  async #add(address: Cidr, context: ActionContext): Promise<void> {
+  #adding(address: Cidr): readonly string[] {
     // No detection of duplicates: it takes a second, and the address is this node's own.
     const options = address.family === 'inet6' ? ['nodad'] : [];
-    await this.#ip(['addr', 'replace', formatCidr(address), 'dev', this.#interface, ...options], context);
+    return ['addr', 'replace', formatCidr(address), 'dev', this.#interface, ...options];
   }
 
   async #ip(words: readonly string[], context: ActionContext): Promise<void> {

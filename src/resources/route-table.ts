@@ -13,7 +13,7 @@
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import { parseRoutes, parseRules, type RouteState, type RuleState } from './ip-json.ts';
-import { readLink } from './linux-link.ts';
+import { readPort } from './linux-link.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   compareRoutes,
@@ -25,14 +25,13 @@ import {
   tablesInUse,
   wantedRoutes,
 } from './route-table-view.ts';
-import {
-  type AcquireContext,
-  type ActionContext,
-  type CommandRunner,
-  isReleased,
-  type ProbeResult,
-  type ReleaseContext,
-  type Resource,
+import type {
+  AcquireContext,
+  ActionContext,
+  CommandRunner,
+  ProbeResult,
+  ReleaseContext,
+  Resource,
 } from './types.ts';
 
 export interface RouteTableOptions {
@@ -96,7 +95,8 @@ export class RouteTableResource implements Resource {
     }
     await this.#pointAt(table, family, state, context);
     const [first, second] = this.#tables;
-    await this.#flush(table === first ? second : first, family, state, context);
+    const previous = table === first ? second : first;
+    if (state.tables.get(previous)?.length !== 0) await this.#flush(previous, family, context);
     const after = this.#judge(family, await this.#mustLook(family, context));
     if (after.kind === 'whole') return `table ${table} with ${wanted.length} routes is in use`;
     const why = after.kind === 'part' ? after.why : 'nothing is there';
@@ -106,13 +106,15 @@ export class RouteTableResource implements Resource {
   /** Rules away first: from then on nothing goes by the tables. */
   async release(context: ReleaseContext): Promise<string> {
     for (const family of this.#families) {
-      const state = await this.#mustLook(family, context);
+      const state = await this.#tools.mustRead(this.#lookAtTables(family, context));
+      const filled = this.#tables.filter((table) => state.tables.get(table)?.length !== 0);
+      const rules = state.rules.map((rule) => ['rule', 'del', ...this.#ruleWords(rule)]);
+      const flushes = filled.map((table) => ['route', 'flush', 'table', `${table}`]);
+      if (await this.#tools.batch(FLAG[family.family], [...rules, ...flushes], context)) continue;
       for (const rule of state.rules) await this.#deleteRule(rule, family, context);
-      for (const table of this.#tables) await this.#flush(table, family, state, context);
+      for (const table of filled) await this.#flush(table, family, context);
     }
-    const result = await this.probe(context);
-    if (isReleased(result)) return result.detail;
-    throw new QuorateError('release-unverified', `${this.name}: after its release ${result.detail}`);
+    return `no rule leads to tables ${this.#tables.join(' and ')} any more, and they are flushed`;
   }
 
   async probe(context: ActionContext): Promise<ProbeResult> {
@@ -152,11 +154,15 @@ export class RouteTableResource implements Resource {
     { state, wanted }: { readonly state: FamilyState; readonly wanted: readonly Route[] },
     context: ActionContext,
   ): Promise<void> {
-    await this.#flush(table, family, state, context);
-    for (const { to, via } of wanted) {
+    const isEmpty = state.tables.get(table)?.length === 0;
+    const adds = wanted.map(({ to, via }) => {
       const gateway = via === null ? [] : ['via', via];
-      const words = ['route', 'add', to, ...gateway, 'dev', this.#interface, 'table', `${table}`];
-      await this.#ip(family, words, context);
+      return ['route', 'add', to, ...gateway, 'dev', this.#interface, 'table', `${table}`];
+    });
+    const flush = isEmpty ? [] : [['route', 'flush', 'table', `${table}`]];
+    if (!(await this.#tools.batch(FLAG[family.family], [...flush, ...adds], context))) {
+      await this.#flush(table, family, context);
+      for (const words of adds) await this.#ip(family, words, context);
     }
     const present = await this.#tools.mustRead(this.#readTable(table, family, context));
     if (compareRoutes(present, wanted, this.#interface).isExact) return;
@@ -174,12 +180,14 @@ export class RouteTableResource implements Resource {
     context: ActionContext,
   ): Promise<void> {
     const isWanted = (rule: RuleState): boolean => rule.table === table && family.from.includes(rule.from);
-    for (const from of family.from) {
-      if (!rules.some((rule) => isWanted(rule) && rule.from === from)) {
-        await this.#ip(family, ['rule', 'add', ...this.#ruleWords({ from, table })], context, 'File exists');
-      }
-    }
-    for (const rule of rules) if (!isWanted(rule)) await this.#deleteRule(rule, family, context);
+    const adds = family.from
+      .filter((from) => !rules.some((rule) => isWanted(rule) && rule.from === from))
+      .map((from) => ['rule', 'add', ...this.#ruleWords({ from, table })]);
+    const old = rules.filter((rule) => !isWanted(rule));
+    const deletions = old.map((rule) => ['rule', 'del', ...this.#ruleWords(rule)]);
+    if (await this.#tools.batch(FLAG[family.family], [...adds, ...deletions], context)) return;
+    for (const words of adds) await this.#ip(family, words, context, 'File exists');
+    for (const rule of old) await this.#deleteRule(rule, family, context);
   }
 
   async #deleteRule(rule: RuleState, family: FamilyWish, context: ActionContext): Promise<void> {
@@ -191,13 +199,7 @@ export class RouteTableResource implements Resource {
     return ['from', source, 'lookup', `${table}`, 'priority', `${this.#priority}`];
   }
 
-  async #flush(
-    table: number,
-    family: FamilyWish,
-    { tables }: FamilyState,
-    context: ActionContext,
-  ): Promise<void> {
-    if (tables.get(table)?.length === 0) return;
+  async #flush(table: number, family: FamilyWish, context: ActionContext): Promise<void> {
     await this.#ip(family, ['route', 'flush', 'table', `${table}`], context, 'FIB table does not exist');
   }
 
@@ -216,29 +218,38 @@ export class RouteTableResource implements Resource {
   }
 
   async #look(wish: FamilyWish, context: ActionContext): Promise<Reading<FamilyState>> {
+    const [tables, link] = await Promise.all([
+      this.#lookAtTables(wish, context),
+      // The same command as the port's.
+      readPort(this.#tools, { interface: this.#interface, addresses: [] }, context),
+    ]);
+    if (tables.kind === 'unknown') return tables;
+    if (link.kind === 'unknown') return link;
+    return { kind: 'read', value: { ...tables.value, addresses: link.value.link?.addresses ?? [] } };
+  }
+
+  async #lookAtTables(
+    wish: FamilyWish,
+    context: ActionContext,
+  ): Promise<Reading<Omit<FamilyState, 'addresses'>>> {
     const { family } = wish;
     const ours = { priority: this.#priority, tables: this.#tables };
     const [first, second] = this.#tables;
-    const [rules, one, two, link] = await Promise.all([
+    const [rules, one, two] = await Promise.all([
       this.#tools.read(['ip', '-N', '-j', FLAG[family], 'rule'], context, (text) =>
         parseRules(text, family, ours),
       ),
       this.#readTable(first, wish, context),
       this.#readTable(second, wish, context),
-      readLink(this.#tools, this.#interface, context),
     ]);
     if (rules.kind === 'unknown') return rules;
     if (one.kind === 'unknown') return one;
     if (two.kind === 'unknown') return two;
-    if (link.kind === 'unknown') return link;
     const tables = new Map([
       [first, one.value],
       [second, two.value],
     ]);
-    return {
-      kind: 'read',
-      value: { rules: rules.value, tables, addresses: link.value.link?.addresses ?? [] },
-    };
+    return { kind: 'read', value: { rules: rules.value, tables } };
   }
 
   #readTable(

@@ -5,7 +5,8 @@
  * CommandRunner or Ec2Api (O1, O2); a refused command comes back as an error like any other.
  *
  * 1. `acquire` is idempotent: what is held stays untouched.
- * 2. `release` is idempotent and may be called whatever the state is.
+ * 2. `release` is idempotent and may be called whatever the state is. What it returns is no evidence: who needs that probes
+ *    when the last action has ended (R2), so a release does not read back what its commands say they did.
  * 3. `probe` never changes anything, never throws, and says `unknown` for everything it cannot read (H4).
  */
 import type { Instant } from '../core/index.ts';
@@ -89,7 +90,7 @@ export type CommandResult =
   | { readonly kind: 'timed-out'; readonly limitMs: number }
   | { readonly kind: 'aborted' }
   /** Killed by a signal from elsewhere or for too much output, or it could not be started. */
-  | { readonly kind: 'died'; readonly why: string };
+  | { readonly kind: 'died'; readonly why: string; readonly isTooMuch?: true };
 
 export interface CommandOptions {
   /** The command and all its descendants in the group are killed then. */
@@ -99,6 +100,10 @@ export interface CommandOptions {
   readonly marker?: string;
   /** Added to the environment of the executor. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** What it reads on its standard input; without it there is none. */
+  readonly input?: string;
+  /** It changes nothing: whoever asks the same in the same moment, with the same deadline and signal, gets the same answer. */
+  readonly isReading?: boolean;
 }
 
 /** Runs one command as a killable child in a process group of its own; never rejects for what the command did. */

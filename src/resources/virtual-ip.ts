@@ -13,16 +13,9 @@ import { instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { awaitCarrier } from './carrier.ts';
 import { commandError, exitError } from './command-error.ts';
-import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
-import type { AddressPlace, LinkAddress, LinkState } from './ip-json.ts';
-import {
-  keepOthers,
-  type LinkReading,
-  placesInWords,
-  readElsewhere,
-  readLink,
-  tryDelete,
-} from './linux-link.ts';
+import { type Cidr, formatCidr, isLinkLocal, parseCidr } from './ip-address.ts';
+import { type HostLink, type LinkAddress, type LinkState, parseHolders } from './ip-json.ts';
+import { keepOthers, placesInWords, tryDelete } from './linux-link.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import {
   type AcquireContext,
@@ -73,9 +66,10 @@ export class VirtualIpResource implements Resource {
   async acquire(context: AcquireContext): Promise<string> {
     await this.#set('replace', context);
     let sending = this.#announceMeanwhile(context);
-    let { link } = await this.#mustLook(context);
+    let places = await this.#tools.mustRead(this.#read(context));
     // The kernel found another host with the address once, and no `replace` makes it forget that.
-    if (link?.isUp === true && this.#exact(link)?.isUsable === false) {
+    const { own } = places;
+    if (own?.link.isUp === true && this.#exact(own.link)?.isUsable === false) {
       const said = await tryDelete(
         this.#tools,
         { interfaceName: this.#interface, cidr: this.#address },
@@ -84,12 +78,13 @@ export class VirtualIpResource implements Resource {
       if (said !== null) throw new QuorateError('command-failed', said);
       await this.#set('add', context);
       sending = this.#announceMeanwhile(context);
-      ({ link } = await this.#mustLook(context));
+      places = await this.#tools.mustRead(this.#read(context));
     }
     // In a repair a cable may be back in a moment; in a takeover another node takes over sooner.
-    const mayWait = context.isFirst === false && link?.isUp === true && !link.isRunning;
-    const look = async (): Promise<ProbeResult> => this.#judge((await this.#mustLook(context)).link);
-    const seen = mayWait ? await awaitCarrier(look, this.#clock, context) : this.#judge(link);
+    const mayWait = context.isFirst === false && places.own?.link.isUp === true && !places.own.link.isRunning;
+    const look = async (): Promise<ProbeResult> =>
+      this.#judgeOwn((await this.#tools.mustRead(this.#read(context))).own);
+    const seen = mayWait ? await awaitCarrier(look, this.#clock, context) : this.#judgeOwn(places.own);
     if (seen.probe === 'not-held') throw new QuorateError('not-as-wanted', seen.detail);
     return sending === null ? seen.detail : `${seen.detail}, ${sending.outcome()}`;
   }
@@ -101,59 +96,79 @@ export class VirtualIpResource implements Resource {
     await this.#tools.must(['ip', ...words], context);
   }
 
-  #mustLook(context: ActionContext): Promise<LinkReading> {
-    return this.#tools.mustRead(readLink(this.#tools, this.#interface, context));
-  }
-
-  /** Every command is tried, whatever became of the one before; what is left at the end decides. */
+  /**
+   * Looks first, because until the deletion clients are served, and from then on they wait: the deletions are the last commands
+   * where all of them did what they should, and the caller's reading after them is the evidence (R2), not made twice.
+   * Every command is tried, whatever became of the one before; if one failed, what is left decides.
+   */
   async release(context: ReleaseContext): Promise<string> {
+    const reading = await this.#read(context);
+    const found = reading.kind === 'read' ? this.#placesOf(reading.value) : [];
+    if (reading.kind === 'read' && found.length === 0) return this.#judge(reading.value).detail;
+    const kept: string[] = [];
+    for (const { interfaceName, cidr } of found) {
+      if (cidr.isSecondary) continue;
+      const said = await keepOthers(this.#tools, { interfaceName, address: cidr.address }, context);
+      if (said !== null) kept.push(said);
+    }
+    // What cannot be read is there.
     const own = { interfaceName: this.#interface, cidr: this.#address };
-    const kept: (string | null)[] = [];
-    const said: (string | null)[] = [];
-    const remove = async (place: Pick<AddressPlace, 'interfaceName' | 'cidr'>): Promise<void> => {
-      const { interfaceName, cidr } = place;
-      kept.push(await keepOthers(this.#tools, { interfaceName, address: cidr.address }, context));
-      said.push(await tryDelete(this.#tools, place, context));
-    };
-    await remove(own);
-    const [here, elsewhere] = await this.#readBoth(context);
-    // The same address under another prefix length, or on another interface, is as good for a client as ours.
-    const same = here.kind === 'read' ? this.#same(here.value.link) : [];
-    for (const cidr of same) await remove({ ...own, cidr });
-    for (const place of elsewhere.kind === 'read' ? elsewhere.value : []) await remove(place);
+    const places = found.length > 0 ? found : [own];
+    const failed: string[] = [];
+    for (const place of places) {
+      const said = await tryDelete(this.#tools, place, context);
+      if (said !== null) failed.push(said);
+    }
+    if (found.length > 0 && failed.length === 0) {
+      const names = found.map(({ interfaceName }) => interfaceName).join(', ');
+      return [`${this.#address.address} was deleted from ${names}`, ...kept].join('; ');
+    }
     const result = await this.probe(context);
-    const notes = kept.filter((one) => one !== null);
-    if (isReleased(result)) return [result.detail, ...notes].join('; ');
-    const words = [`after its release ${result.detail}`, ...notes, ...said.filter((one) => one !== null)];
-    throw new QuorateError('release-unverified', words.join('; '));
+    if (isReleased(result)) return [result.detail, ...kept].join('; ');
+    throw new QuorateError(
+      'release-unverified',
+      [`after its release ${result.detail}`, ...kept, ...failed].join('; '),
+    );
   }
 
   async probe(context: ActionContext): Promise<ProbeResult> {
-    const [reading, elsewhere] = await this.#readBoth(context);
-    if (reading.kind === 'unknown') return unknown(reading.why);
-    if (elsewhere.kind === 'unknown') return unknown(elsewhere.why);
-    const here = this.#judge(reading.value.link);
-    if (elsewhere.value.length === 0) return here;
-    const detail = `${here.detail}, but ${placesInWords(elsewhere.value)}`;
+    const reading = await this.#read(context);
+    return reading.kind === 'unknown' ? unknown(reading.why) : this.#judge(reading.value);
+  }
+
+  /** One command for the whole host: the same address on another interface is as good for a client as ours. */
+  #read(context: ActionContext): Promise<Reading<Places>> {
+    const { address } = this.#address;
+    return this.#tools.read<Places>(['ip', '-j', 'addr', 'show', 'to', address], context, (text) => {
+      const holders = parseHolders(text, address);
+      if (holders === null) return null;
+      const isOwn = ({ interfaceName, otherNames }: HostLink): boolean =>
+        interfaceName === this.#interface || otherNames.includes(this.#interface);
+      const own = holders.find(isOwn) ?? null;
+      // One on a link alone is another one on every link.
+      return { own, elsewhere: isLinkLocal(address) ? [] : holders.filter((one) => one !== own) };
+    });
+  }
+
+  #placesOf({ own, elsewhere }: Places): readonly Place[] {
+    return [...(own === null ? [] : [own]), ...elsewhere].flatMap(({ interfaceName, link }) =>
+      link.addresses.map((cidr) => ({ interfaceName, cidr })),
+    );
+  }
+
+  #judge({ own, elsewhere }: Places): ProbeResult {
+    const here = this.#judgeOwn(own);
+    if (elsewhere.length === 0) return here;
+    const detail = `${here.detail}, but ${placesInWords(this.#placesOf({ own: null, elsewhere }))}`;
     return here.probe === 'held' ? held(detail) : partly(detail);
   }
 
-  #readBoth(
-    context: ActionContext,
-  ): Promise<readonly [Reading<LinkReading>, Reading<readonly AddressPlace[]>]> {
-    const ours = { interface: this.#interface, addresses: [this.#address] };
-    return Promise.all([
-      readLink(this.#tools, this.#interface, context),
-      readElsewhere(this.#tools, ours, context),
-    ]);
-  }
-
-  #judge(link: LinkState | null): ProbeResult {
+  #judgeOwn(own: HostLink | null): ProbeResult {
     const { address } = this.#address;
     const name = this.#interface;
-    if (link === null) return notHeld(`there is no interface ${name}`);
-    const same = this.#same(link);
-    if (same.length === 0) return notHeld(`${address} is not on ${name}`);
+    const same = own?.link.addresses ?? [];
+    if (own === null || same.length === 0) return notHeld(`${address} is not on ${name}`);
+    const { link } = own;
     if (!link.isUp) return partly(`${address} is on ${name}, which is down`);
     const exact = this.#exact(link);
     if (exact === undefined) return partly(`${name} has ${same.map(formatCidr).join(', ')}`);
@@ -229,13 +244,20 @@ export class VirtualIpResource implements Resource {
     return { outcome: 'trouble', said };
   }
 
-  #exact(link: LinkState): LinkAddress | undefined {
-    return this.#same(link).find(({ prefixLength }) => prefixLength === this.#address.prefixLength);
+  #exact({ addresses }: LinkState): LinkAddress | undefined {
+    return addresses.find(({ prefixLength }) => prefixLength === this.#address.prefixLength);
   }
+}
 
-  #same(link: LinkState | null): readonly LinkAddress[] {
-    return (link?.addresses ?? []).filter(({ address }) => address === this.#address.address);
-  }
+/** The interfaces that have the address. */
+interface Places {
+  readonly own: HostLink | null;
+  readonly elsewhere: readonly HostLink[];
+}
+
+interface Place {
+  readonly interfaceName: string;
+  readonly cidr: Cidr & Pick<LinkAddress, 'isSecondary'>;
 }
 
 /** ndptool sends from the link-local address, which a link that came up a moment ago does not have yet. */

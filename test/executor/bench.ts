@@ -220,6 +220,7 @@ export class Bench {
       case 'abrupt':
         return this.core.abrupt(order.epoch, order.why);
       case 'timing':
+      case 'call-off':
       case 'close':
         return null;
       case 'refresh':

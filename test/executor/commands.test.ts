@@ -72,8 +72,37 @@ describe('commands', () => {
     expect(await running).toMatchObject({ kind: 'died' });
   });
 
+  it('gives a command its input', async () => {
+    const input = 'one\ntwo\n';
+    expect(await runner.run(['cat'], { ...within(5000), input })).toMatchObject({ code: 0, stdout: input });
+    // One that does not read it, and is told more than a pipe holds.
+    const long = 'x'.repeat(200_000);
+    expect(await runner.run(['true'], { ...within(5000), input: long })).toMatchObject({ code: 0 });
+  });
+
+  it('R2: a reading is shared in the moment in which it is asked for, never with one who asks after a change', async () => {
+    const count = join(directory, 'count');
+    const options = { ...within(5000), isReading: true };
+    const reading = shell(`echo x >> ${count}; wc -l < ${count}`);
+    const read = (more = {}) => runner.run(reading, { ...options, ...more });
+    const [one, two, other] = await Promise.all([read(), read(), read(within(4000))]);
+    expect(one).toBe(two);
+    expect(other).not.toBe(one);
+    expect(readFileSync(count, 'utf8')).toBe('x\nx\n');
+    // One that is under way may have missed what has ended since.
+    const early = read();
+    await runner.run(shell(':'), within(5000));
+    const late = read();
+    expect(late).not.toBe(early);
+    await Promise.all([early, late]);
+    expect(readFileSync(count, 'utf8')).toBe('x\nx\nx\nx\n');
+    // A command that is not said to be a reading is one for each.
+    await Promise.all([read({ isReading: false }), read({ isReading: false })]);
+    expect(readFileSync(count, 'utf8').length).toBe(12);
+  });
+
   it('more than 256 KiB is no answer: the command is killed, and nobody reads half of what it said', async () => {
-    const tooMuch = { kind: 'died', why: 'more than 256 KiB of output' };
+    const tooMuch = { kind: 'died', why: 'more than 256 KiB of output', isTooMuch: true };
     const endless = shell(`echo $$ > ${directory}/child; while :; do echo '[{"ifname":"eth1"}]'; done`);
     expect(await runner.run(endless, within(20_000))).toEqual(tooMuch);
     expect(alive(await pidIn('child'))).toBe(false);

@@ -271,7 +271,14 @@ describe('orders', () => {
     bench.executor.onOrder({ kind: 'release', epoch: epoch(7), mode: 'planned' });
     await vi.advanceTimersByTimeAsync(1);
     expect(bench.kinds()).toContain('take-failed');
-    expect(bench.guard.ops()).toEqual(['hello', 'begin', 'acquire block', 'release block', 'finish']);
+    expect(bench.guard.ops()).toEqual([
+      'hello',
+      'begin',
+      'acquire block',
+      'call-off',
+      'release block',
+      'finish',
+    ]);
   });
 
   it('H4: repairs only what was taken, and only what is certainly lost', async () => {

@@ -107,4 +107,37 @@ describe('a verified release', () => {
     const { complaints } = await release([mount], false, stuck);
     expect(complaints.map(({ isQuiet }) => isQuiet)).toEqual([false]);
   });
+
+  it('acts at once, beside the end of what was killed, and reads only when that is gone', async () => {
+    const journal: string[] = [];
+    const port = new Stubborn('port2', [PARTLY, RELEASED]);
+    const { release: reallyRelease, probe: reallyProbe } = port;
+    let isGone: () => void = () => undefined;
+    const gone = new Promise<void>((resolve) => {
+      isGone = resolve;
+    });
+    port.release = () => {
+      journal.push('release');
+      isGone();
+      return reallyRelease.call(port);
+    };
+    port.probe = () => {
+      journal.push('probe');
+      return reallyProbe.call(port);
+    };
+    let kills = 0;
+    const killInFlight = async (): Promise<boolean> => {
+      kills += 1;
+      if (kills > 1) return true;
+      journal.push('kill');
+      // Ends only when the release has acted: who waits for it first waits for ever.
+      await gone;
+      await systemClock.sleep(1);
+      journal.push('gone');
+      return true;
+    };
+    const stuck = Object.assign(new Stuck(0), { killInFlight });
+    await release([port], false, stuck);
+    expect(journal).toEqual(['kill', 'release', 'gone', 'probe']);
+  });
 });

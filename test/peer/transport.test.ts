@@ -1,6 +1,9 @@
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { epoch, type Message, type Released, term } from '../../src/core/index.ts';
-import { sendStatement } from '../../src/peer/index.ts';
+import { splitAddress } from '../../src/peer/dialer.ts';
+import { openStatementLine, sendStatement } from '../../src/peer/index.ts';
+import { TIMES } from '../../src/peer/limits.ts';
 import { testTls } from '../support/pki.ts';
 import {
   A,
@@ -30,6 +33,36 @@ const statement = (to = B): Released => ({
   epoch: epoch(12),
   evidence: 'r0 secondary, 10.0.0.5 gone',
 });
+
+/** A host in between, which counts connections. */
+async function startRelay(address: string) {
+  const sockets = new Set<Socket>();
+  let made = 0;
+  const server = createServer((socket) => {
+    made += 1;
+    sockets.add(socket);
+    const { host, port } = splitAddress(address);
+    const onward = connectTcp({ host, port });
+    for (const one of [socket, onward]) one.on('error', () => undefined);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      onward.destroy();
+    });
+    onward.on('close', () => socket.destroy());
+    socket.pipe(onward).pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const bound = server.address() as AddressInfo;
+  return {
+    address: `127.0.0.1:${bound.port}`,
+    made: () => made,
+    open: () => sockets.size,
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
 
 describe('messages', () => {
   test('arrive as they were sent, in order, both ways', async () => {
@@ -120,6 +153,39 @@ describe('single calls', () => {
     await sendStatement(b.address, statement(), { tls: await testTls(CLUSTER, A), cluster: CLUSTER });
     expect(b.statements.items).toEqual([statement()]);
     expect(b.inbox.items).toEqual([]);
+  });
+
+  test('R4: a line that was made before stays, and is made again when the peer was away', async () => {
+    let b = await startNode(B);
+    const { address } = b;
+    const relay = await startRelay(address);
+    const line = openStatementLine(relay.address, B, { tls: await testTls(CLUSTER, A), cluster: CLUSTER });
+    const { signal } = new AbortController();
+    try {
+      line.dial();
+      // Longer than a dial may take: a connection that waits is none that hangs.
+      await new Promise((resolve) => setTimeout(resolve, 2 * TIMES.handshakeMs));
+      // One of them was a knock.
+      expect(relay.made()).toBe(2);
+      expect(relay.open()).toBe(1);
+      b.transport.setPeers(new Map([[A, '127.0.0.1:1']]));
+      await line.send(statement(), signal);
+      expect(b.statements.items).toEqual([statement()]);
+      expect(relay.made()).toBe(2);
+
+      await b.transport.close();
+      await expect(line.send(statement(), AbortSignal.timeout(300))).rejects.toMatchObject({
+        code: 'peer-unreachable',
+      });
+      b = await startNode(B, { listen: address });
+      b.transport.setPeers(new Map([[A, '127.0.0.1:1']]));
+      line.dial();
+      await line.send(statement(), signal);
+      expect(b.statements.items).toEqual([statement()]);
+    } finally {
+      line.close();
+      relay.close();
+    }
   });
 
   test('R4: a statement about another node, or from an operator, is refused', async () => {

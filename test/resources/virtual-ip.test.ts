@@ -12,7 +12,7 @@ type Answer = CommandResult | Promise<CommandResult>;
 
 class Host {
   readonly calls: string[] = [];
-  link = CAPTURES.linkUp as string;
+  places = CAPTURES.here as string;
   /** By the tool's first option. */
   announcing: Answer = forEver;
   detecting: Answer = said('');
@@ -20,7 +20,7 @@ class Host {
   readonly runner: CommandRunner = {
     run: async (command) => {
       this.calls.push(command.join(' '));
-      if (command[0] === 'ip') return command.includes('-j') ? said(this.link) : said('');
+      if (command[0] === 'ip') return command.includes('-j') ? said(this.places) : said('');
       return command.includes('-D') ? this.detecting : this.announcing;
     },
     killMarked: async () => 0,
@@ -55,6 +55,7 @@ describe('virtual address', () => {
       'arping -U -c 1 -I eth1 10.9.0.1',
     ]);
     const other = new Host();
+    other.places = CAPTURES.here6;
     expect(await acquire(other.address('fd09::1/64'))).toContain('being announced');
     expect(other.calls.slice(0, 2)).toEqual([
       'ip addr replace fd09::1/64 dev eth1 nodad',
@@ -67,6 +68,7 @@ describe('virtual address', () => {
     ['fd09::1/64', /ndptool is not installed.*apt-get install libndp-tools/],
   ])('%s: a missing tool is named with its package', async (address, words) => {
     const host = new Host();
+    if (address.includes(':')) host.places = CAPTURES.here6;
     host.announcing = { kind: 'missing' };
     await expect(acquire(host.address(address))).rejects.toThrow(words);
   });
@@ -84,6 +86,7 @@ describe('virtual address', () => {
 
   it('IPv6 on a link that came up a moment ago is announced by the next repetition', async () => {
     const host = new Host();
+    host.places = CAPTURES.here6;
     const stderr = 'Failed to send message\nCommand failed "Network is unreachable"\n';
     host.announcing = { kind: 'exited', code: 1, stdout: '', stderr };
     expect(await acquire(host.address('fd09::1/64'))).toContain('to be announced');
@@ -120,7 +123,7 @@ describe('virtual address', () => {
       });
     }
     host.calls.length = 0;
-    host.link = CAPTURES.linkDown;
+    host.places = CAPTURES.nowhere;
     await expect(host.address().refresh(context())).rejects.toThrow(/not announced/);
     expect(host.calls.some((call) => call.startsWith('arping'))).toBe(false);
   });

@@ -143,7 +143,9 @@ export class LocalNode {
     const { tag, environment, launcher = [] } = this.#options;
     const log = openSync(this.logFile(program.name), 'a');
     // A session of its own: the terminal's Ctrl-C must reach the cluster's host process only.
-    const words = [...launcher, process.execPath, '--enable-source-maps', program.script, ...program.args];
+    // As on a host, without --enable-source-maps: the first stack that is read would stop the node for 50 ms or more, in grpc-js
+    // for every call that ends badly, so when a peer dies. NODE_OPTIONS can switch them on for a search.
+    const words = [...launcher, process.execPath, program.script, ...program.args];
     const child = spawn(words[0] ?? '', words.slice(1), {
       env: { ...environment, [NODE_VARIABLE]: tag },
       stdio: ['ignore', program.saysReady ? 'pipe' : log, log],

@@ -41,7 +41,7 @@ export class HelperProcess<Command> {
     onExit: () => void,
     launcher: readonly string[] = [],
   ) {
-    const words = [...launcher, process.execPath, '--enable-source-maps', script, name];
+    const words = [...launcher, process.execPath, script, name];
     this.#child = spawn(words[0] ?? '', words.slice(1), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

@@ -21,7 +21,8 @@ export class FakeIp {
   changesLeft = Number.POSITIVE_INFINITY;
 
   readonly runner: CommandRunner = {
-    run: async (command) => this.#run(command),
+    run: async (command, { input }) =>
+      command.includes('-batch') ? this.#batch(input ?? '') : this.#run(command),
     killMarked: async () => 0,
     follow: () => () => undefined,
   };
@@ -38,6 +39,16 @@ export class FakeIp {
     return rule === undefined ? null : (this.tables.get(rule.table) ?? []);
   }
 
+  /** Without -force: up to the first that fails. */
+  #batch(input: string): CommandResult {
+    for (const [index, line] of input.trimEnd().split('\n').entries()) {
+      const result = this.#run(['ip', ...line.split(' ')]);
+      if (result.kind !== 'exited') return result;
+      if (result.code !== 0) return failed(1, `${result.stderr}Command failed -:${index + 1}\n`);
+    }
+    return said('');
+  }
+
   #run(command: readonly string[]): CommandResult {
     const words = command.filter((word) => !['ip', '-4', '-N', '-j'].includes(word));
     const line = words.join(' ');
@@ -47,7 +58,7 @@ export class FakeIp {
       if (table === undefined) return failed(2, 'Error: ipv4: FIB table does not exist.\nDump terminated\n');
       return said(JSON.stringify(table.map(routeObject)));
     }
-    if (line.startsWith('addr show')) return said(JSON.stringify([LINK]));
+    if (line.startsWith('addr show')) return said(JSON.stringify([LOOPBACK, LINK]));
     if (this.changesLeft <= 0) return { kind: 'aborted' };
     this.changesLeft -= 1;
     const result = this.#change(words);
@@ -101,6 +112,7 @@ export class FakeIp {
   }
 }
 
+const LOOPBACK = { ifindex: 1, ifname: 'lo', flags: ['LOOPBACK', 'UP'], operstate: 'UNKNOWN', addr_info: [] };
 const LINK = {
   ifindex: 2,
   ifname: 'eth1',
