@@ -24,6 +24,7 @@ import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
+import { whyNotUnwatched } from './unwatched.ts';
 import { Upkeep } from './upkeep.ts';
 
 /** A SIGTERM must end: after this the executor's abrupt release does what the hand-over could not. */
@@ -155,7 +156,7 @@ export class Agent {
       store,
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
-      whyNotUnwatched: (view) => whyNotUnwatched(config, view),
+      whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, state.forced?.node === self),
       fence:
         config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic'
           ? async () => (await this.#fencing?.before()) ?? false
@@ -486,18 +487,6 @@ export class Agent {
     if (isReleased) await this.#executor.close().catch(() => {});
     await Promise.allSettled([this.#transport?.close(), this.#store?.close()]);
   }
-}
-
-/**
- * H2 without an armed watchdog: DRBD refuses to promote while the old holder can write, or the log proves that the last
- * tenure was released or its node stopped (R5). `mode: off` gives that up by name.
- */
-function whyNotUnwatched(config: Config, { state }: Driver['view']): string | null {
-  if (config.watchdog.mode === 'required')
-    return 'watchdog.mode is required, but the cluster was set up without one';
-  if (config.watchdog.mode === 'off' || config.resources.some(({ kind }) => kind === 'drbd')) return null;
-  if (state.tenure === null || state.tenure.released || state.tenure.fenced) return null;
-  return `no watchdog, no DRBD, and no proof that ${state.tenure.node} has released epoch ${state.tenure.epoch} (H2)`;
 }
 
 export function otherMembers({ members, node }: Config): Map<NodeId, string> {

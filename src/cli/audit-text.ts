@@ -6,8 +6,10 @@ import { humanMs, type Paint } from './output.ts';
 export function renderAudit(entries: readonly Entry[], document: AuditDocument, paint: Paint): string[] {
   const width = String(entries.at(-1)?.index ?? 0).length;
   const lines = entries.flatMap((entry) => {
-    const text = sentence(entry.body);
-    if (text === null) return [];
+    const said = sentence(entry.body);
+    if (said === null) return [];
+    const isVoid = document.forced.find(({ index }) => index === entry.index)?.voidBecause ?? null;
+    const text = isVoid === null ? said : `${said}, VOID: ${isVoid}`;
     const at = 'at' in entry.body ? isoTime(entry.body.at) : null;
     const time = paint('dim', (at ?? '').padEnd(24));
     return [`${String(entry.index).padStart(width)}  ${time}  term ${entry.term}: ${text}`];

@@ -39,6 +39,7 @@ export type GuardOrder =
       readonly name: string;
       readonly epoch: Epoch;
       readonly previousReleased: boolean;
+      readonly isForced: boolean;
       readonly limitMs: number;
     }
   | { readonly op: 'release'; readonly name: string; readonly epoch: Epoch; readonly limitMs: number }

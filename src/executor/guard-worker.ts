@@ -167,12 +167,14 @@ export class GuardWorker {
         await this.#core.begin(order.epoch, order.term, order.until);
         return null;
       case 'acquire': {
-        const { previousReleased, epoch } = order;
+        const { previousReleased, isForced, epoch } = order;
         const context = this.#actContext(order, signal);
         const had = this.#hadUnder(epoch);
         const isFirst = !had.has(order.name);
         const resource = this.#gatedResource(order.name, epoch);
-        const said = await resource.acquire({ ...context, previousReleased, isFirst });
+        // O3: what this tenure has had once is not taken by force again.
+        const mayForce = isForced && isFirst;
+        const said = await resource.acquire({ ...context, previousReleased, isFirst, mayForce });
         had.add(order.name);
         return said;
       }

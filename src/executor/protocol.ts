@@ -61,6 +61,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
     term: asTerm,
     until: asInstant,
     previousReleased: z.boolean(),
+    /** O3: the first tenure after an operator's override. Sent only where it is so: an executor of before need not know it. */
+    isForced: z.boolean().default(false),
   }),
   z.strictObject({ kind: z.literal('release'), epoch: asEpoch, mode }),
   z.strictObject({ kind: z.literal('resume-io'), epoch: asEpoch }),

@@ -213,7 +213,14 @@ class Bench {
   }
 
   async take(of: number, until: Instant = instant(Date.now() + L)): Promise<void> {
-    this.executor.onOrder({ kind: 'take', epoch: epoch(of), term: term(3), until, previousReleased: true });
+    this.executor.onOrder({
+      kind: 'take',
+      epoch: epoch(of),
+      term: term(3),
+      until,
+      previousReleased: true,
+      isForced: false,
+    });
     await vi.advanceTimersByTimeAsync(1);
   }
 

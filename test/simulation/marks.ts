@@ -48,6 +48,7 @@ const STEP_DOWNS = {
   // After two minutes of a planned release: longer than a run.
   'release-stuck': false,
   // The process ends with it.
+  forced: true,
   stopped: false,
 } as const satisfies Record<StepDownReason, boolean>;
 
