@@ -63,23 +63,11 @@ export interface AuditViolation {
   readonly what: string;
 }
 
-/** O3: an operator's override, and what it gave up. */
-export interface AuditForced {
-  readonly index: number;
-  readonly at: string | null;
-  readonly who: string;
-  readonly node: string;
-  readonly why: string;
-  readonly mayLose: string;
-  /** Why it changed nothing; null where it counted. */
-  readonly voidBecause: string | null;
-}
-
 export interface AuditDocument {
   readonly chain: { readonly ok: boolean; readonly head: string; readonly entries: number };
   readonly terms: readonly AuditTerm[];
   readonly tenures: readonly AuditTenure[];
+  /** Overrides among them, with what they gave up, and why where they changed nothing (O3). */
   readonly operators: readonly { readonly index: number; readonly who: string; readonly action: string }[];
-  readonly forced: readonly AuditForced[];
   readonly violations: readonly AuditViolation[];
 }

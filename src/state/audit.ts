@@ -21,13 +21,7 @@ import {
   type Term,
   whyForceIsVoid,
 } from '../core/index.ts';
-import type {
-  AuditDocument,
-  AuditForced,
-  AuditTerm,
-  AuditViolation,
-  ViolationKind,
-} from './audit-document.ts';
+import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './audit-document.ts';
 import { electionViolations, membershipViolations, type Violation } from './audit-rules.ts';
 import { isoTime } from './iso-time.ts';
 
@@ -69,7 +63,6 @@ class Replay {
   /** Leader of the current term as its election entry says; null before it. */
   #leader: NodeId | null = null;
   #grantedInTerm = false;
-  readonly #forced: AuditForced[] = [];
 
   constructor(digest: Digest) {
     this.#digest = digest;
@@ -148,7 +141,6 @@ class Replay {
         // One that counts puts its node into the in-sync set: that is what excuses the grant after it (O3).
         const voidBecause = whyForceIsVoid(this.#state, entry.term, body.node);
         const { who, node, why, mayLose } = body;
-        this.#forced.push({ index: entry.index, at: isoTime(body.at), who, node, why, mayLose, voidBecause });
         const action = `forced ${node} to hold: ${why} (may lose ${mayLose})`;
         this.#operators.push({ index: entry.index, who, action: voided(action, voidBecause) });
         return;
@@ -251,7 +243,6 @@ class Replay {
       terms: this.#terms,
       tenures,
       operators: this.#operators,
-      forced: this.#forced,
       violations: this.#violations,
     };
   }

@@ -212,14 +212,14 @@ class Bench {
     await vi.advanceTimersByTimeAsync(1);
   }
 
-  async take(of: number, until: Instant = instant(Date.now() + L)): Promise<void> {
+  async take(of: number, until: Instant = instant(Date.now() + L), isForced = false): Promise<void> {
     this.executor.onOrder({
       kind: 'take',
       epoch: epoch(of),
       term: term(3),
       until,
       previousReleased: true,
-      isForced: false,
+      isForced,
     });
     await vi.advanceTimersByTimeAsync(1);
   }
@@ -269,6 +269,21 @@ describe('orders', () => {
     expect(bench.address.acquires[0]?.signal.aborted).toBe(true);
     expect(bench.events.at(-1)?.kind === 'take-failed' || bench.kinds().includes('take-failed')).toBe(true);
   });
+
+  it.each([true, false])(
+    'O3: an order to take by force (%s) reaches every local acquire',
+    async (isForced) => {
+      const bench = new Bench();
+      await bench.hello();
+      await bench.take(7, instant(Date.now() + L), isForced);
+      const acquires = bench.guard.orders.flatMap((order) =>
+        order.op === 'acquire' ? [order.isForced] : [],
+      );
+      expect(acquires).toEqual([isForced]);
+      // The cloud knows no force.
+      expect(bench.address.acquires.map(({ mayForce }) => mayForce)).toEqual([undefined]);
+    },
+  );
 
   it('a release calls off a takeover first, waits for it, and then gives everything back', async () => {
     const bench = new Bench();
