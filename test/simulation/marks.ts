@@ -29,8 +29,8 @@ const ENTRIES = {
   // The modelled clusters stop no instances.
   fenced: false,
   operator: true,
+  forced: true,
   // Places kept in the format: nothing writes them yet.
-  forced: false,
   'restart-begun': false,
   'tenure-adopted': false,
   'timing-persisted': false,
