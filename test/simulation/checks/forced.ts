@@ -26,6 +26,9 @@ export class ForcedCheck {
   readonly #world: World;
   readonly #client: Client;
   #state: ClusterState = EMPTY_STATE;
+  /** Judged here, not by the core: the node of the last override, until the next grant, and the epoch that it excuses. */
+  #forcedNode: string | null = null;
+  #forcedEpoch = 0;
   /** Of every node that is not in the set: as of when it left. */
   readonly #outSince = new Map<string, Acknowledged>();
   /** By device: the forced node that has not been promoted there yet, and what it must have all the same. */
@@ -46,9 +49,14 @@ export class ForcedCheck {
     const { body } = entry;
     if (body.kind === 'forced' && whyForceIsVoid(before, entry.term, body.node) === null) {
       this.#world.marks.add('override-counts');
+      this.#forcedNode = body.node;
       const since = this.#outSince.get(body.node);
       for (const device of this.#client.acknowledged.keys())
         this.#due.set(device, { node: body.node, must: since?.get(device) ?? new Set() });
+    }
+    if (body.kind === 'tenure-granted') {
+      this.#forcedEpoch = this.#forcedNode === body.node ? entry.index : 0;
+      this.#forcedNode = null;
     }
     if (before.inSync.join() === after.inSync.join()) return;
     const now = new Map([...this.#client.acknowledged].map(([device, writes]) => [device, new Set(writes)]));
@@ -57,13 +65,10 @@ export class ForcedCheck {
   }
 
   onForce(node: SimulatedNode, what: string): void {
-    const { tenure } = this.#state;
+    const epoch = node.executor?.lease.epoch ?? 0;
     this.#world.marks.add('promoted-by-force');
-    if (tenure?.isForced !== true || tenure.node !== node.id || node.executor?.lease.epoch !== tenure.epoch)
-      this.#world.fail(
-        'forced-without-override',
-        `${node.id}: ${what} in epoch ${node.executor?.lease.epoch ?? 0}`,
-      );
+    if (epoch === 0 || epoch !== this.#forcedEpoch)
+      this.#world.fail('forced-without-override', `${node.id}: ${what} in epoch ${epoch}`);
   }
 
   onPrimary(end: DrbdEnd): void {
