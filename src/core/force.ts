@@ -76,12 +76,14 @@ function outOfSyncCheck(node: Readonly<CoreNode>, target: NodeId): ForceCheck {
 function nobodyHoldsCheck(node: Readonly<CoreNode>): ForceCheck {
   const { tenure } = node.state;
   const isOpen = tenure !== null && !tenure.released && tenure.term >= node.hard.term;
-  const problem =
-    node.hold.kind !== 'none'
-      ? `${node.self} holds, is about to, or is still releasing`
-      : isOpen
-        ? `${tenure.node} holds in this term`
-        : null;
+  const doing = {
+    none: isOpen ? `${tenure.node} holds in this term` : null,
+    preparing: `${node.self} is about to hold`,
+    granting: `${node.self} is about to hold`,
+    held: `${node.self} holds`,
+    releasing: `${node.self} is still releasing`,
+  };
+  const problem = doing[node.hold.kind];
   return check('nobody holds', problem, 'nobody holds in this term');
 }
 
