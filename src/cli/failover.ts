@@ -68,5 +68,10 @@ function render(outcome: FailoverOutcome): string[] {
   const head = dryRun
     ? `would force ${to} to hold`
     : `forced ${to} to hold (entry ${forcedAt ?? '?'}), epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;
-  return [head, `${dryRun ? 'may be lost' : 'given up'}: ${mayLose}`, ...checksAndSteps(outcome, paint)];
+  return [
+    head,
+    `${dryRun ? 'may be lost' : 'given up'}: ${mayLose}`,
+    // Somebody is about to give data up: no sentence is cut short.
+    ...checksAndSteps(outcome, paint, Number.POSITIVE_INFINITY),
+  ];
 }

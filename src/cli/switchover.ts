@@ -63,6 +63,7 @@ function render(outcome: SwitchoverOutcome): string[] {
 export function checksAndSteps(
   outcome: Pick<SwitchoverOutcome, 'checks' | 'steps' | 'dryRun'>,
   paint: Paint,
+  checksWidth?: number,
 ): string[] {
   const checks = outcome.checks.map((check) => [
     { text: `  ${check.name}` },
@@ -74,5 +75,5 @@ export function checksAndSteps(
     { text: outcome.dryRun ? '' : humanMs(step.ms) },
     { text: step.result },
   ]);
-  return [...table(checks, paint), ...table(steps, paint)];
+  return [...table(checks, paint, checksWidth), ...table(steps, paint)];
 }
