@@ -110,7 +110,21 @@ describe('O3: an override is refused', () => {
     expect(table.propose('c', force('b'))).toBe('refused'); // c does not lead
   });
 
-  test('while an in-sync node answers, also just after an election, when nobody has had the time to', () => {
+  test('just after an election, when nobody has had the time to answer', () => {
+    const table = new Table({ members: [...DATA3, { id: 'v', witness: true }, { id: 'w', witness: true }] });
+    table.elect('a');
+    table.propose('a', out('b'));
+    table.pass(200);
+    table.crash('a');
+    table.lets = (message) => message.from !== 'c';
+    table.elect('b');
+    expect(table.propose('b', force('b'))).toBe('refused');
+    table.pass(table.config.leaseMs);
+    // Silence for a whole lease: c is taken to be away. It is for the operator to know better.
+    expect(table.propose('b', force('b'))).toBe('accepted');
+  });
+
+  test('while an in-sync node answers', () => {
     const table = new Table({ members: [...DATA3, { id: 'v', witness: true }, { id: 'w', witness: true }] });
     table.elect('a');
     table.propose('a', out('b'));
