@@ -18,6 +18,7 @@ import type { PeerTransport, PeerTransportOptions } from '../peer/index.ts';
 import { Backend } from './backend.ts';
 import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
 import { Completeness } from './completeness.ts';
+import { DataLook } from './data-look.ts';
 import { DiskLossCheck } from './disk-loss.ts';
 import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
@@ -77,6 +78,7 @@ export class Agent {
   #upkeep: Upkeep | null = null;
   #failures: Failures | null = null;
   #fencing: Fencing | null = null;
+  readonly #dataLook: DataLook;
   #diskLoss: DiskLossCheck | null = null;
   #probes: Probes | null = null;
   #onReady: (() => void) | null = null;
@@ -95,6 +97,7 @@ export class Agent {
     this.#parts = parts;
     this.#executor = parts.executor;
     this.#timing = parts.timing;
+    this.#dataLook = new DataLook(parts.executor, parts.clock);
   }
 
   /** Null until the log is open and the executor was asked (L4). */
@@ -181,6 +184,7 @@ export class Agent {
       status: () => this.#status(),
       roleFacts: () => this.#roleFacts(driver),
       bootstrap: (request) => this.#bootstrap(request.inSync),
+      hasWholeData: () => this.#dataLook.isWhole(),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
     this.#service = await parts.serve(this.#backend);
@@ -268,6 +272,7 @@ export class Agent {
         if (this.#isEnding) return this.#resolveExit(EXIT.failed);
         return this.#failures?.onReleaseFailed(event);
       case 'data-read':
+        this.#dataLook.onDataRead(event);
         return this.#upkeep?.onDataRead(event);
       case 'io-resumed':
         return this.#upkeep?.onIoResumed(event);

@@ -29,6 +29,8 @@ export interface BackendOptions {
   readonly status: () => StatusDocument;
   readonly roleFacts: () => RoleFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
+  /** Reads the own block layer anew: is its data, however old, of one moment? */
+  readonly hasWholeData: () => Promise<boolean | null>;
   /** Told before a fence request is taken up, and after it has ended. */
   readonly fence: { begins(peer: NodeId): void; ends(): void };
 }

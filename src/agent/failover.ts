@@ -25,6 +25,7 @@ export interface FailoverOptions {
   readonly driver: Driver;
   readonly clock: Clock;
   readonly takeovers: TakeoverWatch;
+  readonly hasWholeData: () => Promise<boolean | null>;
   readonly limitMs: number;
 }
 
@@ -46,7 +47,9 @@ export class Failover {
         `a failover to ${to} needs --accept-data-loss: what may be lost is ${mayLose}`,
       );
     const why = cleanWhy(request.why);
-    const checks = this.#checks(to);
+    // Nothing is awaited between the checks and the entry.
+    const data = await this.#dataCheck(to);
+    const checks = [...forceChecks(driver.view, to), data, this.#oldHolderCheck()];
     if (dryRun) {
       const steps = plannedSteps(planTakeover(graphOf(this.#options.config.resources), new Map()), to);
       return { dryRun, to, mayLose, forcedAt: null, epoch: null, totalMs: null, steps, checks };
@@ -71,8 +74,27 @@ export class Failover {
     }
   }
 
-  #checks(to: NodeId): SwitchoverCheck[] {
-    return [...forceChecks(this.#options.driver.view, to), this.#oldHolderCheck()];
+  /** A node that cannot be promoted must not become the only one that may be: the others, coming back, could not hold either. */
+  async #dataCheck(to: NodeId): Promise<SwitchoverCheck> {
+    const { config, driver, hasWholeData } = this.#options;
+    const name = 'data';
+    if (!config.resources.some(({ kind }) => kind === 'drbd'))
+      return { name, ok: true, detail: 'nothing is replicated by DRBD' };
+    const { self } = driver.view;
+    if (to !== self)
+      return { name, ok: true, detail: `${self} cannot see the disk of ${to}: look there first` };
+    switch (await hasWholeData()) {
+      case true:
+        return { name, ok: true, detail: `what ${to} has, however old, is of one moment` };
+      case false:
+        return {
+          name,
+          ok: false,
+          detail: `a disk of ${to} is gone, or of no single moment: a resync broke off`,
+        };
+      case null:
+        return { name, ok: false, detail: `the disk of ${to} cannot be read` };
+    }
   }
 
   /** H2: that nobody can still write must not rest on DRBD here. */

@@ -40,6 +40,7 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
     case 'peer-in-sync':
       return decidePeer(node, proposal.kind, proposal.peer);
     case 'self-outdated':
+      if (node.state.inSync.length <= 1) return refuse('the last node in sync stays in the set (H3)');
       return node.hold.kind === 'held'
         ? { body: { kind: 'node-outdated', node: node.self, epoch: node.hold.epoch } }
         : refuse('only the holder can take itself out of the in-sync set');

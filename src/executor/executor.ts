@@ -381,6 +381,7 @@ export class Executor {
             readAt: clock.now(),
             peers: Object.fromEntries(otherDataNodes.map((id) => [id, 'in-sync' as const])),
             disk: 'up-to-date' as const,
+            isWhole: true,
           };
       this.#options.send({ kind: 'data-read', ...data });
     } catch (error) {

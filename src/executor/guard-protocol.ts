@@ -75,6 +75,7 @@ export interface FreshData {
   readonly readAt: Instant;
   readonly peers: Readonly<Record<string, PeerData>>;
   readonly disk: DrbdData['disk'];
+  readonly isWhole: DrbdData['isWhole'];
 }
 
 export interface GuardAnswers {

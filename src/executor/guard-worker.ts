@@ -247,8 +247,8 @@ export class GuardWorker {
         return (await resource.look(context)).state;
       }),
     );
-    const { peers, disk } = replicatedData(states, this.#data.otherDataNodes);
-    return { readAt, peers: Object.fromEntries(peers), disk };
+    const { peers, disk, isWhole } = replicatedData(states, this.#data.otherDataNodes);
+    return { readAt, peers: Object.fromEntries(peers), disk, isWhole };
   }
 
   async #resumeIo(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): Promise<string> {

@@ -148,6 +148,8 @@ export const eventSchema = z.discriminatedUnion('kind', [
     readAt: asInstant,
     peers: z.record(z.string(), z.enum(['in-sync', 'not-in-sync', 'unknown'])),
     disk: z.enum(['up-to-date', 'failed', 'unknown']),
+    /** O3: however old, of one moment; an executor of before does not say. */
+    isWhole: z.boolean().nullable().default(null),
   }),
   z.strictObject({
     kind: z.literal('probes'),

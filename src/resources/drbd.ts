@@ -13,6 +13,7 @@ import { commandError, exitError, firstWords } from './command-error.ts';
 import { type DrbdState, parseEvents } from './drbd-events.ts';
 import {
   connectionOf,
+  hasWholeData,
   isAmbiguous,
   isSuspended,
   type OwnDisk,
@@ -36,15 +37,14 @@ const NO_SUCH_RESOURCE = 10;
 const STATE_CHANGE_REFUSED = 11;
 const NO_UP_TO_DATE_DISK = 17;
 
-/** A disk that can be promoted by force. `Inconsistent` is not: a resync broke off there, it is of no single moment. */
-const OLD_DATA: ReadonlySet<string> = new Set(['UpToDate', 'Consistent', 'Outdated']);
-
 /** How long to wait before asking again for Secondary while somebody holds the device open. */
 const HELD_OPEN_RETRY_MS = 20;
 
 export interface DrbdData {
   readonly peers: ReadonlyMap<string, PeerData>;
   readonly disk: OwnDisk;
+  /** The own data, however old, is of one moment on every device; null where that is not known. */
+  readonly isWhole: boolean | null;
 }
 
 export interface DrbdOptions {
@@ -77,7 +77,11 @@ export class DrbdResource implements Resource {
     const { mayForce = false } = context;
     const state = this.#lastSeen() ?? (await this.look(context)).state;
     // The role in memory may be a moment old; `primary` on a Primary changes nothing, so it is never skipped.
-    if (state?.kind === 'present' && ownDisk(state) === 'failed' && !(mayForce && hasOldData(state)))
+    if (
+      state?.kind === 'present' &&
+      ownDisk(state) === 'failed' &&
+      !(mayForce && hasWholeData(state) === true)
+    )
       throw new QuorateError(
         'drbd-refused',
         `${this.#resource}: the own disk is ${disks(state)}, not UpToDate`,
@@ -93,7 +97,7 @@ export class DrbdResource implements Resource {
   /** O3. What it was is read anew: a resync's target (`Inconsistent` while its source is there) is nothing to promote. */
   async #promoteOldData(context: AcquireContext): Promise<string> {
     const { state, detail } = await this.look(context);
-    if (state?.kind !== 'present' || !hasOldData(state)) {
+    if (state === null || hasWholeData(state) !== true) {
       const why = state === null ? detail : `the own disk is ${disks(state) || 'absent'}`;
       throw new QuorateError('drbd-refused', `${this.#resource}: not promoted by force: ${why}`);
     }
@@ -189,11 +193,6 @@ function isDown(code: number, stderr: string): boolean {
   );
 }
 
-/** Every volume has a disk, and data of some age on it. */
-function hasOldData({ volumes }: DrbdState): boolean {
-  return volumes.length > 0 && volumes.every(({ disk }) => OLD_DATA.has(disk));
-}
-
 function disks({ volumes }: DrbdState): string {
   return volumes.map(({ disk }) => disk).join('/');
 }
@@ -217,7 +216,9 @@ export function replicatedData(
     states.map((state) => ownDisk(state)),
     ['failed', 'unknown', 'up-to-date'],
   );
-  return { peers, disk };
+  const whole = states.map((state) => hasWholeData(state));
+  const isWhole = whole.includes(false) ? false : whole.includes(null) ? null : true;
+  return { peers, disk, isWhole };
 }
 
 function peerOf(state: DrbdState | null, peer: string, otherDataNodes: readonly string[]): PeerData {

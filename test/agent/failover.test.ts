@@ -1,5 +1,6 @@
 /** O3, H2: what an override still waits for, and what it refuses before the core is asked. */
 import { describe, expect, it } from 'vitest';
+import { DataLook } from '../../src/agent/data-look.ts';
 import type { Driver } from '../../src/agent/driver.ts';
 import { Failover } from '../../src/agent/failover.ts';
 import { TakeoverWatch } from '../../src/agent/takeover-watch.ts';
@@ -67,6 +68,7 @@ class Bench {
   entries: Entry[] = [];
   state = state({});
   watchdog: object | null = { timeoutMs: 400 };
+  isWhole: boolean | null = true;
   readonly #config: Config;
 
   constructor(config: Config) {
@@ -98,7 +100,14 @@ class Bench {
       commit: async (entry: unknown) => this.proposals.push(entry),
     } as unknown as Driver;
     const takeovers = new TakeoverWatch(clock, 1000);
-    return new Failover({ config: this.#config, driver, clock, takeovers, limitMs: 1000 });
+    return new Failover({
+      config: this.#config,
+      driver,
+      clock,
+      takeovers,
+      hasWholeData: async () => this.isWhole,
+      limitMs: 1000,
+    });
   }
 
   order(change: Partial<Parameters<Failover['run']>[0]> = {}) {
@@ -106,9 +115,9 @@ class Bench {
     return this.failover.run(order);
   }
 
-  async oldHolder(): Promise<{ ok: boolean; detail: string } | undefined> {
-    const { checks } = await this.order({ dryRun: true });
-    return checks.find(({ name }) => name === 'old holder');
+  async check(name: string, to = b): Promise<{ ok: boolean; detail: string } | undefined> {
+    const { checks } = await this.order({ dryRun: true, to });
+    return checks.find((check) => check.name === name);
   }
 }
 
@@ -133,13 +142,67 @@ describe('the old holder', () => {
       const bench = new Bench(config);
       bench.state = state(tenure);
       bench.watchdog = config.watchdog.mode === 'required' ? { timeoutMs: 400 } : null;
-      expect(await bench.oldHolder()).toEqual({
+      expect(await bench.check('old holder')).toEqual({
         name: 'old holder',
         ok,
         detail: expect.stringMatching(detail),
       });
     },
   );
+});
+
+describe('the data', () => {
+  it.each([
+    [true, true, /of one moment/],
+    [false, false, /a resync broke off/],
+    [null, false, /cannot be read/],
+  ] as [boolean | null, boolean, RegExp][])('whole: %s', async (isWhole, ok, detail) => {
+    const bench = new Bench(configOf('off'));
+    bench.isWhole = isWhole;
+    expect(await bench.check('data')).toEqual({ name: 'data', ok, detail: expect.stringMatching(detail) });
+  });
+
+  it('of another node, or without DRBD, is not looked at', async () => {
+    const bench = new Bench(configOf('off'));
+    bench.isWhole = false;
+    expect(await bench.check('data', a)).toMatchObject({
+      ok: true,
+      detail: expect.stringContaining('look there'),
+    });
+    const without = new Bench(configOf('off', { hasDrbd: false }));
+    without.isWhole = null;
+    expect(await without.check('data')).toMatchObject({ ok: true });
+  });
+});
+
+describe('DataLook', () => {
+  const asked: number[] = [];
+  const timers: (() => void)[] = [];
+  let now = 1_000;
+  const clock: Clock = {
+    now: () => instant(now),
+    wallMs: () => 0,
+    after: (_ms, run) => {
+      timers.push(run);
+      return { cancel: () => undefined };
+    },
+    sleep: async () => undefined,
+  };
+  const read = (readAt: number, isWhole: boolean) =>
+    ({ kind: 'data-read', readAt: instant(readAt), peers: {}, disk: 'unknown', isWhole }) as const;
+
+  it('takes only what was read after it asked, and gives up at its limit', async () => {
+    const look = new DataLook({ look: () => asked.push(now) }, clock);
+    const first = look.isWhole();
+    expect(asked).toEqual([1_000]);
+    look.onDataRead(read(999, true));
+    look.onDataRead(read(1_000, false));
+    expect(await first).toBe(false);
+    now = 2_000;
+    const second = look.isWhole();
+    for (const run of timers) run();
+    expect(await second).toBeNull();
+  });
 });
 
 describe('an order', () => {

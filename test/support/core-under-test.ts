@@ -43,6 +43,7 @@ export type TestCommand =
   | { kind: 'peer-in-sync'; peer: string }
   /** Beyond the contract, for our own stories: an operator's override (O3). */
   | { kind: 'forced'; node: string }
+  | { kind: 'self-outdated' }
   | { kind: 'add-learner' | 'promote' | 'remove'; member: { id: string; witness?: boolean } };
 
 export type Observed = {
@@ -346,6 +347,8 @@ function proposalOf(command: TestCommand): Proposal {
     case 'peer-outdated':
     case 'peer-in-sync':
       return { kind: command.kind, peer: nodeId(command.peer) };
+    case 'self-outdated':
+      return command;
     case 'forced':
       return { ...command, node: nodeId(command.node), who: 'operator', why: '', mayLose: '', at: null };
     case 'add-learner':
