@@ -61,6 +61,21 @@ describe('O3: the only in-sync node stays away for good', () => {
     table.until('a holds', () => table.see('a').mayHold, 10_000);
   });
 
+  test('taken back: the old node returns, the forced one goes, and the operator forces the old one', () => {
+    const table = new Table();
+    bereft(table);
+    table.propose('b', force('b'));
+    table.until('b holds', () => table.see('b').mayHold, 1_000);
+    table.crash('b');
+    table.boot('a');
+    table.until('a leads', () => table.see('a').role === 'leader', 20_000);
+    table.pass(table.config.leaseMs);
+    expect([table.see('a').renounced, table.holders]).toEqual([true, []]);
+    expect(table.propose('a', force('a'))).toBe('accepted');
+    table.until('a holds', () => table.see('a').mayHold, 1_000);
+    expect(table.see('a').inSync).toEqual(['a']);
+  });
+
   test('another leader hands over to the node that is named', () => {
     const table = new Table({ members: DATA3 });
     bereft(table, 'c');
