@@ -549,6 +549,55 @@ const MUTANTS = [
     replace: '',
     what: 'a failed fsync releases nothing',
   },
+  {
+    rule: 'O3',
+    file: 'src/core/cluster-state.ts',
+    find: 'isForced: state.forced?.node === body.node,',
+    replace: 'isForced: true,',
+    what: 'every tenure is forced',
+  },
+  {
+    rule: 'O3',
+    file: 'src/core/cluster-state.ts',
+    find: '  if (state.forced !== null) return false;\n',
+    replace: '',
+    what: 'the old tenure changes the set after an override',
+  },
+  {
+    rule: 'O3',
+    file: 'src/core/cluster-state.ts',
+    find: 'if (tenure !== null && !tenure.released && tenure.term >= term)',
+    replace: 'if (tenure !== null && !tenure.released && tenure.term > term)',
+    what: 'an override counts in the term of a tenure',
+  },
+  {
+    rule: 'O3',
+    file: 'src/core/cluster-state.ts',
+    find: '  if (state.inSync.includes(node)) return',
+    replace: '  if (state.removed.includes(node)) return',
+    what: 'an override of a node in sync counts',
+  },
+  {
+    rule: 'O3',
+    file: 'src/core/force.ts',
+    find: ' || node.now < leadership.electedAt + node.timing.leaseMs)',
+    replace: ')',
+    what: 'who was only just elected takes silence for absence',
+  },
+  {
+    rule: 'O3',
+    file: 'src/core/force.ts',
+    find: 'others.filter((id) => mayHoldByKind(node.state.members, id) && answers(node, id));',
+    replace: 'others.filter((id) => !mayHoldByKind(node.state.members, id) && answers(node, id));',
+    what: 'an override although an in-sync node answers',
+  },
+  {
+    rule: 'O3',
+    file: 'src/core/transfer.ts',
+    find: 'transfer === null && isForcedHere(node, leadership)) leadAnew(node);',
+    replace: 'transfer === null && isForcedHere(node, leadership)) leadership.renounced = false;',
+    what: 'the leader that had renounced holds in its term after all',
+  },
 ];
 
 const wanted = process.argv.slice(2);

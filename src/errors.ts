@@ -87,6 +87,12 @@ export const ERRORS = {
     remedy:
       'See `quorate status` for who holds now and `quorate audit` for why; correct the cause and try again.',
   },
+  'failover-failed': {
+    exit: EXIT.failed,
+    meaning: 'A failover was forced and written down, and its node could not take everything.',
+    remedy:
+      'See `quorate status` for who holds now and `quorate audit` for why; correct the cause on that node: it tries again by itself.',
+  },
   'disk-lost': {
     exit: EXIT.hardState,
     meaning: "The data directory is empty, but the cluster's log says that this node has voted before.",

@@ -1,13 +1,14 @@
 import { QuorateError } from '../errors.ts';
 import { type ClientRole, type Identity, identityOf, identityUri } from '../peer/index.ts';
 
-export type AdminCall = 'Status' | 'AuditEntries' | 'Switchover' | 'FencePeer' | 'Bootstrap';
+export type AdminCall = 'Status' | 'AuditEntries' | 'Switchover' | 'FencePeer' | 'Failover' | 'Bootstrap';
 
 const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
   AuditEntries: 'viewer',
   Switchover: 'operator',
   FencePeer: 'operator',
+  Failover: 'admin',
   Bootstrap: 'admin',
 };
 const RANK: Readonly<Record<ClientRole, number>> = { viewer: 0, operator: 1, admin: 2 };

@@ -21,6 +21,21 @@ export interface SwitchoverOutcome {
   readonly checks: readonly SwitchoverCheck[];
 }
 
+export interface FailoverOutcome {
+  readonly dryRun: boolean;
+  readonly to: NodeId;
+  /** What is given up by it, a sentence. */
+  readonly mayLose: string;
+  /** Index of the `forced` entry, and the epoch of the tenure after it; null on a dry run. */
+  readonly forcedAt: number | null;
+  readonly epoch: number | null;
+  /** From the order to the end of the takeover; null on a dry run. */
+  readonly totalMs: number | null;
+  /** What was done, or on a dry run what would be done (`ms` 0). */
+  readonly steps: readonly TakeoverStep[];
+  readonly checks: readonly SwitchoverCheck[];
+}
+
 export interface EntriesPage {
   readonly entries: readonly Entry[];
   readonly commitIndex: LogIndex;
@@ -39,6 +54,14 @@ export interface AdminBackend {
     readonly who: string;
     readonly dryRun: boolean;
   }): Promise<SwitchoverOutcome>;
+  /** O3: an operator's override. Rejects `usage` where the loss is not accepted and it is no dry run. */
+  failover(request: {
+    readonly to: NodeId;
+    readonly who: string;
+    readonly why: string;
+    readonly acceptDataLoss: boolean;
+    readonly dryRun: boolean;
+  }): Promise<FailoverOutcome>;
   /** H7. Resolves when the first config entry is durable here and handed to the peers. */
   bootstrap(request: { readonly inSync: readonly NodeId[]; readonly who: string }): Promise<void>;
   /** H3: resolves only after a new `peer-outdated` entry is committed and applied. Null: the only other data node. */

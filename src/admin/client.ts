@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type Entry, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { identityOf, type TlsMaterial } from '../peer/index.ts';
-import type { SwitchoverOutcome } from './backend.ts';
+import type { FailoverOutcome, SwitchoverOutcome } from './backend.ts';
 import { fromServiceError } from './errors.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
 import { type StatusDocument, takeoverStepSchema, wireStatusSchema } from './status.ts';
@@ -27,6 +27,19 @@ const FENCE_TIMEOUT_MS = 30_000;
 /** More entries than D4 lets a log have: a wrong agent must not fill the memory. */
 const MAX_ENTRIES = 1_000_000;
 
+const checkSchema = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
+
+const failoverSchema = z.object({
+  dryRun: z.boolean(),
+  to: z.string().transform(nodeId),
+  mayLose: z.string(),
+  forcedAt: z.number().nullable().default(null),
+  epoch: z.number().nullable().default(null),
+  totalMs: z.number().nullable().default(null),
+  steps: z.array(takeoverStepSchema),
+  checks: z.array(checkSchema),
+});
+
 const outcomeSchema = z.object({
   dryRun: z.boolean(),
   from: z.string().transform(nodeId).nullable().default(null),
@@ -34,7 +47,7 @@ const outcomeSchema = z.object({
   epoch: z.number().nullable().default(null),
   totalMs: z.number().nullable().default(null),
   steps: z.array(takeoverStepSchema),
-  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+  checks: z.array(checkSchema),
 });
 
 export class AdminClient {
@@ -106,6 +119,23 @@ export class AdminClient {
     const wire = { to: to ?? '', dryRun, who: this.#options.who };
     const answer = await this.#call('Switchover', wire, timeoutMs, !dryRun);
     return this.#parse(outcomeSchema, answer);
+  }
+
+  async failover(request: {
+    to: NodeId;
+    dryRun: boolean;
+    acceptDataLoss: boolean;
+    why: string;
+    timeoutMs: number;
+  }): Promise<FailoverOutcome> {
+    const { timeoutMs, ...rest } = request;
+    const answer = await this.#call(
+      'Failover',
+      { ...rest, who: this.#options.who },
+      timeoutMs,
+      !request.dryRun,
+    );
+    return this.#parse(failoverSchema, answer);
   }
 
   async bootstrap(inSync: readonly NodeId[]): Promise<void> {

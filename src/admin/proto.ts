@@ -28,6 +28,13 @@ export interface WireBootstrapRequest {
   readonly inSync: readonly string[];
   readonly who: string;
 }
+export interface WireFailoverRequest {
+  readonly to: string;
+  readonly dryRun: boolean;
+  readonly acceptDataLoss: boolean;
+  readonly why: string;
+  readonly who: string;
+}
 
 let loaded: ServiceDefinition | null = null;
 

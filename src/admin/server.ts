@@ -17,6 +17,7 @@ import {
   type WireBootstrapRequest,
   type WireEntriesPage,
   type WireEntry,
+  type WireFailoverRequest,
   type WireSwitchoverRequest,
 } from './proto.ts';
 import { wireStatus } from './status.ts';
@@ -52,6 +53,17 @@ export class AdminServer {
           await this.#backend.switchover({
             to: optionalNode(request.to),
             dryRun: request.dryRun,
+            who: who(request.who),
+          }),
+        ),
+      ),
+      Failover: this.#unary('Failover', async (request: WireFailoverRequest, who) =>
+        withoutNulls(
+          await this.#backend.failover({
+            to: requiredNode(request.to),
+            dryRun: request.dryRun,
+            acceptDataLoss: request.acceptDataLoss,
+            why: request.why,
             who: who(request.who),
           }),
         ),

@@ -18,6 +18,7 @@ import type { Fitness, PeerTransport, PeerTransportOptions } from '../peer/index
 import { Backend } from './backend.ts';
 import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
 import { Completeness } from './completeness.ts';
+import { DataLook } from './data-look.ts';
 import { DiskLossCheck } from './disk-loss.ts';
 import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
@@ -25,6 +26,7 @@ import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
+import { whyNotUnwatched } from './unwatched.ts';
 import { Upkeep } from './upkeep.ts';
 
 /** A SIGTERM must end: after this the executor's abrupt release does what the hand-over could not. */
@@ -82,6 +84,7 @@ export class Agent {
   #upkeep: Upkeep | null = null;
   #failures: Failures | null = null;
   #fencing: Fencing | null = null;
+  readonly #dataLook: DataLook;
   #diskLoss: DiskLossCheck | null = null;
   #probes: Probes | null = null;
   #failedChecks: readonly string[] = [];
@@ -101,6 +104,7 @@ export class Agent {
     this.#parts = parts;
     this.#executor = parts.executor;
     this.#timing = parts.timing;
+    this.#dataLook = new DataLook(parts.executor, parts.clock);
   }
 
   /** Null until the log is open and the executor was asked (L4). */
@@ -164,7 +168,7 @@ export class Agent {
       store,
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
-      whyNotUnwatched: (view) => whyNotUnwatched(config, view),
+      whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, state.forced?.node === self),
       fence:
         config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic'
           ? async () => (await this.#fencing?.before()) ?? false
@@ -195,6 +199,7 @@ export class Agent {
       status: () => this.#status(),
       roleFacts: () => this.#roleFacts(driver),
       bootstrap: (request) => this.#bootstrap(request.inSync),
+      hasWholeData: () => this.#dataLook.isWhole(),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
     this.#service = await parts.serve(this.#backend);
@@ -283,6 +288,7 @@ export class Agent {
         if (this.#isEnding) return this.#resolveExit(EXIT.failed);
         return this.#failures?.onReleaseFailed(event);
       case 'data-read':
+        this.#dataLook.onDataRead(event);
         return this.#upkeep?.onDataRead(event);
       case 'io-resumed':
         return this.#upkeep?.onIoResumed(event);
@@ -504,18 +510,6 @@ export class Agent {
     if (isReleased) await this.#executor.close().catch(() => {});
     await Promise.allSettled([this.#transport?.close(), this.#store?.close()]);
   }
-}
-
-/**
- * H2 without an armed watchdog: DRBD refuses to promote while the old holder can write, or the log proves that the last
- * tenure was released or its node stopped (R5). `mode: off` gives that up by name.
- */
-function whyNotUnwatched(config: Config, { state }: Driver['view']): string | null {
-  if (config.watchdog.mode === 'required')
-    return 'watchdog.mode is required, but the cluster was set up without one';
-  if (config.watchdog.mode === 'off' || config.resources.some(({ kind }) => kind === 'drbd')) return null;
-  if (state.tenure === null || state.tenure.released || state.tenure.fenced) return null;
-  return `no watchdog, no DRBD, and no proof that ${state.tenure.node} has released epoch ${state.tenure.epoch} (H2)`;
 }
 
 export function otherMembers({ members, node }: Config): Map<NodeId, string> {

@@ -1,14 +1,23 @@
 /** What operators and DRBD's handlers may ask of a running agent. */
-import type { AdminBackend, StatusDocument, SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
+import type {
+  AdminBackend,
+  FailoverOutcome,
+  StatusDocument,
+  SwitchoverCheck,
+  SwitchoverOutcome,
+} from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Config, dataNodes, graphOf } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { RoleFacts } from '../http/index.ts';
-import { type Plan, planRelease, planTakeover } from '../takeover/index.ts';
+import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
+import { Failover } from './failover.ts';
+import { plannedSteps, TakeoverWatch } from './takeover-watch.ts';
 
-const SWITCHOVER_LIMIT_MS = 60_000;
+/** How long an order to take over is waited for. */
+const TAKEOVER_LIMIT_MS = 60_000;
 const FENCE_LIMIT_MS = 25_000;
 const FENCE_RETRY_MS = 20;
 const MAX_PAGE = 10_000;
@@ -20,23 +29,25 @@ export interface BackendOptions {
   readonly status: () => StatusDocument;
   readonly roleFacts: () => RoleFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
+  /** Reads the own block layer anew: is its data, however old, of one moment? */
+  readonly hasWholeData: () => Promise<boolean | null>;
   /** Told before a fence request is taken up, and after it has ended. */
   readonly fence: { begins(peer: NodeId): void; ends(): void };
 }
 
-/** Told about every committed entry; `false` once it needs no more. */
-export type Watcher = (entry: Entry) => boolean;
-
 export class Backend implements AdminBackend {
   readonly #options: BackendOptions;
-  #watchers: Watcher[] = [];
+  readonly #takeovers: TakeoverWatch;
+  readonly #failover: Failover;
 
   constructor(options: BackendOptions) {
     this.#options = options;
+    this.#takeovers = new TakeoverWatch(options.clock, TAKEOVER_LIMIT_MS);
+    this.#failover = new Failover({ ...options, takeovers: this.#takeovers, limitMs: TAKEOVER_LIMIT_MS });
   }
 
   onCommitted(entry: Entry): void {
-    if (this.#watchers.length > 0) this.#watchers = this.#watchers.filter((watch) => watch(entry));
+    this.#takeovers.onCommitted(entry);
   }
 
   status(): StatusDocument {
@@ -115,10 +126,10 @@ export class Backend implements AdminBackend {
       throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${failed.detail}`);
     await driver.commit(
       { kind: 'operator', who: request.who, action: `switchover to ${to}`, at: clock.wallMs() },
-      SWITCHOVER_LIMIT_MS,
+      TAKEOVER_LIMIT_MS,
     );
     const began = clock.now();
-    const taken = this.#nextTakeover(to);
+    const taken = this.#takeovers.next(to, 'switchover-failed');
     const refused = driver.transfer({ kind: 'transfer', to, reason: 'switchover' });
     if (refused !== null) {
       taken.cancel();
@@ -128,19 +139,19 @@ export class Backend implements AdminBackend {
     return { dryRun: false, from, to, epoch, totalMs: clock.now() - began, steps, checks };
   }
 
+  async failover(request: Parameters<AdminBackend['failover']>[0]): Promise<FailoverOutcome> {
+    this.#requireLeader();
+    return this.#failover.run(request);
+  }
+
   /** By the same planner that the executors use: what is held here is given up, and over there everything is taken. */
   #plannedSteps(from: NodeId, to: NodeId): SwitchoverOutcome['steps'] {
     const graph = graphOf(this.#options.config.resources);
     const observed = new Map(this.status().resources.map(({ name, probe }) => [name, probe]));
-    const said = ({ steps }: Plan, node: NodeId): SwitchoverOutcome['steps'] =>
-      steps.map(({ action, name, after }) => {
-        const when = after.length === 0 ? 'at once' : `after ${after.join(', ')}`;
-        return { name: `${node}: ${action} ${name}`, ms: 0, result: when };
-      });
     return [
-      ...said(planRelease(graph, observed, 'planned'), from),
+      ...plannedSteps(planRelease(graph, observed, 'planned'), from),
       { name: `${from}: hand leadership to ${to}`, ms: 0, result: 'when all of that is verified' },
-      ...said(planTakeover(graph, new Map()), to),
+      ...plannedSteps(planTakeover(graph, new Map()), to),
     ];
   }
 
@@ -165,52 +176,6 @@ export class Backend implements AdminBackend {
       },
       { name: 'reachable', ok: isReachable, detail: `${to} ${isReachable ? 'answers' : 'does not answer'}` },
     ];
-  }
-
-  #nextTakeover(to: NodeId) {
-    let cancel = () => {};
-    const promise = new Promise<{ epoch: number; steps: SwitchoverOutcome['steps'] }>((resolve, reject) => {
-      let isOpen = true;
-      const end = (settle: () => void) => {
-        isOpen = false;
-        timer.cancel();
-        settle();
-      };
-      const timer = this.#options.clock.after(SWITCHOVER_LIMIT_MS, () => {
-        end(() =>
-          reject(
-            new QuorateError(
-              'timed-out-unknown',
-              `the takeover by ${to} did not end within ${SWITCHOVER_LIMIT_MS} ms`,
-            ),
-          ),
-        );
-      });
-      cancel = () => end(() => resolve({ epoch: 0, steps: [] }));
-      this.#watchers.push(({ body }) => {
-        if (!isOpen) return false;
-        if (body.kind === 'tenure-granted' && body.node !== to) {
-          end(() =>
-            reject(
-              new QuorateError('switchover-failed', `the switchover did not reach ${to}: ${body.node} holds`),
-            ),
-          );
-        } else if (body.kind === 'takeover-done' && body.node === to) {
-          if (body.ok) end(() => resolve({ epoch: body.epoch, steps: body.steps }));
-          else
-            end(() =>
-              reject(
-                new QuorateError(
-                  'switchover-failed',
-                  `${to} could not take over: ${body.steps.at(-1)?.result ?? ''}`,
-                ),
-              ),
-            );
-        }
-        return isOpen;
-      });
-    });
-    return { promise, cancel: () => cancel() };
   }
 
   #requireLeader(): void {

@@ -226,9 +226,9 @@ export class Driver {
       case 'prepare':
         return this.#prepare(effect.id);
       case 'hold': {
-        const { epoch, term, until, previousReleased } = effect;
+        const { epoch, term, until, previousReleased, isForced } = effect;
         executor.renew(epoch, until);
-        return executor.take({ epoch, term, until, previousReleased });
+        return executor.take({ epoch, term, until, previousReleased, ...(isForced ? { isForced } : {}) });
       }
       case 'lease':
         return executor.renew(effect.epoch, effect.until);

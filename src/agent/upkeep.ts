@@ -133,6 +133,8 @@ export class Upkeep {
   #followDisk(epoch: Epoch, disk: Event<'probes'>['disk']): void {
     if (disk !== 'failed') this.#diskFailedSince = null;
     else this.#diskFailedSince ??= this.#clock.now();
+    // The last one in the set stays there, whatever its disk does (H3): saying so every second would only fill the log.
+    if (this.#driver.view.state.inSync.length <= 1) return;
     if (this.#diskFailedSince !== null && this.#clock.now() - this.#diskFailedSince >= DISK_GRACE_MS) {
       this.#proposeOnce(epoch, { kind: 'self-outdated' });
     }

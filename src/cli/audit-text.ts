@@ -6,7 +6,7 @@ import { humanMs, type Paint } from './output.ts';
 export function renderAudit(entries: readonly Entry[], document: AuditDocument, paint: Paint): string[] {
   const width = String(entries.at(-1)?.index ?? 0).length;
   const lines = entries.flatMap((entry) => {
-    const text = sentence(entry.body);
+    const text = entry.body.kind === 'forced' ? forced(entry, document, paint) : sentence(entry.body);
     if (text === null) return [];
     const at = 'at' in entry.body ? isoTime(entry.body.at) : null;
     const time = paint('dim', (at ?? '').padEnd(24));
@@ -30,8 +30,14 @@ export function renderAudit(entries: readonly Entry[], document: AuditDocument, 
   ];
 }
 
+/** Only the replay knows whether it counted. */
+function forced({ index }: Entry, document: AuditDocument, paint: Paint): string | null {
+  const operator = document.operators.find((one) => one.index === index);
+  return operator === undefined ? null : paint('yellow', `${operator.who} ${operator.action}`);
+}
+
 /** Null for entries that matter to the agents only. */
-function sentence(body: EntryBody): string | null {
+function sentence(body: Exclude<EntryBody, { kind: 'forced' }>): string | null {
   switch (body.kind) {
     case 'config': {
       const members = body.members.map(
@@ -73,8 +79,6 @@ function sentence(body: EntryBody): string | null {
         : `${body.node} is fenced (epoch ${body.epoch}): ${body.outcome} after ${humanMs(body.ms)}`;
     case 'operator':
       return `${body.who}: ${body.action}`;
-    case 'forced':
-      return `${body.who} FORCED ${body.node} to hold: ${body.why} (may lose ${body.mayLose})`;
     case 'restart-begun':
       return `${body.node} restarts within ${humanMs(body.durationMs)}, keeping epoch ${body.epoch}`;
     case 'tenure-adopted':

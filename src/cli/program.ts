@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   status: async (program) => (await import('./status.ts')).registerStatus(program),
   audit: async (program) => (await import('./audit.ts')).registerAudit(program),
   switchover: async (program) => (await import('./switchover.ts')).registerSwitchover(program),
+  failover: async (program) => (await import('./failover.ts')).registerFailover(program),
   bootstrap: async (program) => (await import('./bootstrap.ts')).registerBootstrap(program),
   release: async (program) => (await import('./release.ts')).registerRelease(program),
   'fence-peer': async (program) => (await import('./fence-peer-command.ts')).registerFencePeer(program),

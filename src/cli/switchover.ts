@@ -1,10 +1,10 @@
 /** `quorate switchover`: moves the resources to another data node, in order. */
 import { type Command, InvalidArgumentError } from 'commander';
-import type { SwitchoverOutcome } from '../admin/index.ts';
+import type { SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
-import { humanMs, paintFor, printJson, table } from './output.ts';
+import { humanMs, type Paint, paintFor, printJson, table } from './output.ts';
 
 interface SwitchoverOptions extends ConnectionOptions {
   readonly to?: string;
@@ -30,16 +30,21 @@ export function registerSwitchover(program: Command): void {
       const outcome = await withClient(options, (client) => client.switchover({ to, dryRun, timeoutMs }));
       if (options.json === true) printJson(outcome);
       else process.stdout.write(`${render(outcome).join('\n')}\n`);
-      const failed = outcome.checks.filter((check) => !check.ok);
-      if (failed.length > 0)
-        throw new QuorateError(
-          'refused-unsafe',
-          failed.map(({ name, detail }) => `${name}: ${detail}`).join('; '),
-        );
+      failOnChecks(outcome.checks);
     });
 }
 
-function parseSeconds(value: string): number {
+/** @throws QuorateError `refused-unsafe` that names every check that failed */
+export function failOnChecks(checks: readonly SwitchoverCheck[]): void {
+  const failed = checks.filter((check) => !check.ok);
+  if (failed.length > 0)
+    throw new QuorateError(
+      'refused-unsafe',
+      failed.map(({ name, detail }) => `${name}: ${detail}`).join('; '),
+    );
+}
+
+export function parseSeconds(value: string): number {
   const seconds = Number(value);
   if (!(seconds >= 1 && seconds <= MAX_TIMEOUT_S))
     throw new InvalidArgumentError(`1 to ${MAX_TIMEOUT_S} seconds`);
@@ -52,6 +57,14 @@ function render(outcome: SwitchoverOutcome): string[] {
   const head = outcome.dryRun
     ? `would move from ${from ?? 'nobody'} to ${to}`
     : `moved from ${from ?? 'nobody'} to ${to}, epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;
+  return [head, ...checksAndSteps(outcome, paint)];
+}
+
+export function checksAndSteps(
+  outcome: Pick<SwitchoverOutcome, 'checks' | 'steps' | 'dryRun'>,
+  paint: Paint,
+  checksWidth?: number,
+): string[] {
   const checks = outcome.checks.map((check) => [
     { text: `  ${check.name}` },
     check.ok ? { text: 'ok', colour: 'green' as const } : { text: 'no', colour: 'red' as const },
@@ -62,5 +75,5 @@ function render(outcome: SwitchoverOutcome): string[] {
     { text: outcome.dryRun ? '' : humanMs(step.ms) },
     { text: step.result },
   ]);
-  return [head, ...table(checks, paint), ...table(steps, paint)];
+  return [...table(checks, paint, checksWidth), ...table(steps, paint)];
 }

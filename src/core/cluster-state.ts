@@ -2,7 +2,8 @@
  * What the committed log means for consensus: members, the in-sync set, the tenure. A fold over entries, in order.
  *
  * Invariants: at most one open tenure; `peer-outdated`, `peer-in-sync` and `node-outdated` of another epoch than the
- * open tenure's change nothing (H3); an id that was removed never comes back (E5).
+ * open tenure's change nothing (H3); an id that was removed never comes back (E5); from a `forced` entry that counts to
+ * the next grant no tenure is current (O3).
  */
 import type { Entry, EntryBody, Member, Timing } from './entry.ts';
 import type { Epoch, LogIndex, NodeId, Term } from './types.ts';
@@ -21,6 +22,14 @@ export interface Tenure {
   readonly released: boolean;
   /** Its node was stopped from outside, confirmed: it writes no more (R5). */
   readonly fenced: boolean;
+  /** The first one after an operator's `forced` entry (O3): old data may be promoted in it. */
+  readonly isForced: boolean;
+}
+
+/** O3: an operator has made this node the only one in sync, and nobody has held since. */
+export interface Forced {
+  readonly index: LogIndex;
+  readonly node: NodeId;
 }
 
 /** L7: a restart that was announced and not finished by adoption or release. */
@@ -40,6 +49,7 @@ export interface ClusterState {
   /** The latest tenure, open or released; null before the first. */
   readonly tenure: Tenure | null;
   readonly restart: Restart | null;
+  readonly forced: Forced | null;
 }
 
 export const EMPTY_STATE: ClusterState = {
@@ -51,6 +61,7 @@ export const EMPTY_STATE: ClusterState = {
   inSync: [],
   tenure: null,
   restart: null,
+  forced: null,
 };
 
 export function mayHoldByKind(members: readonly Member[], id: NodeId): boolean {
@@ -84,8 +95,9 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
         term: entry.term,
         released: false,
         fenced: false,
+        isForced: state.forced?.node === body.node,
       };
-      return { ...state, tenure, restart: null };
+      return { ...state, tenure, restart: null, forced: null };
     }
     case 'tenure-released':
       if (state.tenure?.epoch !== body.epoch) return state;
@@ -111,12 +123,16 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
         ? { ...state, restart: { epoch: body.epoch, node: body.node, durationMs: body.durationMs } }
         : state;
     case 'tenure-adopted':
-      return state.restart?.epoch === body.epoch ? { ...state, restart: null } : state;
+      if (state.restart?.epoch !== body.epoch || state.tenure?.epoch !== body.epoch) return state;
+      return { ...state, tenure: { ...state.tenure, term: entry.term }, restart: null };
+    case 'forced':
+      return whyForceIsVoid(state, entry.term, body.node) === null
+        ? { ...state, inSync: [body.node], forced: { index: entry.index, node: body.node } }
+        : state;
     case 'elected':
     case 'takeover-done':
     case 'repaired':
     case 'operator':
-    case 'forced':
     case 'timing-persisted':
     case 'note':
       return state;
@@ -125,7 +141,22 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
   }
 }
 
+/**
+ * O3: why a `forced` entry of this term changes nothing, or null. A tenure of an *earlier* term that is still open is no
+ * reason: whoever acts on the entry is elected past that tenure's promise and goes through the whole of H2 again. One of the
+ * same term may still be held.
+ */
+export function whyForceIsVoid(state: ClusterState, term: Term, node: NodeId): string | null {
+  if (!mayHoldByKind(state.members, node)) return `${node} is not a data node with a vote`;
+  if (state.inSync.includes(node)) return `${node} is in the in-sync set`;
+  const { tenure } = state;
+  if (tenure !== null && !tenure.released && tenure.term >= term)
+    return `${tenure.node} holds in term ${tenure.term}`;
+  return null;
+}
+
 function isCurrent(state: ClusterState, of: Epoch): boolean {
+  if (state.forced !== null) return false;
   return state.tenure !== null && !state.tenure.released && state.tenure.epoch === of;
 }
 

@@ -112,7 +112,7 @@ export type EntryBody =
     }
   /** Somebody asked for something through the admin interface, whatever came of it. */
   | { readonly kind: 'operator'; readonly who: string; readonly action: string; readonly at: number | null }
-  /** O3: an operator's override; who, why, and what may be lost. Place kept for `quorate failover`. */
+  /** O3: an operator's override: from here on `node` alone is in sync, whatever `mayLose` says is lost by that. */
   | {
       readonly kind: 'forced';
       readonly who: string;

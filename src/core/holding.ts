@@ -113,7 +113,9 @@ function takeWhenGranted(node: CoreNode): void {
   node.staleTerms = 0;
   node.hold = { kind: 'held', epoch: granted, term, announcedUntil: until };
   const previousReleased = node.isPreviousReleased(granted);
-  node.outbox.emit({ kind: 'hold', epoch: granted, term, until, previousReleased });
+  const { tenure } = node.state;
+  const isForced = tenure?.epoch === granted && tenure.isForced;
+  node.outbox.emit({ kind: 'hold', epoch: granted, term, until, previousReleased, isForced });
 }
 
 function announceLease(node: CoreNode): void {

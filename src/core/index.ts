@@ -1,6 +1,7 @@
 export * from './cluster-state.ts';
 export { Core } from './core.ts';
 export * from './entry.ts';
+export { type ForceCheck, forceChecks, type InSyncLoss, inSyncLoss } from './force.ts';
 export * from './hard-state.ts';
 export * from './io.ts';
 export * from './messages.ts';

@@ -6,7 +6,7 @@ import type { Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
 
 /** What may be proposed from outside; the rest the core writes itself. */
 export type Proposal =
-  | Extract<EntryBody, { kind: 'note' | 'operator' | 'takeover-done' | 'fenced' }>
+  | Extract<EntryBody, { kind: 'note' | 'operator' | 'takeover-done' | 'fenced' | 'forced' }>
   | { readonly kind: 'peer-outdated' | 'peer-in-sync'; readonly peer: NodeId }
   /** H3: the proposer's own disk is not usable. */
   | { readonly kind: 'self-outdated' }
@@ -56,6 +56,7 @@ export type StepDownReason =
   | 'caretaker-bound'
   | 'no-successor'
   | 'release-stuck'
+  | 'forced'
   | 'stopped';
 
 /** What a person wants to read in the text log: one line each. */
@@ -74,13 +75,17 @@ export type Effect =
   | { readonly kind: 'persist'; readonly persist: Persist }
   /** Arm the watchdog where required, then answer `prepared` with the same number (H2). */
   | { readonly kind: 'prepare'; readonly id: number }
-  /** The gate is passed: take the resources under this epoch. `previousReleased`: the log proves the last release. */
+  /**
+   * The gate is passed: take the resources under this epoch. `previousReleased`: the log proves the last release.
+   * `isForced`: the first tenure after an operator's override, in which old data may be promoted (O3).
+   */
   | {
       readonly kind: 'hold';
       readonly epoch: Epoch;
       readonly term: Term;
       readonly until: Instant;
       readonly previousReleased: boolean;
+      readonly isForced: boolean;
     }
   /** The lease has a new end (T4). */
   | { readonly kind: 'lease'; readonly epoch: Epoch; readonly until: Instant }

@@ -3,6 +3,7 @@
  * an entry, or a sentence why not.
  */
 import type { EntryBody, Member } from './entry.ts';
+import { forceChecks } from './force.ts';
 import type { Proposal } from './io.ts';
 import type { CoreNode, Leadership } from './node.ts';
 import type { NodeId } from './types.ts';
@@ -31,10 +32,15 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
     case 'fenced':
       // R5: what a takeover may wait for is never turned away for the log's size (D4).
       return { body: proposal };
+    case 'forced': {
+      const failed = forceChecks(node, proposal.node).find(({ ok }) => !ok);
+      return failed === undefined ? { body: proposal } : refuse(failed.detail);
+    }
     case 'peer-outdated':
     case 'peer-in-sync':
       return decidePeer(node, proposal.kind, proposal.peer);
     case 'self-outdated':
+      if (node.state.inSync.length <= 1) return refuse('the last node in sync stays in the set (H3)');
       return node.hold.kind === 'held'
         ? { body: { kind: 'node-outdated', node: node.self, epoch: node.hold.epoch } }
         : refuse('only the holder can take itself out of the in-sync set');

@@ -5,6 +5,7 @@
  * fresh election, never two; a tenure is released and logged before its leader renounces.
  */
 import type { ReleaseReason } from './entry.ts';
+import { isForcedHere, leadAnew } from './force.ts';
 import { renounce } from './holding.ts';
 import type { CoreNode, Leadership, Transfer } from './node.ts';
 import { beat } from './replication.ts';
@@ -54,7 +55,9 @@ export function advanceTransfer(node: CoreNode, leadership: Leadership): void {
   ) {
     renounce(node, leadership, 'released', transfer.deadline);
   }
-  if (leadership.renounced && node.commitIndex >= leadership.firstIndex) handOver(node, leadership, transfer);
+  if (leadership.renounced && transfer === null && isForcedHere(node, leadership)) leadAnew(node);
+  else if (leadership.renounced && node.commitIndex >= leadership.firstIndex)
+    handOver(node, leadership, transfer);
   else if (node.hold.kind === 'held' && !node.isEligible(node.self)) startTransfer(node, null, 'stale-data'); // H3
 }
 

@@ -31,6 +31,8 @@ export interface TakeOrder {
   readonly until: Instant;
   /** The release of the tenure before is proven in the log. */
   readonly previousReleased: boolean;
+  /** O3: an operator's override lets this tenure promote old data; only where `true`. */
+  readonly isForced?: boolean;
 }
 
 export interface FenceOrder {

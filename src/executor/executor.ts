@@ -87,6 +87,8 @@ interface Agent extends EndedAgent {
 interface Tenure {
   readonly epoch: Epoch;
   readonly abort: AbortController;
+  /** O3: an operator's override began it. */
+  readonly isForced: boolean;
   isTaken: boolean;
   isReleasing: boolean;
 }
@@ -237,7 +239,7 @@ export class Executor {
   }
 
   async #take(agent: Agent, order: Extract<Order, { kind: 'take' }>): Promise<void> {
-    const { epoch, term, until, previousReleased } = order;
+    const { epoch, term, until, previousReleased, isForced } = order;
     const startedAt = this.#options.clock.now();
     const fail = (step: string, why: string, report: PlanReport | null = null): void =>
       this.#options.send({
@@ -251,7 +253,13 @@ export class Executor {
       });
     if (!agent.isReady) return fail('gate', 'the executor has not verified yet that nothing is held');
     if (this.#tenure !== null) return fail('gate', `epoch ${this.#tenure.epoch} has not ended`);
-    const tenure: Tenure = { epoch, abort: new AbortController(), isTaken: false, isReleasing: false };
+    const tenure: Tenure = {
+      epoch,
+      abort: new AbortController(),
+      isForced,
+      isTaken: false,
+      isReleasing: false,
+    };
     this.#tenure = tenure;
     agent.lastTake = { epoch, term };
     agent.isPreparing = false;
@@ -307,7 +315,7 @@ export class Executor {
     void this.#options.guard
       .ask({ op: 'call-off', epoch })
       .catch((error) => this.#warn('call-off-failed', error));
-    const going: Tenure = { epoch, abort: new AbortController(), isTaken: tenure.isTaken, isReleasing: true };
+    const going: Tenure = { ...tenure, abort: new AbortController(), isReleasing: true };
     this.#tenure = going;
     const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going, false);
     this.#log('info', { event: 'planned-release', epoch, outcome: report.outcome, steps: report.steps });
@@ -381,6 +389,7 @@ export class Executor {
             readAt: clock.now(),
             peers: Object.fromEntries(otherDataNodes.map((id) => [id, 'in-sync' as const])),
             disk: 'up-to-date' as const,
+            isWhole: true,
           };
       this.#options.send({ kind: 'data-read', ...data });
     } catch (error) {
@@ -458,7 +467,7 @@ export class Executor {
 
   #run(
     plan: Plan,
-    { epoch, abort }: Tenure,
+    { epoch, abort, isForced }: Tenure,
     previousReleased: boolean,
     signal: AbortSignal = abort.signal,
   ): Promise<PlanReport> {
@@ -466,6 +475,7 @@ export class Executor {
       epoch,
       signal: AbortSignal.any([abort.signal, signal]),
       previousReleased,
+      isForced,
     });
   }
 

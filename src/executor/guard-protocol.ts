@@ -39,6 +39,7 @@ export type GuardOrder =
       readonly name: string;
       readonly epoch: Epoch;
       readonly previousReleased: boolean;
+      readonly isForced: boolean;
       readonly limitMs: number;
     }
   | { readonly op: 'release'; readonly name: string; readonly epoch: Epoch; readonly limitMs: number }
@@ -79,6 +80,7 @@ export interface FreshData {
   readonly readAt: Instant;
   readonly peers: Readonly<Record<string, PeerData>>;
   readonly disk: DrbdData['disk'];
+  readonly isWhole: DrbdData['isWhole'];
 }
 
 export interface GuardAnswers {

@@ -180,12 +180,14 @@ export class GuardWorker {
         await this.#core.begin(order.epoch, order.term, order.until);
         return null;
       case 'acquire': {
-        const { previousReleased, epoch } = order;
+        const { previousReleased, isForced, epoch } = order;
         const context = this.#upkeepContext(order, signal);
         const had = this.#hadUnder(epoch);
         const isFirst = !had.has(order.name);
         const resource = this.#gatedResource(order.name, epoch);
-        const said = await resource.acquire({ ...context, previousReleased, isFirst });
+        // O3: what this tenure has had once is not taken by force again.
+        const mayForce = isForced && isFirst;
+        const said = await resource.acquire({ ...context, previousReleased, isFirst, mayForce });
         had.add(order.name);
         return said;
       }
@@ -272,8 +274,8 @@ export class GuardWorker {
         return (await resource.look(context)).state;
       }),
     );
-    const { peers, disk } = replicatedData(states, this.#data.otherDataNodes);
-    return { readAt, peers: Object.fromEntries(peers), disk };
+    const { peers, disk, isWhole } = replicatedData(states, this.#data.otherDataNodes);
+    return { readAt, peers: Object.fromEntries(peers), disk, isWhole };
   }
 
   async #resumeIo(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): Promise<string> {

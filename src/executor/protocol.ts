@@ -61,6 +61,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
     term: asTerm,
     until: asInstant,
     previousReleased: z.boolean(),
+    /** O3: the first tenure after an operator's override. Sent only where it is so: an executor of before need not know it. */
+    isForced: z.boolean().default(false),
   }),
   z.strictObject({ kind: z.literal('release'), epoch: asEpoch, mode }),
   z.strictObject({ kind: z.literal('resume-io'), epoch: asEpoch }),
@@ -148,6 +150,8 @@ export const eventSchema = z.discriminatedUnion('kind', [
     readAt: asInstant,
     peers: z.record(z.string(), z.enum(['in-sync', 'not-in-sync', 'unknown'])),
     disk: z.enum(['up-to-date', 'failed', 'unknown']),
+    /** O3: however old, of one moment; an executor of before does not say. */
+    isWhole: z.boolean().nullable().default(null),
   }),
   z.strictObject({
     kind: z.literal('probes'),

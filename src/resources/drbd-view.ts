@@ -50,6 +50,17 @@ export function ownDisk(state: DrbdState | null): OwnDisk {
     : 'unknown';
 }
 
+/** Whole, of whatever age: what can be promoted by force (O3). `Inconsistent` is of no single moment: a resync broke off. */
+const WHOLE_DATA: ReadonlySet<string> = new Set(['UpToDate', 'Consistent', 'Outdated']);
+
+/** Has every volume data of one moment? Null: not known, or it passes by itself. */
+export function hasWholeData(state: DrbdState | null): boolean | null {
+  if (state === null || state.kind === 'absent' || state.volumes.length === 0) return null;
+  const others = state.volumes.map(({ disk }) => disk).filter((disk) => !WHOLE_DATA.has(disk));
+  if (others.length === 0) return true;
+  return others.some((disk) => !PASSING_DISK_STATES.has(disk)) ? false : null;
+}
+
 /**
  * Which connection belongs to which node. 9.x names the peer's host; 8.4 says `peer` for the only one. A name that
  * matches no node is taken only where it cannot be anybody else: one other data node, one peer with a disk.

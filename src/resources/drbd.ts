@@ -1,7 +1,8 @@
 /**
  * A DRBD resource's role, driven by `drbdadm` and read by `drbdsetup events2` (never `--json`: 8.4 has none).
  *
- * 1. Never `--force` (O3). Exit codes 11 (state change refused) and 17 (no up-to-date data) are final answers.
+ * 1. `--force` only where an operator's override allows it, and only after a plain promotion was refused for want of
+ *    up-to-date data (O3). Otherwise exit codes 11 (state change refused) and 17 (no up-to-date data) are final answers.
  * 2. Released means read back: role not Primary, from a fresh `events2 --now`, not from memory (R2).
  * 3. A time-out, an unreadable answer and exit code 20 are `unknown`.
  */
@@ -12,6 +13,7 @@ import { commandError, exitError, firstWords } from './command-error.ts';
 import { type DrbdState, parseEvents } from './drbd-events.ts';
 import {
   connectionOf,
+  hasWholeData,
   isAmbiguous,
   isSuspended,
   type OwnDisk,
@@ -41,6 +43,8 @@ const HELD_OPEN_RETRY_MS = 20;
 export interface DrbdData {
   readonly peers: ReadonlyMap<string, PeerData>;
   readonly disk: OwnDisk;
+  /** The own data, however old, is of one moment on every device; null where that is not known. */
+  readonly isWhole: boolean | null;
 }
 
 export interface DrbdOptions {
@@ -70,17 +74,37 @@ export class DrbdResource implements Resource {
   }
 
   async acquire(context: AcquireContext): Promise<string> {
+    const { mayForce = false } = context;
     const state = this.#lastSeen() ?? (await this.look(context)).state;
-    if (state?.kind === 'present') {
-      // The role in memory may be a moment old; `primary` on a Primary changes nothing, so it is never skipped.
-      if (ownDisk(state) === 'failed') {
-        const disks = state.volumes.map((volume) => volume.disk).join('/');
-        throw new QuorateError('drbd-refused', `${this.#resource}: the own disk is ${disks}, not UpToDate`);
-      }
-    }
+    // The role in memory may be a moment old; `primary` on a Primary changes nothing, so it is never skipped.
+    if (
+      state?.kind === 'present' &&
+      ownDisk(state) === 'failed' &&
+      !(mayForce && hasWholeData(state) === true)
+    )
+      throw new QuorateError(
+        'drbd-refused',
+        `${this.#resource}: the own disk is ${disks(state)}, not UpToDate`,
+      );
     const command = ['drbdadm', 'primary', this.#resource];
     const result = await this.#runner.run(command, context);
     if (result.kind === 'exited' && result.code === 0) return 'Primary';
+    const lacksData = result.kind === 'exited' && result.code === NO_UP_TO_DATE_DISK;
+    if (mayForce && lacksData) return this.#promoteOldData(context);
+    throw this.#failure(command, result);
+  }
+
+  /** O3. What it was is read anew: a resync's target (`Inconsistent` while its source is there) is nothing to promote. */
+  async #promoteOldData(context: AcquireContext): Promise<string> {
+    const { state, detail } = await this.look(context);
+    if (state === null || hasWholeData(state) !== true) {
+      const why = state === null ? detail : `the own disk is ${disks(state) || 'absent'}`;
+      throw new QuorateError('drbd-refused', `${this.#resource}: not promoted by force: ${why}`);
+    }
+    const command = ['drbdadm', 'primary', '--force', this.#resource];
+    const result = await this.#runner.run(command, context);
+    if (result.kind === 'exited' && result.code === 0)
+      return `Primary, forced (the disk was ${disks(state)})`;
     throw this.#failure(command, result);
   }
 
@@ -169,6 +193,10 @@ function isDown(code: number, stderr: string): boolean {
   );
 }
 
+function disks({ volumes }: DrbdState): string {
+  return volumes.map(({ disk }) => disk).join('/');
+}
+
 /** H3 for all replicated devices at once: the worst one counts. Without any device there is nothing to lose. */
 export function replicatedData(
   states: readonly (DrbdState | null)[],
@@ -188,7 +216,9 @@ export function replicatedData(
     states.map((state) => ownDisk(state)),
     ['failed', 'unknown', 'up-to-date'],
   );
-  return { peers, disk };
+  const whole = states.map((state) => hasWholeData(state));
+  const isWhole = whole.includes(false) ? false : whole.includes(null) ? null : true;
+  return { peers, disk, isWhole };
 }
 
 function peerOf(state: DrbdState | null, peer: string, otherDataNodes: readonly string[]): PeerData {

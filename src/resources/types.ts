@@ -41,6 +41,8 @@ export interface AcquireContext extends ActionContext {
   readonly previousReleased: boolean;
   /** Not had before in this tenure: it was verified as released before (R2), so what is found of it now is somebody else's. */
   readonly isFirst?: boolean;
+  /** O3: an operator has accepted the loss that promoting old data means. Without it nothing is ever forced. */
+  readonly mayForce?: boolean;
 }
 
 export type ReleaseMode = 'planned' | 'abrupt';

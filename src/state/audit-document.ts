@@ -67,6 +67,7 @@ export interface AuditDocument {
   readonly chain: { readonly ok: boolean; readonly head: string; readonly entries: number };
   readonly terms: readonly AuditTerm[];
   readonly tenures: readonly AuditTenure[];
+  /** Overrides among them, with what they gave up, and why where they changed nothing (O3). */
   readonly operators: readonly { readonly index: number; readonly who: string; readonly action: string }[];
   readonly violations: readonly AuditViolation[];
 }

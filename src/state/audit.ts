@@ -19,6 +19,7 @@ import {
   mayHoldByKind,
   type NodeId,
   type Term,
+  whyForceIsVoid,
 } from '../core/index.ts';
 import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './audit-document.ts';
 import { electionViolations, membershipViolations, type Violation } from './audit-rules.ts';
@@ -62,8 +63,6 @@ class Replay {
   /** Leader of the current term as its election entry says; null before it. */
   #leader: NodeId | null = null;
   #grantedInTerm = false;
-  /** O3: nodes that an operator has allowed to hold without being in sync, until the next grant. */
-  readonly #forced = new Set<NodeId>();
 
   constructor(digest: Digest) {
     this.#digest = digest;
@@ -139,9 +138,11 @@ class Replay {
         this.#operators.push({ index: entry.index, who: body.who, action: body.action });
         return;
       case 'forced': {
-        this.#forced.add(body.node);
-        const action = `forced ${body.node} to hold: ${body.why} (may lose ${body.mayLose})`;
-        this.#operators.push({ index: entry.index, who: body.who, action });
+        // One that counts puts its node into the in-sync set: that is what excuses the grant after it (O3).
+        const voidBecause = whyForceIsVoid(this.#state, entry.term, body.node);
+        const { who, node, why, mayLose } = body;
+        const action = `forced ${node} to hold: ${why} (may lose ${mayLose})`;
+        this.#operators.push({ index: entry.index, who, action: voided(action, voidBecause) });
         return;
       }
       // Void where their epoch is not the current tenure's (H3); the core's own fold decides that.
@@ -182,7 +183,7 @@ class Replay {
       report('granted-by-other', `"${node}" was granted term ${entry.term}, led by ${quoted(this.#leader)}`);
     if (!mayHoldByKind(this.#state.members, node))
       report('granted-to-non-holder', `"${node}" may never hold`);
-    else if (!this.#state.inSync.includes(node) && !this.#forced.has(node))
+    else if (!this.#state.inSync.includes(node))
       report(
         'granted-out-of-sync',
         `"${node}" is not among the in-sync nodes ${this.#state.inSync.join(', ')}`,
@@ -193,7 +194,6 @@ class Replay {
       report('tenures-overlap', `epoch ${former.epoch} of "${former.node}" is open in term ${entry.term}`);
     else if (this.#grantedInTerm) report('granted-twice', `term ${entry.term} had its tenure already`);
     this.#grantedInTerm = true;
-    this.#forced.clear();
     const epoch = entry.index as number as Epoch;
     const tenure = { epoch, node, term: entry.term, grantedAt: body.at, released: null };
     this.#tenures.push(tenure);
@@ -255,5 +255,8 @@ function gapMs(tenure: TenureRecord, next: TenureRecord | undefined): number | n
   if (tenure.released !== null && tenure.released.index > next.epoch) return null;
   return Math.max(0, next.grantedAt - releasedAt);
 }
+
+const voided = (action: string, why: string | null): string =>
+  why === null ? action : `${action}, void: ${why}`;
 
 const quoted = (leader: NodeId | null): string => (leader === null ? 'nobody' : `"${leader}"`);

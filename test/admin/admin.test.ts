@@ -121,11 +121,23 @@ describe('requests', () => {
     expect(outcome).toMatchObject({ from: 'a', to: 'b', epoch: 11, totalMs: 48, dryRun: false });
     await as(known.a, (client) => client.switchover({ to: null, dryRun: true, timeoutMs: 5000 }));
     await as(known.admin, (client) => client.bootstrap([nodeId('a'), nodeId('b')]));
+    const order = { to: nodeId('b'), dryRun: false, acceptDataLoss: true, why: 'a burned', timeoutMs: 5000 };
+    const forced = await as(known.admin, (client) => client.failover(order));
+    expect(forced).toMatchObject({ to: 'b', forcedAt: 20, epoch: 23, totalMs: 310, dryRun: false });
+    const dry = await as(known.admin, (client) => client.failover({ ...order, dryRun: true }));
+    expect(dry).toMatchObject({ forcedAt: null, epoch: null, totalMs: null, dryRun: true });
     expect(await as(known.a, (client) => client.fencePeer(null))).toBe('outdated');
     expect(agent.backend.asked).toEqual([
       { to: 'b', dryRun: false, who: 'root@nas-a (quorate://nas-prod/client/operator/alice)' },
       { to: null, dryRun: true, who: 'root@nas-a (quorate://nas-prod/a)' },
       { inSync: ['a', 'b'], who: 'root@nas-a (quorate://nas-prod/client/admin/alice)' },
+      ...[false, true].map((dryRun) => ({
+        to: 'b',
+        dryRun,
+        acceptDataLoss: true,
+        why: 'a burned',
+        who: 'root@nas-a (quorate://nas-prod/client/admin/alice)',
+      })),
       { peer: null },
     ]);
   });
@@ -162,7 +174,7 @@ describe('requests', () => {
 });
 
 describe('who may ask', () => {
-  it('a viewer may look and nothing else, an operator may not bootstrap', async () => {
+  it('a viewer may look and nothing else, an operator may not bootstrap, nor force', async () => {
     const order = { to: null, dryRun: true, timeoutMs: 5000 };
     await expect(as(known.viewer, (client) => client.switchover(order))).rejects.toEqual(
       failure('not-authorised'),
@@ -173,6 +185,12 @@ describe('who may ask', () => {
     await expect(as(known.operator, (client) => client.bootstrap([]))).rejects.toEqual(
       failure('not-authorised'),
     );
+    for (const dryRun of [true, false]) {
+      const force = { to: nodeId('b'), dryRun, acceptDataLoss: true, why: '', timeoutMs: 5000 };
+      await expect(as(known.operator, (client) => client.failover(force))).rejects.toEqual(
+        failure('not-authorised'),
+      );
+    }
     expect(agent.backend.asked).toEqual([]);
   });
 

@@ -104,6 +104,30 @@ export class FakeBackend implements AdminBackend {
       checks,
     };
   }
+  async failover(request: {
+    to: NodeId;
+    who: string;
+    why: string;
+    acceptDataLoss: boolean;
+    dryRun: boolean;
+  }) {
+    this.asked.push(request);
+    await this.#fail();
+    const { to, dryRun } = request;
+    return {
+      dryRun,
+      to,
+      mayLose: 'every write that a acknowledged since b left the in-sync set (entry 12)',
+      forcedAt: dryRun ? null : 20,
+      epoch: dryRun ? null : 23,
+      totalMs: dryRun ? null : 310,
+      steps: [{ name: dryRun ? 'b: acquire block' : 'block', ms: dryRun ? 0 : 35, result: 'at once' }],
+      checks: [
+        { name: 'out of sync', ok: true, detail: 'b is not in the in-sync set (a)' },
+        { name: 'in-sync nodes away', ok: !dryRun, detail: 'a is in sync and answers' },
+      ],
+    };
+  }
   async bootstrap(request: { inSync: readonly NodeId[]; who: string }): Promise<void> {
     this.asked.push(request);
     await this.#fail();

@@ -113,6 +113,25 @@ describe('audit', () => {
     expect(err).toMatch(/^quorate: entry 3: .*\[audit-failed\]\n$/);
   });
 
+  it('shows an override with what it gave up, and one that was void as that (O3)', async () => {
+    const forced = (node: typeof a) =>
+      ({ kind: 'forced', who: 'root', why: 'a burned', mayLose: '5 s', node, at: null }) as const;
+    agent.backend.log = chain(
+      [0, config({ inSync: [a] })],
+      [1, elected(b)],
+      [1, forced(b)],
+      [1, forced(b)],
+      [2, elected(b)],
+      [2, granted(b)],
+    );
+    agent.backend.committed = 6;
+    const { code, out } = await quorate('audit', '--verify', ...withConfig());
+    expect(code).toBe(EXIT.done);
+    expect(out).toMatch(/\n3 +term 1: root forced b to hold: a burned \(may lose 5 s\)\n/);
+    expect(out).toMatch(/\n4 .*\(may lose 5 s\), void: b is in the in-sync set\n/);
+    expect(out).toContain('no rule is broken');
+  });
+
   it('is the same offline from the data directory', async () => {
     const directory = inDirectory('data');
     mkdirSync(directory, { recursive: true });
@@ -166,6 +185,63 @@ describe('switchover', () => {
   });
 });
 
+describe('failover', () => {
+  const toB = ['failover', '--to', 'b'];
+
+  it('says what was forced, what was given up, and how it went', async () => {
+    const { code, out } = await quorate(...toB, '--accept-data-loss', '--why', 'a burned', ...withConfig());
+    expect(code).toBe(EXIT.done);
+    expect(out).toMatch(
+      /^forced b to hold \(entry 20\), epoch 23, 310 ms\ngiven up: every write that a acknowledged since .*\n {2}out of sync +ok +b is not/,
+    );
+    expect(agent.backend.asked).toMatchObject([
+      { to: 'b', dryRun: false, acceptDataLoss: true, why: 'a burned' },
+    ]);
+  });
+
+  it('2: without --accept-data-loss it names the flag and what may be lost, and asks for nothing', async () => {
+    const { code, out, err } = await quorate(...toB, ...withConfig());
+    expect({ code, out }).toEqual({ code: EXIT.usage, out: '' });
+    expect(err).toMatch(
+      /^quorate: .*--accept-data-loss: what may be lost is every write that a acknowledged/,
+    );
+    expect(agent.backend.asked).toMatchObject([{ dryRun: true, acceptDataLoss: false }]);
+    agent.backend.failure = new QuorateError('not-leader', 'the leader is b');
+    const blind = await quorate(...toB, ...withConfig());
+    expect(blind.code).toBe(EXIT.usage);
+    expect(blind.err).toMatch(/--accept-data-loss: what may be lost is every write that others acknowledged/);
+  });
+
+  it('4: --dry-run prints checks, loss and steps, and fails with a check', async () => {
+    const { code, out, err } = await quorate(...toB, '--dry-run', ...withConfig());
+    expect(code).toBe(EXIT.refused);
+    expect(out).toMatch(/^would force b to hold\nmay be lost: every write /);
+    expect(out).toMatch(/\n {2}in-sync nodes away +no +a is in sync and answers\n/);
+    expect(out).toMatch(/\n {2}b: acquire block .*at once\n$/);
+    expect(err).toMatch(/in-sync nodes away: a is in sync and answers.*\[refused-unsafe\]/);
+    const json = await quorate(...toB, '--dry-run', '--json', ...withConfig());
+    expect(JSON.parse(json.out)).toMatchObject({ dryRun: true, to: 'b', forcedAt: null, epoch: null });
+  });
+
+  const failures = [
+    ['refused-unsafe', EXIT.refused],
+    ['not-leader', EXIT.failed],
+    ['failover-failed', EXIT.failed],
+    ['timed-out-unknown', EXIT.unknown],
+  ] as const;
+  it.each(failures)('%s ends with exit code %i', async (code, exit) => {
+    agent.backend.failure = new QuorateError(code, 'the leader is b');
+    const result = await quorate(...toB, '--accept-data-loss', ...withConfig());
+    expect(result).toMatchObject({ code: exit, out: '' });
+  });
+
+  it('1: an operator may not', async () => {
+    const { code, err } = await quorate(...toB, '--accept-data-loss', ...withAddress('operator'));
+    expect(code).toBe(EXIT.failed);
+    expect(err).toContain('Failover needs the role admin');
+  });
+});
+
 it('bootstrap', async () => {
   const { code, out } = await quorate('bootstrap', '--in-sync', 'a', 'b', ...withAddress('admin'));
   expect({ code, out }).toEqual({ code: EXIT.done, out: 'the cluster begins, in sync: a b\n' });
@@ -190,6 +266,7 @@ describe('exit codes', () => {
     ['a bad address', ['status', '--address', 'x', '--tls-ca', 'a', '--tls-cert', 'a', '--tls-key', 'a']],
     ['a bad node id', ['switchover', '--to', 'B!', '--config', 'q.yaml']],
     ['a bad time-out', ['switchover', '--timeout', 'long', '--config', 'q.yaml']],
+    ['failover without a node', ['failover', '--accept-data-loss', '--config', 'q.yaml']],
     ['bootstrap without nodes', ['bootstrap', '--config', 'q.yaml']],
     ['no config file', ['status', '--config', '/nonexistent/q.yaml']],
     ['agent without config', ['agent']],

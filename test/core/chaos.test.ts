@@ -25,6 +25,7 @@ test(`random faults on ${SEEDS} seeds: never two holders, committed entries stay
       'peer-in-sync',
       'agent of a holder dies',
       'repaired',
+      'forced',
     ]),
   );
 });

@@ -261,7 +261,14 @@ export class Bench {
   /** As an agent that has just been granted it. */
   async take(of: number): Promise<void> {
     const until = instant(Date.now() + L);
-    this.order({ kind: 'take', epoch: epoch(of), term: term(3), until, previousReleased: true });
+    this.order({
+      kind: 'take',
+      epoch: epoch(of),
+      term: term(3),
+      until,
+      previousReleased: true,
+      isForced: false,
+    });
     await vi.advanceTimersByTimeAsync(20);
   }
 

@@ -212,8 +212,15 @@ class Bench {
     await vi.advanceTimersByTimeAsync(1);
   }
 
-  async take(of: number, until: Instant = instant(Date.now() + L)): Promise<void> {
-    this.executor.onOrder({ kind: 'take', epoch: epoch(of), term: term(3), until, previousReleased: true });
+  async take(of: number, until: Instant = instant(Date.now() + L), isForced = false): Promise<void> {
+    this.executor.onOrder({
+      kind: 'take',
+      epoch: epoch(of),
+      term: term(3),
+      until,
+      previousReleased: true,
+      isForced,
+    });
     await vi.advanceTimersByTimeAsync(1);
   }
 
@@ -262,6 +269,22 @@ describe('orders', () => {
     expect(bench.address.acquires[0]?.signal.aborted).toBe(true);
     expect(bench.events.at(-1)?.kind === 'take-failed' || bench.kinds().includes('take-failed')).toBe(true);
   });
+
+  it.each([true, false])(
+    'O3: an order to take by force (%s) reaches every local acquire',
+    async (isForced) => {
+      const bench = new Bench();
+      await bench.hello();
+      await bench.take(7, instant(Date.now() + L), isForced);
+      const acquires = bench.guard.orders.flatMap((order) =>
+        order.op === 'acquire' ? [order.isForced] : [],
+      );
+      // A repair too: that what was had once is not forced again is the business of the guard.
+      expect([...new Set(acquires)]).toEqual([isForced]);
+      // The cloud knows no force.
+      expect(bench.address.acquires[0]).not.toHaveProperty('mayForce');
+    },
+  );
 
   it('a release calls off a takeover first, waits for it, and then gives everything back', async () => {
     const bench = new Bench();

@@ -78,6 +78,32 @@ describe('a tenure', () => {
     await until(serviceRuns, 'the service is back');
   });
 
+  it('O3: promotes old data by force in the tenure that says so, once, and in no other', async () => {
+    node = new TestNode({ program: bundle.program });
+    const client = await node.start();
+    await node.event('ready');
+    const { drbd } = node;
+    const refuse = () => drbd.set('refuse', '17\n0: State change failed: (-2) Need access to UpToDate data');
+    const promotions = () => drbd.calls.filter((call) => call.startsWith('drbdadm primary'));
+    refuse();
+    drbd.set('disk', 'Consistent');
+    drbd.set('obeys-force');
+    await node.take(7, false, true);
+    expect(promotions()).toEqual(['drbdadm primary r0', 'drbdadm primary --force r0']);
+    // Lost again in the same tenure: what it has had is repaired, not forced.
+    drbd.set('disk', 'Consistent');
+    drbd.set('role', 'Secondary');
+    await until(() => promotions().length >= 4, 'two repairs were tried');
+    expect(promotions().slice(2)).not.toContain('drbdadm primary --force r0');
+    client.release(epoch(7), 'abrupt');
+    await node.event('released');
+    const from = node.events.length;
+    node.renewing(8);
+    client.take({ epoch: epoch(8), term: term(4), until: instant(now() + 600), previousReleased: false });
+    expect((await node.event('take-failed', { from })).step).toBe('block');
+    expect(promotions().filter((call) => call.includes('--force'))).toHaveLength(1);
+  });
+
   it('H4: unknown never acts: a throttled reading releases and takes nothing', async () => {
     node = new TestNode({ program: bundle.program });
     await node.start();

@@ -10,7 +10,11 @@ const data = (name: keyof typeof CAPTURES) => replicatedData([read(name)], ['b']
 describe('drbdsetup events2', () => {
   it('a healthy Primary holds, its peer is in sync', () => {
     expect(roleProbe(read('healthyPrimary')).probe).toBe('held');
-    expect(data('healthyPrimary')).toEqual({ peers: new Map([['b', 'in-sync']]), disk: 'up-to-date' });
+    expect(data('healthyPrimary')).toEqual({
+      peers: new Map([['b', 'in-sync']]),
+      disk: 'up-to-date',
+      isWhole: true,
+    });
   });
 
   it('a Secondary does not hold', () => {
@@ -22,7 +26,11 @@ describe('drbdsetup events2', () => {
   });
 
   it('H3: a dead peer is not in sync, the own disk still is up to date', () => {
-    expect(data('peerDead')).toEqual({ peers: new Map([['b', 'not-in-sync']]), disk: 'up-to-date' });
+    expect(data('peerDead')).toEqual({
+      peers: new Map([['b', 'not-in-sync']]),
+      disk: 'up-to-date',
+      isWhole: true,
+    });
     expect(roleProbe(read('primaryAlone')).probe).toBe('held');
   });
 
@@ -30,11 +38,27 @@ describe('drbdsetup events2', () => {
     expect(data('standAlone').peers.get('b')).toBe('not-in-sync');
   });
 
+  it.each([
+    ['Outdated', true],
+    ['Consistent', true],
+    ['Inconsistent', false],
+    ['Diskless', false],
+    ['Failed', false],
+    ['Negotiating', null],
+  ] as const)('O3: what is on a disk that is %s can be of one moment: %s', (disk, isWhole) => {
+    const text = (of: string) =>
+      `exists resource name:r0 role:Secondary suspended:no\nexists device name:r0 volume:0 minor:0 disk:${of}\nexists -\n`;
+    const good = parseEvents(text('UpToDate'), 'r0');
+    expect(replicatedData([good, parseEvents(text(disk), 'r0')], ['b']).isWhole).toBe(isWhole);
+    expect(replicatedData([good, null], ['b']).isWhole).toBeNull();
+  });
+
   it('a resource that is down is not held, but its data is unknown', () => {
     expect(roleProbe(parseEvents('exists -\n', 'r0')).probe).toBe('not-held');
     expect(replicatedData([parseEvents('exists -\n', 'r0')], ['b'])).toEqual({
       peers: new Map([['b', 'not-in-sync']]),
       disk: 'unknown',
+      isWhole: null,
     });
   });
 
@@ -44,6 +68,7 @@ describe('drbdsetup events2', () => {
     expect(replicatedData([parseEvents('', 'r0')], ['b'])).toEqual({
       peers: new Map([['b', 'unknown']]),
       disk: 'unknown',
+      isWhole: null,
     });
   });
 

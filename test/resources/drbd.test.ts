@@ -7,7 +7,7 @@ import { systemClock } from '../../src/clock.ts';
 import { instant } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
 import { ChildRunner } from '../../src/executor/commands.ts';
-import { DrbdResource } from '../../src/resources/index.ts';
+import { type CommandRunner, DrbdResource } from '../../src/resources/index.ts';
 import { FakeDrbd } from '../executor/support/fake-drbd.ts';
 
 const systemPath = process.env.PATH ?? '';
@@ -58,6 +58,70 @@ describe('drbd', () => {
     expect(error.code).toBe('drbd-refused');
     expect(error.message).toContain(sentence);
     expect(tools.calls.filter((call) => call.startsWith('drbdadm'))).toHaveLength(1);
+  });
+
+  it('O3: where an operator allows it, promotes old data by force, after a plain promotion was refused for want of new', async () => {
+    tools.set('disk', 'Outdated');
+    tools.set('refuse', '17\n0: State change failed: (-2) Need access to UpToDate data');
+    tools.set('obeys-force');
+    expect((await errorOf(acquire())).code).toBe('drbd-refused');
+    tools.clear('calls');
+    const said = await drbd.acquire({ ...within(5000), previousReleased: false, mayForce: true });
+    expect(said).toBe('Primary, forced (the disk was Outdated)');
+    expect(tools.calls.filter((call) => call.startsWith('drbdadm'))).toEqual([
+      'drbdadm primary r0',
+      'drbdadm primary --force r0',
+    ]);
+    expect(tools.role).toBe('Primary');
+  });
+
+  it('O3: --force is in no command but that one, whatever DRBD says', async () => {
+    const DISKS = [
+      'UpToDate',
+      'Consistent',
+      'Outdated',
+      'Inconsistent',
+      'Diskless',
+      'Failed',
+      'Attaching',
+      '',
+    ];
+    const forced: string[] = [];
+    for (const disk of DISKS)
+      for (const code of [0, 5, 10, 11, 17, 20])
+        for (const mayForce of [undefined, false, true]) {
+          const calls: string[] = [];
+          const answer = (code: number, stdout = '') =>
+            ({ kind: 'exited', code, stdout, stderr: '0: State change failed' }) as const;
+          const fake: CommandRunner = {
+            run: async (command) => {
+              calls.push(command.join(' '));
+              if (command[0] !== 'drbdsetup') return answer(command.includes('--force') ? 0 : code);
+              return answer(
+                0,
+                `exists resource name:r0 role:Secondary suspended:no\nexists device name:r0 volume:0 minor:0 disk:${disk}\nexists -\n`,
+              );
+            },
+            killMarked: async () => 0,
+            follow: () => () => undefined,
+          };
+          const device = new DrbdResource({
+            name: 'block',
+            resource: 'r0',
+            runner: fake,
+            clock: systemClock,
+          });
+          const context = { ...within(5000), previousReleased: true };
+          await device
+            .acquire({ ...context, ...(mayForce === undefined ? {} : { mayForce }) })
+            .catch(() => '');
+          await device.release({ ...within(50), mode: 'abrupt' }).catch(() => '');
+          await device.resumeIo(within(50)).catch(() => '');
+          const at = calls.findIndex((call) => call.includes('--force'));
+          if (at >= 0)
+            forced.push(`${disk} ${code} ${mayForce} ${calls.slice(0, at).includes('drbdadm primary r0')}`);
+        }
+    expect(forced).toEqual(['UpToDate', 'Consistent', 'Outdated'].map((disk) => `${disk} 17 true true`));
   });
 
   it('does not even ask with a failed disk (H3)', async () => {

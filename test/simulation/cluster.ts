@@ -4,7 +4,8 @@ import { deriveTiming, durationMs, type Message, nodeId, type Timing } from '../
 import { checkAction, checkOneLease } from './checks/actions.ts';
 import { checkAudit, type SeenTenure } from './checks/audit.ts';
 import { ConsensusCheck } from './checks/consensus.ts';
-import { checkAtTheEnd, checkNothingLost, checkOneHolder, holdersOf } from './checks/holders.ts';
+import { ForcedCheck } from './checks/forced.ts';
+import { checkAtTheEnd, checkOneHolder, holdersOf } from './checks/holders.ts';
 import { checkMessage } from './checks/messages.ts';
 import { checkRoleAnswers } from './checks/role-answers.ts';
 import { Host } from './engine/host.ts';
@@ -34,6 +35,7 @@ export class Cluster {
   readonly pairs: DrbdPair[] = [];
   readonly client: Client;
   readonly consensus: ConsensusCheck;
+  readonly #forced: ForcedCheck;
   readonly #tenures: SeenTenure[] = [];
 
   constructor(seed: number, shape: Shape, weather: NetworkWeather) {
@@ -65,6 +67,8 @@ export class Cluster {
       new Map([...this.nodes].map(([id, { host, options }]) => [id, { host, programs: options.programs }])),
       shape.devices,
     );
+    this.#forced = new ForcedCheck(this.world, this.client);
+    this.consensus.onEntry = (entry) => this.#forced.onEntry(entry);
     this.#watch();
   }
 
@@ -75,11 +79,9 @@ export class Cluster {
     for (const name of this.shape.devices) {
       this.pairs.push(
         new DrbdPair(name, [one, other], this.network, {
-          onPrimary: (end) => checkNothingLost(this.world, this.client, end, 'becomes Primary'),
-          onResynced: (source, target) => {
-            checkNothingLost(this.world, this.client, source, `is the source for ${target.host.id}`);
-          },
-          onSplitBrain: () => this.world.fail('split-brain', `both sides of ${name} have written alone`),
+          onPrimary: (end) => this.#forced.onPrimary(end),
+          onResynced: (source, target) => this.#forced.onResynced(source, target),
+          onSplitBrain: (pair) => this.#forced.onSplitBrain(pair),
         }),
       );
     }
@@ -106,6 +108,7 @@ export class Cluster {
       onMessage: (message) => this.#onMessage(message),
     });
     programs.onAcquire = (what) => checkAction(this.world, this.consensus, node, what);
+    programs.onForce = (what) => this.#forced.onForce(node, what);
     this.nodes.set(id, node);
   }
 

@@ -47,6 +47,7 @@ export const FAULT_KINDS = [
   'beset-takeover',
   'deserted-caretaker',
   'late-order',
+  'override',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -152,6 +153,7 @@ export function describeFault(fault: Fault): string {
     case 'beset-takeover':
     case 'deserted-caretaker':
     case 'late-order':
+    case 'override':
     case 'cloud-trouble':
     case 'cloud-late':
       return `${kind}${kind.startsWith('cloud') ? ` for ${length}` : ''}`;

@@ -128,6 +128,7 @@ export function inflict(cluster: Cluster, fault: Fault): void {
     case 'beset-takeover':
     case 'deserted-caretaker':
     case 'late-order':
+    case 'override':
       return arrange(cluster, fault);
     default:
       return assertNever(fault.kind);

@@ -29,8 +29,8 @@ const ENTRIES = {
   // The modelled clusters stop no instances.
   fenced: false,
   operator: true,
+  forced: true,
   // Places kept in the format: nothing writes them yet.
-  forced: false,
   'restart-begun': false,
   'tenure-adopted': false,
   'timing-persisted': false,
@@ -48,6 +48,7 @@ const STEP_DOWNS = {
   // After two minutes of a planned release: longer than a run.
   'release-stuck': false,
   // The process ends with it.
+  forced: true,
   stopped: false,
 } as const satisfies Record<StepDownReason, boolean>;
 

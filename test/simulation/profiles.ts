@@ -198,9 +198,12 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
       switchover: 4,
       'new-witness': 3,
       'deserted-caretaker': 4,
+      override: 4,
     },
     count: [4, 14],
   },
+  /** O3: an operator overrides, more often than any ever will. */
+  override: { shape: SHAPES.pair, weather: CALM, weights: { ...EVERYTHING, override: 60 }, count: [2, 8] },
   unwatched: { shape: SHAPES.unwatched, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   service: { shape: SHAPES.service, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   /** L2: situations in which nothing but a promise holds a voter back. */

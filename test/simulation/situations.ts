@@ -2,6 +2,7 @@
  * Faults that belong together: situations in which one rule alone stands between the cluster and an accident. Single faults
  * meet like this too, but once in thousands of seeds.
  */
+import { nodeId } from '../../src/core/index.ts';
 import type { Cluster } from './cluster.ts';
 import { type Fault, ROLES } from './faults.ts';
 
@@ -21,6 +22,8 @@ export function arrange(cluster: Cluster, fault: Fault): void {
       return desertCaretaker(cluster);
     case 'late-order':
       return delayOrder(cluster, fault);
+    case 'override':
+      return override(cluster, fault, leader);
     default:
       return ambush(cluster, fault, leader, one, other);
   }
@@ -139,6 +142,50 @@ function desertCaretaker({ consensus, nodes, timing }: Cluster): void {
     for (const node of nodes.values())
       if (node.view?.isWitness === false) node.disk.hang(2 * timing.promiseMs);
   };
+}
+
+/**
+ * O3: the node that is not in sync is left alone with the witness, its peer dead, cut off, or standing still, and an operator
+ * forces it, asking whoever leads until that is done. Sometimes an operator only types it, at whatever moment this is. Without
+ * a watchdog nothing but DRBD stands between the two, and that is what an override takes away (H2, `mode: off`).
+ */
+function override(cluster: Cluster, fault: Fault, leader: string): void {
+  const { world, network, nodes, timing, shape } = cluster;
+  const survivor = shape.members.find(({ id, witness }) => !witness && id !== leader)?.id;
+  if (survivor === undefined || shape.watchdogMs === null) return;
+  const force = (triesLeft: number): void => {
+    cluster.leader?.failover(nodeId(survivor));
+    if (triesLeft > 0) world.after(250, () => force(triesLeft - 1));
+  };
+  if (fault.chance < 0.2) return force(0);
+  const forMs = 3_000 + fault.ms;
+  network.cut(leader, survivor, 2 * timing.promiseMs);
+  network.cut(survivor, leader, 2 * timing.promiseMs);
+  world.after(timing.promiseMs * (0.5 + secondChance(fault)), () => {
+    const holder = cluster.node(leader);
+    switch (Math.floor(fault.ms) % 5) {
+      case 0:
+        holder.host.freeze(forMs);
+        break;
+      case 1:
+        holder.agentThread?.freeze(forMs);
+        holder.executor?.main.freeze(forMs);
+        break;
+      case 2:
+        for (const id of nodes.keys()) {
+          if (id === leader) continue;
+          network.cut(id, leader, forMs);
+          network.cut(leader, id, forMs);
+        }
+        break;
+      default:
+        holder.powerCycle(forMs);
+    }
+    // Half of them know of themselves that their data is old: for DRBD alone they could not be promoted at all.
+    if (fault.ms % 1 < 0.5)
+      for (const device of cluster.node(survivor).options.programs.devices.values()) device.outdate();
+    force(Math.floor(forMs / 250));
+  });
 }
 
 /** O1, T3: the order to take is on its way when the executor, or the host, stands still, and the lease ends before it goes on. */

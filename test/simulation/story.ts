@@ -6,6 +6,7 @@
  *     wait 2s | wait 300ms
  *     until NODE holds | until nobody holds | until NODE leads | until well | until NODE is outdated
  *     switchover [to NODE]            as an operator, of whoever leads; says how it ends
+ *     failover to NODE                as an operator who accepts the loss, of whoever leads (O3)
  *     cloud late | denied | fine      every mutating call executes late, or every call is refused
  *     KIND [NODE [OTHER]] [for TIME] [chance 0 to 1]
  *                                     any fault of faults.ts; the chance is what is left to it, as which command fails
@@ -96,6 +97,8 @@ export class Story {
         return this.#until(command.slice('until '.length));
       case 'switchover':
         return this.#switchover(words[2] === undefined ? null : nodeId(this.#node(words[2])));
+      case 'failover':
+        return this.#failover(nodeId(this.#node(words[2] ?? '')));
       case 'cloud':
         cluster.cloud.trouble = CLOUD[words[1] as keyof typeof CLOUD] ?? FINE;
         return;
@@ -163,13 +166,22 @@ export class Story {
 
   async #switchover(to: NodeId | null): Promise<void> {
     const cluster = this.#need();
+    return this.#ordered('switchover', (onEnd) => cluster.leader?.switchover(to, onEnd));
+  }
+
+  async #failover(to: NodeId): Promise<void> {
+    const cluster = this.#need();
+    return this.#ordered('failover', (onEnd) => cluster.leader?.failover(to, onEnd));
+  }
+
+  async #ordered(what: string, order: (onEnd: (how: string) => void) => void): Promise<void> {
     let outcome: string | null = null;
-    cluster.leader?.switchover(to, (how) => {
-      outcome = `switchover: ${how}`;
+    order((how) => {
+      outcome = `${what}: ${how}`;
     });
-    await cluster.world.runUntil(() => outcome !== null, UNTIL_LIMIT_MS, 5);
+    await this.#need().world.runUntil(() => outcome !== null, UNTIL_LIMIT_MS, 5);
     this.#collect();
-    this.#says.push(this.#renamed(outcome ?? 'switchover: no answer'));
+    this.#says.push(this.#renamed(outcome ?? `${what}: no answer`));
   }
 
   #fault(words: readonly string[]): Fault {

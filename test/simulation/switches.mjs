@@ -317,6 +317,18 @@ export const SWITCHES = {
       },
     ],
   },
+  O3: {
+    off: 'every tenure may promote old data by force, whether or not an operator has said so',
+    fires: ['forced-without-override', 'acknowledged-writes', 'split-brain', 'one-holder'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/core/cluster-state.ts',
+        find: 'isForced: state.forced?.node === body.node,',
+        replace: 'isForced: true,',
+      },
+    ],
+  },
   D1: {
     off: 'what the disk gives back is believed: no checksum, no hash',
     fires: [

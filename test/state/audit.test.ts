@@ -114,7 +114,36 @@ describe('what happened', () => {
     );
     expect(audit(log, sha256).operators).toEqual([
       { index: 3, who: 'root@nas-a', action: 'switchover to b' },
-      { index: 4, who: 'root@nas-a', action: 'forced b to hold: b burned (may lose 5 s)' },
+      {
+        index: 4,
+        who: 'root@nas-a',
+        action: 'forced b to hold: b burned (may lose 5 s), void: b is in the in-sync set',
+      },
+    ]);
+    const counts = after(
+      [1, outdated(b, 3)],
+      [2, elected(b)],
+      [2, forced(b)],
+      [3, elected(b)],
+      [3, granted(b)],
+    );
+    expect(audit(counts, sha256)).toMatchObject({
+      operators: [{ index: 6, who: 'root@nas-a', action: 'forced b to hold: a burned (may lose 5 s)' }],
+      violations: [],
+    });
+  });
+
+  it('excuses a grant only by an override that counts, and only of its node (O3)', () => {
+    const wrong = (...tail: [number, EntryBody][]) =>
+      audit(after([1, outdated(b, 3)], ...tail), sha256).violations.map(({ kind, index }) => [kind, index]);
+    const broken = [['granted-out-of-sync', 7]];
+    // Of the term of the open tenure; of the node that holds already; none.
+    expect(wrong([1, forced(b)], [2, elected(b)], [2, granted(b)])).toEqual(broken);
+    expect(wrong([1, forced(a)], [2, elected(b)], [2, granted(b)])).toEqual(broken);
+    expect(wrong([2, elected(b)], [2, granted(b)])).toEqual([['granted-out-of-sync', 6]]);
+    // The old in-sync node is out after it, and another leader's tenure does not bring it back.
+    expect(wrong([2, elected(b)], [2, forced(b)], [3, elected(a)], [3, granted(a)])).toEqual([
+      ['granted-out-of-sync', 8],
     ]);
   });
 
@@ -212,6 +241,14 @@ describe('no violation', () => {
   });
 });
 
+const forced = (node: NodeId): EntryBody => ({
+  kind: 'forced',
+  who: 'root@nas-a',
+  why: 'a burned',
+  mayLose: '5 s',
+  node,
+  at: START,
+});
 /** Entries 1 to 3 of a sound log, then what is wrong. */
 const after = (...rest: [number, EntryBody][]): Entry[] =>
   chain([0, config()], [1, elected(a)], [1, granted(a)], ...rest);

@@ -28,12 +28,33 @@ export function chaos(seed: number, chaosMs = 15_000): ChaosResult {
   const isUp = (id: string) => cluster.hosts.get(id)?.node !== null;
   const end = cluster.now + chaosMs;
 
+  /** O3: whoever holds takes the others out and dies, and an operator forces whoever leads, for a while. */
+  const bereave = (reboot: (minimumMs: number, of: string) => void) => {
+    const [holder] = cluster.holders;
+    if (holder === undefined || !isUp(holder)) return;
+    for (const peer of ids)
+      cluster.act(holder, (node, now) => node.propose({ kind: 'peer-outdated', peer }, now));
+    cluster.at(150, () => {
+      if (!isUp(holder)) return;
+      cluster.crash(holder, 'keep', 'dies');
+      reboot(5_000, holder);
+    });
+    const force = (triesLeft: number) => {
+      const { leader } = cluster;
+      if (leader !== null && isUp(leader) && cluster.now >= cluster.host(leader).pausedUntil) {
+        const order = { kind: 'forced', node: leader } as const;
+        if (cluster.act(leader, (node, now) => node.propose(order, now)) === 'accepted') marks.add('forced');
+      }
+      if (triesLeft > 0) cluster.at(300, () => force(triesLeft - 1));
+    };
+    cluster.at(500, () => force(20));
+  };
   const disturb = () => {
     const id = pick();
     const kind = cluster.random();
-    const reboot = (minimumMs: number) => {
+    const reboot = (minimumMs: number, of = id) => {
       const again = () =>
-        cluster.host(id).holds ? cluster.at(50, again) : cluster.host(id).node === null && cluster.boot(id);
+        cluster.host(of).holds ? cluster.at(50, again) : cluster.host(of).node === null && cluster.boot(of);
       cluster.at(minimumMs + cluster.random() * 2_000, again);
     };
     if (kind < 0.2) {
@@ -70,9 +91,9 @@ export function chaos(seed: number, chaosMs = 15_000): ChaosResult {
       const command = chance(0.5) ? 'peer-outdated' : 'peer-in-sync';
       const answer = cluster.act(id, (node, now) => node.propose({ kind: command, peer }, now));
       if (answer === 'accepted') marks.add(command);
-    } else if (isUp(id)) {
+    } else if (chance(0.5) && isUp(id)) {
       cluster.act(id, (node, now) => node.campaign(now));
-    }
+    } else bereave(reboot);
     if (cluster.now < end) cluster.at(cluster.random() * 600, disturb);
   };
   const write = () => {

@@ -41,6 +41,9 @@ export type TestCommand =
   | { kind: 'note'; text: string }
   | { kind: 'peer-outdated'; peer: string }
   | { kind: 'peer-in-sync'; peer: string }
+  /** Beyond the contract, for our own stories: an operator's override (O3). */
+  | { kind: 'forced'; node: string }
+  | { kind: 'self-outdated' }
   | { kind: 'add-learner' | 'promote' | 'remove'; member: { id: string; witness?: boolean } };
 
 export type Observed = {
@@ -62,6 +65,8 @@ export type Observed = {
   renounced: boolean;
   entries: { index: number; term: number; kind: string; text: string | null }[];
   chain: string;
+  /** Beyond the contract: epochs that this node was told to take by force (O3). */
+  forcedEpochs: number[];
 };
 
 export interface TestNode {
@@ -167,6 +172,7 @@ class CoreUnderTest implements TestNode {
   readonly #pending: Persist[] = [];
   readonly #seen: Observed['entries'] = [];
   readonly #seenHashes: string[] = [];
+  readonly #forcedEpochs: number[] = [];
   #outbox: OpaqueMessage[] = [];
 
   constructor(id: string, config: TestConfig, disk: MemoryDisk, nowMs: number) {
@@ -196,7 +202,14 @@ class CoreUnderTest implements TestNode {
     this.#run({ kind: 'campaign' }, nowMs);
   }
   propose(command: TestCommand, nowMs: number): 'accepted' | 'refused' {
-    const id = 'member' in command ? command.member.id : 'peer' in command ? command.peer : null;
+    const id =
+      'member' in command
+        ? command.member.id
+        : 'peer' in command
+          ? command.peer
+          : 'node' in command
+            ? command.node
+            : null;
     if (id !== null && knownId(id) === null) {
       this.advance(nowMs);
       return 'refused';
@@ -271,6 +284,7 @@ class CoreUnderTest implements TestNode {
       renounced: view.leadership?.renounced ?? false,
       entries: this.#entries(),
       chain: log.lastHash,
+      forcedEpochs: [...this.#forcedEpochs],
     };
   }
 
@@ -298,6 +312,7 @@ class CoreUnderTest implements TestNode {
     for (const effect of effects) {
       if (effect.kind === 'send') this.#outbox.push(wrap(effect.message));
       else if (effect.kind === 'persist') this.#pending.push(effect.persist);
+      else if (effect.kind === 'hold' && effect.isForced) this.#forcedEpochs.push(effect.epoch);
     }
     // What must be armed is armed at once here (H2).
     for (const effect of effects) {
@@ -332,6 +347,10 @@ function proposalOf(command: TestCommand): Proposal {
     case 'peer-outdated':
     case 'peer-in-sync':
       return { kind: command.kind, peer: nodeId(command.peer) };
+    case 'self-outdated':
+      return command;
+    case 'forced':
+      return { ...command, node: nodeId(command.node), who: 'operator', why: '', mayLose: '', at: null };
     case 'add-learner':
       return { kind: 'add-learner', id: nodeId(command.member.id), witness: command.member.witness ?? false };
     case 'promote':

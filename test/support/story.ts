@@ -77,6 +77,12 @@ export class Table {
   kinds(id: string): string[] {
     return this.see(id).entries.map((entry) => entry.kind);
   }
+  /** Who was told to take by force, and under which epoch (O3). */
+  get forced(): string[] {
+    return [...this.#nodes].flatMap(([id, node]) =>
+      node.observe().forcedEpochs.map((epoch) => `${id} under ${epoch}`),
+    );
+  }
   get holders(): string[] {
     return [...this.#nodes].filter(([, node]) => node.observe().mayHold).map(([id]) => id);
   }

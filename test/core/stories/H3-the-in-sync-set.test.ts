@@ -63,6 +63,18 @@ describe('H3: what changes the set', () => {
     expect(table.see('a').inSync).toEqual(['a', 'b']);
   });
 
+  test('the holder takes itself out, but never as the last one, and does not fill the log by saying so', () => {
+    const table = new Table();
+    table.elect('a');
+    table.propose('a', out('b'));
+    const { lastIndex } = table.see('a');
+    expect(table.propose('a', { kind: 'self-outdated' })).toBe('refused');
+    expect(table.see('a')).toMatchObject({ lastIndex, inSync: ['a'] });
+    table.propose('a', back('b'));
+    expect(table.propose('a', { kind: 'self-outdated' })).toBe('accepted');
+    expect(table.see('a').inSync).toEqual(['b']);
+  });
+
   test('it changes only when the entry has committed', () => {
     const table = new Table();
     table.elect('a');

@@ -1,6 +1,7 @@
 /**
  * `drbdadm` and `drbdsetup` as two shell scripts that speak as the captures of real DRBD 8.4 do. Their state is files:
- * `role`, `disk`, `peer`, and switches: `refuse` (an exit code and a sentence for `primary`), `held-open`, `hang`.
+ * `role`, `disk`, `peer`, and switches: `refuse` (an exit code and a sentence for `primary`), `obeys-force` (but not for
+ * `primary --force`), `held-open`, `hang`.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +13,9 @@ if [ -e hang ]; then while :; do sleep 60; done; fi
 case "$1" in
   primary)
     if [ -e slow ]; then sleep "$(cat slow)"; fi
-    if [ -e refuse ]; then
+    if [ "$2" = --force ] && [ -e obeys-force ]; then
+      echo UpToDate > disk
+    elif [ -e refuse ]; then
       sed 1d refuse >&2
       exit "$(head -1 refuse)"
     fi

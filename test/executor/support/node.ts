@@ -223,7 +223,11 @@ resources:${this.#options.resources ?? ALL_RESOURCES(this.drbd.directory)}`,
     this.#renewing = null;
   }
 
-  async take(of: number, previousReleased = false): Promise<Extract<ExecutorEvent, { kind: 'taken' }>> {
+  async take(
+    of: number,
+    previousReleased = false,
+    isForced = false,
+  ): Promise<Extract<ExecutorEvent, { kind: 'taken' }>> {
     const from = this.events.length;
     this.renewing(of);
     this.client?.take({
@@ -231,6 +235,7 @@ resources:${this.#options.resources ?? ALL_RESOURCES(this.drbd.directory)}`,
       term: term(3),
       until: instant(now() + this.leaseMs),
       previousReleased,
+      ...(isForced ? { isForced } : {}),
     });
     return this.event('taken', { from, where: (event) => event.epoch === of });
   }

@@ -55,6 +55,8 @@ export class HostPrograms implements HostPart {
   readonly #children = new Set<Child>();
   /** Told when a command that takes something begins (O1). */
   onAcquire: (what: string) => void = () => undefined;
+  /** Told when a promotion by force begins (O3). */
+  onForce: (what: string) => void = () => undefined;
 
   constructor(host: Host, devices: ReadonlyMap<string, DrbdEnd>) {
     this.#host = host;
@@ -176,17 +178,18 @@ export class HostPrograms implements HostPart {
     const hangsMs = (this.trouble.hangs.get(word) ?? 0) - world.now;
     const isFailing = world.now < (this.trouble.fails.get(word) ?? 0);
     if ((program === 'drbdadm' && verb === 'primary') || word === 'svc start') this.onAcquire(word);
+    if (command.includes('--force')) this.onForce(command.join(' '));
     if (hangsMs > 0) world.marks.add('command-hangs');
     const act = (): void => {
       if (this.#host.boots !== boots || !child.isAlive) return;
       // A probe that fails says nothing: 1 would say that the service does not run.
       if (isFailing) return finished(word === 'svc probe' ? 2 : 1, '', 'it fails');
-      this.#perform(child, word, name, finished);
+      this.#perform(child, word, name, command.includes('--force'), finished);
     };
     this.#kernel.post(Math.max(takesMs, hangsMs), act);
   }
 
-  #perform(child: Child, word: string, name: string, finished: Finished): void {
+  #perform(child: Child, word: string, name: string, force: boolean, finished: Finished): void {
     const device = this.devices.get(name);
     switch (word) {
       case 'drbdadm primary': {
@@ -194,7 +197,7 @@ export class HostPrograms implements HostPart {
         // A state change of the kernel ends when it ends, whoever has been killed meanwhile.
         child.isUninterruptible = true;
         const { boots } = this.#host;
-        void device.primary().then((refusal) => {
+        void device.primary(force).then((refusal) => {
           if (this.#host.boots !== boots) return;
           if (refusal === null) finished(0);
           else finished(refusal.exit, '', `0: State change failed: (${refusal.number}) ${refusal.text}`);

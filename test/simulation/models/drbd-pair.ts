@@ -17,7 +17,7 @@ export interface PairEvents {
   onPrimary(end: DrbdEnd): void;
   /** The target's data becomes the source's. */
   onResynced(source: DrbdEnd, target: DrbdEnd): void;
-  onSplitBrain(): void;
+  onSplitBrain(pair: DrbdPair): void;
 }
 
 /** Longest time until a dead peer is noticed, ms. */
@@ -59,6 +59,16 @@ export class DrbdPair {
   newGeneration(): string {
     this.#generations += 1;
     return `generation-${this.#generations}`;
+  }
+
+  /** An operator ends a split brain, on both hosts: the loser's own changes are thrown away. */
+  discard(loser: DrbdEnd): void {
+    loser.discardsOwnData = true;
+    this.other(loser).discardsOwnData = false;
+    for (const end of this.ends)
+      if (end.kernel !== null && end.view.connection === 'StandAlone')
+        end.set({ connection: 'WFConnection' });
+    this.connectSoon();
   }
 
   /** Is the way between the two open, and do both get time? */
@@ -112,7 +122,7 @@ export class DrbdPair {
     if (verdict.kind === 'retry' || mirrored.kind === 'retry') return this.connectSoon();
     if (verdict.kind === 'split-brain' || verdict.kind === 'unrelated') {
       for (const end of this.ends) end.set({ connection: 'StandAlone' });
-      return this.events.onSplitBrain();
+      return this.events.onSplitBrain(this);
     }
     this.#session += 1;
     if (verdict.kind === 'in-sync') {

@@ -54,6 +54,8 @@ export class DrbdEnd implements HostPart {
   #meta: Metadata = newMetadata('generation-0');
   view: View = DOWN;
   handler: FencePeerHandler = async () => 1;
+  /** `connect --discard-my-data`: until the next connection this end's own changes count for nothing. */
+  discardsOwnData = false;
   readonly followers = new Set<(line: string) => void>();
   /** Who has the device open: a Secondary it becomes only when nobody does. */
   readonly openers = new Set<string>();
@@ -165,7 +167,7 @@ export class DrbdEnd implements HostPart {
       disk: this.view.disk,
       hasCrashedAsPrimary,
       dirtyBlocks: this.#dirty.size,
-      discardMyData: false,
+      discardMyData: this.discardsOwnData,
     };
   }
 
@@ -232,6 +234,7 @@ export class DrbdEnd implements HostPart {
     this.#onEstablished();
   }
   #onEstablished(): void {
+    this.discardsOwnData = false;
     this.#establishedCount += 1;
     if (this.view.role !== 'Primary') return;
     // What the peer missed is sent again, so the generations need not part.
@@ -347,11 +350,11 @@ export class DrbdEnd implements HostPart {
 
   // --- roles ---
 
-  async primary(): Promise<Refusal | null> {
+  async primary(force = false): Promise<Refusal | null> {
     let refusal: Refusal = REFUSED.peerNotOutdated;
     for (let tries = 0; tries < PROMOTION_TRIES; tries += 1) {
       if (this.view.role === 'Primary') return null;
-      const result = this.isConnected ? await this.#promoteConnected() : await this.#promoteAlone();
+      const result = this.isConnected ? await this.#promoteConnected() : await this.#promoteAlone(force);
       if (result === 'done') return null;
       if (result !== 'again') return result;
       refusal = this.isConnected ? REFUSED.twoPrimaries : REFUSED.peerNotOutdated;
@@ -393,10 +396,13 @@ export class DrbdEnd implements HostPart {
     });
   }
 
-  async #promoteAlone(): Promise<Refusal | 'done' | 'again'> {
+  /** With force nobody is asked, and data of any age will do. */
+  async #promoteAlone(force: boolean): Promise<Refusal | 'done' | 'again'> {
     const { disk, peerDisk } = this.view;
-    if (disk !== 'UpToDate' && disk !== 'Consistent') return REFUSED.noUpToDateDisk;
-    if (!isKnownStale(peerDisk)) {
+    const isUsable = disk === 'UpToDate' || disk === 'Consistent';
+    if (!isUsable && (!force || disk === 'Diskless')) return REFUSED.noUpToDateDisk;
+    if (force) this.#persist({ isConsistent: true, isUpToDate: true });
+    else if (!isKnownStale(peerDisk)) {
       const refusal = disk === 'Consistent' ? REFUSED.noUpToDateDisk : REFUSED.peerNotOutdated;
       return (await this.#callFencePeer()) || this.isConnected ? 'again' : refusal;
     }
@@ -406,6 +412,7 @@ export class DrbdEnd implements HostPart {
   }
 
   #becomePrimary(): void {
+    this.discardsOwnData = false;
     this.#persist({ isPrimary: true, isUpToDate: true });
     this.set({ role: 'Primary', disk: 'UpToDate' });
     this.#announce();
@@ -441,6 +448,18 @@ export class DrbdEnd implements HostPart {
     this.set({ suspendedByUser: false, suspendedByFencing: false });
     if (this.isConnected) this.#wake();
     else this.#completeAlone();
+  }
+
+  /** What its peer, or a person, has told it of itself; refused while it is connected or in use. */
+  outdate(): void {
+    if (
+      this.isConnected ||
+      this.view.role === 'Primary' ||
+      !['UpToDate', 'Consistent'].includes(this.view.disk)
+    )
+      return;
+    this.#persist({ isUpToDate: false });
+    this.set({ disk: 'Outdated' });
   }
 
   /** The backing disk is gone until the next boot. */

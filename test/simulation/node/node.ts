@@ -232,6 +232,17 @@ export class SimulatedNode implements HostPart {
     );
   }
 
+  /** O3: an operator who accepts whatever is lost. */
+  failover(to: NodeId, onEnd: (outcome: string) => void = () => undefined): void {
+    const order = { to, who: 'operator', why: 'its peer is gone', acceptDataLoss: true, dryRun: false };
+    this.ask((backend) =>
+      backend.failover(order).then(
+        (done) => onEnd(`done, ${done.to} holds; given up: ${done.mayLose}`),
+        (error: unknown) => onEnd(error instanceof Error ? error.message : String(error)),
+      ),
+    );
+  }
+
   #onExit(life: AgentLife, code: number): void {
     if (this.#life !== life) return;
     this.exits.set(code, (this.exits.get(code) ?? 0) + 1);

@@ -1,0 +1,141 @@
+/**
+ * O3: an operator decides that a node which is not in sync shall hold, because the nodes that are will not come back.
+ *
+ * What this agent may see is checked here and again by the core when it writes the entry; nothing is granted by it. The node
+ * then holds by an election of its own and through the whole gate (H2): the old holder's promise has run out before this
+ * leader was elected, and where no watchdog stands behind that, its release or its fencing must be proven, because a forced
+ * promotion does not ask DRBD.
+ */
+import type { AdminBackend, FailoverOutcome, SwitchoverCheck } from '../admin/index.ts';
+import type { Clock } from '../clock.ts';
+import { type Config, graphOf } from '../config/index.ts';
+import { forceChecks, inSyncLoss, logIndex, type NodeId } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { isoTime } from '../state/index.ts';
+import { planTakeover } from '../takeover/index.ts';
+import type { Driver } from './driver.ts';
+import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
+import { whyNotUnwatched } from './unwatched.ts';
+
+/** Limits of the entry (`entry-schema.ts`). */
+const MAX_WHY = 500;
+
+export interface FailoverOptions {
+  readonly config: Config;
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly takeovers: TakeoverWatch;
+  readonly hasWholeData: () => Promise<boolean | null>;
+  readonly limitMs: number;
+}
+
+export class Failover {
+  readonly #options: FailoverOptions;
+
+  constructor(options: FailoverOptions) {
+    this.#options = options;
+  }
+
+  /** Of whoever leads: `not-leader` is the caller's to say. */
+  async run(request: Parameters<AdminBackend['failover']>[0]): Promise<FailoverOutcome> {
+    const { clock, driver, takeovers, limitMs } = this.#options;
+    const { to, who, dryRun } = request;
+    const mayLose = this.#mayLose(to);
+    if (!dryRun && !request.acceptDataLoss)
+      throw new QuorateError(
+        'usage',
+        `a failover to ${to} needs --accept-data-loss: what may be lost is ${mayLose}`,
+      );
+    const why = cleanWhy(request.why);
+    // Nothing is awaited between the checks and the entry.
+    const data = await this.#dataCheck(to);
+    const checks = [...forceChecks(driver.view, to), data, this.#oldHolderCheck()];
+    if (dryRun) {
+      const steps = plannedSteps(planTakeover(graphOf(this.#options.config.resources), new Map()), to);
+      return { dryRun, to, mayLose, forcedAt: null, epoch: null, totalMs: null, steps, checks };
+    }
+    const failed = checks.find(({ ok }) => !ok);
+    if (failed !== undefined)
+      throw new QuorateError('refused-unsafe', `failover to ${to} refused: ${failed.detail}`);
+    const began = clock.now();
+    const taken = takeovers.next(to, 'failover-failed');
+    // It may fail before the commit is known, while nobody waits for it yet.
+    taken.promise.catch(() => undefined);
+    try {
+      const at = clock.wallMs();
+      const forcedAt = await driver.commit({ kind: 'forced', who, why, mayLose, node: to, at }, limitMs);
+      if (driver.view.state.inSync.join() !== to)
+        throw new QuorateError('refused-unsafe', `failover to ${to}: the entry was void (O3)`);
+      const { epoch, steps } = await taken.promise;
+      return { dryRun, to, mayLose, forcedAt, epoch, totalMs: clock.now() - began, steps, checks };
+    } catch (error) {
+      taken.cancel();
+      throw error;
+    }
+  }
+
+  /** A node that cannot be promoted must not become the only one that may be: the others, coming back, could not hold either. */
+  async #dataCheck(to: NodeId): Promise<SwitchoverCheck> {
+    const { config, driver, hasWholeData } = this.#options;
+    const name = 'data';
+    if (!config.resources.some(({ kind }) => kind === 'drbd'))
+      return { name, ok: true, detail: 'nothing is replicated by DRBD' };
+    const { self } = driver.view;
+    if (to !== self)
+      return { name, ok: true, detail: `${self} cannot see the disk of ${to}: look there first` };
+    switch (await hasWholeData()) {
+      case true:
+        return { name, ok: true, detail: `what ${to} has, however old, is of one moment` };
+      case false:
+        return {
+          name,
+          ok: false,
+          detail: `a disk of ${to} is gone, or of no single moment: a resync broke off`,
+        };
+      case null:
+        return { name, ok: false, detail: `the disk of ${to} cannot be read` };
+    }
+  }
+
+  /** H2: that nobody can still write must not rest on DRBD here. */
+  #oldHolderCheck(): SwitchoverCheck {
+    const { config, driver } = this.#options;
+    const { state, timing } = driver.view;
+    const { tenure } = state;
+    const name = 'old holder';
+    if (tenure === null) return { name, ok: true, detail: 'nobody has held yet' };
+    const { node, epoch } = tenure;
+    if (tenure.released) return { name, ok: true, detail: `${node} has released epoch ${epoch}` };
+    if (tenure.fenced) return { name, ok: true, detail: `the machine of ${node} was stopped` };
+    if (timing.watchdog !== null)
+      return { name, ok: true, detail: `the promise to ${node} is over, and with it its watchdog's time` };
+    const why = whyNotUnwatched(config, state, true);
+    if (why === null) {
+      const detail = `nothing proves that ${node} has stopped: watchdog.mode is off, you answer for it`;
+      return { name, ok: true, detail };
+    }
+    const isFenced = config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic';
+    if (isFenced && config.fencing.instances[node] !== undefined)
+      return { name, ok: true, detail: `the machine of ${node} is stopped through the cloud first (R5)` };
+    const advice = `let the cloud stop it (fencing.ec2_stop: before), or answer for it by name (watchdog.mode: off)`;
+    return { name, ok: false, detail: `${why}: ${advice}` };
+  }
+
+  /** For people, and for the log: exact about when, because nobody can be exact about how much. */
+  #mayLose(to: NodeId): string {
+    const { log, commitIndex } = this.#options.driver.view;
+    const { leftAt, after, holders } = inSyncLoss(log.slice(logIndex(1), commitIndex), to);
+    const whose = holders.length === 0 ? 'anybody' : holders.join(' and ');
+    if (leftAt === null) return `everything that ${whose} wrote: ${to} has never been in the in-sync set`;
+    const time = isoTime(after);
+    const since = time === null ? '' : `, some time after ${time}`;
+    return `every write that ${whose} acknowledged since ${to} left the in-sync set (entry ${leftAt}${since})`;
+  }
+}
+
+function cleanWhy(why: string): string {
+  const clean = why.replaceAll(/[^\x20-\x7e]/g, '?').trim();
+  if (clean.length > MAX_WHY)
+    throw new QuorateError('usage', `the reason has ${clean.length} characters, at most ${MAX_WHY}`);
+  return clean === '' ? 'no reason given' : clean;
+}
