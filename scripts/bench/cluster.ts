@@ -6,8 +6,6 @@ import { Writer } from '../../cluster/local/demo/writer.ts';
 import { findProcesses } from '../../cluster/local/node/index.ts';
 import { quantile } from './floor.ts';
 
-/** For 30 s after a takeover the address is read every second (O2): that is no idling yet. */
-const SETTLE_MS = 40_000;
 const IDLE_MS = 30_000;
 /** USER_HZ is 100 on every Linux that Node supports. */
 const MS_PER_TICK = 10;
@@ -37,10 +35,13 @@ interface Spread {
   readonly runs: number;
 }
 
-/** @param wanted `runs` 0: no failovers */
+/** For 30 s after a takeover the address is read every second (O2): that is no idling yet. */
+export const SETTLE_S = 40;
+
+/** @param wanted `runs` 0: no failovers; `settleS`: how long after the takeover idling begins */
 export async function benchCluster(
   dist: string,
-  wanted: { readonly idle: boolean; readonly runs: number },
+  wanted: { readonly idle: boolean; readonly settleS: number; readonly runs: number },
   say: (text: string) => void,
 ): Promise<ClusterReport> {
   const cluster = await LocalCluster.create({ seed: 1, dist, watchdog: { timeoutMs: 400, bootMs: 3_000 } });
@@ -48,8 +49,8 @@ export async function benchCluster(
     const stage: Stage = { cluster, writer: new Writer(cluster.serviceAddress, 1), say };
     await healthy(stage);
     if (wanted.idle) {
-      say(`waiting ${SETTLE_MS / 1_000} s, then idle for ${IDLE_MS / 1_000} s`);
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      say(`waiting ${wanted.settleS} s, then idle for ${IDLE_MS / 1_000} s`);
+      await new Promise((resolve) => setTimeout(resolve, wanted.settleS * 1_000));
     }
     const idle = wanted.idle ? await idleCost(cluster) : [];
     return { idle, failover: wanted.runs > 0 ? await failovers(stage, wanted.runs) : null };

@@ -33,9 +33,11 @@ function firstEntry() {
   });
 }
 
-/** `together`: the same disk work by all three nodes at once, as a commit makes them do it on one machine's one disk. */
 export interface CommitBench extends CommitReport {
+  /** The same disk work by all three nodes at once, as a commit makes them do it on one machine's one disk. */
   readonly together: DiskFloor;
+  /** With one follower stopped: two nodes still commit, and on two cores each has one to itself, as on a machine of its own. */
+  readonly two: CommitReport;
 }
 
 type FromNode =
@@ -70,17 +72,27 @@ export async function benchCommit(script: string): Promise<CommitBench> {
         first: firstEntry(),
       } satisfies NodeTask);
     }
-    const leader = children.get(await leading);
+    const leaderId = await leading;
+    const leader = children.get(leaderId);
     if (leader === undefined) throw new Error('no leader');
     const floors = [...children.values()].map((child) => heard(child, 'floor'));
     for (const child of children.values()) child.send({ kind: 'floor' });
     const together = await Promise.all(floors);
-    const report = heard(leader, 'report');
-    leader.send({ kind: 'measure' });
+    const measure = async (): Promise<CommitReport> => {
+      const report = heard(leader, 'report');
+      leader.send({ kind: 'measure' });
+      return (await report).report;
+    };
+    const three = await measure();
+    // The leader measures its round trips with the first of the others.
+    const [, last = ''] = IDS.filter((id) => id !== leaderId);
+    children.get(last as (typeof IDS)[number])?.kill('SIGSTOP');
+    const two = await measure();
     const mean = (of: (floor: DiskFloor) => number) =>
       together.reduce((sum, { report: floor }) => sum + of(floor), 0) / together.length;
     return {
-      ...(await report).report,
+      ...three,
+      two,
       together: { batch: mean((floor) => floor.batch), sync: mean((floor) => floor.sync) },
     };
   } finally {

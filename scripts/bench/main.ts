@@ -1,12 +1,12 @@
 /**
- * `npm run bench -- [--json] [--runs N] [--only PART]`: the figures that the project promises, each beside its floor or its
+ * `npm run bench -- [--json] [--runs N] [--settle S] [--only PART]`: the figures that the project promises, each beside its floor or its
  * bound. Parts: commit, cloud, idle, failover; all of them by default.
  */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { benchCloud, type CloudReport, runCloudClient } from './cloud.ts';
-import { benchCluster, type ClusterReport, type FailoverReport } from './cluster.ts';
+import { benchCluster, type ClusterReport, type FailoverReport, SETTLE_S } from './cluster.ts';
 import { benchCommit, type CommitBench } from './commit.ts';
 import { type DiskFloor, runNode } from './node.ts';
 
@@ -14,6 +14,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     runs: { type: 'string', default: '5' },
+    settle: { type: 'string', default: String(SETTLE_S) },
     only: { type: 'string' },
     node: { type: 'boolean', default: false },
     cloud: { type: 'boolean', default: false },
@@ -40,7 +41,11 @@ async function main(): Promise<void> {
   const commit = isWanted('commit') ? compared(await benchCommit(script)) : null;
   if (isWanted('cloud')) say('the first calls of a warmed cloud client');
   const cloud = isWanted('cloud') ? await benchCloud(script, CLOUD_CLIENTS) : null;
-  const wanted = { idle: isWanted('idle'), runs: isWanted('failover') ? Number(values.runs) : 0 };
+  const wanted = {
+    idle: isWanted('idle'),
+    settleS: Number(values.settle),
+    runs: isWanted('failover') ? Number(values.runs) : 0,
+  };
   const cluster = wanted.idle || wanted.runs > 0 ? await benchCluster(dirname(script), wanted, say) : null;
   const report: Report = { commit, cloud, cluster };
   if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
@@ -53,6 +58,7 @@ type ComparedCommit = CommitBench & {
   ratio: number;
   togetherMs: number;
   ratioTogether: number;
+  ratioTwo: number;
 };
 interface Report {
   readonly commit: ComparedCommit | null;
@@ -65,7 +71,9 @@ function compared(commit: CommitBench): ComparedCommit {
   const floorMs = floor.batch + floor.sync + floor.roundTrip;
   const togetherMs = together.batch + together.sync + floor.roundTrip;
   const { p50 } = commit.commit;
-  return { ...commit, floorMs, ratio: p50 / floorMs, togetherMs, ratioTogether: p50 / togetherMs };
+  const { two } = commit;
+  const ratioTwo = two.commit.p50 / (two.floor.batch + two.floor.sync + two.floor.roundTrip);
+  return { ...commit, floorMs, ratio: p50 / floorMs, togetherMs, ratioTogether: p50 / togetherMs, ratioTwo };
 }
 
 type Row = readonly [string, string, string];
@@ -116,6 +124,7 @@ function commitRows(commit: ComparedCommit): Row[] {
       ms(commit.commit.p50),
       `${ms(commit.floorMs)}: ${disk(floor)} + round trip ${ms(floor.roundTrip)}; ratio ${commit.ratio.toFixed(2)} (bound 1.30)`,
     ],
+    ['', '', `ratio ${commit.ratioTwo.toFixed(2)} with two of the three nodes, each with a core of its own`],
     [
       '',
       '',
