@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/index.ts';
 import type { CoreEvent, Entry, Instant, Message, NodeId, Proposal, Timing } from '../core/index.ts';
-import { InvariantError, logIndex } from '../core/index.ts';
+import { InvariantError, isToBeForced, logIndex } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { type LogStore, type RecoveredLog, sha256 } from '../log/index.ts';
@@ -168,7 +168,7 @@ export class Agent {
       store,
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
-      whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, state.forced?.node === self),
+      whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, isToBeForced(state, self)),
       fence:
         config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic'
           ? async () => (await this.#fencing?.before()) ?? false

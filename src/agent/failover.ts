@@ -9,7 +9,7 @@
 import type { AdminBackend, FailoverOutcome, SwitchoverCheck } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Config, graphOf } from '../config/index.ts';
-import { forceChecks, inSyncLoss, logIndex, type NodeId } from '../core/index.ts';
+import { forceChecks, inSyncLoss, logIndex, type NodeId, unprovenClaims } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { isoTime } from '../state/index.ts';
 import { planTakeover } from '../takeover/index.ts';
@@ -82,7 +82,11 @@ export class Failover {
       return { name, ok: true, detail: 'nothing is replicated by DRBD' };
     const { self } = driver.view;
     if (to !== self)
-      return { name, ok: true, detail: `${self} cannot see the disk of ${to}: look there first` };
+      return {
+        name,
+        ok: false,
+        detail: `${self} cannot see whether the disk of ${to} is whole: stop the agent of ${self}, and ask ${to} when it leads`,
+      };
     switch (await hasWholeData()) {
       case true:
         return { name, ok: true, detail: `what ${to} has, however old, is of one moment` };
@@ -105,8 +109,11 @@ export class Failover {
     const name = 'old holder';
     if (tenure === null) return { name, ok: true, detail: 'nobody has held yet' };
     const { node, epoch } = tenure;
-    if (tenure.released) return { name, ok: true, detail: `${node} has released epoch ${epoch}` };
-    if (tenure.fenced) return { name, ok: true, detail: `the machine of ${node} was stopped` };
+    const claims = unprovenClaims(state);
+    if (claims.length === 0)
+      return tenure.released
+        ? { name, ok: true, detail: `${node} has released epoch ${epoch}` }
+        : { name, ok: true, detail: `the machine of ${node} was stopped` };
     if (timing.watchdog !== null)
       return { name, ok: true, detail: `the promise to ${node} is over, and with it its watchdog's time` };
     const why = whyNotUnwatched(config, state, true);
@@ -115,7 +122,9 @@ export class Failover {
       return { name, ok: true, detail };
     }
     const isFenced = config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic';
-    if (isFenced && config.fencing.instances[node] !== undefined)
+    // Only the last one is stopped.
+    const isLast = claims.every((claim) => claim.node === node);
+    if (isFenced && isLast && config.fencing.instances[node] !== undefined)
       return { name, ok: true, detail: `the machine of ${node} is stopped through the cloud first (R5)` };
     const advice = `let the cloud stop it (fencing.ec2_stop: before), or answer for it by name (watchdog.mode: off)`;
     return { name, ok: false, detail: `${why}: ${advice}` };

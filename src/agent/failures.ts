@@ -209,9 +209,10 @@ export class Failures {
     this.#degraded.why.set(name, why);
     const now = this.#clock.now();
     if (now < (this.#degraded.told.get(name)?.at ?? Number.NEGATIVE_INFINITY) + TELL_EVERY_MS) return;
+    const text = `degraded (epoch ${epoch}): ${why}`.slice(0, MAX_NOTE);
+    if ('refused' in this.#driver.propose({ kind: 'note', text })) return;
     // mark: degraded
     this.#degraded.told.set(name, { at: now, isOpen: true });
-    this.#driver.propose({ kind: 'note', text: `degraded (epoch ${epoch}): ${why}`.slice(0, MAX_NOTE) });
   }
 
   /** Told where the trouble was told: whoever reads the log wants to know its end. */
@@ -255,7 +256,7 @@ export class Failures {
     return delayMs;
   }
 
-  /** Until it is done: a transfer that is under way may yet be given up, with everything still not taken. */
+  /** Until it is done: a transfer that is under way may yet be given up by the core, with everything still not taken. */
   #moveAway(epoch: Epoch, delayMs: number, failure: Failure): void {
     this.#retry?.cancel();
     this.#retry = this.#clock.after(delayMs, () => {
@@ -278,7 +279,9 @@ export class Failures {
   #hand(epoch: Epoch, to: NodeId | null, failure: Failure): void {
     if (!this.#mustMove(epoch)) return;
     const refused = this.#driver.transfer({ kind: 'transfer', to, reason: 'failure' });
-    if (refused !== null) this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first, failure);
+    const { promiseMs } = this.#driver.view.timing;
+    // A transfer to a node that does not catch up is given up after the promise, without a word: then ask once more.
+    this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first + (refused === null ? promiseMs : 0), failure);
   }
 }
 

@@ -22,8 +22,18 @@ export interface Tenure {
   readonly released: boolean;
   /** Its node was stopped from outside, confirmed: it writes no more (R5). */
   readonly fenced: boolean;
-  /** The first one after an operator's `forced` entry (O3): old data may be promoted in it. */
+  /** After an operator's `forced` entry, until a takeover has succeeded (O3): old data may be promoted in it. */
   readonly isForced: boolean;
+  /** Its takeover has succeeded: whatever stands guard over the data (DRBD, for one) has agreed. */
+  readonly isTaken: boolean;
+  /** Earlier ones whose end nothing in the log shows, and after which no takeover has succeeded; at most one of each node. */
+  readonly unproven: readonly Claim[];
+}
+
+/** That a node has held, and may not have stopped. */
+export interface Claim {
+  readonly node: NodeId;
+  readonly epoch: Epoch;
 }
 
 /** O3: an operator has made this node the only one in sync, and nobody has held since. */
@@ -95,7 +105,10 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
         term: entry.term,
         released: false,
         fenced: false,
-        isForced: state.forced?.node === body.node,
+        isForced: isToBeForced(state, body.node),
+        isTaken: false,
+        // Before it was granted anything, the node's own executor has verified that nothing was held there (L4).
+        unproven: unprovenClaims(state).filter(({ node }) => node !== body.node),
       };
       return { ...state, tenure, restart: null, forced: null };
     }
@@ -129,8 +142,16 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
       return whyForceIsVoid(state, entry.term, body.node) === null
         ? { ...state, inSync: [body.node], forced: { index: entry.index, node: body.node } }
         : state;
+    case 'takeover-done': {
+      const { tenure } = state;
+      if (tenure?.epoch !== body.epoch || !body.ok) return state;
+      // By force nobody was asked: what was unproven stays so.
+      return {
+        ...state,
+        tenure: { ...tenure, isTaken: true, unproven: tenure.isForced ? tenure.unproven : [] },
+      };
+    }
     case 'elected':
-    case 'takeover-done':
     case 'repaired':
     case 'operator':
     case 'timing-persisted':
@@ -139,6 +160,22 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
     default:
       return assertNever(body);
   }
+}
+
+/** Everybody who has held and is not shown to have stopped, oldest first. */
+export function unprovenClaims({ tenure }: ClusterState): readonly Claim[] {
+  if (tenure === null) return [];
+  const { node, epoch, released, fenced, unproven } = tenure;
+  return released || fenced ? unproven : [...unproven.filter((one) => one.node !== node), { node, epoch }];
+}
+
+/**
+ * O3: whether the next tenure of this node would be an operator's override. One that ended before its takeover succeeded (a
+ * crash between the grant and the promotion) has not used it up: nobody else may hold, and the data is as old as it was.
+ */
+export function isToBeForced({ forced, tenure }: ClusterState, node: NodeId): boolean {
+  if (forced !== null) return forced.node === node;
+  return tenure !== null && tenure.node === node && tenure.isForced && !tenure.isTaken;
 }
 
 /**

@@ -6,7 +6,7 @@
  * it grants nothing: this leader has renounced, so the node holds only in a later term, by an election that outlasted every
  * promise, and through the whole gate (R3, H2).
  */
-import { applyEntry, EMPTY_STATE, mayHoldByKind } from './cluster-state.ts';
+import { applyEntry, EMPTY_STATE, isToBeForced, mayHoldByKind } from './cluster-state.ts';
 import type { Entry } from './entry.ts';
 import type { CoreNode, Leadership } from './node.ts';
 import type { LogIndex, NodeId } from './types.ts';
@@ -62,10 +62,10 @@ function deciderCheck(node: Readonly<CoreNode>, leadership: Leadership | null): 
 
 function outOfSyncCheck(node: Readonly<CoreNode>, target: NodeId): ForceCheck {
   const { inSync } = node.state;
+  const isForced = isToBeForced(node.state, target);
+  const takesOver = `it takes over by itself as soon as it can lead${isForced ? ', under the override that was written' : ''}`;
   const advice =
-    node.hold.kind === 'none' || node.self === target
-      ? 'it takes over by itself as soon as it can lead'
-      : `use "quorate switchover --to ${target}"`;
+    node.hold.kind === 'none' || node.self === target ? takesOver : `use "quorate switchover --to ${target}"`;
   return check(
     'out of sync',
     inSync.includes(target) ? `${target} is in the in-sync set, nothing need be lost: ${advice}` : null,

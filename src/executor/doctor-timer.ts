@@ -43,6 +43,7 @@ export interface DoctorTimerOptions {
 export function ownFailures({ failed }: DoctorSummary): string[] {
   return failed
     .filter(({ check }) => !ABOUT_OTHERS.has(check))
+    .slice(0, MAX_SAID)
     .map(({ check, subject, detail }) => `${check}: ${subject}: ${detail}`);
 }
 
@@ -84,7 +85,7 @@ export class DoctorTimer {
       this.#standing = standing;
       if (failed.length > 0) log('warn', { event: 'doctor', failed: problems(failed) });
       if (healed.length > 0) log('info', { event: 'doctor', healed: healed.map(nameOf).slice(0, MAX_SAID) });
-      onSummary?.({ at: report.at, ok: standing.length === 0, failed: problems(standing) });
+      onSummary?.({ at: report.at, ok: standing.length === 0, failed: standing.map(problemOf) });
     } catch (error) {
       // A doctor that breaks must not take the executor with it: it would release everything.
       log('warn', { event: 'doctor-broke', why: error instanceof Error ? error.message : String(error) });
@@ -95,7 +96,9 @@ export class DoctorTimer {
 const nameOf = ({ name, subject }: ReportedFinding): string => `${name}: ${subject}`;
 
 function problems(findings: readonly ReportedFinding[]): DoctorProblem[] {
-  return findings
-    .slice(0, MAX_SAID)
-    .map(({ name, subject, detail, remedy }) => ({ check: name, subject, detail, remedy }));
+  return findings.slice(0, MAX_SAID).map(problemOf);
+}
+
+function problemOf({ name, subject, detail, remedy }: ReportedFinding): DoctorProblem {
+  return { check: name, subject, detail, remedy };
 }

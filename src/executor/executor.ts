@@ -168,7 +168,7 @@ export class Executor {
     if (this.#agent !== agent) return;
     agent.isReady = true;
     this.#options.send({ kind: 'ready', evidence: clip(released.evidence) });
-    this.#options.send({ kind: 'doctor', failed: this.#failedChecks });
+    if (this.#failedChecks.length > 0) this.#options.send({ kind: 'doctor', failed: this.#failedChecks });
     this.#lookout.look();
   }
 

@@ -58,6 +58,7 @@ export class GuardWorker {
   readonly #local = new Map<string, Resource>();
   readonly #gated = new Map<string, (epoch: Epoch) => Resource>();
   readonly #drbd = new Map<string, DrbdWatch>();
+  #tried: { readonly epoch: Epoch; readonly names: Set<string> } | null = null;
   #had: { readonly epoch: Epoch; readonly names: Set<string> } | null = null;
   /** For what may run on when its order has been answered. */
   #upkeep: { readonly epoch: Epoch; readonly abort: AbortController } | null = null;
@@ -185,8 +186,9 @@ export class GuardWorker {
         const had = this.#hadUnder(epoch);
         const isFirst = !had.has(order.name);
         const resource = this.#gatedResource(order.name, epoch);
-        // O3: what this tenure has had once is not taken by force again.
-        const mayForce = isForced && isFirst;
+        // O3: once in a tenure. What it has had, or may have got by an attempt whose end is not known, is not forced again.
+        const mayForce = isForced && isFirst && !this.#triedUnder(epoch).has(order.name);
+        if (isForced) this.#triedUnder(epoch).add(order.name);
         const said = await resource.acquire({ ...context, previousReleased, isFirst, mayForce });
         had.add(order.name);
         return said;
@@ -232,6 +234,12 @@ export class GuardWorker {
     return this.#had.names;
   }
 
+  /** What an acquire was begun for under this override. */
+  #triedUnder(epoch: Epoch): Set<string> {
+    if (this.#tried?.epoch !== epoch) this.#tried = { epoch, names: new Set() };
+    return this.#tried.names;
+  }
+
   #actContext(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): ActionContext {
     return {
       deadline: this.#after(order.limitMs),
@@ -242,6 +250,8 @@ export class GuardWorker {
   /** For what a planned release of the epoch calls off, even when its order has been answered. */
   #upkeepContext(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): ActionContext {
     const { epoch } = order;
+    // Refused for an epoch that has ended, before anything of the present one is touched.
+    this.#core.signalOf(epoch);
     // What is taken back after a release that failed has a signal of its own.
     if (this.#upkeep?.epoch !== epoch || this.#upkeep.abort.signal.aborted)
       this.#upkeep = { epoch, abort: new AbortController() };

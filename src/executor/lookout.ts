@@ -19,6 +19,7 @@ export const PROBE_LIMIT_MS = 3000;
 const REPORT_MS = 1000;
 /** What a change of interfaces and addresses may show. */
 const NETWORK_KINDS: ReadonlySet<Resource['kind']> = new Set(['port', 'virtual-ip', 'route-table']);
+const NETWORK_PAUSE_MS = 100;
 /** Whatever keeps putting it there: a release is not free. */
 const TIDY_EVERY_MS = 10_000;
 const REFUSED_AGAIN_MS = 1000;
@@ -52,6 +53,8 @@ export class Lookout {
   readonly #refresher: Refresher;
   #timer: Timer | null = null;
   #tidyAt: Instant = instant(0);
+  #networkPause: Timer | null = null;
+  #hasNetworkNews = false;
 
   constructor(options: LookoutOptions) {
     this.#options = options;
@@ -91,6 +94,7 @@ export class Lookout {
 
   close(): void {
     this.#timer?.cancel();
+    this.#networkPause?.cancel();
   }
 
   look(): void {
@@ -119,6 +123,16 @@ export class Lookout {
   /** While a takeover or a release makes these changes itself, nobody looks over its shoulder. */
   onNetwork(): void {
     if (this.#options.duty().kind === 'none') return;
+    if (this.#networkPause !== null) {
+      this.#hasNetworkNews = true;
+      return;
+    }
+    this.#hasNetworkNews = false;
+    // One look for all that happens at once, and one more for what happened meanwhile.
+    this.#networkPause = this.#options.clock.after(NETWORK_PAUSE_MS, () => {
+      this.#networkPause = null;
+      if (this.#hasNetworkNews) this.onNetwork();
+    });
     this.#observer.probeSoon(NETWORK_KINDS);
     this.look();
   }

@@ -59,7 +59,10 @@ export class Refresher {
       this.#tenure = null;
       return;
     }
-    if (this.#tenure?.epoch !== held) this.#tenure = { epoch: held, since: now };
+    if (this.#tenure?.epoch !== held) {
+      this.#tenure = { epoch: held, since: now };
+      for (const entry of this.#entries) entry.isInTrouble = false;
+    }
     const phase = now < this.#tenure.since + FIRST_MS ? 'first' : 'later';
     for (const entry of this.#entries) {
       if (entry.isRunning || now < entry.nextAt) continue;

@@ -27,12 +27,11 @@ export class StatementLines {
   /** Connects to every member in the background. What cannot be done now is done, or told, by `send`. */
   prepare(members: ReadonlyMap<NodeId, string>): void {
     for (const node of this.#lines.keys()) if (!members.has(node)) this.#drop(node);
-    void this.#load().then(
-      (loaded) => {
+    void this.#load()
+      .then((loaded) => {
         for (const [node, address] of members) this.#line(loaded, node, address).dial();
-      },
-      () => undefined,
-    );
+      })
+      .catch(() => undefined);
   }
 
   async send(address: string, statement: Released, signal: AbortSignal): Promise<void> {
@@ -54,9 +53,15 @@ export class StatementLines {
     const present = this.#lines.get(node);
     if (present?.address === address) return present.line;
     this.#drop(node);
-    const line = peer.openStatementLine(address, node, { tls, cluster: this.#cluster });
-    this.#lines.set(node, { address, line });
-    return line;
+    try {
+      const line = peer.openStatementLine(address, node, { tls, cluster: this.#cluster });
+      this.#lines.set(node, { address, line });
+      return line;
+    } catch (error) {
+      // A certificate that does not fit its key: half-way through a renewal. The next attempt reads the files again.
+      this.#loading = null;
+      throw error;
+    }
   }
 
   #drop(node: NodeId): void {

@@ -48,8 +48,9 @@ export async function releaseUntilVerified(options: VerifiedReleaseOptions): Pro
   for (;;) {
     // A command that cannot be killed may still change what was read: nothing is verified before it is gone.
     const killing = killEverything(options);
-    // Who acts at once does not wait for a killed command to end (10 ms for one with a raw socket): only the reading must.
-    if (isReadFirst) await killing;
+    // Who acts at once does not wait for a killed command to end (10 ms for one with a raw socket): only the reading must. Of a
+    // predecessor's children it does: the search for them could take this round's own for theirs.
+    if (isReadFirst || options.mayHaveLeftovers) await killing;
     const before = isReadFirst ? await probeAll(options) : new Map<string, ProbeResult>();
     isReadFirst = false;
     const said = await releaseRound(options, before);

@@ -277,41 +277,33 @@ function destinationForm(text: string, family: Family): string | null {
   return cidr === null || cidr.family !== family ? null : routeForm(cidr);
 }
 
-/** States of a neighbour in which its link address is known to be right, or is ours to believe. */
-const ANSWERING = new Set(['REACHABLE', 'PERMANENT', 'NOARP']);
-/** The kernel has asked, and waits. */
-const ASKING = new Set(['PROBE', 'INCOMPLETE']);
+const NEIGHBOUR_STATES: Readonly<Record<string, NeighbourState>> = {
+  REACHABLE: 'answers',
+  PERMANENT: 'fixed',
+  NOARP: 'fixed',
+  PROBE: 'asking',
+  INCOMPLETE: 'asking',
+  FAILED: 'silent',
+  STALE: 'old',
+  DELAY: 'old',
+};
 const neighbour = z.looseObject({
   dst: z.string(),
-  lladdr: z
-    .string()
-    .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5,19}$/)
-    .optional(),
   state: z.array(z.string()).length(1),
 });
 
-export interface Neighbour {
-  /** `old`: it has answered, or was heard, some time ago. */
-  readonly state: 'answers' | 'silent' | 'asking' | 'old' | 'none';
-  /** Its link address, as far as one is known. */
-  readonly linkAddress: string | null;
-}
+/** `fixed`: somebody has said its link address, and the kernel never asks. `old`: it has answered, or was heard, some time ago. */
+export type NeighbourState = 'answers' | 'fixed' | 'asking' | 'silent' | 'old' | 'none';
 
 /** `ip -j neigh show ADDRESS dev NAME`. */
-export function parseNeighbour(text: string, address: string): Neighbour | null {
+export function parseNeighbour(text: string, address: string): NeighbourState | null {
   const entries = parseList(neighbour, text);
   if (entries === null || entries.length > 1) return null;
   const [entry] = entries;
-  if (entry === undefined) return { state: 'none', linkAddress: null };
+  if (entry === undefined) return 'none';
   const [state = ''] = entry.state;
   if (readCidr(entry.dst)?.address !== address) return null;
-  return { state: stateOf(state), linkAddress: entry.lladdr ?? null };
-}
-
-function stateOf(state: string): Neighbour['state'] {
-  if (ANSWERING.has(state)) return 'answers';
-  if (ASKING.has(state)) return 'asking';
-  return state === 'FAILED' ? 'silent' : 'old';
+  return Object.hasOwn(NEIGHBOUR_STATES, state) ? (NEIGHBOUR_STATES[state] ?? null) : null;
 }
 
 function parseList<Entry>(entry: z.ZodType<Entry>, text: string): Entry[] | null {

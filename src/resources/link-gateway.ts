@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { Instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type Cidr, isLinkLocal } from './ip-address.ts';
-import { type Neighbour, parseNeighbour } from './ip-json.ts';
+import { type NeighbourState, parseNeighbour } from './ip-json.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
 import type { ActionContext, Refreshed } from './types.ts';
 
@@ -42,7 +42,7 @@ export async function checkGateway(
   let last = await readNeighbour(on, tools, context);
   /** An old entry is forgotten first, because it would count as good for another half a minute. */
   const ask = async (): Promise<void> => {
-    if (last.kind !== 'read' || last.value.state !== 'none')
+    if (last.kind !== 'read' || last.value !== 'none')
       await tools.run(['ip', 'neigh', 'del', ...here], context);
     // By itself the kernel asks from the link-local address, which is not usable for a second after a link came up.
     if (family === 'inet6' && source !== null && !isLinkLocal(address)) {
@@ -56,13 +56,15 @@ export async function checkGateway(
 
   const end = Math.min(context.deadline, clock.now() + LIMIT_MS);
   let pauseMs: number = POLL_MS.first;
-  if (last.kind === 'read' && last.value.state !== 'answers') {
+  if (last.kind === 'read' && last.value !== 'answers' && last.value !== 'fixed') {
     await ask();
     last = await readNeighbour(on, tools, context);
   }
   for (;;) {
     if (last.kind === 'unknown') return no(`whether gateway ${address} answers is unknown: ${last.why}`);
-    const { state } = last.value;
+    const state = last.value;
+    // Nobody can tell: its link address is as somebody has said it.
+    if (state === 'fixed') return no(`gateway ${address} has a fixed link address`);
     if (state === 'answers') return { hasAnswered: true, said: `gateway ${address} answers` };
     if (context.signal.aborted) throw new QuorateError('order-ended', 'asking the gateway was called off');
     const isOver = clock.now() + pauseMs >= end;
@@ -79,27 +81,36 @@ function readNeighbour(
   { gateway: { address }, interface: name }: GatewayOnLink,
   tools: LinuxTools,
   context: ActionContext,
-): Promise<Reading<Neighbour>> {
+): Promise<Reading<NeighbourState>> {
   const command = ['ip', '-j', 'neigh', 'show', address, 'dev', name];
   return tools.read(command, context, (text) => parseNeighbour(text, address));
 }
 
-/** As long, and as often, as the kernel itself goes on asking. */
-const SILENT = { questions: 3, ms: 3000 } as const;
+/** As long, and as often, as the kernel itself goes on asking; a router that takes over from another one needs as long. */
+const ROUND = { questions: 3, ms: 3000 } as const;
 
 /**
  * What is known of the gateway in this tenure. Only one that has answered can fall silent: where it never answered, nobody can
- * tell a dead cable from a gateway that does not like to be asked.
+ * tell a dead cable from a gateway that does not like to be asked. And only after a round of questions by broadcast that found no
+ * answer either: by unicast a gateway with a new link address is not found, and is well.
  */
 export class GatewayMemory {
   #hasAnswered = false;
-  #isSilent = false;
-  /** The first question since the last answer, and how many have found none. */
+  #round: 'unicast' | 'broadcast' | 'silent' = 'unicast';
+  /** The first question of the round, and how many have found no answer. */
   #askedAt: Instant | null = null;
   #unanswered = 0;
 
   get isSilent(): boolean {
-    return this.#isSilent;
+    return this.#round === 'silent';
+  }
+
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
+  get mustBroadcast(): boolean {
+    return this.#round !== 'unicast';
   }
 
   asked(now: Instant): void {
@@ -108,16 +119,18 @@ export class GatewayMemory {
 
   answered(): void {
     this.#hasAnswered = true;
-    this.#isSilent = false;
-    this.unclear();
+    this.#beginRound('unicast');
   }
 
-  unanswered(now: Instant, hasKernelGivenUp: boolean): void {
-    if (this.#askedAt === null) return;
+  /** Says whether a round of questions has ended without an answer. */
+  unanswered(now: Instant, hasKernelGivenUp: boolean): boolean {
+    if (this.#askedAt === null || this.#round === 'silent') return false;
     this.#unanswered += 1;
-    // Both: a host that stood still for a minute finds an old entry, and has asked once.
-    const isLong = now >= this.#askedAt + SILENT.ms && this.#unanswered >= SILENT.questions;
-    if (this.#hasAnswered && (isLong || hasKernelGivenUp)) this.#isSilent = true;
+    const hasBegunLongAgo = now >= this.#askedAt + ROUND.ms;
+    // The kernel gives up after as long; a host that stood still for a minute finds an old entry, and has asked once.
+    const isOver = hasBegunLongAgo && (hasKernelGivenUp || this.#unanswered >= ROUND.questions);
+    if (isOver) this.#beginRound(this.#next);
+    return isOver;
   }
 
   /** What became of the questions cannot be read: they count no more. */
@@ -128,15 +141,24 @@ export class GatewayMemory {
 
   forget(): void {
     this.#hasAnswered = false;
-    this.#isSilent = false;
+    this.#beginRound('unicast');
+  }
+
+  get #next(): 'unicast' | 'broadcast' | 'silent' {
+    if (!this.#hasAnswered) return 'unicast';
+    return this.#round === 'unicast' ? 'broadcast' : 'silent';
+  }
+
+  #beginRound(round: 'unicast' | 'broadcast' | 'silent'): void {
+    this.#round = round;
     this.unclear();
   }
 }
 
 /**
- * Reads what came of the last question, and asks again. The kernel asks by unicast, up to three times a second apart, and sends
- * everything on to the link address that it knows meanwhile (`nud probe`): asking never interrupts anything. Its own verdict
- * comes late or never where the gateway is heard but does not hear us: each question of the gateway ends the kernel's own.
+ * Reads what came of the last question, and asks again. By unicast the kernel sends everything on to the link address that it
+ * knows meanwhile (`nud probe`): asking interrupts nothing. Its own verdict comes late or never where the gateway is heard but does
+ * not hear us: each question of the gateway ends the kernel's own.
  */
 export async function askGatewayAgain(
   on: GatewayOnLink,
@@ -151,20 +173,24 @@ export async function askGatewayAgain(
     memory.unclear();
     return { outcome: 'unclear', said: reading.why };
   }
-  const { state, linkAddress } = reading.value;
+  const state = reading.value;
+  if (state === 'fixed') return { outcome: 'well', said: `gateway ${address} has a fixed link address` };
   if (state === 'answers') memory.answered();
-  else memory.unanswered(clock.now(), state === 'silent');
-  if (state !== 'asking') {
-    const question =
-      linkAddress === null
-        ? ['replace', address, 'dev', on.interface, 'use']
-        : ['change', address, 'lladdr', linkAddress, 'dev', on.interface, 'nud', 'probe'];
-    // An entry that is gone by now is asked for the next time; a permanent one never asks.
+  const isRoundOver = state !== 'answers' && memory.unanswered(clock.now(), state === 'silent');
+  if (state !== 'asking' || isRoundOver) {
+    const here = [address, 'dev', on.interface];
+    const isBroadcast = memory.mustBroadcast || state === 'none' || state === 'silent';
+    // Forgotten first: the kernel asks by broadcast for what it does not know. Nothing has come that way for seconds.
+    if (isBroadcast && state !== 'none') await tools.run(['ip', 'neigh', 'del', ...here], context);
+    const question = isBroadcast ? ['replace', ...here, 'use'] : ['change', ...here, 'nud', 'probe'];
+    // An entry that is gone by now is asked for the next time.
     await tools.run(['ip', 'neigh', ...question], context);
     memory.asked(clock.now());
   }
   if (state === 'answers') return { outcome: 'well', said: `gateway ${address} answers` };
-  return memory.isSilent
-    ? { outcome: 'trouble', said: `gateway ${address} answers no longer on ${on.interface}` }
-    : { outcome: 'unclear', said: `gateway ${address} does not answer yet` };
+  if (memory.isSilent)
+    return { outcome: 'trouble', said: `gateway ${address} answers no longer on ${on.interface}` };
+  return memory.hasAnswered
+    ? { outcome: 'unclear', said: `gateway ${address} does not answer yet` }
+    : { outcome: 'well', said: `gateway ${address} has not answered in this tenure` };
 }

@@ -98,7 +98,7 @@ export class LinuxTools {
   ): Reading<Value> {
     if (result.kind !== 'exited') return { kind: 'unknown', why: commandError(command, result).message };
     // `ip` met a change while it read, says so, and ends with code 0 (iproute2 6.1): something may be missing.
-    if (result.stderr.startsWith(DUMP_INTERRUPTED))
+    if (result.stderr.includes(DUMP_INTERRUPTED))
       return { kind: 'unknown', why: `"${command.join(' ')}" was interrupted by a change` };
     const value = result.code === 0 ? parse(result.stdout) : otherwise(result);
     if (value !== null) return { kind: 'read', value };

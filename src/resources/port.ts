@@ -12,7 +12,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
-import { awaitCarrier } from './carrier.ts';
+import { awaitCarrier, type CarrierLook } from './carrier.ts';
 import { type Cidr, formatCidr, parseCidr } from './ip-address.ts';
 import type { LinkState } from './ip-json.ts';
 import { askGatewayAgain, checkGateway, GatewayMemory, type GatewayOnLink } from './link-gateway.ts';
@@ -95,7 +95,7 @@ export class PortResource implements Resource {
       }
       await this.#ip(this.#adding(address), context);
     }
-    await awaitCarrier(() => this.#look(context), this.#clock, context);
+    await awaitCarrier(() => this.#lookAtLink(context), this.#clock, context);
     const isRepair = context.isFirst === false;
     if (isRepair && this.#memory.isSilent) throw new QuorateError('port-dead', this.#gatewayIsSilent);
     const gateway = await this.#checkGateway(context);
@@ -153,9 +153,11 @@ export class PortResource implements Resource {
   }
 
   /** The interface alone. */
-  async #look(context: ActionContext): Promise<ProbeResult> {
+  async #lookAtLink(context: ActionContext): Promise<CarrierLook> {
     const reading = await readLink(this.#tools, this.#interface, context);
-    return reading.kind === 'unknown' ? unknown(reading.why) : this.#judge(reading.value.link);
+    if (reading.kind === 'unknown') return { result: unknown(reading.why), isDead: false };
+    const { link } = reading.value;
+    return { result: this.#judge(link), isDead: link?.isUp === true && !link.isRunning };
   }
 
   #read(context: ActionContext): Promise<Reading<PortReading>> {

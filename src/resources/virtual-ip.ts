@@ -11,7 +11,7 @@
 import type { Clock } from '../clock.ts';
 import { instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { awaitCarrier } from './carrier.ts';
+import { awaitCarrier, type CarrierLook } from './carrier.ts';
 import { commandError, exitError } from './command-error.ts';
 import { type Cidr, formatCidr, isLinkLocal, parseCidr } from './ip-address.ts';
 import { type HostLink, type LinkAddress, type LinkState, parseHolders } from './ip-json.ts';
@@ -82,8 +82,11 @@ export class VirtualIpResource implements Resource {
     }
     // In a repair a cable may be back in a moment; in a takeover another node takes over sooner.
     const mayWait = context.isFirst === false && places.own?.link.isUp === true && !places.own.link.isRunning;
-    const look = async (): Promise<ProbeResult> =>
-      this.#judgeOwn((await this.#tools.mustRead(this.#read(context))).own);
+    const look = async (): Promise<CarrierLook> => {
+      const { own } = await this.#tools.mustRead(this.#read(context));
+      const isDead = own?.link.isUp === true && !own.link.isRunning;
+      return { result: this.#judgeOwn(own), isDead };
+    };
     const seen = mayWait ? await awaitCarrier(look, this.#clock, context) : this.#judgeOwn(places.own);
     if (seen.probe === 'not-held') throw new QuorateError('not-as-wanted', seen.detail);
     return sending === null ? seen.detail : `${seen.detail}, ${sending.outcome()}`;

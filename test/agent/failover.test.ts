@@ -29,6 +29,8 @@ const OPEN: Tenure = {
   released: false,
   fenced: false,
   isForced: false,
+  isTaken: true,
+  unproven: [],
 };
 
 function configOf(
@@ -162,12 +164,12 @@ describe('the data', () => {
     expect(await bench.check('data')).toEqual({ name: 'data', ok, detail: expect.stringMatching(detail) });
   });
 
-  it('of another node, or without DRBD, is not looked at', async () => {
+  it('of another node cannot be seen, and without DRBD there is none', async () => {
     const bench = new Bench(configOf('off'));
-    bench.isWhole = false;
+    bench.isWhole = true;
     expect(await bench.check('data', a)).toMatchObject({
-      ok: true,
-      detail: expect.stringContaining('look there'),
+      ok: false,
+      detail: expect.stringContaining('ask a when it leads'),
     });
     const without = new Bench(configOf('off', { hasDrbd: false }));
     without.isWhole = null;

@@ -19,6 +19,7 @@ class Bench {
   isOtherThere = true;
   isOtherEligible = true;
   refusal: string | null = null;
+  isRefusing = false;
   fitness: Fitness | null | Error = { ok: true, why: 'could take over' };
   readonly asked: string[] = [];
   /** Wall-clock times of earlier moves because of failures. */
@@ -50,7 +51,7 @@ class Bench {
       get now() {
         return bench.nowMs;
       },
-      timing: { leaseMs: 400 },
+      timing: { leaseMs: 400, promiseMs: 1500 },
       log: {
         get all() {
           return bench.moves.map((when) => ({
@@ -64,7 +65,7 @@ class Bench {
       view,
       propose: (proposal: Proposal) => {
         bench.proposals.push(proposal);
-        return { index: 1, term: 1 };
+        return bench.isRefusing ? { refused: 'a transfer is under way' } : { index: 1, term: 1 };
       },
       transfer: (input: unknown) => {
         bench.transfers.push(input);
@@ -144,6 +145,21 @@ describe('a takeover that fails half-way', () => {
     expect(bench.notes).toEqual([
       'degraded (epoch 7): the takeover failed at nfs: no; there is no other node that may hold',
     ]);
+  });
+
+  it('asks again when the node that was willing does not catch up: the core gives the transfer up without a word', async () => {
+    const bench = new Bench();
+    bench.takeFails();
+    bench.pass(0);
+    await bench.answered();
+    expect(bench.transfers).toHaveLength(1);
+    // It fell silent after its yes.
+    bench.isOtherThere = false;
+    bench.pass(3000);
+    await bench.answered();
+    expect(bench.transfers).toHaveLength(1);
+    expect(bench.kept).toEqual([at]);
+    expect(bench.failures.degraded).toHaveLength(1);
   });
 
   it('is released and begun anew where the executor refused the epoch as a whole: there is nothing to keep', async () => {
@@ -321,6 +337,20 @@ describe('degraded', () => {
     bench.repairFails('nfs');
     await bench.answered();
     reads(bench, { nfs: 'held' });
+    expect(bench.notes).toHaveLength(2);
+  });
+
+  it('a log that refuses it is told later', async () => {
+    const bench = Object.assign(new Bench(), { isOtherThere: false, isRefusing: true });
+    bench.repairFails('nfs');
+    await bench.answered();
+    reads(bench, { nfs: 'held' });
+    expect(bench.notes).toEqual([
+      'degraded (epoch 7): nfs is lost in spite of 3 repairs: no; there is no other node that may hold',
+    ]);
+    bench.isRefusing = false;
+    bench.repairFails('nfs');
+    await bench.answered();
     expect(bench.notes).toHaveLength(2);
   });
 

@@ -136,8 +136,20 @@ describe.skipIf(reason !== null)('port', () => {
     inNode('ip', 'link', 'set', 'eth1', 'up');
     await acquire(one('10.9.0.77'));
     for (let count = 0; count < 3; count += 1)
-      expect(await one('10.9.0.77').refresh(within(4000))).toMatchObject({ outcome: 'unclear' });
+      expect(await one('10.9.0.77').refresh(within(4000))).toMatchObject({ outcome: 'well' });
     expect(await probe(one('10.9.0.77'))).toMatchObject({ probe: 'held' });
+  });
+
+  it('a link address that somebody has fixed survives being looked at', async () => {
+    const [, mac = ''] = /link\/ether (\S+)/.exec(inPeer('ip', 'link', 'show', 'eth0')) ?? [];
+    const fixed = ['10.9.0.2', 'lladdr', mac, 'dev', 'eth1', 'nud', 'permanent'];
+    const port = make({ gateway: '10.9.0.2' });
+    await acquire(port);
+    inNode('ip', 'neigh', 'replace', ...fixed);
+    for (let count = 0; count < 3; count += 1)
+      expect(await port.refresh(within(4000))).toMatchObject({ outcome: 'well' });
+    expect(inNode('ip', 'neigh', 'show', 'dev', 'eth1')).toContain('PERMANENT');
+    expect(await acquire(port)).toContain('gateway 10.9.0.2 has a fixed link address');
   });
 
   it('IPv6: the gateway is asked from the own address, long before the link-local one is usable', async () => {

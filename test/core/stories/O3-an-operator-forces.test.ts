@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { EntryBody } from '../../../src/core/index.ts';
-import { applyEntry, EMPTY_STATE, epoch, inSyncLoss, nodeId } from '../../../src/core/index.ts';
+import {
+  applyEntry,
+  EMPTY_STATE,
+  epoch,
+  inSyncLoss,
+  nodeId,
+  unprovenClaims,
+} from '../../../src/core/index.ts';
 import { aGrant, chain, DATA3, Table } from '../../support/story.ts';
 
 const force = (node: string) => ({ kind: 'forced', node }) as const;
@@ -54,8 +61,8 @@ describe('O3: the only in-sync node stays away for good', () => {
     table.pass(100);
     table.released('b');
     table.until('b holds again', () => table.see('b').mayHold, 10_000);
-    // Only the first tenure after the override promotes old data.
-    expect(table.forced).toHaveLength(1);
+    // No takeover has succeeded under it yet: the override is not used up.
+    expect(table.forced).toHaveLength(2);
     expect(table.propose('b', { kind: 'peer-in-sync', peer: 'a' })).toBe('accepted');
     table.crash('b');
     table.until('a holds', () => table.see('a').mayHold, 10_000);
@@ -284,16 +291,59 @@ describe('O3: what an entry does, at every replica the same', () => {
     expect(state.inSync).toEqual(['b']);
   });
 
-  test('only the first tenure after it is forced, and only of that node', () => {
+  test('tenures after it are forced until a takeover has succeeded, and only of that node', () => {
     const grant = (...more: [number, EntryBody][]) =>
       fold([1, first], [1, aGrant('a')], [2, forced('b')], ...more).tenure?.isForced;
+    const done = (ok: boolean, of: number): EntryBody => ({
+      kind: 'takeover-done',
+      epoch: epoch(of),
+      node: nodeId('b'),
+      ok,
+      totalMs: 1,
+      steps: [],
+      at: null,
+    });
     expect(grant([3, aGrant('b')])).toBe(true);
-    expect(grant([3, aGrant('b')], [4, aGrant('b')])).toBe(false);
+    // A crash between the grant and the promotion: the data is as old as it was.
+    expect(grant([3, aGrant('b')], [4, aGrant('b')])).toBe(true);
+    expect(grant([3, aGrant('b')], [3, done(false, 4)], [4, aGrant('b')])).toBe(true);
+    expect(grant([3, aGrant('b')], [3, done(true, 2)], [4, aGrant('b')])).toBe(true);
+    expect(grant([3, aGrant('b')], [3, done(true, 4)], [4, aGrant('b')])).toBe(false);
     expect(grant([3, aGrant('a')])).toBe(false);
     expect(grant([3, aGrant('a')], [4, aGrant('b')])).toBe(false);
     expect(fold([1, first], [1, aGrant('a')], [1, forced('b')], [2, aGrant('b')]).tenure?.isForced).toBe(
       false,
     );
+  });
+
+  test('H2: who is not shown to have stopped: every holder back to a takeover that succeeded', () => {
+    const release = (node: string, of: number): EntryBody => ({
+      kind: 'tenure-released',
+      epoch: epoch(of),
+      node: nodeId(node),
+      reason: 'failure',
+      evidence: '',
+      successor: null,
+      at: null,
+    });
+    const done = (node: string, of: number): EntryBody => ({
+      kind: 'takeover-done',
+      epoch: epoch(of),
+      node: nodeId(node),
+      ok: true,
+      totalMs: 1,
+      steps: [],
+      at: null,
+    });
+    const open = (...more: [number, EntryBody][]) =>
+      unprovenClaims(fold([1, first], [1, aGrant('a')], ...more)).map((one) => `${one.node}${one.epoch}`);
+    expect(open()).toEqual(['a2']);
+    expect(open([1, release('a', 2)])).toEqual([]);
+    // Granted with DRBD for its only proof: that the second one has stopped says nothing about the first.
+    expect(open([2, aGrant('b')], [2, release('b', 3)])).toEqual(['a2']);
+    expect(open([2, aGrant('b')], [2, done('b', 3)], [2, release('b', 3)])).toEqual([]);
+    expect(open([2, aGrant('b')], [3, aGrant('a')])).toEqual(['b3', 'a4']);
+    expect(open([2, aGrant('b')], [3, aGrant('a')], [3, release('a', 4)])).toEqual(['b3']);
   });
 
   test('what is lost: since the node left the set, and by whom', () => {

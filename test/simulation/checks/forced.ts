@@ -1,5 +1,5 @@
 /**
- * O3: what an override may cost. `drbdadm primary --force` runs only in the first tenure after one; acknowledged writes are given
+ * O3: what an override may cost. `drbdadm primary --force` runs only after one, until a takeover has succeeded; acknowledged writes are given
  * up only by the node that was forced, and only those that were acknowledged since it had left the in-sync set: that is what
  * the entry says may be lost. A split brain comes only of it, and then an operator says whose changes go.
  */
@@ -26,7 +26,7 @@ export class ForcedCheck {
   readonly #world: World;
   readonly #client: Client;
   #state: ClusterState = EMPTY_STATE;
-  /** Judged here, not by the core: the node of the last override, until the next grant, and the epoch that it excuses. */
+  /** Judged here, not by the core: the node of the last override, until it is used up, and the epoch that it excuses. */
   #forcedNode: string | null = null;
   #forcedEpoch = 0;
   /** Of every node that is not in the set: as of when it left. */
@@ -55,8 +55,12 @@ export class ForcedCheck {
         this.#due.set(device, { node: body.node, must: since?.get(device) ?? new Set() });
     }
     if (body.kind === 'tenure-granted') {
-      this.#forcedEpoch = this.#forcedNode === body.node ? entry.index : 0;
+      if (this.#forcedNode !== body.node) this.#forcedNode = null;
+      this.#forcedEpoch = this.#forcedNode === null ? 0 : entry.index;
+    }
+    if (body.kind === 'takeover-done' && body.ok && body.epoch === this.#forcedEpoch) {
       this.#forcedNode = null;
+      this.#forcedEpoch = 0;
     }
     if (before.inSync.join() === after.inSync.join()) return;
     const now = new Map([...this.#client.acknowledged].map(([device, writes]) => [device, new Set(writes)]));
