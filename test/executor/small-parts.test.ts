@@ -13,6 +13,7 @@ import { ownProcess } from '../../src/executor/processes.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
 import { StateFile } from '../../src/executor/state-file.ts';
 import { ResumeWatch, SuspendCheck } from '../../src/executor/suspend-check.ts';
+import { openWatchdog } from '../../src/executor/watchdog.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -307,5 +308,21 @@ describe("the guard's socket", () => {
     } finally {
       guard.close();
     }
+  });
+});
+
+describe('a watchdog of a kernel without CONFIG_WATCHDOG_SYSFS', () => {
+  // Any character device that sysfs has nothing about.
+  const device = '/dev/null';
+
+  it('L5: is not opened when nobody says its timeout', async () => {
+    await expect(openWatchdog(device)).rejects.toThrow('set watchdog.timeout');
+  });
+
+  it('L5: has the stated timeout, and counts as one that ticks on after its close', async () => {
+    const watchdog = await openWatchdog(device, 1000);
+    expect(watchdog).toMatchObject({ timeoutMs: 1000, canDisarm: false });
+    watchdog.pet();
+    await watchdog.disarm();
   });
 });
