@@ -34,7 +34,7 @@ const BOOT_LIMIT_MS = 30_000;
 const HEALTHY_LIMIT_MS = 60_000;
 const STATUS_LIMIT_MS = 1_000;
 const SWITCHOVER_LIMIT_MS = 30_000;
-const POLL_MS = 50;
+const POLL_MS = 150;
 /** A machine takes a while before its kernel runs again. */
 const FIRMWARE_MS = 500;
 
@@ -301,7 +301,7 @@ export class Lab {
     return verified;
   }
 
-  /** Asks again every 50 ms; a condition that throws counts as not yet. */
+  /** Asks again every 150 ms; a condition that throws counts as not yet. */
   async waitFor(what: string, condition: () => Promise<boolean> | boolean, limitMs: number): Promise<void> {
     const deadline = now() + limitMs;
     for (;;) {
