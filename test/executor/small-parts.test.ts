@@ -1,4 +1,5 @@
 /** What survives a death, how time is told, and what the channel refuses. */
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -36,6 +37,22 @@ describe('executor-state.json', () => {
       begunTerm: 2,
       isArmed: true,
     });
+  });
+
+  it('a watchdog that was armed before this boot does not tick any more; whether one of an unknown boot does is not known', async () => {
+    const write = (boot: string | null | undefined): void => {
+      const body = { version: 1, releasedEpoch: 7, begunEpoch: 8, begunTerm: 2, isArmed: true, boot };
+      const checksum = createHash('sha256').update(JSON.stringify(body)).digest('hex').slice(0, 16);
+      writeFileSync(path(), JSON.stringify({ ...body, checksum }));
+    };
+    write('of another boot');
+    expect(StateFile.open(directory).state).toMatchObject({ begunEpoch: 8, isArmed: false });
+    for (const boot of [undefined, null]) {
+      write(boot);
+      expect(StateFile.open(directory).state.isArmed).toBe(true);
+    }
+    await StateFile.open(directory).update({ releasedEpoch: 8 }, 'written');
+    expect(StateFile.open(directory).state.isArmed).toBe(true);
   });
 
   it('O1: a damaged one is refused, never read as fresh', async () => {
