@@ -1,6 +1,7 @@
 /** The command line of `scripts/lab`. Pure. */
 import { parseArgs } from 'node:util';
 import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
+import type { TimingName } from './plan.ts';
 
 export type LabCommand =
   | { readonly kind: 'up' }
@@ -20,6 +21,8 @@ export interface Arguments {
   readonly command: LabCommand;
   /** Logs, and the socket by which the other commands find the lab. */
   readonly folder: string | null;
+  /** Of a lab that is made. */
+  readonly timing: TimingName;
 }
 
 export const USAGE = `usage: scripts/lab up                       three guests, with everything; returns when one of them holds
@@ -28,6 +31,7 @@ export const USAGE = `usage: scripts/lab up                       three guests, 
        scripts/lab cut HOST LINK | heal HOST LINK       LINK: repl (replication, agents) or svc (clients)
        scripts/lab power-off HOST | power-on HOST | freeze HOST | thaw HOST
        scripts/lab status | down
+  --timing NAME  of a lab that is made: product (the default), or patient, where the machine is busy with other things
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
 `;
 
@@ -41,7 +45,14 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
     throw new RangeError(`--times ${values.times}: expected a number from 1`);
   if (name !== 'run' && (values.json === true || values.times !== undefined))
     throw new RangeError('--json and --times belong to "run"');
-  return { command: commandOf(name, rest, { scenarios, times, isJson: values.json === true }), folder };
+  const timing = values.timing ?? 'product';
+  if (timing !== 'product' && timing !== 'patient')
+    throw new RangeError(`--timing ${timing}: product or patient`);
+  return {
+    command: commandOf(name, rest, { scenarios, times, isJson: values.json === true }),
+    folder,
+    timing,
+  };
 }
 
 function parse(words: readonly string[]) {
@@ -49,7 +60,12 @@ function parse(words: readonly string[]) {
     return parseArgs({
       args: [...words],
       allowPositionals: true,
-      options: { json: { type: 'boolean' }, times: { type: 'string' }, folder: { type: 'string' } },
+      options: {
+        json: { type: 'boolean' },
+        times: { type: 'string' },
+        folder: { type: 'string' },
+        timing: { type: 'string' },
+      },
     });
   } catch (error) {
     throw new RangeError(error instanceof Error ? error.message : String(error));

@@ -14,7 +14,7 @@ import {
   type NodeName,
   replAddress,
 } from './hosts.ts';
-import { DATA_DISK_BYTES, planConfig, planDrbd, planStore, STORE_CONTROL } from './plan.ts';
+import { DATA_DISK_BYTES, planConfig, planDrbd, planStore, STORE_CONTROL, type TimingName } from './plan.ts';
 
 const STATE_DISK = '64M';
 const LIMIT_MS = 20_000;
@@ -26,7 +26,12 @@ export interface LabFiles {
 }
 
 /** `folder` is new; `shipped` has cluster/host. Whatever was there of an older lab is written over. */
-export async function writeLabFiles(cluster: string, folder: string, shipped: string): Promise<LabFiles> {
+export async function writeLabFiles(
+  cluster: string,
+  timing: TimingName,
+  folder: string,
+  shipped: string,
+): Promise<LabFiles> {
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
   const scripts = writeStoreScripts(join(folder, 'bin'), STORE_CONTROL, '/run/lab/store.pid');
@@ -44,7 +49,7 @@ export async function writeLabFiles(cluster: string, folder: string, shipped: st
     put('ca.pem', authority.certificate);
     put('node.pem', pair.certificate);
     put('node.key', pair.key, 0o600);
-    put('quorate.yaml', stringify(planConfig(cluster, node, scripts)));
+    put('quorate.yaml', stringify(planConfig(cluster, node, timing, scripts)));
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node)));

@@ -17,6 +17,8 @@ export interface MachinePlan {
   readonly dist: string;
   /** Where init.sh is. */
   readonly guest: string;
+  /** In whole seconds, as the kernel counts. */
+  readonly watchdogS: number;
   /** It ended by itself: its watchdog fired, or it crashed. Nothing of it runs any more. */
   readonly onReset: () => void;
 }

@@ -1,8 +1,10 @@
 /** The process in the namespace of the switch: makes the lab and does what was asked, or keeps it up. */
+import { setPriority } from 'node:os';
 import type { LabCommand } from './arguments.ts';
 import { Lab } from './lab.ts';
 import { unpackedPackages } from './packages.ts';
 import { type Output, perform } from './perform.ts';
+import type { TimingName } from './plan.ts';
 import { serveLab } from './server.ts';
 import { UmlEngine } from './uml.ts';
 
@@ -12,15 +14,23 @@ export interface Task {
   readonly dist: string;
   readonly checkout: string;
   readonly seed: number;
+  readonly timing: TimingName;
   /** `up`: keep it until `down`. */
   readonly command: LabCommand;
 }
 
+/**
+ * Of the guests and of those who watch them: a kernel that waits for a batch job of its host loses its lease, and its
+ * watchdog resets it, as they should. What is tested here is not the host's scheduler.
+ */
+const NICENESS = -10;
+
 /** Resolves with the exit code. */
 export async function inside(task: Task, output: Output): Promise<number> {
+  setPriority(NICENESS);
   const engine = new UmlEngine(await unpackedPackages(output.say));
-  const { owner, folder, dist, checkout, seed, command } = task;
-  const lab = await Lab.create({ owner, folder, dist, checkout, engine, seed, say: output.say });
+  const { owner, folder, dist, checkout, seed, timing, command } = task;
+  const lab = await Lab.create({ owner, folder, dist, checkout, engine, timing, seed, say: output.say });
   try {
     if (command.kind !== 'up') return await perform(lab, command, output);
     output.print('ready');

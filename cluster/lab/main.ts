@@ -19,6 +19,7 @@ import { type LabCommand, parseArguments, USAGE } from './arguments.ts';
 import { inside, type Task } from './inside.ts';
 import { unpackedPackages } from './packages.ts';
 import type { Output } from './perform.ts';
+import type { TimingName } from './plan.ts';
 import { whyNoLab } from './prerequisites.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 import { ask, socketOf } from './server.ts';
@@ -52,7 +53,7 @@ function endWith(exit: number, text: string): never {
 }
 
 /** Makes a lab, has the command done in it, and removes it. */
-async function own(command: LabCommand, folder: string): Promise<number> {
+async function own(command: LabCommand, folder: string, timing: TimingName): Promise<number> {
   const why = await whyNoLab();
   if (why !== null) endWith(1, why);
   removeLeftovers();
@@ -76,7 +77,7 @@ async function own(command: LabCommand, folder: string): Promise<number> {
   );
   await keeper.request({ kind: 'keep', tags: [], directory: run });
   await buildWires(process.pid);
-  const task: Task = { owner: process.pid, folder, dist, checkout, seed: 1, command };
+  const task: Task = { owner: process.pid, folder, dist, checkout, seed: 1, timing, command };
   const words = [
     ...inNamespace(namespaceOf(process.pid, 'switch')),
     ...[process.execPath, '--enable-source-maps', script, 'inside', JSON.stringify(task)],
@@ -86,7 +87,7 @@ async function own(command: LabCommand, folder: string): Promise<number> {
 }
 
 /** `up`: the owner goes on in the background. */
-async function up(folder: string): Promise<number> {
+async function up(folder: string, timing: TimingName): Promise<number> {
   const why = await whyNoLab();
   if (why !== null) endWith(1, why);
   if ((await ask(folder, { kind: 'status' }, silent)) !== null)
@@ -96,7 +97,7 @@ async function up(folder: string): Promise<number> {
   const logFile = join(folder, 'lab.log');
   rmSync(logFile, { force: true });
   const log = openSync(logFile, 'a');
-  const owner = spawn(process.execPath, ['--enable-source-maps', script, 'keep-up', folder], {
+  const owner = spawn(process.execPath, ['--enable-source-maps', script, 'keep-up', folder, timing], {
     detached: true,
     stdio: ['ignore', log, log],
   });
@@ -127,12 +128,16 @@ async function main(words: readonly string[]): Promise<number> {
     );
     return 0;
   }
-  const { command, folder: given } = parseArguments(
+  const {
+    command,
+    folder: given,
+    timing,
+  } = parseArguments(
     words,
     SCENARIOS.map(({ name }) => name),
   );
   const folder = resolve(given ?? join(checkout, '.local/lab'));
-  if (command.kind === 'up') return up(folder);
+  if (command.kind === 'up') return up(folder, timing);
   const exit = await ask(folder, command, output);
   if (exit !== null) {
     // `down` is done when nothing is left.
@@ -141,18 +146,18 @@ async function main(words: readonly string[]): Promise<number> {
       await new Promise((next) => setTimeout(next, POLL_MS));
     return exit;
   }
-  if (command.kind === 'run') return own(command, folder);
+  if (command.kind === 'run') return own(command, folder, timing);
   return endWith(1, 'no lab is up: scripts/lab up');
 }
 
 try {
-  const [first = '', second = ''] = process.argv.slice(2);
+  const [first = '', second = '', third = ''] = process.argv.slice(2);
   // Started by this program only.
   if (first === 'inside') {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
     process.exit(await inside(JSON.parse(second) as Task, output));
   }
-  if (first === 'keep-up') process.exit(await own({ kind: 'up' }, second));
+  if (first === 'keep-up') process.exit(await own({ kind: 'up' }, second, third as TimingName));
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   if (error instanceof RangeError) endWith(2, `${error.message}\n${USAGE}`);

@@ -28,7 +28,6 @@ export const DRBD_DEVICE = '/dev/drbd0';
 export const DATA_DISK_BYTES = 64 * 1024 * 1024;
 const STORE_BLOCKS = 4096;
 const STORE_FILE = '/srv/data/records';
-export const WATCHDOG_MS = 1000;
 
 export const instanceOf = (node: NodeName): string => INSTANCES[node];
 export const nodeOfInterface = (id: string | null | undefined): DataNode | null =>
@@ -43,12 +42,24 @@ export const RESOURCES = {
 } as const;
 
 /**
- * Heartbeat and lease are the product's own defaults. D was measured, as an installation must: on a kernel that is itself a
- * process, starting a command takes 30 to 100 ms, and a release starts a dozen.
+ * `product`: heartbeat and lease are the product's own defaults. `patient`: for a machine that is busy with other things, whose
+ * scheduler would otherwise end leases. D was measured, as an installation must: on a kernel that is itself a process,
+ * starting a command takes 30 to 100 ms, and a release starts a dozen. W is the least that softdog can have beside that: it
+ * is not petted while a start verifies that nothing is held.
  */
-const RELEASE_MS = 3_000;
+export const TIMINGS = {
+  product: { heartbeatMs: 100, leaseMs: 600, releaseMs: 3_000, watchdogS: 2 },
+  patient: { heartbeatMs: 200, leaseMs: 2_000, releaseMs: 4_000, watchdogS: 3 },
+} as const;
+export type TimingName = keyof typeof TIMINGS;
 
-export function planConfig(cluster: string, node: NodeName, scripts: StoreScripts): Record<string, unknown> {
+export function planConfig(
+  cluster: string,
+  node: NodeName,
+  timingName: TimingName,
+  scripts: StoreScripts,
+): Record<string, unknown> {
+  const timing = TIMINGS[timingName];
   const member = (id: NodeName) => ({
     zone: zoneOf(id),
     peer: `${replAddress(id)}:${PORT.peer}`,
@@ -59,12 +70,16 @@ export function planConfig(cluster: string, node: NodeName, scripts: StoreScript
     node,
     data_dir: '/var/lib/quorate/data',
     members: Object.fromEntries(NODES.map((id) => [id, member(id)])),
-    timing: { release: `${RELEASE_MS}ms` },
+    timing: {
+      heartbeat: `${timing.heartbeatMs}ms`,
+      lease: `${timing.leaseMs}ms`,
+      release: `${timing.releaseMs}ms`,
+    },
     tls: { ca: 'ca.pem', cert: 'node.pem', key: 'node.key' },
     // On the management port, where operators are.
     admin: { listen: `${managementAddress(node)}:${PORT.admin}` },
     // softdog, behind user-mode Linux's own; this kernel has no sysfs files for it, so W is said here.
-    watchdog: { device: '/dev/watchdog1', mode: 'required', timeout: `${WATCHDOG_MS}ms` },
+    watchdog: { device: '/dev/watchdog1', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
     resources: resources(scripts),

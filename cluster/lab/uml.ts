@@ -17,10 +17,20 @@ import type { Unpacked } from './packages.ts';
 
 const MEMORY = '384M';
 const END_LIMIT_MS = 5_000;
+/**
+ * Every system call of a guest's program goes to and fro between two processes of the host. In the ordinary class each of
+ * these steps waits for whatever else is runnable: beside a few busy programs a guest becomes a hundred times slower, loses
+ * its lease, and is reset by its watchdog. Each of these commands becomes the next by exec.
+ */
+const CPUS = process.env.QUORATE_LAB_CPUS ?? '';
+const SCHEDULING: readonly string[] = [
+  ...(CPUS === '' ? [] : ['taskset', '--cpu-list', CPUS]),
+  ...['chrt', '--rr', '1'],
+];
 
 /** Pure. */
 export function umlArguments(plan: MachinePlan, packages: Unpacked): readonly string[] {
-  const { node, stateDisk, dataDisk, folder, dist, guest } = plan;
+  const { node, stateDisk, dataDisk, folder, dist, guest, watchdogS } = plan;
   return [
     `umid=${node}`,
     `uml_dir=${join(folder, 'uml')}`,
@@ -46,6 +56,7 @@ export function umlArguments(plan: MachinePlan, packages: Unpacked): readonly st
     `lab_guest=${guest}`,
     `lab_dist=${dist}`,
     `lab_node=${process.execPath}`,
+    `lab_watchdog=${watchdogS}`,
     `init=${join(guest, 'init.sh')}`,
   ];
 }
@@ -94,7 +105,8 @@ class UmlMachine implements Machine {
     this.#isPoweredOff = false;
     const console = openSync(this.#plan.consoleLog, 'a');
     const agent = openSync(this.#plan.agentLog, 'a');
-    this.#child = spawn(this.#packages.kernel, umlArguments(this.#plan, this.#packages), {
+    const words = [...SCHEDULING, this.#packages.kernel, ...umlArguments(this.#plan, this.#packages)];
+    this.#child = spawn(words[0] ?? '', words.slice(1), {
       // A group of its own: what a power cut takes.
       detached: true,
       stdio: ['ignore', console, console, agent],

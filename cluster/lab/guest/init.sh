@@ -1,6 +1,7 @@
 #!/bin/sh
 # PID 1 of a guest of the lab: makes a root, then starts what a distribution's init would. Kernel command line:
 #   lab=NODE  lab_kit=DIR (unpacked packages)  lab_modules=DIR  lab_guest=DIR (this folder)  lab_dist=DIR (bundles)  lab_node=FILE
+#   lab_watchdog=SECONDS
 # The root is the host's own /, read-only, with the packages over it and a tmpfs on top: nothing that is not on one of the
 # guest's disks survives a power cut.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
@@ -26,6 +27,7 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
+[ -s /etc/machine-id ] || echo 0123456789abcdef0123456789abcde0 >/etc/machine-id
 mkdir -p /run/lock /run/lab /var/lib/drbd /var/lock /srv/data
 echo "$lab" >/proc/sys/kernel/hostname
 # Starting a program from the host's file system asks the host for every part of every path, which doubles what the agent's
@@ -39,7 +41,7 @@ for module in lib/lru_cache drivers/block/drbd/drbd; do
 done
 # The kernel's own watchdog device is watchdog0; this one is watchdog1. It ends this kernel, which is then started again from
 # outside: a restart out of an interrupt makes user-mode Linux crash half-way.
-busybox insmod "$lab_modules/kernel/drivers/watchdog/softdog.ko" soft_margin=1 soft_panic=1
+busybox insmod "$lab_modules/kernel/drivers/watchdog/softdog.ko" soft_margin="$lab_watchdog" soft_panic=1
 
 # The disk with what a host keeps: config, keys, the agent's log.
 mkdir -p /var/lib/quorate
@@ -80,7 +82,7 @@ services() {
     drbdadm up r0
     keep_running store "$lab_node" "$lab_dist/local-store.mjs" /etc/quorate/store.json &
   fi
-  keep_running agent "$lab_node" --enable-source-maps "$lab_dist/quorate.mjs" agent --config /etc/quorate/quorate.yaml --self-fence sysrq &
+  keep_running agent "$lab_node" "$lab_dist/quorate.mjs" agent --config /etc/quorate/quorate.yaml --self-fence sysrq &
 }
 # Made when the disks were set up: before that there is nothing to start.
 while [ ! -e /var/lib/quorate/is-installed ]; do
