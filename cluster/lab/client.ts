@@ -17,6 +17,8 @@ export type ClientNews =
 
 const REPORT_EVERY_MS = 25;
 /** A synchronous write to two disks of two guests on one machine takes a few ms, and now and then many more. */
+/** Without one the writer keeps both guests' only processors busy, and nothing else runs in time. */
+const PAUSE_MS = 20;
 const PATIENCE = { answerMs: 1_000, connectMs: 250 } as const;
 
 export function runClient(): void {
@@ -38,7 +40,12 @@ export function runClient(): void {
     switch (command.kind) {
       case 'write': {
         const onAcknowledged = (one: Acknowledgement): void => void fresh.push(one);
-        writer = new Writer(address, command.seed, { now, patience: PATIENCE, onAcknowledged });
+        writer = new Writer(address, command.seed, {
+          now,
+          patience: PATIENCE,
+          pauseMs: PAUSE_MS,
+          onAcknowledged,
+        });
         writer.start();
         return;
       }

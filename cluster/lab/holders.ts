@@ -13,7 +13,7 @@ export interface Proof {
 }
 
 /** Far less than two whole takeovers need: each has an election, commits, and commands in a guest. */
-const NO_TIME_TO_MOVE_TWICE_MS = 200;
+const NO_TIME_TO_MOVE_TWICE_MS = 500;
 
 export function maxHolders(proofs: readonly Proof[]): 0 | 1 | 2 {
   if (proofs.length === 0) return 0;

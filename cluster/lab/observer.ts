@@ -8,7 +8,7 @@ import { maxHolders, type Proof } from './holders.ts';
 import { DATA_NODES, type DataNode } from './hosts.ts';
 import { now } from './now.ts';
 
-const PAUSE_MS = 50;
+const PAUSE_MS = 100;
 const LOOK_LIMIT_MS = 500;
 
 interface Reading {

@@ -32,6 +32,8 @@ export interface WriterOptions {
   /** `performance.now` unless told otherwise. */
   readonly now?: () => number;
   readonly onAcknowledged?: (one: Acknowledgement) => void;
+  /** Between an acknowledgement and the next record; none unless told otherwise. */
+  readonly pauseMs?: number;
 }
 
 export class Writer {
@@ -40,6 +42,7 @@ export class Writer {
   readonly #patience: Patience;
   readonly #now: () => number;
   readonly #onAcknowledged: (one: Acknowledgement) => void;
+  readonly #pauseMs: number;
   readonly #acknowledgedAt: number[] = [];
   #isStopped = false;
   #running: Promise<void> | null = null;
@@ -50,6 +53,7 @@ export class Writer {
     this.#patience = options.patience ?? PATIENCE;
     this.#now = options.now ?? (() => performance.now());
     this.#onAcknowledged = options.onAcknowledged ?? (() => undefined);
+    this.#pauseMs = options.pauseMs ?? 0;
   }
 
   /** Records 1 to this one have been acknowledged. */
@@ -117,6 +121,7 @@ export class Writer {
       const answeredAt = this.#now();
       this.#acknowledgedAt.push(answeredAt);
       this.#onAcknowledged({ askedAt, answeredAt });
+      if (this.#pauseMs > 0) await new Promise((next) => setTimeout(next, this.#pauseMs));
     }
   }
 }
