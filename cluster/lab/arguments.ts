@@ -4,9 +4,8 @@ import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
 import type { TimingName } from './plan.ts';
 
 export type LabCommand =
-  | { readonly kind: 'up' }
-  | { readonly kind: 'down' }
-  | { readonly kind: 'status' }
+  | { readonly kind: 'up'; readonly isBare: boolean }
+  | { readonly kind: 'down' | 'status' }
   | {
       readonly kind: 'run';
       readonly scenarios: readonly string[];
@@ -25,7 +24,7 @@ export interface Arguments {
   readonly timing: TimingName;
 }
 
-export const USAGE = `usage: scripts/lab up                       three guests, with everything; returns when one of them holds
+export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
        scripts/lab run SCENARIO… [--json] [--times N]   or: run all; in the lab that is up, or in one of its own
        scripts/lab shell HOST COMMAND           in a guest (a, b, w)
        scripts/lab cut HOST LINK | heal HOST LINK       LINK: repl (replication, agents) or svc (clients)
@@ -45,11 +44,17 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
     throw new RangeError(`--times ${values.times}: expected a number from 1`);
   if (name !== 'run' && (values.json === true || values.times !== undefined))
     throw new RangeError('--json and --times belong to "run"');
+  if (name !== 'up' && values.bare === true) throw new RangeError('--bare belongs to "up"');
   const timing = values.timing ?? 'product';
   if (timing !== 'product' && timing !== 'patient')
     throw new RangeError(`--timing ${timing}: product or patient`);
   return {
-    command: commandOf(name, rest, { scenarios, times, isJson: values.json === true }),
+    command: commandOf(name, rest, {
+      scenarios,
+      times,
+      isJson: values.json === true,
+      isBare: values.bare === true,
+    }),
     folder,
     timing,
   };
@@ -65,6 +70,7 @@ function parse(words: readonly string[]) {
         times: { type: 'string' },
         folder: { type: 'string' },
         timing: { type: 'string' },
+        bare: { type: 'boolean' },
       },
     });
   } catch (error) {
@@ -76,11 +82,14 @@ interface RunOptions {
   readonly scenarios: readonly string[];
   readonly times: number;
   readonly isJson: boolean;
+  readonly isBare: boolean;
 }
 
 function commandOf(name: string, rest: readonly string[], options: RunOptions): LabCommand {
   switch (name) {
     case 'up':
+      exactly(name, rest, 0);
+      return { kind: name, isBare: options.isBare };
     case 'down':
     case 'status':
       exactly(name, rest, 0);

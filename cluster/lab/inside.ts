@@ -15,6 +15,7 @@ export interface Task {
   readonly checkout: string;
   readonly seed: number;
   readonly timing: TimingName;
+  readonly isBare: boolean;
   /** `up`: keep it until `down`. */
   readonly command: LabCommand;
 }
@@ -29,8 +30,18 @@ const NICENESS = -10;
 export async function inside(task: Task, output: Output): Promise<number> {
   setPriority(NICENESS);
   const engine = new UmlEngine(await unpackedPackages(output.say));
-  const { owner, folder, dist, checkout, seed, timing, command } = task;
-  const lab = await Lab.create({ owner, folder, dist, checkout, engine, timing, seed, say: output.say });
+  const { owner, folder, dist, checkout, seed, timing, isBare, command } = task;
+  const lab = await Lab.create({
+    owner,
+    folder,
+    dist,
+    checkout,
+    engine,
+    timing,
+    isBare,
+    seed,
+    say: output.say,
+  });
   try {
     if (command.kind !== 'up') return await perform(lab, command, output);
     output.print('ready');

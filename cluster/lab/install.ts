@@ -21,7 +21,10 @@ export async function installData(guests: Guests): Promise<void> {
   await guests.must('a', 'drbdadm primary r0');
   await guests.must('a', `mkfs.ext4 -q ${DRBD_DEVICE}`);
   await guests.must('a', 'drbdadm secondary r0');
-  // From here on init does what a unit would.
+}
+
+/** From here on init does what units would: DRBD, the store, the agent. */
+export async function startServices(guests: Guests): Promise<void> {
   await Promise.all(DATA_NODES.map((node) => guests.must(node, 'drbdadm down r0')));
   await Promise.all(NODES.map((node) => guests.must(node, 'touch /var/lib/quorate/is-installed && sync')));
 }

@@ -25,7 +25,7 @@ import {
   type NodeName,
   PORT,
 } from './hosts.ts';
-import { installData } from './install.ts';
+import { installData, startServices } from './install.ts';
 import { now } from './now.ts';
 import {
   ALLOCATION,
@@ -58,6 +58,8 @@ export interface LabOptions {
   readonly engine: Engine;
   readonly timing: TimingName;
   readonly seed: number;
+  /** DRBD alone, Secondary on both nodes, and nothing of the product. */
+  readonly isBare: boolean;
   readonly say: (text: string) => void;
 }
 
@@ -84,7 +86,7 @@ export class Lab {
     this.options = options;
   }
 
-  /** Resolves when the cluster is bootstrapped and has a holder. */
+  /** Resolves when the cluster is bootstrapped and has a holder; a bare one, when DRBD is set up. */
   static async create(options: LabOptions): Promise<Lab> {
     const lab = new Lab(options);
     await lab.#start();
@@ -118,6 +120,8 @@ export class Lab {
     say('three guests are up');
     await installData(this);
     say('DRBD is set up, with a file system on it');
+    if (this.options.isBare) return;
+    await startServices(this);
     await this.#settled();
     await this.waitFor(
       'bootstrap',

@@ -77,7 +77,8 @@ async function own(command: LabCommand, folder: string, timing: TimingName): Pro
   );
   await keeper.request({ kind: 'keep', tags: [], directory: run });
   await buildWires(process.pid);
-  const task: Task = { owner: process.pid, folder, dist, checkout, seed: 1, timing, command };
+  const isBare = command.kind === 'up' && command.isBare;
+  const task: Task = { owner: process.pid, folder, dist, checkout, seed: 1, timing, isBare, command };
   const words = [
     ...inNamespace(namespaceOf(process.pid, 'switch')),
     ...[process.execPath, '--enable-source-maps', script, 'inside', JSON.stringify(task)],
@@ -87,7 +88,7 @@ async function own(command: LabCommand, folder: string, timing: TimingName): Pro
 }
 
 /** `up`: the owner goes on in the background. */
-async function up(folder: string, timing: TimingName): Promise<number> {
+async function up(folder: string, timing: TimingName, isBare: boolean): Promise<number> {
   const why = await whyNoLab();
   if (why !== null) endWith(1, why);
   if ((await ask(folder, { kind: 'status' }, silent)) !== null)
@@ -97,10 +98,14 @@ async function up(folder: string, timing: TimingName): Promise<number> {
   const logFile = join(folder, 'lab.log');
   rmSync(logFile, { force: true });
   const log = openSync(logFile, 'a');
-  const owner = spawn(process.execPath, ['--enable-source-maps', script, 'keep-up', folder, timing], {
-    detached: true,
-    stdio: ['ignore', log, log],
-  });
+  const owner = spawn(
+    process.execPath,
+    ['--enable-source-maps', script, 'keep-up', folder, timing, isBare ? 'bare' : ''],
+    {
+      detached: true,
+      stdio: ['ignore', log, log],
+    },
+  );
   let hasEnded = false;
   owner.once('exit', () => {
     hasEnded = true;
@@ -137,7 +142,7 @@ async function main(words: readonly string[]): Promise<number> {
     SCENARIOS.map(({ name }) => name),
   );
   const folder = resolve(given ?? join(checkout, '.local/lab'));
-  if (command.kind === 'up') return up(folder, timing);
+  if (command.kind === 'up') return up(folder, timing, command.isBare);
   const exit = await ask(folder, command, output);
   if (exit !== null) {
     // `down` is done when nothing is left.
@@ -151,13 +156,14 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 try {
-  const [first = '', second = '', third = ''] = process.argv.slice(2);
+  const [first = '', second = '', third = '', fourth = ''] = process.argv.slice(2);
   // Started by this program only.
   if (first === 'inside') {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
     process.exit(await inside(JSON.parse(second) as Task, output));
   }
-  if (first === 'keep-up') process.exit(await own({ kind: 'up' }, second, third as TimingName));
+  if (first === 'keep-up')
+    process.exit(await own({ kind: 'up', isBare: fourth === 'bare' }, second, third as TimingName));
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   if (error instanceof RangeError) endWith(2, `${error.message}\n${USAGE}`);

@@ -60,6 +60,7 @@ export class DrbdResource implements Resource {
   readonly #runner: CommandRunner;
   readonly #clock: Clock;
   readonly #lastSeen: () => DrbdState | null;
+  #isDetached = false;
 
   constructor(options: DrbdOptions) {
     this.name = options.name;
@@ -123,6 +124,34 @@ export class DrbdResource implements Resource {
     const result = await this.#runner.run(command, context);
     if (result.kind === 'exited' && result.code === 0) return 'I/O resumed';
     throw this.#failure(command, result);
+  }
+
+  /**
+   * R1: an isolated Primary's I/O is frozen by the fencing policy, and 8.4 knows no `secondary --force`: whoever waits for a
+   * write cannot be killed, keeps the file system busy, and with it the role. Without its disk the device can complete no
+   * write any more; then what is frozen may end, most of it as an error.
+   *
+   * Only for an abrupt release, when every user has been killed and no answer can leave this host any more: a write that
+   * had reached the own disk may end as if it were replicated, and nobody may be told so.
+   */
+  async abandonIo(context: ActionContext): Promise<string> {
+    for (const words of [['detach', '--force'], ['resume-io']]) {
+      const command = ['drbdadm', ...words, this.#resource];
+      const result = await this.#runner.run(command, context);
+      if (result.kind !== 'exited' || result.code !== 0) throw this.#failure(command, result);
+      if (words[0] === 'detach') this.#isDetached = true;
+    }
+    return 'frozen I/O was abandoned, the own disk detached';
+  }
+
+  /** What `abandonIo` detached, once everything is verified as released: the disk is resynced, not used (H3). */
+  async reattach(context: ActionContext): Promise<string | null> {
+    if (!this.#isDetached) return null;
+    const command = ['drbdadm', 'attach', this.#resource];
+    const result = await this.#runner.run(command, context);
+    if (result.kind !== 'exited' || result.code !== 0) throw this.#failure(command, result);
+    this.#isDetached = false;
+    return 'the own disk is attached again';
   }
 
   /** A fresh reading; `state` is null where it is unknown, and `detail` says why. */

@@ -23,7 +23,7 @@ export { type ElbApi, gatedElb, type Target, type TargetHealth } from './elb.ts'
 export { Ec2Fencer, type FenceResult } from './fencing.ts';
 export { HookResource } from './hook.ts';
 export { InboundResource } from './inbound.ts';
-export { type DeviceIdentity, MountResource } from './mount.ts';
+export { type DeviceIdentity, type FrozenIo, MountResource } from './mount.ts';
 export { PortResource } from './port.ts';
 export { PortBlockResource } from './port-block.ts';
 export { PrivateIpResource } from './private-ip.ts';

@@ -119,4 +119,22 @@ describe('drbd', () => {
     expect(await drbd.resumeIo(within(1000))).toBe('I/O resumed');
     expect(tools.get('suspended')).toBe('no');
   });
+
+  it('R1: frozen I/O is ended by taking the own disk away first; the disk comes back once, when asked to', async () => {
+    await acquire();
+    tools.set('suspended', 'fencing');
+    await drbd.abandonIo(within(5000));
+    expect(tools.calls.slice(-2)).toEqual(['drbdadm detach --force r0', 'drbdadm resume-io r0']);
+    expect(tools.get('disk')).toBe('Diskless');
+    expect(await drbd.release({ ...within(5000), mode: 'abrupt' })).toBe('Secondary');
+    expect(await drbd.reattach(within(5000))).toContain('attached again');
+    expect(tools.get('disk')).toBe('Consistent');
+    expect(await drbd.reattach(within(5000))).toBeNull();
+  });
+
+  it('R1: where the disk cannot be detached, no I/O is resumed', async () => {
+    tools.set('hang');
+    await errorOf(drbd.abandonIo(within(200)));
+    expect(tools.calls).toEqual(['drbdadm detach --force r0']);
+  });
 });

@@ -25,6 +25,8 @@ case "$1" in
     fi
     echo Secondary > role ;;
   resume-io) echo no > suspended ;;
+  detach) echo Diskless > disk ;;
+  attach) echo Consistent > disk ;;
   *) exit 1 ;;
 esac
 echo change > ticks
