@@ -8,6 +8,8 @@ import { writeStoreScripts } from '../local/store/index.ts';
 import {
   bootNetwork,
   DATA_NODES,
+  type DataNode,
+  gatewayOf,
   isDataNode,
   managementAddress,
   NODES,
@@ -15,6 +17,7 @@ import {
   replAddress,
 } from './hosts.ts';
 import { DATA_DISK_BYTES, planConfig, planDrbd, planStore, STORE_CONTROL, type TimingName } from './plan.ts';
+import { preloadList } from './preload.ts';
 
 const STATE_DISK = '64M';
 const LIMIT_MS = 20_000;
@@ -25,16 +28,24 @@ export interface LabFiles {
   readonly dataDisk: (node: NodeName) => string | null;
 }
 
-/** `folder` is new; `shipped` has cluster/host. Whatever was there of an older lab is written over. */
-export async function writeLabFiles(
-  cluster: string,
-  timing: TimingName,
-  folder: string,
-  shipped: string,
-): Promise<LabFiles> {
+export interface LabFilesOptions {
+  readonly cluster: string;
+  readonly timing: TimingName;
+  /** A new one. */
+  readonly folder: string;
+  /** Has what is shipped for hosts, cluster/host. */
+  readonly shipped: string;
+  /** Where the packages are unpacked. */
+  readonly kit: string;
+}
+
+export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles> {
+  const { cluster, timing, folder, shipped, kit } = options;
+  const preload = `${(await preloadList(kit)).join('\n')}\n`;
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
   const scripts = writeStoreScripts(join(folder, 'bin'), STORE_CONTROL, '/run/lab/store.pid');
+  const starts = writeStarts(join(folder, 'bin'), scripts.start);
   const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
   const dataDisk = (node: NodeName): string | null =>
     isDataNode(node) ? join(folder, `data-${node}.img`) : null;
@@ -49,7 +60,8 @@ export async function writeLabFiles(
     put('ca.pem', authority.certificate);
     put('node.pem', pair.certificate);
     put('node.key', pair.key, 0o600);
-    put('quorate.yaml', stringify(planConfig(cluster, node, timing, scripts)));
+    put('quorate.yaml', stringify(planConfig(cluster, node, timing, { ...scripts, starts })));
+    put('preload', preload);
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node)));
@@ -64,6 +76,20 @@ export async function writeLabFiles(
   }
   const { certificate: cert, key } = operator;
   return { operator: { ca: authority.certificate, cert, key }, stateDisk, dataDisk };
+}
+
+/**
+ * The way to the clients, then the store. Not a `route-table` resource: a start or a look at one takes five commands, which is
+ * a second on this kernel (TIMINGS); its tests on real kernels are those of the test network.
+ */
+function writeStarts(folder: string, start: string): Readonly<Record<DataNode, string>> {
+  const write = (node: DataNode): string => {
+    const path = join(folder, `start-${node}`);
+    const route = `ip route replace default via ${gatewayOf('svc', node)} dev eth1`;
+    writeFileSync(path, `#!/bin/bash\n${route} || exit 1\nexec ${start}\n`, { mode: 0o755 });
+    return path;
+  };
+  return { a: write('a'), b: write('b') };
 }
 
 function makeDisk(image: string, content: string): Promise<void> {

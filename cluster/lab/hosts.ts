@@ -131,7 +131,8 @@ export function bootNetwork(node: NodeName): readonly string[] {
     'link set lo up',
     `addr add ${replAddress(node)}/24 dev eth0`,
     'link set eth0 up',
-    `route add default via ${gatewayOf('repl', node)}`,
+    // Clients are elsewhere: the way to them comes and goes with the second port.
+    `route add 10.0.0.0/8 via ${gatewayOf('repl', node)}`,
     ...(isDataNode(node) ? [] : [`addr add ${serviceAddress(node)}/24 dev eth1`, 'link set eth1 up']),
     `addr add ${managementAddress(node)}/24 dev eth2`,
     'link set eth2 up',

@@ -29,7 +29,9 @@ const NICENESS = -10;
 /** Resolves with the exit code. */
 export async function inside(task: Task, output: Output): Promise<number> {
   setPriority(NICENESS);
-  const engine = new UmlEngine(await unpackedPackages(output.say));
+  const packages = await unpackedPackages(output.say);
+  const engine = new UmlEngine(packages);
+  const { kit } = packages;
   const { owner, folder, dist, checkout, seed, timing, isBare, command } = task;
   const lab = await Lab.create({
     owner,
@@ -37,6 +39,7 @@ export async function inside(task: Task, output: Output): Promise<number> {
     dist,
     checkout,
     engine,
+    kit,
     timing,
     isBare,
     seed,

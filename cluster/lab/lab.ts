@@ -56,6 +56,8 @@ export interface LabOptions {
   readonly dist: string;
   readonly checkout: string;
   readonly engine: Engine;
+  /** Unpacked packages that the guests use. */
+  readonly kit: string;
   readonly timing: TimingName;
   readonly seed: number;
   /** DRBD alone, Secondary on both nodes, and nothing of the product. */
@@ -97,7 +99,13 @@ export class Lab {
     const { folder, checkout, engine, dist, say } = this.options;
     const run = join(folder, 'run');
     const cluster = `lab-${this.options.owner}`;
-    const files = await writeLabFiles(cluster, this.options.timing, run, join(checkout, 'cluster/host'));
+    const files = await writeLabFiles({
+      cluster,
+      timing: this.options.timing,
+      folder: run,
+      shipped: join(checkout, 'cluster/host'),
+      kit: this.options.kit,
+    });
     this.#operator = files.operator;
     await this.#startHelpers();
     for (const node of NODES) {

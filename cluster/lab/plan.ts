@@ -8,6 +8,7 @@ import {
   type DataNode,
   ELASTIC_IP,
   gatewayOf,
+  isDataNode,
   managementAddress,
   NODES,
   type NodeName,
@@ -22,7 +23,6 @@ export const ALLOCATION = 'eipalloc-0a10c001';
 const REGION = 'us-east-1';
 const INTERFACES: Readonly<Record<DataNode, string>> = { a: 'eni-0000000a', b: 'eni-0000000b' };
 const INSTANCES: Readonly<Record<NodeName, string>> = { a: 'i-0000000a', b: 'i-0000000b', w: 'i-0000000c' };
-const PORT_TABLE = 200;
 export const DRBD_DEVICE = '/dev/drbd0';
 /** The size of a guest's data disk; the file system has less. */
 export const DATA_DISK_BYTES = 64 * 1024 * 1024;
@@ -37,19 +37,18 @@ export const nodeOfInterface = (id: string | null | undefined): DataNode | null 
 export const RESOURCES = {
   drbd: ['block'],
   pool: ['data'],
-  address: ['port2', 'routes', 'eip'],
+  address: ['port2', 'eip'],
   service: ['store'],
 } as const;
 
 /**
- * `product`: heartbeat and lease are the product's own defaults. `patient`: for a machine that is busy with other things, whose
- * scheduler would otherwise end leases. D was measured, as an installation must: on a kernel that is itself a process,
- * starting a command takes 30 to 100 ms, and a release starts a dozen. W is the least that softdog can have beside that: it
- * is not petted while a start verifies that nothing is held.
+ * `product`: heartbeat and lease are the product's own defaults. `patient`: for a machine that is slow, or busy with other
+ * things. D was measured, as an installation must: on a kernel that is itself a process every page fault costs 0.1 ms, and
+ * a fork of a Node process a thousand of them. W covers a start's verification, during which it is not petted.
  */
 export const TIMINGS = {
   product: { heartbeatMs: 100, leaseMs: 600, releaseMs: 3_000, watchdogS: 2 },
-  patient: { heartbeatMs: 200, leaseMs: 2_000, releaseMs: 4_000, watchdogS: 3 },
+  patient: { heartbeatMs: 250, leaseMs: 3_000, releaseMs: 8_000, watchdogS: 4 },
 } as const;
 export type TimingName = keyof typeof TIMINGS;
 
@@ -57,7 +56,7 @@ export function planConfig(
   cluster: string,
   node: NodeName,
   timingName: TimingName,
-  scripts: StoreScripts,
+  scripts: LabScripts,
 ): Record<string, unknown> {
   const timing = TIMINGS[timingName];
   const member = (id: NodeName) => ({
@@ -82,12 +81,18 @@ export function planConfig(
     watchdog: { device: '/dev/watchdog1', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
-    resources: resources(scripts),
+    resources: resources(node, scripts),
   };
 }
 
-function resources({ start, stop, probe }: StoreScripts): readonly Record<string, unknown>[] {
-  const gateway = each((node) => gatewayOf('svc', node));
+export interface LabScripts extends Omit<StoreScripts, 'start'> {
+  readonly starts: Readonly<Record<DataNode, string>>;
+}
+
+function resources(node: NodeName, { starts, stop, probe }: LabScripts): readonly Record<string, unknown>[] {
+  const gateway = each((id) => gatewayOf('svc', id));
+  // A witness never starts it.
+  const start = starts[isDataNode(node) ? node : 'a'];
   return [
     { name: 'block', kind: 'drbd', resource: 'r0' },
     { name: 'data', kind: 'mount', device: DRBD_DEVICE, mount_point: '/srv/data', fstype: 'ext4' },
@@ -99,14 +104,13 @@ function resources({ start, stop, probe }: StoreScripts): readonly Record<string
       gateway,
       after: [],
     },
-    { name: 'routes', kind: 'route-table', table: PORT_TABLE, interface: 'eth1', gateway, after: ['port2'] },
     {
       name: 'eip',
       kind: 'elastic-ip',
       allocation: ALLOCATION,
       interfaces: INTERFACES,
       via: 'port2',
-      after: ['routes'],
+      after: ['port2'],
     },
     // It listens on the second port's address: the kernel must have it.
     {

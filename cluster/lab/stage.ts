@@ -94,16 +94,22 @@ export class Stage {
     return this.lab.waitFor(what, condition, limitMs);
   }
 
-  /** The node has completed the takeover of a newer tenure than the scenario began with, or than `after`. */
-  async takenOver(node: DataNode, after = this.#start.epoch): Promise<Holder> {
+  /** The node has completed the takeover of a newer tenure than the scenario began with. */
+  takenOver(node: DataNode): Promise<Holder> {
+    return this.movedOrKept([node]);
+  }
+
+  /** A newer tenure is complete, of one of these. */
+  async movedOrKept(nodes: readonly DataNode[]): Promise<Holder> {
     let found: Holder | null = null;
-    await this.waitFor(`${node} has taken over`, async () => {
+    await this.waitFor(`${nodes.join(' or ')} has taken over`, async () => {
       found = await this.lab.holder();
-      return found !== null && found.node === node && found.epoch > after;
+      return found !== null && nodes.includes(found.node) && found.epoch > this.#start.epoch;
     });
-    if (found === null) throw new Error('no holder');
-    this.say(`${node} has taken over`);
-    return found;
+    const holder = found as Holder | null;
+    if (holder === null) throw new Error('no holder');
+    this.say(`${holder.node} has taken over`);
+    return holder;
   }
 
   /** The client's writes are acknowledged again, `count` more of them. */
