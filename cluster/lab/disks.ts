@@ -8,7 +8,6 @@ import { writeStoreScripts } from '../local/store/index.ts';
 import {
   bootNetwork,
   DATA_NODES,
-  type DataNode,
   gatewayOf,
   isDataNode,
   managementAddress,
@@ -45,7 +44,7 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
   const scripts = writeStoreScripts(join(folder, 'bin'), STORE_CONTROL, '/run/lab/store.pid');
-  const starts = writeStarts(join(folder, 'bin'), scripts.start);
+  const start = writeStart(join(folder, 'bin'), scripts.start);
   const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
   const dataDisk = (node: NodeName): string | null =>
     isDataNode(node) ? join(folder, `data-${node}.img`) : null;
@@ -60,7 +59,7 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
     put('ca.pem', authority.certificate);
     put('node.pem', pair.certificate);
     put('node.key', pair.key, 0o600);
-    put('quorate.yaml', stringify(planConfig(cluster, node, timing, { ...scripts, starts })));
+    put('quorate.yaml', stringify(planConfig(cluster, node, timing, { ...scripts, start })));
     put('preload', preload);
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
@@ -82,14 +81,17 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
  * The way to the clients, then the store. Not a `route-table` resource: a start or a look at one takes five commands, which is
  * a second on this kernel (TIMINGS); its tests on real kernels are those of the test network.
  */
-function writeStarts(folder: string, start: string): Readonly<Record<DataNode, string>> {
-  const write = (node: DataNode): string => {
-    const path = join(folder, `start-${node}`);
-    const route = `ip route replace default via ${gatewayOf('svc', node)} dev eth1`;
-    writeFileSync(path, `#!/bin/bash\n${route} || exit 1\nexec ${start}\n`, { mode: 0o755 });
-    return path;
-  };
-  return { a: write('a'), b: write('b') };
+function writeStart(folder: string, start: string): string {
+  const path = join(folder, 'start');
+  const gateways = DATA_NODES.map((node) => `${node}) gateway=${gatewayOf('svc', node)} ;;`).join(' ');
+  const lines = [
+    '#!/bin/bash',
+    `case $HOSTNAME in ${gateways} esac`,
+    'ip route replace default via "$gateway" dev eth1 || exit 1',
+    `exec ${start}`,
+  ];
+  writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o755 });
+  return path;
 }
 
 function makeDisk(image: string, content: string): Promise<void> {

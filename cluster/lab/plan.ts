@@ -8,7 +8,6 @@ import {
   type DataNode,
   ELASTIC_IP,
   gatewayOf,
-  isDataNode,
   managementAddress,
   NODES,
   type NodeName,
@@ -56,7 +55,7 @@ export function planConfig(
   cluster: string,
   node: NodeName,
   timingName: TimingName,
-  scripts: LabScripts,
+  scripts: StoreScripts,
 ): Record<string, unknown> {
   const timing = TIMINGS[timingName];
   const member = (id: NodeName) => ({
@@ -81,18 +80,12 @@ export function planConfig(
     watchdog: { device: '/dev/watchdog1', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
-    resources: resources(node, scripts),
+    resources: resources(scripts),
   };
 }
 
-export interface LabScripts extends Omit<StoreScripts, 'start'> {
-  readonly starts: Readonly<Record<DataNode, string>>;
-}
-
-function resources(node: NodeName, { starts, stop, probe }: LabScripts): readonly Record<string, unknown>[] {
+function resources({ start, stop, probe }: StoreScripts): readonly Record<string, unknown>[] {
   const gateway = each((id) => gatewayOf('svc', id));
-  // A witness never starts it.
-  const start = starts[isDataNode(node) ? node : 'a'];
   return [
     { name: 'block', kind: 'drbd', resource: 'r0' },
     { name: 'data', kind: 'mount', device: DRBD_DEVICE, mount_point: '/srv/data', fstype: 'ext4' },

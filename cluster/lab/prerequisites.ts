@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { whyNoNetwork } from '../network/index.ts';
-import { cacheFolder } from './packages.ts';
+import { cacheFolder, unpackedPackages } from './packages.ts';
 
 /** Program to the Debian package that has it. */
 const PROGRAMS: Readonly<Record<string, string>> = {
@@ -28,6 +28,16 @@ export async function whyNoLab(): Promise<string | null> {
   if (!existsSync('/dev/net/tun'))
     return 'the lab needs /dev/net/tun: modprobe tun, or mkdir -p /dev/net && mknod /dev/net/tun c 10 200';
   return whyNoNetwork();
+}
+
+/** Null where the guests' packages are unpacked, or could be fetched now. */
+export async function whyNoPackages(): Promise<string | null> {
+  try {
+    await unpackedPackages(() => undefined);
+    return null;
+  } catch (error) {
+    return `the lab's packages cannot be had: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 function isInstalled(program: string): boolean {
