@@ -124,12 +124,23 @@ describe('drbd', () => {
     await acquire();
     tools.set('suspended', 'fencing');
     await drbd.abandonIo(within(5000));
-    expect(tools.calls.slice(-2)).toEqual(['drbdadm detach --force r0', 'drbdadm resume-io r0']);
+    const acted = tools.calls.filter((call) => call.startsWith('drbdadm')).slice(-2);
+    expect(acted).toEqual(['drbdadm detach --force r0', 'drbdadm resume-io r0']);
+    // While the disk only fails, DRBD would take it for one that went on alone.
+    expect(tools.get('disk-when-resumed')).toBe('Diskless');
     expect(tools.get('disk')).toBe('Diskless');
     expect(await drbd.release({ ...within(5000), mode: 'abrupt' })).toBe('Secondary');
     expect(await drbd.reattach(within(5000))).toContain('attached again');
     expect(tools.get('disk')).toBe('Consistent');
     expect(await drbd.reattach(within(5000))).toBeNull();
+  });
+
+  it('R1: a disk that is not gone in time: what is frozen stays frozen', async () => {
+    tools.set('disk-hangs');
+    tools.set('suspended', 'fencing');
+    const error = await errorOf(drbd.abandonIo(within(1000)));
+    expect(['release-unverified', 'command-timed-out']).toContain(error.code);
+    expect(tools.calls).not.toContain('drbdadm resume-io r0');
   });
 
   it('R1: where the disk cannot be detached, no I/O is resumed', async () => {

@@ -24,8 +24,12 @@ case "$1" in
       exit 11
     fi
     echo Secondary > role ;;
-  resume-io) echo no > suspended ;;
-  detach) echo Diskless > disk ;;
+  resume-io)
+    cat disk > disk-when-resumed
+    echo no > suspended ;;
+  detach)
+    echo Failed > disk
+    if [ ! -e disk-hangs ]; then (sleep 0.2; echo Diskless > disk) > /dev/null 2>&1 & fi ;;
   attach) echo Consistent > disk ;;
   *) exit 1 ;;
 esac
