@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 const REAL_TIME = ['test/e2e/**/*.test.ts', 'test/deployments/{live,first-boot}.test.ts'];
 /** Has a config of its own: it needs root and the machine for itself (vitest.network.config.ts). */
 const NETWORK = 'test/e2e/network/**';
+/** The same (vitest.lab.config.ts). */
+const LAB = 'test/e2e/lab/**';
 
 export default defineConfig({
   test: {
@@ -26,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'one by one',
           include: REAL_TIME,
-          exclude: [NETWORK],
+          exclude: [NETWORK, LAB],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },

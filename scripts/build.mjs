@@ -17,6 +17,8 @@ const entries = {
   demo: 'cluster/local/demo/main.ts',
   network: 'cluster/network/main.ts',
   'network-helper': 'cluster/network/helpers.ts',
+  lab: 'cluster/lab/main.ts',
+  'lab-helper': 'cluster/lab/helpers.ts',
   bench: 'scripts/bench/main.ts',
 };
 // Built aside and swapped in, so that a running command never finds half of it.

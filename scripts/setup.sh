@@ -106,3 +106,6 @@ offer_debian() {
 
 # What the resources of a host call, and the networks that they are tried in.
 NETWORK_TOOLS=(ip=iproute2 nft=nftables arping=iputils-arping ndptool=libndp-tools ping=iputils-ping fuser=psmisc)
+
+# What the lab needs on this machine; what its guests need is only unpacked (cluster/lab/packages.ts).
+LAB_TOOLS=(ip=iproute2 nft=nftables mkfs.ext4=e2fsprogs)

@@ -84,7 +84,7 @@ function writeDataNode(settings: ClusterSettings, node: NodePlan, generation: st
   writeFileSync(at('drbd.json'), JSON.stringify(drbd));
   const store: StandbyOptions = {
     control: storeControl(node),
-    device: drbd.device,
+    device: { kind: 'stand-in', ...drbd.device },
     service: { host: node.host2, port: PORT.store },
   };
   writeFileSync(at('store.json'), JSON.stringify(store));

@@ -141,16 +141,9 @@ async function timeoutFindings(
 ): Promise<readonly Finding[]> {
   const subject = 'timeout';
   const { config } = context;
-  if (timeoutMs === null)
-    return [
-      unknown(
-        subject,
-        `/sys/class/watchdog/${name}/timeout does not say it`,
-        'Without sysfs (CONFIG_WATCHDOG_SYSFS) the executor does not open it.',
-      ),
-    ];
-  const measured = { kind: 'watchdog', timeoutMs } as const;
   const stated = config.watchdog.timeoutMs;
+  if (timeoutMs === null) return [unreadTimeout(name, stated)];
+  const measured = { kind: 'watchdog', timeoutMs } as const;
   const shorten = `Set it with "wdctl -s SECONDS ${config.watchdog.device}" or the driver's option, at every boot.`;
   if (stated !== null && timeoutMs > stated)
     return [
@@ -174,6 +167,18 @@ async function timeoutFindings(
     if (!(error instanceof RangeError)) throw error;
     return [{ ...failed(subject, `W of ${timeoutMs} ms does not fit: ${error.message}`, shorten), measured }];
   }
+}
+
+/** A kernel without CONFIG_WATCHDOG_SYSFS: the executor takes the config's word. */
+function unreadTimeout(name: string, stated: number | null): Finding {
+  const why = `/sys/class/watchdog/${name}/timeout does not say it`;
+  return stated === null
+    ? unknown('timeout', `${why}: the executor does not open it`, 'Set watchdog.timeout to its real timeout.')
+    : unknown(
+        'timeout',
+        `${why}; watchdog.timeout says ${stated} ms, and the executor believes it`,
+        'Make sure that the driver is loaded with it: a longer one breaks the promise (L5).',
+      );
 }
 
 function inForceFinding(timeoutMs: number, allowedMs: number | null, shorten: string): Finding {

@@ -17,7 +17,12 @@ export interface GuardData {
   readonly graph: readonly PlanResource[];
   readonly resources: readonly LocalResourceConfig[];
   readonly otherDataNodes: readonly NodeId[];
-  readonly watchdog: { readonly device: string; readonly mode: 'required' | 'automatic' } | null;
+  readonly watchdog: {
+    readonly device: string;
+    readonly mode: 'required' | 'automatic';
+    /** `watchdog.timeout`, for a device that does not say its own. */
+    readonly statedMs: number | null;
+  } | null;
   readonly selfFence: 'off' | 'sysrq';
   /** R1: processes of others that keep a mount busy may be killed. */
   readonly mayKill: boolean;

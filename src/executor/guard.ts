@@ -26,7 +26,7 @@ const worker = new GuardWorker(data, {
     ? (StateFile.openWhole(data.dataDir) ?? forgetfulState())
     : StateFile.open(data.dataDir),
   suspendCheck: () => new SuspendCheck(),
-  openWatchdog,
+  openWatchdog: (device) => openWatchdog(device, data.watchdog?.statedMs ?? null),
   fatal: (error) => {
     // Uncaught on purpose: it ends this thread, and the main thread ends the process (O1).
     setImmediate(() => {

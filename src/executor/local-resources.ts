@@ -8,6 +8,7 @@ import {
   type DeviceIdentity,
   DrbdResource,
   type DrbdState,
+  type FrozenIo,
   type GatewayMemory,
   HookResource,
   InboundResource,
@@ -27,6 +28,8 @@ export interface LocalParts {
   readonly mark: string;
   /** R1: processes of others that keep a mount busy. Off outside real hosts. */
   readonly mayKill: boolean;
+  /** Of the replicated devices that a mount stands on. */
+  readonly frozenIo: FrozenIo | null;
   /** What the follower of a DRBD resource has seen last. */
   readonly lastSeen: () => DrbdState | null;
   /** Of a port; one for all objects that are made for it. */
@@ -47,14 +50,14 @@ export function readDevice(path: string): DeviceIdentity {
 }
 
 export function localResource(config: LocalResourceConfig, parts: LocalParts): Resource {
-  const { runner, clock, lastSeen, mayKill } = parts;
+  const { runner, clock, lastSeen, mayKill, frozenIo } = parts;
   const shared = { runner, clock };
   const marker = `${parts.mark}#${config.name}`;
   switch (config.kind) {
     case 'drbd':
       return new DrbdResource({ ...shared, name: config.name, resource: config.resource, lastSeen });
     case 'mount':
-      return new MountResource({ ...config, ...shared, mayKill, readMounts, readDevice });
+      return new MountResource({ ...config, ...shared, mayKill, frozenIo, readMounts, readDevice });
     case 'port':
       return new PortResource({ ...config, ...shared, gatewayMemory: parts.gatewayMemory });
     case 'route-table':

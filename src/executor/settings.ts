@@ -29,7 +29,7 @@ export function guardDataOf(
   selfFence: GuardData['selfFence'],
   lease: LeaseBuffer,
 ): GuardData {
-  const { device, mode } = config.watchdog;
+  const { device, mode, timeoutMs: statedMs } = config.watchdog;
   return {
     dataDir: config.dataDir,
     mark: markOf(config),
@@ -37,7 +37,7 @@ export function guardDataOf(
     graph: graphOf(resourcesOf(config)),
     resources: localResources(resourcesOf(config)),
     otherDataNodes: otherDataNodes(config),
-    watchdog: mode === 'off' ? null : { device, mode },
+    watchdog: mode === 'off' ? null : { device, mode, statedMs },
     selfFence,
     mayKill: selfFence === 'sysrq',
     releaseMs: config.timing.releaseMs,

@@ -3,10 +3,13 @@
  *
  * 1. `releasedEpoch`: this epoch and every older one are dead for ever (R2, O1). Durable before a release is reported.
  * 2. `begunEpoch`: a tenure was begun; a successor that finds it greater than `releasedEpoch` has released it unseen.
- *    Written before the first action, not synced: it must survive our process, and after a power cut the epoch is
- *    dead anyway, because the agent lost its term too.
- * 3. `isArmed`: the watchdog ticks, and only we may close it.
- * Replaced atomically, checked by a digest; an unreadable file is an error, never a fresh start.
+ *    Written before the first action: it must survive our process. After a power cut the older file is as good, because
+ *    the epoch is dead anyway: the agent lost its term too.
+ * 3. `isArmed`: the watchdog ticks, and only we may close it. What was armed before this boot does not: opening it "to close
+ *    it" would arm one that cannot be closed (`nowayout`) on a host that holds nothing.
+ * Replaced atomically, checked by a digest; an unreadable file is an error, never a fresh start. So the content is always
+ * synced before it gets the name: ext4 may make a rename durable long before the data that it names, and a host that lost
+ * its power in its first tenure would come back with an empty file (seen in the lab).
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -24,6 +27,7 @@ export interface ExecutorState {
 export const FRESH_STATE: ExecutorState = { releasedEpoch: 0, begunEpoch: 0, begunTerm: 0, isArmed: false };
 
 const VERSION = 1;
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 /**
  * For a release in an emergency, where the file is damaged: what is held must be given up all the same, and nothing can
@@ -63,7 +67,10 @@ export class StateFile {
     return this.#state;
   }
 
-  /** Known to us at once; resolves when it is in the file, and `durable` when it would survive a power cut. */
+  /**
+   * Known to us at once; resolves when it is in the file, and `durable` when it would survive a power cut. Without that a
+   * power cut leaves this state or the one before, whole.
+   */
   update(change: Partial<ExecutorState>, how: 'written' | 'durable'): Promise<void> {
     this.#state = { ...this.#state, ...change };
     const writing = this.#writing.then(() => write(this.#path, this.#state, how === 'durable'));
@@ -72,17 +79,17 @@ export class StateFile {
   }
 }
 
-async function write(path: string, state: ExecutorState, isSynced: boolean): Promise<void> {
+async function write(path: string, state: ExecutorState, isDurable: boolean): Promise<void> {
   const temporary = `${path}.new`;
   const file = await open(temporary, 'w', 0o600);
   try {
     await file.writeFile(encode(state));
-    if (isSynced) await file.sync();
+    await file.sync();
   } finally {
     await file.close();
   }
   await rename(temporary, path);
-  if (!isSynced) return;
+  if (!isDurable) return;
   const directory = await open(dirname(path), 'r');
   try {
     await directory.sync();
@@ -107,7 +114,7 @@ function readState(path: string): ExecutorState {
 
 function encode(state: ExecutorState): string {
   const { releasedEpoch, begunEpoch, begunTerm, isArmed } = state;
-  const body = { version: VERSION, releasedEpoch, begunEpoch, begunTerm, isArmed };
+  const body = { version: VERSION, releasedEpoch, begunEpoch, begunTerm, isArmed, boot: bootId() };
   return `${JSON.stringify({ ...body, checksum: checksum(body) })}\n`;
 }
 
@@ -120,11 +127,21 @@ function decode(text: string): ExecutorState | null {
   }
   if (typeof value !== 'object' || value === null) return null;
   const { checksum: claimed, ...body } = value as Record<string, unknown>;
-  const { version, releasedEpoch, begunEpoch, begunTerm, isArmed } = body;
+  // Files of older versions have no `boot`: what they say is armed may be.
+  const { version, releasedEpoch, begunEpoch, begunTerm, isArmed, boot = null } = body;
   if (claimed !== checksum(body) || version !== VERSION) return null;
   if (!isCount(releasedEpoch) || !isCount(begunEpoch) || !isCount(begunTerm)) return null;
   if (typeof isArmed !== 'boolean') return null;
-  return { releasedEpoch, begunEpoch, begunTerm, isArmed };
+  const isOfThisBoot = boot === null || bootId() === null || boot === bootId();
+  return { releasedEpoch, begunEpoch, begunTerm, isArmed: isArmed && isOfThisBoot };
+}
+
+function bootId(): string | null {
+  try {
+    return readFileSync(BOOT_ID, 'utf8').trim() || null;
+  } catch {
+    return null;
+  }
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;

@@ -2,10 +2,11 @@
  * The watchdog device: a character device of the kernel, or a unix socket that stands in for one.
  *
  * 1. Opening arms it. Any byte is a pet. A `V` right before closing disarms it; closing without leaves it ticking.
- * 2. It is opened only if its timeout fits `W`: a longer one would break the promise (L5).
+ * 2. It is opened only if its timeout fits `W`: a longer one would break the promise (L5). Where the kernel does not say it
+ *    (a kernel without CONFIG_WATCHDOG_SYSFS), the operator's word counts, and it is taken for one that cannot be disarmed.
  * 3. Whether to pet is not decided here.
  */
-import { closeSync, openSync, readFileSync, realpathSync, statSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, realpathSync, statSync, writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { basename } from 'node:path';
 import { QuorateError } from '../errors.ts';
@@ -26,9 +27,10 @@ const MAX_LINE = 200;
 const PET = '\0';
 const MAGIC_CLOSE = 'V';
 
-export async function openWatchdog(device: string): Promise<Watchdog> {
+/** `statedMs`: `watchdog.timeout` of the config, for a device that the kernel says nothing about; null: not stated. */
+export async function openWatchdog(device: string, statedMs: number | null = null): Promise<Watchdog> {
   try {
-    return statSync(device).isSocket() ? await openSocket(device) : openDevice(device);
+    return statSync(device).isSocket() ? await openSocket(device) : openDevice(device, statedMs);
   } catch (error) {
     if (error instanceof QuorateError) throw error;
     throw new QuorateError(
@@ -42,17 +44,20 @@ export async function openWatchdog(device: string): Promise<Watchdog> {
 }
 
 /** The kernel counts whole seconds; there is no ioctl in Node, so sysfs has to know. */
-export function deviceTimeoutMs(device: string): number {
-  return readSysfsNumber(device, 'timeout') * 1000;
+export function deviceTimeoutMs(device: string): number | null {
+  const seconds = readSysfsNumber(device, 'timeout');
+  return seconds === null ? null : seconds * 1000;
 }
 
-/** `W` of a device without arming it; null for the stand-in, which says it when connected. */
+/** `W` of a device without arming it; null for the stand-in, which says it when connected, and where sysfs is silent. */
 export function readWatchdogTimeoutMs(device: string): number | null {
   return statSync(device).isSocket() ? null : deviceTimeoutMs(device);
 }
 
-function openDevice(device: string): Watchdog {
-  const timeoutMs = deviceTimeoutMs(device);
+function openDevice(device: string, statedMs: number | null): Watchdog {
+  const timeoutMs = deviceTimeoutMs(device) ?? statedMs;
+  if (timeoutMs === null)
+    throw new QuorateError('watchdog-unusable', `${device} does not say its timeout: set watchdog.timeout`);
   const canDisarm = readSysfsNumber(device, 'nowayout') === 0;
   const file = openSync(device, 'w');
   let lost: (why: string) => void = () => undefined;
@@ -76,11 +81,14 @@ function openDevice(device: string): Watchdog {
   };
 }
 
-function readSysfsNumber(device: string, attribute: string): number {
+/** Null where the kernel has no such file; throws where it cannot be read otherwise. */
+function readSysfsNumber(device: string, attribute: string): number | null {
   const real = basename(realpathSync(device));
   // /dev/watchdog is the old name of watchdog0.
   const name = real === 'watchdog' ? 'watchdog0' : real;
-  const value = Number(readFileSync(`/sys/class/watchdog/${name}/${attribute}`, 'utf8').trim());
+  const file = `/sys/class/watchdog/${name}/${attribute}`;
+  if (!existsSync(file)) return null;
+  const value = Number(readFileSync(file, 'utf8').trim());
   if (!Number.isInteger(value)) throw new Error(`sysfs has no whole number in ${name}/${attribute}`);
   return value;
 }

@@ -39,6 +39,8 @@ const NO_UP_TO_DATE_DISK = 17;
 
 /** How long to wait before asking again for Secondary while somebody holds the device open. */
 const HELD_OPEN_RETRY_MS = 20;
+/** Between two looks at a disk that is being detached: DRBD calls a helper first. */
+const DETACH_POLL_MS = 20;
 
 export interface DrbdData {
   readonly peers: ReadonlyMap<string, PeerData>;
@@ -64,6 +66,7 @@ export class DrbdResource implements Resource {
   readonly #runner: CommandRunner;
   readonly #clock: Clock;
   readonly #lastSeen: () => DrbdState | null;
+  #isDetached = false;
 
   constructor(options: DrbdOptions) {
     this.name = options.name;
@@ -147,6 +150,47 @@ export class DrbdResource implements Resource {
     const result = await this.#runner.run(command, context);
     if (result.kind === 'exited' && result.code === 0) return 'I/O resumed';
     throw this.#failure(command, result);
+  }
+
+  /**
+   * R1: an isolated Primary's I/O is frozen by the fencing policy, and 8.4 knows no `secondary --force`: whoever waits for a
+   * write cannot be killed, keeps the file system busy, and with it the role. Without its disk the device can complete no
+   * write any more; then what is frozen may end, most of it as an error.
+   *
+   * Only for an abrupt release, when every user has been killed and no answer can leave this host any more: a write that
+   * had reached the own disk may end as if it were replicated, and nobody may be told so.
+   */
+  async abandonIo(context: ActionContext): Promise<string> {
+    if (!this.#isDetached) await this.#must(['drbdadm', 'detach', '--force', this.#resource], context);
+    this.#isDetached = true;
+    // It returns while the disk still fails. Resumed then, DRBD would give the disk a new data generation, as to one that went
+    // on alone, and its return would end in a split brain (seen in the lab).
+    while (!(await this.#isDiskless(context))) await this.#clock.sleep(DETACH_POLL_MS, context.signal);
+    await this.#must(['drbdadm', 'resume-io', this.#resource], context);
+    return 'frozen I/O was abandoned, the own disk detached';
+  }
+
+  /** Rejects at the deadline: what is not known to be gone by then stays frozen. */
+  async #isDiskless(context: ActionContext): Promise<boolean> {
+    const { state } = await this.look(context);
+    if (state !== null && state.volumes.length > 0 && state.volumes.every(({ disk }) => disk === 'Diskless'))
+      return true;
+    if (context.signal.aborted || this.#clock.now() + DETACH_POLL_MS >= context.deadline)
+      throw new QuorateError('release-unverified', `${this.#resource}: the own disk is not detached in time`);
+    return false;
+  }
+
+  async #must(command: readonly string[], context: ActionContext): Promise<void> {
+    const result = await this.#runner.run(command, context);
+    if (result.kind !== 'exited' || result.code !== 0) throw this.#failure(command, result);
+  }
+
+  /** What `abandonIo` detached, once everything is verified as released: the disk is resynced, not used (H3). */
+  async reattach(context: ActionContext): Promise<string | null> {
+    if (!this.#isDetached) return null;
+    await this.#must(['drbdadm', 'attach', this.#resource], context);
+    this.#isDetached = false;
+    return 'the own disk is attached again';
   }
 
   /** A fresh reading; `state` is null where it is unknown, and `detail` says why. */

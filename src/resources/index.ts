@@ -24,7 +24,7 @@ export { Ec2Fencer, type FenceResult } from './fencing.ts';
 export { HookResource } from './hook.ts';
 export { InboundResource } from './inbound.ts';
 export { GatewayMemory } from './link-gateway.ts';
-export { type DeviceIdentity, MountResource } from './mount.ts';
+export { type DeviceIdentity, type FrozenIo, MountResource } from './mount.ts';
 export { PortResource } from './port.ts';
 export { PortBlockResource } from './port-block.ts';
 export { PrivateIpResource } from './private-ip.ts';

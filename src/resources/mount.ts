@@ -41,12 +41,21 @@ export interface MountOptions {
   readonly options: string | null;
   /** R1: kills of foreign processes are off outside real hosts. */
   readonly mayKill: boolean;
+  /** The replicated devices below; null: there are none whose I/O can freeze. */
+  readonly frozenIo: FrozenIo | null;
   /** The text of /proc/self/mountinfo. */
   readonly readMounts: () => string;
   /** What a path leads to; throws where it leads nowhere. */
   readonly readDevice: (path: string) => DeviceIdentity;
   readonly runner: CommandRunner;
   readonly clock: Clock;
+}
+
+/** Writes that wait for a decision that will not come (DrbdResource.abandonIo). */
+export interface FrozenIo {
+  isFrozen(): boolean;
+  /** Ends them. Rejects where an answer to a client could still leave this host. */
+  abandon(context: ActionContext): Promise<string>;
 }
 
 export interface DeviceIdentity {
@@ -125,6 +134,8 @@ export class MountResource implements Resource {
       // The last one first: it may lie on top of the others.
       const target = reachable.at(-1)?.mountPoint;
       if (target === undefined) throw covered(device, ours);
+      // Before the first attempt, too: an `umount` that waits for a frozen write can never be killed.
+      killed = (await this.#endFrozenIo(target, context)) ?? killed;
       const failure = await this.#unmount(target, context);
       if (failure?.isStuck === true) stuck = failure.error;
       const isOver = context.signal.aborted || this.#options.clock.now() + BUSY_POLL_MS >= end;
@@ -140,6 +151,20 @@ export class MountResource implements Resource {
         }
       }
       await this.#options.clock.sleep(BUSY_POLL_MS, context.signal);
+    }
+  }
+
+  /** Null where nothing is frozen, or nothing could be done about it: the next round tries again. */
+  async #endFrozenIo(target: string, context: ReleaseContext): Promise<string | null> {
+    const { frozenIo, mayKill } = this.#options;
+    if (context.mode !== 'abrupt' || !mayKill || frozenIo === null || !frozenIo.isFrozen()) return null;
+    // Who is killed while it waits in the kernel never gets to see how its write ended.
+    await this.#kill(target, context);
+    try {
+      return `, after its users were killed: ${await frozenIo.abandon(context)}`;
+    } catch (error) {
+      if (error instanceof QuorateError) return null;
+      throw error;
     }
   }
 

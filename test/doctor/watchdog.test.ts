@@ -102,6 +102,16 @@ describe('L5: the timeout', () => {
     expect(one(await look(seconds(text), parts), 'timeout').result).toBe(result);
   });
 
+  it('of a kernel without sysfs is what the config says, unproven', async () => {
+    const silent = seconds('');
+    expect(one(await look(silent), 'timeout').detail).toMatch('does not open it');
+    const config = configWith('mode: required', 'mode: required, timeout: 500ms');
+    expect(one(await look(silent, { config }), 'timeout')).toMatchObject({ result: 'unknown' });
+    expect(one(await look(silent, { config }), 'timeout').detail).toMatch(
+      '500 ms, and the executor believes it',
+    );
+  });
+
   it('longer than the config says', async () => {
     const config = configWith('mode: required', 'mode: required, timeout: 500ms');
     expect(one(await look(softdog(), { config }), 'timeout')).toMatchObject({ result: 'failed' });

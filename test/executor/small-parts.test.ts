@@ -1,4 +1,5 @@
 /** What survives a death, how time is told, and what the channel refuses. */
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ import { ownProcess } from '../../src/executor/processes.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
 import { StateFile } from '../../src/executor/state-file.ts';
 import { ResumeWatch, SuspendCheck } from '../../src/executor/suspend-check.ts';
+import { openWatchdog } from '../../src/executor/watchdog.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -35,6 +37,22 @@ describe('executor-state.json', () => {
       begunTerm: 2,
       isArmed: true,
     });
+  });
+
+  it('a watchdog that was armed before this boot does not tick any more; whether one of an unknown boot does is not known', async () => {
+    const write = (boot: string | null | undefined): void => {
+      const body = { version: 1, releasedEpoch: 7, begunEpoch: 8, begunTerm: 2, isArmed: true, boot };
+      const checksum = createHash('sha256').update(JSON.stringify(body)).digest('hex').slice(0, 16);
+      writeFileSync(path(), JSON.stringify({ ...body, checksum }));
+    };
+    write('of another boot');
+    expect(StateFile.open(directory).state).toMatchObject({ begunEpoch: 8, isArmed: false });
+    for (const boot of [undefined, null]) {
+      write(boot);
+      expect(StateFile.open(directory).state.isArmed).toBe(true);
+    }
+    await StateFile.open(directory).update({ releasedEpoch: 8 }, 'written');
+    expect(StateFile.open(directory).state.isArmed).toBe(true);
   });
 
   it('O1: a damaged one is refused, never read as fresh', async () => {
@@ -307,5 +325,21 @@ describe("the guard's socket", () => {
     } finally {
       guard.close();
     }
+  });
+});
+
+describe('a watchdog of a kernel without CONFIG_WATCHDOG_SYSFS', () => {
+  // Any character device that sysfs has nothing about.
+  const device = '/dev/null';
+
+  it('L5: is not opened when nobody says its timeout', async () => {
+    await expect(openWatchdog(device)).rejects.toThrow('set watchdog.timeout');
+  });
+
+  it('L5: has the stated timeout, and counts as one that ticks on after its close', async () => {
+    const watchdog = await openWatchdog(device, 1000);
+    expect(watchdog).toMatchObject({ timeoutMs: 1000, canDisarm: false });
+    watchdog.pet();
+    await watchdog.disarm();
   });
 });

@@ -30,6 +30,43 @@ exists device name:r0 volume:0 minor:0 disk:UpToDate
 exists peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Off peer-disk:DUnknown resync-suspended:no
 exists -
 `,
+  /** Cut off from its peer while a program writes, the handler answered 1: the program waits in the kernel. */
+  isolatedPrimary: `exists resource name:r0 role:Primary suspended:fencing
+exists connection name:r0 peer-node-id:0 conn-name:peer connection:Connecting role:Unknown
+exists device name:r0 volume:0 minor:0 disk:UpToDate
+exists peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Off peer-disk:DUnknown resync-suspended:no
+exists -
+`,
+  /** The same after `detach --force`, `resume-io`, `umount` and `secondary`. */
+  abandoned: `exists resource name:r0 role:Secondary suspended:no
+exists connection name:r0 peer-node-id:0 conn-name:peer connection:Connecting role:Unknown
+exists device name:r0 volume:0 minor:0 disk:Diskless
+exists peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Off peer-disk:DUnknown resync-suspended:no
+exists -
+`,
+  /** `events2 r0`, followed: from a healthy Primary, through the cut of the link, to the release of the isolated one. */
+  isolation: `exists resource name:r0 role:Primary suspended:no
+exists connection name:r0 peer-node-id:0 conn-name:peer connection:Connected role:Secondary
+exists device name:r0 volume:0 minor:0 disk:UpToDate
+exists peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Established peer-disk:UpToDate resync-suspended:no
+exists -
+change resource name:r0 suspended:fencing
+change connection name:r0 peer-node-id:0 conn-name:peer connection:NetworkFailure role:Unknown
+change peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Off peer-disk:DUnknown
+change resource name:r0
+change connection name:r0 peer-node-id:0 conn-name:peer
+change peer-device name:r0 peer-node-id:0 conn-name:peer volume:0
+change connection name:r0 peer-node-id:0 conn-name:peer connection:Unconnected
+change connection name:r0 peer-node-id:0 conn-name:peer connection:Connecting
+call helper name:r0 peer-node-id:0 conn-name:peer helper:fence-peer
+response helper name:r0 peer-node-id:0 conn-name:peer helper:fence-peer status:256
+change device name:r0 volume:0 minor:0 disk:Failed
+call helper name:r0 peer-node-id:0 conn-name:peer volume:0 minor:0 helper:pri-on-incon-degr
+response helper name:r0 peer-node-id:0 conn-name:peer volume:0 minor:0 helper:pri-on-incon-degr status:0
+change device name:r0 volume:0 minor:0 disk:Diskless
+change resource name:r0 suspended:no
+change resource name:r0 role:Secondary
+`,
   standAlone: `exists resource name:r0 role:Primary suspended:no
 exists connection name:r0 peer-node-id:0 connection:StandAlone role:Unknown
 exists device name:r0 volume:0 minor:0 disk:UpToDate

@@ -134,4 +134,33 @@ describe('drbdsetup events2', () => {
     events.read('destroy resource name:r0');
     expect(events.state()?.kind).toBe('absent');
   });
+
+  it('R1: an isolated Primary holds, with its writes frozen; once they are abandoned it is Secondary without a disk', () => {
+    expect(roleProbe(read('isolatedPrimary'))).toMatchObject({
+      probe: 'held',
+      detail: expect.stringContaining('I/O suspended (fencing)'),
+    });
+    expect(data('isolatedPrimary')).toEqual({ peers: new Map([['b', 'not-in-sync']]), disk: 'up-to-date' });
+    expect(roleProbe(read('abandoned')).probe).toBe('not-held');
+    expect(data('abandoned').disk).toBe('failed');
+  });
+
+  it('follows a whole isolation: changes without a value, and calls of helpers, change nothing', () => {
+    const events = new DrbdEvents('r0');
+    const seen = new Set<string>();
+    for (const line of CAPTURES.isolation.split('\n')) {
+      events.read(line);
+      const state = events.state();
+      if (state !== null) seen.add(`${state.role} ${state.suspended} ${state.volumes[0]?.disk}`);
+    }
+    expect([...seen]).toEqual([
+      'Primary no UpToDate',
+      'Primary fencing UpToDate',
+      'Primary fencing Failed',
+      'Primary fencing Diskless',
+      'Primary no Diskless',
+      'Secondary no Diskless',
+    ]);
+    expect(events.state()).toEqual(parseEvents(CAPTURES.abandoned, 'r0'));
+  });
 });

@@ -183,4 +183,33 @@ describe('drbd', () => {
     expect(await drbd.resumeIo(within(1000))).toBe('I/O resumed');
     expect(tools.get('suspended')).toBe('no');
   });
+
+  it('R1: frozen I/O is ended by taking the own disk away first; the disk comes back once, when asked to', async () => {
+    await acquire();
+    tools.set('suspended', 'fencing');
+    await drbd.abandonIo(within(5000));
+    const acted = tools.calls.filter((call) => call.startsWith('drbdadm')).slice(-2);
+    expect(acted).toEqual(['drbdadm detach --force r0', 'drbdadm resume-io r0']);
+    // While the disk only fails, DRBD would take it for one that went on alone.
+    expect(tools.get('disk-when-resumed')).toBe('Diskless');
+    expect(tools.get('disk')).toBe('Diskless');
+    expect(await drbd.release({ ...within(5000), mode: 'abrupt' })).toBe('Secondary');
+    expect(await drbd.reattach(within(5000))).toContain('attached again');
+    expect(tools.get('disk')).toBe('Consistent');
+    expect(await drbd.reattach(within(5000))).toBeNull();
+  });
+
+  it('R1: a disk that is not gone in time: what is frozen stays frozen', async () => {
+    tools.set('disk-hangs');
+    tools.set('suspended', 'fencing');
+    const error = await errorOf(drbd.abandonIo(within(1000)));
+    expect(['release-unverified', 'command-timed-out']).toContain(error.code);
+    expect(tools.calls).not.toContain('drbdadm resume-io r0');
+  });
+
+  it('R1: where the disk cannot be detached, no I/O is resumed', async () => {
+    tools.set('hang');
+    await errorOf(drbd.abandonIo(within(200)));
+    expect(tools.calls).toEqual(['drbdadm detach --force r0']);
+  });
 });

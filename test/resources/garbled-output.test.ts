@@ -430,6 +430,7 @@ describe('mountinfo', () => {
       fstype: null,
       options: null,
       mayKill: false,
+      frozenIo: null,
       readMounts: () => text,
       readDevice: (path) => ({ path, number: '147:0' }),
     });

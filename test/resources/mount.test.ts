@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Clock, sleepOn, systemClock } from '../../src/clock.ts';
 import { instant } from '../../src/core/index.ts';
+import { QuorateError } from '../../src/errors.ts';
 import { ChildRunner } from '../../src/executor/commands.ts';
 import { readDevice } from '../../src/executor/local-resources.ts';
-import { type CommandRunner, MountResource } from '../../src/resources/index.ts';
+import { type CommandRunner, type FrozenIo, MountResource } from '../../src/resources/index.ts';
 import { FakeMounts } from './support/fake-mounts.ts';
 import { within } from './support/namespaces.ts';
 
@@ -51,6 +52,7 @@ const make = (more: Partial<ConstructorParameters<typeof MountResource>[0]> = {}
     fstype: 'ext4',
     options: 'noatime',
     mayKill: true,
+    frozenIo: null,
     readMounts: mounts.text,
     readDevice: mounts.readDevice,
     runner: mounts.runner,
@@ -83,6 +85,54 @@ describe('mount', () => {
     await expect(acquire(data)).rejects.toMatchObject({ code: 'mount-occupied' });
     await release(data, 'abrupt');
     expect(mounts.calls).toEqual([]);
+  });
+
+  describe('R1: writes below are frozen', () => {
+    const frozen = (calls: string[], refusals = 0): FrozenIo => {
+      mounts.stuckUsers = 1;
+      let isFrozen = true;
+      let left = refusals;
+      return {
+        isFrozen: () => isFrozen,
+        abandon: async () => {
+          calls.push('abandon');
+          left -= 1;
+          if (left >= 0) throw new QuorateError('release-unverified', 'eth1 is not shut yet');
+          isFrozen = false;
+          mounts.stuckUsers = 0;
+          return 'abandoned';
+        },
+      };
+    };
+
+    it('the users are killed, then the writes are ended, and only then it is unmounted', async () => {
+      const data = make({ frozenIo: frozen(mounts.calls) });
+      await acquire(data);
+      mounts.calls.length = 0;
+      expect(await release(data, 'abrupt')).toContain('abandoned');
+      expect(mounts.calls).toEqual(['fuser -k -M -m /srv/data', 'abandon', 'umount -R -- /srv/data']);
+    });
+
+    it('while a client could still be answered they stay frozen, and it is tried again', async () => {
+      const data = make({ frozenIo: frozen(mounts.calls, 1) });
+      await acquire(data);
+      mounts.calls.length = 0;
+      await release(data, 'abrupt');
+      expect(mounts.calls.filter((call) => call === 'abandon')).toHaveLength(2);
+      expect(mounts.calls.at(-1)).toBe('umount -R -- /srv/data');
+    });
+
+    it('never in a planned release, and never where users may not be killed', async () => {
+      for (const [mode, mayKill] of [
+        ['planned', true],
+        ['abrupt', false],
+      ] as const) {
+        const data = make({ frozenIo: frozen(mounts.calls), mayKill });
+        await acquire(data);
+        await expect(release(data, mode, 500)).rejects.toThrow('busy');
+      }
+      expect(mounts.calls).not.toContain('abandon');
+    });
   });
 
   it('R2: hidden under another mount, or bound elsewhere, is not released', async () => {

@@ -11,22 +11,49 @@ interface Address {
   readonly port: number;
 }
 
-/** A stuck request is given up after this and asked again on a new connection, as any client with a time-out does. */
-const ANSWER_LIMIT_MS = 250;
-const CONNECT_LIMIT_MS = 100;
+export interface Patience {
+  /** A stuck request is given up after this and asked again on a new connection, as any client with a time-out does. */
+  readonly answerMs: number;
+  readonly connectMs: number;
+}
+
+const PATIENCE: Patience = { answerMs: 250, connectMs: 100 };
 const RETRY_MS = 5;
 const READ_ALL_LIMIT_MS = 30_000;
+
+/** A store that acknowledged said so at some instant between these two, in ms of the writer's clock. */
+export interface Acknowledgement {
+  readonly askedAt: number;
+  readonly answeredAt: number;
+}
+
+export interface WriterOptions {
+  readonly patience?: Patience;
+  /** `performance.now` unless told otherwise. */
+  readonly now?: () => number;
+  readonly onAcknowledged?: (one: Acknowledgement) => void;
+  /** Between an acknowledgement and the next record; none unless told otherwise. */
+  readonly pauseMs?: number;
+}
 
 export class Writer {
   readonly #address: Address;
   readonly #seed: number;
+  readonly #patience: Patience;
+  readonly #now: () => number;
+  readonly #onAcknowledged: (one: Acknowledgement) => void;
+  readonly #pauseMs: number;
   readonly #acknowledgedAt: number[] = [];
   #isStopped = false;
   #running: Promise<void> | null = null;
 
-  constructor(address: Address, seed: number) {
+  constructor(address: Address, seed: number, options: WriterOptions = {}) {
     this.#address = address;
     this.#seed = seed;
+    this.#patience = options.patience ?? PATIENCE;
+    this.#now = options.now ?? (() => performance.now());
+    this.#onAcknowledged = options.onAcknowledged ?? (() => undefined);
+    this.#pauseMs = options.pauseMs ?? 0;
   }
 
   /** Records 1 to this one have been acknowledged. */
@@ -68,7 +95,11 @@ export class Writer {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       try {
-        const client = await StoreClient.open(this.#address.host, this.#address.port, CONNECT_LIMIT_MS);
+        const client = await StoreClient.open(
+          this.#address.host,
+          this.#address.port,
+          this.#patience.connectMs,
+        );
         try {
           await this.#write(client);
         } finally {
@@ -84,9 +115,13 @@ export class Writer {
   async #write(client: StoreClient): Promise<void> {
     while (!this.#isStopped) {
       const number = this.acknowledged + 1;
-      const answer = await client.ask(`append ${number} ${this.#payload(number)}`, ANSWER_LIMIT_MS);
+      const askedAt = this.#now();
+      const answer = await client.ask(`append ${number} ${this.#payload(number)}`, this.#patience.answerMs);
       if (answer !== `ok ${number}`) throw new Error(answer);
-      this.#acknowledgedAt.push(performance.now());
+      const answeredAt = this.#now();
+      this.#acknowledgedAt.push(answeredAt);
+      this.#onAcknowledged({ askedAt, answeredAt });
+      if (this.#pauseMs > 0) await new Promise((next) => setTimeout(next, this.#pauseMs));
     }
   }
 }

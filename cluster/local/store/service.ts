@@ -6,7 +6,7 @@
  *   anything that fails → error TEXT
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { DeviceClient } from '../drbd/device-client.ts';
+import { type DeviceOptions, openDevice, type StoreDevice } from './device.ts';
 import { onLines } from './lines.ts';
 import { Store } from './store.ts';
 
@@ -18,20 +18,20 @@ interface Address {
 }
 
 export class StoreService {
-  readonly #device: DeviceClient;
+  readonly #device: StoreDevice;
   readonly #store: Store;
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
 
-  private constructor(device: DeviceClient, store: Store) {
+  private constructor(device: StoreDevice, store: Store) {
     this.#device = device;
     this.#store = store;
     this.#server = createServer((socket) => this.#serve(socket));
   }
 
   /** Resolves when it listens. */
-  static async start(device: Address, listen: Address): Promise<StoreService> {
-    const client = await DeviceClient.open(device.host, device.port);
+  static async start(device: DeviceOptions, listen: Address): Promise<StoreService> {
+    const client = await openDevice(device);
     try {
       const service = new StoreService(client, await Store.open(client));
       await new Promise<void>((resolve, reject) => {

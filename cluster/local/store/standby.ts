@@ -4,6 +4,7 @@
  * listener, no client, the device released; the process stays. A stop that is not answered in time kills it.
  */
 import { createServer } from 'node:net';
+import type { DeviceOptions } from './device.ts';
 import { StoreService } from './service.ts';
 
 interface Address {
@@ -13,7 +14,7 @@ interface Address {
 
 export interface StandbyOptions {
   readonly control: Address;
-  readonly device: Address;
+  readonly device: DeviceOptions;
   readonly service: Address;
 }
 

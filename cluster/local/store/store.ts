@@ -2,7 +2,7 @@
  * The demo's store: appends records to the replicated device. One batch at a time: what arrives while a batch is
  * being written goes into the next. An append is acknowledged when the device has acknowledged its block.
  */
-import type { DeviceClient } from '../drbd/device-client.ts';
+import type { StoreDevice } from './device.ts';
 import { blockOf, capacity, getRecord, PAYLOAD_LIMIT_BYTES, putRecord, type StoreRecord } from './records.ts';
 
 const QUEUE_LIMIT = 10_000;
@@ -14,21 +14,21 @@ interface Append {
 }
 
 export class Store {
-  readonly #device: DeviceClient;
+  readonly #device: StoreDevice;
   #last: number;
   /** The block that the next record goes to, as it is on the device. */
   #tail: Buffer;
   #queue: Append[] = [];
   #isWriting = false;
 
-  private constructor(device: DeviceClient, last: number, tail: Buffer) {
+  private constructor(device: StoreDevice, last: number, tail: Buffer) {
     this.#device = device;
     this.#last = last;
     this.#tail = tail;
   }
 
   /** Finds the end by bisection: records have no gaps. */
-  static async open(device: DeviceClient): Promise<Store> {
+  static async open(device: StoreDevice): Promise<Store> {
     let low = 0;
     let high = capacity(device.blocks);
     while (low < high) {

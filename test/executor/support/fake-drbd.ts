@@ -27,7 +27,13 @@ case "$1" in
       exit 11
     fi
     echo Secondary > role ;;
-  resume-io) echo no > suspended ;;
+  resume-io)
+    cat disk > disk-when-resumed
+    echo no > suspended ;;
+  detach)
+    echo Failed > disk
+    if [ ! -e disk-hangs ]; then (sleep 0.2; echo Diskless > disk) > /dev/null 2>&1 & fi ;;
+  attach) echo Consistent > disk ;;
   *) exit 1 ;;
 esac
 echo change > ticks

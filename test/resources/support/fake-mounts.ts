@@ -15,6 +15,8 @@ export class FakeMounts {
   readonly calls: string[] = [];
   /** Processes that have something open there. */
   users = 0;
+  /** They wait in the kernel for a frozen write: no signal ends them. */
+  stuckUsers = 0;
   /** What `umount` does instead of its work; `detached`: beside it, the mount is not in the table any more. */
   hang: boolean | 'detached' = false;
   /** Appended to the table. */
@@ -53,7 +55,7 @@ export class FakeMounts {
       default:
         if (this.hang === 'detached') this.#unmount(mountPoint);
         if (this.hang !== false) return { kind: 'timed-out', limitMs: deadline };
-        if (this.users > 0) return exited(32, `umount: ${mountPoint}: target is busy.\n`);
+        if (this.users + this.stuckUsers > 0) return exited(32, `umount: ${mountPoint}: target is busy.\n`);
         return this.#unmount(mountPoint);
     }
   }

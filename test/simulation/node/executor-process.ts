@@ -90,7 +90,7 @@ export class ExecutorProcess {
         watchdog:
           watchdog === null || config.watchdog.mode === 'off'
             ? null
-            : { device: config.watchdog.device, mode: config.watchdog.mode },
+            : { device: config.watchdog.device, mode: config.watchdog.mode, statedMs: null },
         selfFence: 'off',
         mayKill: false,
         releaseMs: config.timing.releaseMs,

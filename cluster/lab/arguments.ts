@@ -1,0 +1,145 @@
+/** The command line of `scripts/lab`. Pure. */
+import { parseArgs } from 'node:util';
+import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
+import type { TimingName } from './plan.ts';
+
+export type LabCommand =
+  | { readonly kind: 'up'; readonly isBare: boolean }
+  | { readonly kind: 'down' | 'status' }
+  | {
+      readonly kind: 'run';
+      readonly scenarios: readonly string[];
+      readonly times: number;
+      readonly isJson: boolean;
+    }
+  | { readonly kind: 'shell'; readonly node: NodeName; readonly command: string }
+  | { readonly kind: 'cut' | 'heal'; readonly node: NodeName; readonly link: CuttableLink }
+  | { readonly kind: 'power-off' | 'power-on' | 'freeze' | 'thaw'; readonly node: NodeName };
+
+export interface Arguments {
+  readonly command: LabCommand;
+  /** Logs, and the socket by which the other commands find the lab. */
+  readonly folder: string | null;
+  /** Of a lab that is made. */
+  readonly timing: TimingName;
+}
+
+export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
+       scripts/lab run SCENARIO… [--json] [--times N]   or: run all; in the lab that is up, or in one of its own
+       scripts/lab shell HOST COMMAND           in a guest (a, b, w)
+       scripts/lab cut HOST LINK | heal HOST LINK       LINK: repl (replication, agents) or svc (clients)
+       scripts/lab power-off HOST | power-on HOST | freeze HOST | thaw HOST
+       scripts/lab status | down
+  --timing NAME  of a lab that is made: product (the default), or patient, where the machine is busy with other things
+  --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
+`;
+
+/** Throws a RangeError with one sentence. */
+export function parseArguments(words: readonly string[], scenarios: readonly string[]): Arguments {
+  const { values, positionals } = parse(words);
+  const [name = '', ...rest] = positionals;
+  const folder = values.folder ?? null;
+  const times = Number(values.times ?? 1);
+  if (!Number.isSafeInteger(times) || times < 1)
+    throw new RangeError(`--times ${values.times}: expected a number from 1`);
+  if (name !== 'run' && (values.json === true || values.times !== undefined))
+    throw new RangeError('--json and --times belong to "run"');
+  if (name !== 'up' && values.bare === true) throw new RangeError('--bare belongs to "up"');
+  const timing = values.timing ?? 'product';
+  if (timing !== 'product' && timing !== 'patient')
+    throw new RangeError(`--timing ${timing}: product or patient`);
+  return {
+    command: commandOf(name, rest, {
+      scenarios,
+      times,
+      isJson: values.json === true,
+      isBare: values.bare === true,
+    }),
+    folder,
+    timing,
+  };
+}
+
+function parse(words: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...words],
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean' },
+        times: { type: 'string' },
+        folder: { type: 'string' },
+        timing: { type: 'string' },
+        bare: { type: 'boolean' },
+      },
+    });
+  } catch (error) {
+    throw new RangeError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+interface RunOptions {
+  readonly scenarios: readonly string[];
+  readonly times: number;
+  readonly isJson: boolean;
+  readonly isBare: boolean;
+}
+
+function commandOf(name: string, rest: readonly string[], options: RunOptions): LabCommand {
+  switch (name) {
+    case 'up':
+      exactly(name, rest, 0);
+      return { kind: name, isBare: options.isBare };
+    case 'down':
+    case 'status':
+      exactly(name, rest, 0);
+      return { kind: name };
+    case 'run':
+      return {
+        kind: 'run',
+        scenarios: scenariosOf(rest, options.scenarios),
+        times: options.times,
+        isJson: options.isJson,
+      };
+    case 'shell': {
+      const [node, ...command] = rest;
+      if (command.length === 0) throw new RangeError('shell needs a host and a command');
+      return { kind: name, node: nodeOf(node), command: command.join(' ') };
+    }
+    case 'cut':
+    case 'heal':
+      exactly(name, rest, 2);
+      return { kind: name, node: nodeOf(rest[0]), link: linkOf(rest[1]) };
+    case 'power-off':
+    case 'power-on':
+    case 'freeze':
+    case 'thaw':
+      exactly(name, rest, 1);
+      return { kind: name, node: nodeOf(rest[0]) };
+    default:
+      throw new RangeError(name === '' ? 'a command is missing' : `unknown command ${name}`);
+  }
+}
+
+function exactly(name: string, rest: readonly string[], count: number): void {
+  if (rest.length !== count)
+    throw new RangeError(`${name} takes ${count === 0 ? 'nothing' : `${count} more`}, got ${rest.length}`);
+}
+
+function scenariosOf(names: readonly string[], known: readonly string[]): readonly string[] {
+  if (names.length === 0) throw new RangeError(`run needs a scenario: all, ${known.join(', ')}`);
+  if (names.length === 1 && names[0] === 'all') return known;
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new RangeError(`no scenario ${unknown}; there are ${known.join(', ')}`);
+  return names;
+}
+
+function nodeOf(word: string | undefined): NodeName {
+  if (word === undefined || !isNode(word)) throw new RangeError(`no host ${word ?? ''}: a, b or w`);
+  return word;
+}
+
+function linkOf(word: string | undefined): CuttableLink {
+  if (word !== 'repl' && word !== 'svc') throw new RangeError(`no link ${word ?? ''}: repl or svc`);
+  return word;
+}

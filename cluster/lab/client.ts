@@ -1,0 +1,65 @@
+/** The client host's process: a writer through the elastic IP, told what to do over the IPC channel. */
+import { assertNever } from '../../src/core/index.ts';
+import { type Acknowledgement, Writer } from '../local/demo/writer.ts';
+import { serveParent } from '../local/node/index.ts';
+import { ELASTIC_IP, PORT } from './hosts.ts';
+import { now } from './now.ts';
+
+export type ClientCommand =
+  | { readonly kind: 'write'; readonly seed: number }
+  | { readonly kind: 'stop' }
+  /** Reads every record through the elastic IP. */
+  | { readonly kind: 'verify' };
+
+export type ClientNews =
+  | { readonly kind: 'acknowledged'; readonly acknowledgements: readonly Acknowledgement[] }
+  | { readonly kind: 'verified'; readonly acknowledged: number; readonly lost: readonly number[] };
+
+const REPORT_EVERY_MS = 25;
+/** A synchronous write to two disks of two guests on one machine takes a few ms, and now and then many more. */
+/** Without one the writer keeps both guests' only processors busy, and nothing else runs in time. */
+const PAUSE_MS = 20;
+const PATIENCE = { answerMs: 1_000, connectMs: 250 } as const;
+
+export function runClient(): void {
+  const address = { host: ELASTIC_IP, port: PORT.store };
+  let writer: Writer | null = null;
+  let fresh: Acknowledgement[] = [];
+  const tell = (news: ClientNews): void => void process.send?.(news);
+  const report = (): void => {
+    if (fresh.length === 0) return;
+    tell({ kind: 'acknowledged', acknowledgements: fresh });
+    fresh = [];
+  };
+  setInterval(report, REPORT_EVERY_MS).unref();
+  const started = (): Writer => {
+    if (writer === null) throw new Error('nothing is being written');
+    return writer;
+  };
+  serveParent<ClientCommand>(async (command) => {
+    switch (command.kind) {
+      case 'write': {
+        const onAcknowledged = (one: Acknowledgement): void => void fresh.push(one);
+        writer = new Writer(address, command.seed, {
+          now,
+          patience: PATIENCE,
+          pauseMs: PAUSE_MS,
+          onAcknowledged,
+        });
+        writer.start();
+        return;
+      }
+      case 'stop':
+        await started().stop();
+        report();
+        return;
+      case 'verify': {
+        const lost = await started().lost();
+        tell({ kind: 'verified', acknowledged: started().acknowledged, lost });
+        return;
+      }
+      default:
+        return assertNever(command);
+    }
+  });
+}

@@ -1,0 +1,105 @@
+/** A lab's files: certificates, configs, and the disks of the guests. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
+import { writeStoreScripts } from '../local/store/index.ts';
+import {
+  bootNetwork,
+  DATA_NODES,
+  gatewayOf,
+  isDataNode,
+  managementAddress,
+  NODES,
+  type NodeName,
+  replAddress,
+} from './hosts.ts';
+import { DATA_DISK_BYTES, planConfig, planDrbd, planStore, STORE_CONTROL, type TimingName } from './plan.ts';
+import { preloadList } from './preload.ts';
+
+const STATE_DISK = '64M';
+const LIMIT_MS = 20_000;
+
+export interface LabFiles {
+  readonly operator: TlsMaterial;
+  readonly stateDisk: (node: NodeName) => string;
+  readonly dataDisk: (node: NodeName) => string | null;
+}
+
+export interface LabFilesOptions {
+  readonly cluster: string;
+  readonly timing: TimingName;
+  /** A new one. */
+  readonly folder: string;
+  /** Has what is shipped for hosts, cluster/host. */
+  readonly shipped: string;
+  /** Where the packages are unpacked. */
+  readonly kit: string;
+}
+
+export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles> {
+  const { cluster, timing, folder, shipped, kit } = options;
+  const preload = `${(await preloadList(kit)).join('\n')}\n`;
+  const authority = await createAuthority(cluster);
+  const operator = await issueClient(authority, 'admin', 'lab');
+  const scripts = writeStoreScripts(join(folder, 'bin'), STORE_CONTROL, '/run/lab/store.pid');
+  const start = writeStart(join(folder, 'bin'), scripts.start);
+  const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
+  const dataDisk = (node: NodeName): string | null =>
+    isDataNode(node) ? join(folder, `data-${node}.img`) : null;
+  for (const node of NODES) {
+    const root = join(folder, `state-${node}`);
+    const etc = join(root, 'etc');
+    mkdirSync(etc, { recursive: true });
+    mkdirSync(join(root, 'data'), { mode: 0o700, recursive: true });
+    const pair = await issueNode(authority, node, { hosts: [replAddress(node), managementAddress(node)] });
+    const put = (name: string, text: string, mode = 0o644): void =>
+      writeFileSync(join(etc, name), text, { mode });
+    put('ca.pem', authority.certificate);
+    put('node.pem', pair.certificate);
+    put('node.key', pair.key, 0o600);
+    put('quorate.yaml', stringify(planConfig(cluster, node, timing, { ...scripts, start })));
+    put('preload', preload);
+    put('network', `${bootNetwork(node).join('\n')}\n`);
+    if (isDataNode(node)) {
+      put('store.json', JSON.stringify(planStore(node)));
+      put('r0.res', planDrbd(readFileSync(join(shipped, 'r0.res'), 'utf8')));
+    }
+    await makeDisk(stateDisk(node), root);
+  }
+  for (const node of DATA_NODES) {
+    const disk = join(folder, `data-${node}.img`);
+    writeFileSync(disk, '');
+    truncateSync(disk, DATA_DISK_BYTES);
+  }
+  const { certificate: cert, key } = operator;
+  return { operator: { ca: authority.certificate, cert, key }, stateDisk, dataDisk };
+}
+
+/**
+ * The way to the clients, then the store. Not a `route-table` resource: a start or a look at one takes five commands, which is
+ * a second on this kernel (TIMINGS); its tests on real kernels are those of the test network.
+ */
+function writeStart(folder: string, start: string): string {
+  const path = join(folder, 'start');
+  const gateways = DATA_NODES.map((node) => `${node}) gateway=${gatewayOf('svc', node)} ;;`).join(' ');
+  const lines = [
+    '#!/bin/bash',
+    `case $HOSTNAME in ${gateways} esac`,
+    'ip route replace default via "$gateway" dev eth1 || exit 1',
+    `exec ${start}`,
+  ];
+  writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o755 });
+  return path;
+}
+
+function makeDisk(image: string, content: string): Promise<void> {
+  const words = ['-q', '-F', '-d', content, image, STATE_DISK];
+  return new Promise((resolve, reject) => {
+    execFile('mkfs.ext4', words, { timeout: LIMIT_MS }, (error, _stdout, stderr) => {
+      if (error === null) resolve();
+      else reject(new Error(`mkfs.ext4: ${stderr.trim() || error.message}`));
+    });
+  });
+}

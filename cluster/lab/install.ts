@@ -1,0 +1,30 @@
+/** What an operator does once on new hosts (docs/install.md), by the same commands. */
+import { DATA_NODES, NODES, type NodeName } from './hosts.ts';
+import { DRBD_DEVICE } from './plan.ts';
+
+const CONNECT_LIMIT_MS = 15_000;
+
+export interface Guests {
+  must(node: NodeName, command: string): Promise<string>;
+  waitFor(what: string, condition: () => Promise<boolean>, limitMs: number): Promise<void>;
+}
+
+/** Both disks are new, so they are declared equal instead of being copied. */
+export async function installData(guests: Guests): Promise<void> {
+  await Promise.all(
+    DATA_NODES.map((node) => guests.must(node, 'drbdadm create-md --force r0 && drbdadm up r0')),
+  );
+  const isConnected = async (): Promise<boolean> =>
+    (await guests.must('a', 'drbdadm cstate r0')).trim() === 'Connected';
+  await guests.waitFor('DRBD is connected', isConnected, CONNECT_LIMIT_MS);
+  await guests.must('a', 'drbdadm new-current-uuid --clear-bitmap r0');
+  await guests.must('a', 'drbdadm primary r0');
+  await guests.must('a', `mkfs.ext4 -q ${DRBD_DEVICE}`);
+  await guests.must('a', 'drbdadm secondary r0');
+}
+
+/** From here on init does what units would: DRBD, the store, the agent. */
+export async function startServices(guests: Guests): Promise<void> {
+  await Promise.all(DATA_NODES.map((node) => guests.must(node, 'drbdadm down r0')));
+  await Promise.all(NODES.map((node) => guests.must(node, 'touch /var/lib/quorate/is-installed && sync')));
+}

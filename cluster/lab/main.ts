@@ -1,0 +1,171 @@
+/**
+ * `scripts/lab`: three real kernels with the product inside, and what can happen to them. See docs/lab.md.
+ *
+ * Whoever makes a lab owns its namespaces; everything of it runs in them. Whatever ends the owner (its end, a signal, or
+ * kill -9, where the keeper is left), everything in them is killed and they are removed. Only the logs stay.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { HelperProcess } from '../local/node/index.ts';
+import {
+  inside as inNamespace,
+  type KeeperCommand,
+  removeLeftovers,
+  removeNamespacesOf,
+} from '../network/index.ts';
+import { type LabCommand, parseArguments, USAGE } from './arguments.ts';
+import { inside, type Task } from './inside.ts';
+import { unpackedPackages } from './packages.ts';
+import type { Output } from './perform.ts';
+import type { TimingName } from './plan.ts';
+import { whyNoLab } from './prerequisites.ts';
+import { SCENARIOS } from './scenarios/index.ts';
+import { ask, socketOf } from './server.ts';
+import { buildWires, namespaceOf } from './wires.ts';
+
+const UP_LIMIT_MS = 180_000;
+const POLL_MS = 50;
+
+const script = fileURLToPath(import.meta.url);
+const dist = dirname(script);
+const checkout = checkoutOf(dist);
+const began = performance.now();
+const output: Output = {
+  say: (text) => {
+    const at = ((performance.now() - began) / 1_000).toFixed(1).padStart(6);
+    process.stderr.write(`${at} s  ${text}\n`);
+  },
+  print: (text) => void process.stdout.write(`${text}\n`),
+};
+
+/** Where cluster/lab/guest and cluster/host are: above the bundles, which tests copy somewhere deeper. */
+function checkoutOf(folder: string): string {
+  if (existsSync(join(folder, 'cluster/lab/guest'))) return folder;
+  if (folder === dirname(folder)) throw new Error('the lab runs from a checkout only');
+  return checkoutOf(dirname(folder));
+}
+
+function endWith(exit: number, text: string): never {
+  process.stderr.write(`lab: ${text}\n`);
+  process.exit(exit);
+}
+
+/** Makes a lab, has the command done in it, and removes it. */
+async function own(command: LabCommand, folder: string, timing: TimingName): Promise<number> {
+  const why = await whyNoLab();
+  if (why !== null) endWith(1, why);
+  removeLeftovers();
+  await unpackedPackages(output.say);
+  const run = join(folder, 'run');
+  rmSync(run, { recursive: true, force: true });
+  mkdirSync(run, { recursive: true });
+  process.once('exit', () => {
+    removeNamespacesOf(process.pid);
+    rmSync(run, { recursive: true, force: true });
+    rmSync(socketOf(folder), { force: true });
+  });
+  process.on('SIGINT', () => process.exit(130));
+  process.on('SIGTERM', () => process.exit(143));
+  process.on('SIGHUP', () => process.exit(129));
+  const keeper = new HelperProcess<KeeperCommand>(
+    join(dist, 'lab-helper.mjs'),
+    'keeper',
+    () => undefined,
+    () => endWith(1, 'the keeper of the lab ended'),
+  );
+  await keeper.request({ kind: 'keep', tags: [], directory: run });
+  await buildWires(process.pid);
+  const isBare = command.kind === 'up' && command.isBare;
+  const task: Task = { owner: process.pid, folder, dist, checkout, seed: 1, timing, isBare, command };
+  const words = [
+    ...inNamespace(namespaceOf(process.pid, 'switch')),
+    ...[process.execPath, '--enable-source-maps', script, 'inside', JSON.stringify(task)],
+  ];
+  const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['ignore', 'inherit', 'inherit'] });
+  return new Promise((done) => child.once('exit', (code) => done(code ?? 1)));
+}
+
+/** `up`: the owner goes on in the background. */
+async function up(folder: string, timing: TimingName, isBare: boolean): Promise<number> {
+  const why = await whyNoLab();
+  if (why !== null) endWith(1, why);
+  if ((await ask(folder, { kind: 'status' }, silent)) !== null)
+    endWith(1, 'a lab is up already: scripts/lab down');
+  await unpackedPackages(output.say);
+  mkdirSync(folder, { recursive: true });
+  const logFile = join(folder, 'lab.log');
+  rmSync(logFile, { force: true });
+  const log = openSync(logFile, 'a');
+  const owner = spawn(
+    process.execPath,
+    ['--enable-source-maps', script, 'keep-up', folder, timing, isBare ? 'bare' : ''],
+    {
+      detached: true,
+      stdio: ['ignore', log, log],
+    },
+  );
+  let hasEnded = false;
+  owner.once('exit', () => {
+    hasEnded = true;
+  });
+  const deadline = performance.now() + UP_LIMIT_MS;
+  while (!existsSync(socketOf(folder))) {
+    if (hasEnded) endWith(1, `the lab did not come up:\n${readFileSync(logFile, 'utf8')}`);
+    if (performance.now() > deadline) {
+      owner.kill('SIGTERM');
+      endWith(1, `the lab did not come up in ${UP_LIMIT_MS / 1000} s: see ${logFile}`);
+    }
+    await new Promise((next) => setTimeout(next, POLL_MS));
+  }
+  owner.unref();
+  output.say(`the lab is up; its logs are in ${folder}`);
+  return 0;
+}
+
+const silent: Output = { say: () => undefined, print: () => undefined };
+
+async function main(words: readonly string[]): Promise<number> {
+  if (words.includes('--help') || words.includes('-h')) {
+    process.stdout.write(
+      `${USAGE}scenarios:\n${SCENARIOS.map(({ name, about }) => `  ${name.padEnd(18)}${about}\n`).join('')}`,
+    );
+    return 0;
+  }
+  const {
+    command,
+    folder: given,
+    timing,
+  } = parseArguments(
+    words,
+    SCENARIOS.map(({ name }) => name),
+  );
+  const folder = resolve(given ?? join(checkout, '.local/lab'));
+  if (command.kind === 'up') return up(folder, timing, command.isBare);
+  const exit = await ask(folder, command, output);
+  if (exit !== null) {
+    // `down` is done when nothing is left.
+    const deadline = performance.now() + UP_LIMIT_MS;
+    while (command.kind === 'down' && existsSync(socketOf(folder)) && performance.now() < deadline)
+      await new Promise((next) => setTimeout(next, POLL_MS));
+    return exit;
+  }
+  if (command.kind === 'run') return own(command, folder, timing);
+  return endWith(1, 'no lab is up: scripts/lab up');
+}
+
+try {
+  const [first = '', second = '', third = '', fourth = ''] = process.argv.slice(2);
+  // Started by this program only.
+  if (first === 'inside') {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+    process.exit(await inside(JSON.parse(second) as Task, output));
+  }
+  if (first === 'keep-up')
+    process.exit(await own({ kind: 'up', isBare: fourth === 'bare' }, second, third as TimingName));
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  if (error instanceof RangeError) endWith(2, `${error.message}\n${USAGE}`);
+  endWith(1, error instanceof Error ? (error.stack ?? error.message) : String(error));
+}

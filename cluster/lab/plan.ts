@@ -1,0 +1,171 @@
+/** The agents' configs, DRBD's resource, and the first state of the cloud. Pure. */
+import type { ControllerStateInput } from '../local/controller/index.ts';
+import type { StandbyOptions, StoreScripts } from '../local/store/index.ts';
+import type { RouterOptions } from '../network/index.ts';
+import {
+  CONTROLLER,
+  DATA_NODES,
+  type DataNode,
+  ELASTIC_IP,
+  gatewayOf,
+  managementAddress,
+  NODES,
+  type NodeName,
+  PORT,
+  replAddress,
+  routerPort,
+  serviceAddress,
+  zoneOf,
+} from './hosts.ts';
+
+export const ALLOCATION = 'eipalloc-0a10c001';
+const REGION = 'us-east-1';
+const INTERFACES: Readonly<Record<DataNode, string>> = { a: 'eni-0000000a', b: 'eni-0000000b' };
+const INSTANCES: Readonly<Record<NodeName, string>> = { a: 'i-0000000a', b: 'i-0000000b', w: 'i-0000000c' };
+export const DRBD_DEVICE = '/dev/drbd0';
+/** The size of a guest's data disk; the file system has less. */
+export const DATA_DISK_BYTES = 64 * 1024 * 1024;
+const STORE_BLOCKS = 4096;
+const STORE_FILE = '/srv/data/records';
+
+export const instanceOf = (node: NodeName): string => INSTANCES[node];
+export const nodeOfInterface = (id: string | null | undefined): DataNode | null =>
+  DATA_NODES.find((node) => INTERFACES[node] === id) ?? null;
+
+/** The names of the resources, by what they are: for the split of a takeover. */
+export const RESOURCES = {
+  drbd: ['block'],
+  pool: ['data'],
+  address: ['port2', 'eip'],
+  service: ['store'],
+} as const;
+
+/**
+ * `product`: heartbeat and lease are the product's own defaults. `patient`: for a machine that is slow, or busy with other
+ * things. D was measured, as an installation must: on a kernel that is itself a process every page fault costs 0.1 ms, and
+ * a fork of a Node process a thousand of them. W covers a start's verification, during which it is not petted.
+ */
+export const TIMINGS = {
+  product: { heartbeatMs: 100, leaseMs: 600, releaseMs: 3_000, watchdogS: 2 },
+  patient: { heartbeatMs: 250, leaseMs: 3_000, releaseMs: 8_000, watchdogS: 4 },
+} as const;
+export type TimingName = keyof typeof TIMINGS;
+
+export function planConfig(
+  cluster: string,
+  node: NodeName,
+  timingName: TimingName,
+  scripts: StoreScripts,
+): Record<string, unknown> {
+  const timing = TIMINGS[timingName];
+  const member = (id: NodeName) => ({
+    zone: zoneOf(id),
+    peer: `${replAddress(id)}:${PORT.peer}`,
+    ...(id === 'w' ? { witness: true } : {}),
+  });
+  return {
+    cluster,
+    node,
+    data_dir: '/var/lib/quorate/data',
+    members: Object.fromEntries(NODES.map((id) => [id, member(id)])),
+    timing: {
+      heartbeat: `${timing.heartbeatMs}ms`,
+      lease: `${timing.leaseMs}ms`,
+      release: `${timing.releaseMs}ms`,
+    },
+    tls: { ca: 'ca.pem', cert: 'node.pem', key: 'node.key' },
+    // On the management port, where operators are.
+    admin: { listen: `${managementAddress(node)}:${PORT.admin}` },
+    // softdog, behind user-mode Linux's own; this kernel has no sysfs files for it, so W is said here.
+    watchdog: { device: '/dev/watchdog1', mode: 'required', timeout: `${timing.watchdogS}s` },
+    fencing: { ec2_stop: 'off' },
+    cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
+    resources: resources(scripts),
+  };
+}
+
+function resources({ start, stop, probe }: StoreScripts): readonly Record<string, unknown>[] {
+  const gateway = each((id) => gatewayOf('svc', id));
+  return [
+    { name: 'block', kind: 'drbd', resource: 'r0' },
+    { name: 'data', kind: 'mount', device: DRBD_DEVICE, mount_point: '/srv/data', fstype: 'ext4' },
+    {
+      name: 'port2',
+      kind: 'port',
+      interface: 'eth1',
+      addresses: each((node) => [`${serviceAddress(node)}/24`]),
+      gateway,
+      after: [],
+    },
+    {
+      name: 'eip',
+      kind: 'elastic-ip',
+      allocation: ALLOCATION,
+      interfaces: INTERFACES,
+      via: 'port2',
+      after: ['port2'],
+    },
+    // It listens on the second port's address: the kernel must have it.
+    {
+      name: 'store',
+      kind: 'service',
+      start: [start],
+      stop: [stop],
+      probe: [probe],
+      after: ['data', 'port2'],
+    },
+  ];
+}
+
+function each<Value>(of: (node: DataNode) => Value): Readonly<Record<string, Value>> {
+  return Object.fromEntries(DATA_NODES.map((node) => [node, of(node)]));
+}
+
+export const STORE_CONTROL = { host: '127.0.0.1', port: PORT.storeControl } as const;
+
+export function planStore(node: DataNode): StandbyOptions {
+  return {
+    control: STORE_CONTROL,
+    device: { kind: 'file', path: STORE_FILE, blocks: STORE_BLOCKS },
+    service: { host: serviceAddress(node), port: PORT.store },
+  };
+}
+
+/** The resource file that is shipped for hosts (cluster/host/r0.res), with this lab's addresses and disks. */
+export function planDrbd(shipped: string): string {
+  const changes: readonly (readonly [string, string])[] = [
+    [`10.0.1.10:${PORT.drbd}`, `${replAddress('a')}:${PORT.drbd}`],
+    [`10.0.2.10:${PORT.drbd}`, `${replAddress('b')}:${PORT.drbd}`],
+    ['/dev/nvme1n1', '/dev/ubda'],
+  ];
+  return changes.reduce((text, [from, to]) => {
+    if (!text.includes(from)) throw new Error(`cluster/host/r0.res does not have ${from} any more`);
+    return text.replaceAll(from, to);
+  }, shipped);
+}
+
+/** Nobody has the address at first. */
+export function planController(): ControllerStateInput {
+  return {
+    region: REGION,
+    subnets: [
+      ...NODES.map((node) => ({ id: `subnet-${node}0`, zone: zoneOf(node) })),
+      ...DATA_NODES.map((node) => ({ id: `subnet-${node}1`, zone: zoneOf(node) })),
+    ],
+    instances: NODES.map((node) => ({ id: INSTANCES[node], zone: zoneOf(node), tags: { Name: node } })),
+    interfaces: DATA_NODES.map((node) => ({
+      id: INTERFACES[node],
+      instance: INSTANCES[node],
+      subnet: `subnet-${node}1`,
+      privateIps: [serviceAddress(node)],
+      description: `port 2 of ${node}`,
+    })),
+    addresses: [{ allocationId: ALLOCATION, publicIp: ELASTIC_IP }],
+  };
+}
+
+export const ROUTER: RouterOptions = {
+  devices: { [INTERFACES.a]: routerPort('svc', 'a'), [INTERFACES.b]: routerPort('svc', 'b') },
+  subnets: {},
+  outside: 'net',
+};

@@ -1,0 +1,26 @@
+import type { Scenario } from '../stage.ts';
+import { agentCrash } from './agent-crash.ts';
+import { busyUmount } from './busy-umount.ts';
+import { diskFailure } from './disk-failure.ts';
+import { doublePowerCut } from './double-power-cut.ts';
+import { freeze } from './freeze.ts';
+import { isolation } from './isolation.ts';
+import { linkCut } from './link-cut.ts';
+import { powerCut } from './power-cut.ts';
+import { staleStandby } from './stale-standby.ts';
+import { switchover } from './switchover.ts';
+import { witnessLoss } from './witness-loss.ts';
+
+export const SCENARIOS: readonly Scenario[] = [
+  powerCut,
+  isolation,
+  staleStandby,
+  switchover,
+  linkCut,
+  agentCrash,
+  doublePowerCut,
+  freeze,
+  witnessLoss,
+  diskFailure,
+  busyUmount,
+];

@@ -1,0 +1,212 @@
+/** What a scenario acts on and looks at, and what is checked after every scenario, whatever it was about. */
+import type { Entry } from '../../src/core/index.ts';
+import { sha256 } from '../../src/log/index.ts';
+import { audit } from '../../src/state/index.ts';
+import type { EngineName } from './engine.ts';
+import { type DataNode, type NodeName, peerOf } from './hosts.ts';
+import type { Holder, Lab } from './lab.ts';
+import { now } from './now.ts';
+import { Observer } from './observer.ts';
+import { outageMs } from './outage.ts';
+import { type Split, splitOf } from './split.ts';
+
+/** Takeovers take seconds; a machine that is busy with other things makes many of them. */
+const MOVE_LIMIT_MS = 60_000;
+const SERVE_LIMIT_MS = 60_000;
+const WARM_UP_WRITES = 100;
+const LOOK_EVERY_MS = 100;
+
+export interface Scenario {
+  readonly name: string;
+  /** What happens, and what must hold. */
+  readonly about: string;
+  run(stage: Stage): Promise<void>;
+}
+
+export interface ScenarioResult {
+  readonly scenario: string;
+  readonly engine: EngineName;
+  readonly ok: boolean;
+  readonly outageMs: number;
+  /** Of the last takeover; null where nobody took over. */
+  readonly split: Split | null;
+  readonly writes: { readonly acknowledged: number; readonly lost: number };
+  readonly maxHolders: number;
+  readonly failures: readonly string[];
+  readonly notes: readonly string[];
+}
+
+export class Stage {
+  readonly lab: Lab;
+  readonly observer: Observer;
+  readonly #start: Holder;
+  readonly #failures: string[] = [];
+  readonly #notes: string[] = [];
+  #faultAt: number | null = null;
+
+  constructor(lab: Lab, observer: Observer, start: Holder) {
+    this.lab = lab;
+    this.observer = observer;
+    this.#start = start;
+  }
+
+  /** Who held when the scenario began, and the other data node. */
+  get holder(): DataNode {
+    return this.#start.node;
+  }
+  get standby(): DataNode {
+    return peerOf(this.#start.node);
+  }
+  get failures(): readonly string[] {
+    return this.#failures;
+  }
+  get notes(): readonly string[] {
+    return this.#notes;
+  }
+  get faultAt(): number | null {
+    return this.#faultAt;
+  }
+
+  say(text: string): void {
+    this.lab.options.say(text);
+  }
+
+  /** The outage is counted from the last one on. */
+  async fault(what: string, happens: () => Promise<unknown> | unknown): Promise<void> {
+    this.say(what);
+    this.#faultAt = now();
+    await happens();
+  }
+
+  note(text: string): void {
+    this.say(text);
+    this.#notes.push(text);
+  }
+
+  /** A false `isTrue` fails the scenario, which goes on. */
+  expect(isTrue: boolean, sentence: string): void {
+    if (isTrue) return;
+    this.say(`FAILED: ${sentence}`);
+    this.#failures.push(sentence);
+  }
+
+  waitFor(what: string, condition: () => Promise<boolean> | boolean, limitMs = MOVE_LIMIT_MS): Promise<void> {
+    return this.lab.waitFor(what, condition, limitMs);
+  }
+
+  /** The node has completed the takeover of a newer tenure than the scenario began with. */
+  takenOver(node: DataNode): Promise<Holder> {
+    return this.movedOrKept([node]);
+  }
+
+  /** A newer tenure is complete, of one of these. */
+  async movedOrKept(nodes: readonly DataNode[]): Promise<Holder> {
+    let found: Holder | null = null;
+    await this.waitFor(`${nodes.join(' or ')} has taken over`, async () => {
+      found = await this.lab.holder();
+      return found !== null && nodes.includes(found.node) && found.epoch > this.#start.epoch;
+    });
+    const holder = found as Holder | null;
+    if (holder === null) throw new Error('no holder');
+    this.say(`${holder.node} has taken over`);
+    return holder;
+  }
+
+  /** The client's writes are acknowledged again, `count` more of them. */
+  async served(count = 20): Promise<void> {
+    const before = this.lab.acknowledgements.length;
+    const enough = (): boolean => this.lab.acknowledgements.length >= before + count;
+    await this.waitFor('the client is served', enough, SERVE_LIMIT_MS);
+  }
+
+  async healthy(): Promise<void> {
+    await this.lab.healthy(MOVE_LIMIT_MS);
+  }
+
+  /** For a while the node is not Primary, and no agent says that it holds. */
+  async neverHolds(node: DataNode, forMs: number): Promise<void> {
+    const end = now() + forMs;
+    while (now() < end) {
+      const look = this.observer.last(node);
+      if (look?.role === 'Primary') return this.expect(false, `${node} became Primary`);
+      const holder = await this.lab.holder();
+      if (holder?.node === node) return this.expect(false, `${node} holds`);
+      await new Promise((next) => setTimeout(next, LOOK_EVERY_MS));
+    }
+  }
+
+  sinceFaultMs(): number {
+    return this.#faultAt === null ? 0 : now() - this.#faultAt;
+  }
+
+  /** DRBD's role as the kernel says it; null when it does not answer. */
+  role(node: DataNode): string | null {
+    return this.observer.last(node)?.role ?? null;
+  }
+
+  entriesSince(index: number): Promise<readonly Entry[]> {
+    return this.lab.entries().then((entries) => entries.filter((entry) => entry.index > index));
+  }
+
+  /** Ends everything: what was cut, frozen or off is whole again. */
+  async restore(cutOff: readonly NodeName[] = []): Promise<void> {
+    for (const node of cutOff) if (this.lab.machine(node).power === 'off') await this.lab.powerOn(node);
+    await this.healthy();
+  }
+}
+
+export async function runScenario(lab: Lab, scenario: Scenario): Promise<ScenarioResult> {
+  const start = await lab.healthy();
+  const before = (await lab.entries()).length;
+  const observer = new Observer(() => lab.addressLeadsTo());
+  const stage = new Stage(lab, observer, start);
+  observer.start();
+  await lab.startWriting();
+  try {
+    await stage.served(WARM_UP_WRITES);
+    await scenario.run(stage);
+    await stage.served();
+  } catch (error) {
+    stage.expect(false, error instanceof Error ? error.message : String(error));
+  }
+  const endedAt = now();
+  await lab.stopWriting();
+  await observer.stop();
+  const writes = await verified(stage);
+  const entries = await lab.entries();
+  for (const { what } of audit(entries, sha256).violations)
+    stage.expect(false, `the log breaks a rule: ${what}`);
+  const maxHolders = observer.maxHolders(lab.acknowledgements);
+  stage.expect(maxHolders === 1, `${maxHolders} nodes held at once`);
+  stage.expect(observer.looks > 0, 'the observer saw nothing');
+  const from = stage.faultAt ?? endedAt;
+  return {
+    scenario: scenario.name,
+    engine: lab.options.engine.name,
+    ok: stage.failures.length === 0,
+    outageMs: Math.round(outageMs(lab.acknowledgements, from, endedAt)),
+    split: splitOf(entries, before),
+    writes,
+    maxHolders,
+    failures: stage.failures,
+    notes: stage.notes,
+  };
+}
+
+/** Every acknowledged record must be there, with its content. */
+async function verified(stage: Stage): Promise<ScenarioResult['writes']> {
+  try {
+    const { acknowledged, lost } = await stage.lab.verifyRecords();
+    stage.expect(lost.length === 0, `${lost.length} acknowledged records are lost, the first is ${lost[0]}`);
+    stage.expect(acknowledged > WARM_UP_WRITES, 'hardly anything was written');
+    return { acknowledged, lost: lost.length };
+  } catch (error) {
+    // Not read is not "not lost".
+    const { length } = stage.lab.acknowledgements;
+    stage.expect(
+      false,
+      `the records could not be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return { acknowledged: length, lost: length };
+  }
+}

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { parseArguments } from '../../cluster/lab/arguments.ts';
+
+const NAMES = ['power-cut', 'isolation'];
+const parse = (line: string) => parseArguments(line.split(' ').filter(Boolean), NAMES);
+
+describe('the command line of scripts/lab', () => {
+  it.each([
+    ['up', { kind: 'up', isBare: false }],
+    ['up --bare', { kind: 'up', isBare: true }],
+    ['down', { kind: 'down' }],
+    ['cut a repl', { kind: 'cut', node: 'a', link: 'repl' }],
+    ['heal w svc', { kind: 'heal', node: 'w', link: 'svc' }],
+    ['power-off b', { kind: 'power-off', node: 'b' }],
+    ['shell a cat /proc/drbd', { kind: 'shell', node: 'a', command: 'cat /proc/drbd' }],
+  ])('%s', (line, command) => {
+    expect(parse(line).command).toEqual(command);
+  });
+
+  it('run: one, several, all; how often, and as JSON', () => {
+    expect(parse('run power-cut --json --times 3').command).toMatchObject({
+      scenarios: ['power-cut'],
+      times: 3,
+      isJson: true,
+    });
+    expect(parse('run all').command).toMatchObject({ scenarios: NAMES, times: 1, isJson: false });
+    expect(parse('run isolation power-cut').command).toMatchObject({ scenarios: ['isolation', 'power-cut'] });
+  });
+
+  it('the lab is made with the product timing unless told otherwise', () => {
+    expect(parse('up').timing).toBe('product');
+    expect(parse('run all --timing patient').timing).toBe('patient');
+  });
+
+  it.each([
+    ['', /a command is missing/],
+    ['fly', /unknown command fly/],
+    ['run', /needs a scenario: all, power-cut, isolation/],
+    ['run power-cute', /no scenario power-cute/],
+    ['run all --times 0', /--times 0/],
+    ['up --json', /belong to "run"/],
+    ['run all --bare', /belongs to "up"/],
+    ['cut a', /takes 2 more/],
+    ['cut c repl', /no host c/],
+    ['cut a mgmt', /no link mgmt/],
+    ['shell a', /a host and a command/],
+    ['up --timing fast', /product or patient/],
+    ['up --nope', /nope/],
+  ])('refuses "%s" in one sentence', (line, sentence) => {
+    expect(() => parse(line)).toThrow(RangeError);
+    expect(() => parse(line)).toThrow(sentence);
+  });
+});

@@ -1,0 +1,120 @@
+/** What a scenario's figures are made of. */
+import { describe, expect, it } from 'vitest';
+import { parseLook } from '../../cluster/lab/channel.ts';
+import { maxHolders, type Proof } from '../../cluster/lab/holders.ts';
+import { addressProofs } from '../../cluster/lab/observer.ts';
+import { outageMs } from '../../cluster/lab/outage.ts';
+import { splitOf } from '../../cluster/lab/split.ts';
+import type { Entry } from '../../src/core/index.ts';
+
+describe('a look at a guest', () => {
+  // As real guests said it.
+  const drbd = (line: string): string =>
+    `version: 8.4.11 (api:1/proto:86-101) srcversion: 059B1B470318F053F5077D5   ${line}`;
+
+  it.each([
+    [
+      'a healthy Primary',
+      '0: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----',
+      'Primary',
+      false,
+    ],
+    [
+      'one whose I/O is frozen',
+      '0: cs:WFConnection ro:Primary/Unknown ds:UpToDate/DUnknown C s-----',
+      'Primary',
+      true,
+    ],
+    ['a Secondary', '0: cs:Connected ro:Secondary/Primary ds:UpToDate/UpToDate C r-----', 'Secondary', false],
+  ])('%s', (_what, line, role, isSuspended) => {
+    expect(parseLook(`12.5|409|${drbd(line)}`)).toMatchObject({
+      uptimeS: 12.5,
+      writes: 409,
+      role,
+      isSuspended,
+    });
+  });
+
+  it('a resource that is down, a witness without the device, and no line at all', () => {
+    expect(parseLook(`3.1||${drbd('')}`)).toMatchObject({ writes: null, role: null, isSuspended: false });
+    expect(parseLook('3.1||')).toMatchObject({ writes: null, role: null });
+    expect(parseLook('')).toBeNull();
+  });
+});
+
+describe('how many held at once', () => {
+  const proof = (node: string, from: number, to: number): Proof => ({ node, from, to, by: 'device' });
+
+  it('one after the other is one', () => {
+    expect(maxHolders([])).toBe(0);
+    expect(maxHolders([proof('a', 0, 10), proof('a', 10, 20), proof('b', 900, 910)])).toBe(1);
+  });
+
+  it('one between two proofs of the other, with no time to move there and back, is two', () => {
+    expect(maxHolders([proof('a', 0, 10), proof('b', 20, 30), proof('a', 40, 50)])).toBe(2);
+    expect(maxHolders([proof('a', 40, 50), proof('a', 0, 10), proof('b', 20, 30)])).toBe(2);
+  });
+
+  it('there and back takes its time, and what overlaps proves nothing', () => {
+    expect(maxHolders([proof('a', 0, 10), proof('b', 2_000, 2_010), proof('a', 4_000, 4_010)])).toBe(1);
+    expect(maxHolders([proof('a', 0, 25), proof('b', 20, 30), proof('a', 26, 50)])).toBe(1);
+  });
+
+  it('an acknowledgement counts for whom the address led to all the time', () => {
+    const led = (from: number, node: 'a' | 'b' | null) => ({ from, to: from + 5, node });
+    const leadings = [led(0, 'a'), led(100, 'a'), led(200, 'b'), led(300, 'b')];
+    const asked = (askedAt: number, answeredAt: number) => ({ askedAt, answeredAt });
+    expect(
+      addressProofs([asked(50, 60), asked(110, 190), asked(210, 220), asked(350, 360)], leadings),
+    ).toEqual([
+      { node: 'a', from: 50, to: 60, by: 'address' },
+      { node: 'b', from: 210, to: 220, by: 'address' },
+    ]);
+  });
+});
+
+describe('outage', () => {
+  const at = (...times: number[]) => times.map((answeredAt) => ({ askedAt: answeredAt - 1, answeredAt }));
+  it('is the longest gap from the fault on, also one that has not ended', () => {
+    expect(outageMs(at(5, 10, 700, 710), 10, 715)).toBe(690);
+    expect(outageMs(at(5, 10), 12, 500)).toBe(488);
+    expect(outageMs(at(0, 400, 410), 405, 420)).toBe(10);
+  });
+});
+
+describe('split', () => {
+  const entry = (index: number, body: object): Entry => ({ index, term: 2, body }) as unknown as Entry;
+  const log = [
+    entry(4, { kind: 'elected', leader: 'b', detectMs: 2_650.4, electMs: 12.2, at: 1_000 }),
+    entry(5, { kind: 'tenure-granted', node: 'b', at: 1_040 }),
+    entry(6, { kind: 'peer-outdated', peer: 'a', epoch: 5 }),
+    entry(7, {
+      kind: 'takeover-done',
+      epoch: 5,
+      node: 'b',
+      ok: true,
+      steps: [
+        { name: 'block', ms: 300 },
+        { name: 'data', ms: 80 },
+        { name: 'port2', ms: 50 },
+        { name: 'eip', ms: 25.4 },
+        { name: 'store', ms: 60 },
+      ],
+    }),
+  ];
+  it('takes the last complete takeover apart', () => {
+    expect(splitOf(log, 3)).toEqual({
+      detectMs: 2650,
+      electMs: 12,
+      fenceMs: 40,
+      drbdMs: 300,
+      poolMs: 80,
+      addressMs: 75,
+      serviceMs: 60,
+    });
+  });
+  it('is none where nobody took over since, or it failed', () => {
+    expect(splitOf(log, 7)).toBeNull();
+    expect(splitOf(log.slice(0, 3), 0)).toBeNull();
+  });
+});

@@ -1,0 +1,134 @@
+/** The lab's wires and files as they are planned: every cable ends somewhere, nothing is given twice. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import {
+  bootNetwork,
+  bridgeOf,
+  DATA_NODES,
+  LINKS,
+  macOf,
+  NODES,
+  PLACES,
+  tapOf,
+  WIRING,
+} from '../../cluster/lab/hosts.ts';
+import { planConfig, planController, planDrbd, ROUTER, TIMINGS } from '../../cluster/lab/plan.ts';
+import { umlArguments } from '../../cluster/lab/uml.ts';
+import { VpcController } from '../../cluster/local/controller/index.ts';
+import { natRules, Router } from '../../cluster/network/router.ts';
+import { deriveTiming } from '../../src/config/index.ts';
+
+const pairs = NODES.flatMap((node) => LINKS.map((link) => ({ node, link })));
+
+describe('the wires', () => {
+  it('every card of a guest is a tap in a bridge of its own; management has one for all', () => {
+    for (const { node, link } of pairs) {
+      expect(WIRING.inside.switch).toContain(`tuntap add dev ${tapOf(link, node)} mode tap`);
+      expect(WIRING.inside.switch).toContain(
+        `link set ${tapOf(link, node)} master ${bridgeOf(link, node)} up`,
+      );
+    }
+    const bridges = pairs.filter(({ link }) => link !== 'mgmt').map(({ node, link }) => bridgeOf(link, node));
+    expect(new Set(bridges).size).toBe(6);
+    expect(new Set(pairs.map(({ node, link }) => macOf(link, node))).size).toBe(9);
+  });
+
+  it('what is set up inside a namespace is there: bridges before their ports, cables from the plan of cables', () => {
+    const cables = WIRING.cables((place) => `ns-${place}`);
+    const ends = cables.flatMap((line) =>
+      [...line.matchAll(/(\S+) netns (ns-\S+)/g)].map(([, port, ns]) => `${ns} ${port}`),
+    );
+    expect(new Set(ends).size).toBe(ends.length);
+    for (const place of PLACES) {
+      const made = new Set([
+        'lo',
+        ...ends.filter((end) => end.startsWith(`ns-${place} `)).map((end) => end.split(' ')[1]),
+      ]);
+      for (const line of WIRING.inside[place]) {
+        const [verb, object, name] = line.split(' ');
+        if (verb === 'link' && object === 'add') made.add(name);
+        const tap = /^tuntap add dev (\S+)/.exec(line)?.[1];
+        if (tap !== undefined) made.add(tap);
+        const used = [/^link set (\S+)/, /dev (\S+)$/, /master (\S+)/].flatMap(
+          (one) => one.exec(line)?.[1] ?? [],
+        );
+        for (const device of used) expect(made, line).toContain(device);
+      }
+    }
+  });
+
+  it('an interface has a name that the kernel takes', () => {
+    const names = pairs.flatMap(({ node, link }) => [tapOf(link, node), bridgeOf(link, node)]);
+    expect(names.filter((name) => name.length > 15)).toEqual([]);
+  });
+
+  it("a data node's second port is the cluster's: it gets nothing at boot", () => {
+    for (const node of DATA_NODES) expect(bootNetwork(node).join('\n')).not.toContain('eth1');
+    expect(bootNetwork('w').join('\n')).toContain('eth1');
+  });
+});
+
+describe('the files', () => {
+  const scripts = { start: '/x/start', stop: '/x/stop', probe: '/x/probe' };
+  it('the nodes of a cluster have the same config but for themselves', () => {
+    const texts = NODES.map((node) => {
+      const { node: _own, admin: _admin, ...rest } = planConfig('lab', node, 'product', scripts);
+      return stringify(rest);
+    });
+    expect(new Set(texts).size).toBe(1);
+  });
+
+  it.each(Object.entries(TIMINGS))('%s: the timing is one that the product takes', (_name, timing) => {
+    const { heartbeatMs, leaseMs, releaseMs, watchdogS } = timing;
+    const settings = { heartbeatMs, leaseMs, releaseMs, guardMs: 25, clockErrorRate: 0.005, promiseMs: null };
+    const derived = deriveTiming(settings as Parameters<typeof deriveTiming>[0], watchdogS * 1000);
+    expect(derived.promiseMs).toBeGreaterThan(leaseMs + releaseMs);
+  });
+
+  it('DRBD is set up by the file that is shipped for hosts', () => {
+    const shipped = readFileSync(
+      fileURLToPath(new URL('../../cluster/host/r0.res', import.meta.url)),
+      'utf8',
+    );
+    const ours = planDrbd(shipped);
+    expect(ours).toContain('address   10.0.11.10:7789;');
+    expect(ours).toContain('address   10.0.12.10:7789;');
+    expect(ours.match(/disk {6}\/dev\/ubda;/g)).toHaveLength(2);
+    expect(ours).toContain('fencing resource-and-stonith;');
+    expect(() => planDrbd('resource r0 { }')).toThrow('does not have');
+  });
+
+  it('the controller takes its first state, and the router knows the port of each interface', () => {
+    const { world } = new VpcController({
+      state: planController(),
+      seed: 1,
+      listen: { host: '127.0.0.1', port: 0 },
+      backend: (first) => new Router(ROUTER, first),
+    });
+    expect([...world.interfaces.keys()].sort()).toEqual(Object.keys(ROUTER.devices).sort());
+    expect(natRules(world, ROUTER)).toContain('"svc-a" . 10.0.1.11');
+  });
+
+  it('a guest gets its own disks and cards; a witness has no data disk', () => {
+    const plan = {
+      node: 'w',
+      stateDisk: '/s',
+      dataDisk: null,
+      consoleLog: '/c',
+      agentLog: '/a',
+      folder: '/f',
+      dist: '/d',
+      guest: '/g',
+      watchdogS: 2,
+      onReset: () => undefined,
+    } as const;
+    const packages = { kernel: '/k', modules: '/m', kit: '/kit' };
+    expect(umlArguments(plan, packages)).toContain('ubd1=/s');
+    expect(umlArguments(plan, packages).some((word) => word.startsWith('ubd0='))).toBe(false);
+    expect(umlArguments({ ...plan, node: 'a', dataDisk: '/data' }, packages)).toEqual(
+      expect.arrayContaining(['ubd0=/data', `eth0=tuntap,repl-a,${macOf('repl', 'a')}`, 'lab_watchdog=2']),
+    );
+  });
+});
