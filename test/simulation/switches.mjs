@@ -324,7 +324,7 @@ export const SWITCHES = {
     edits: [
       {
         file: 'src/core/cluster-state.ts',
-        find: 'isForced: state.forced?.node === body.node,',
+        find: 'isForced: isToBeForced(state, body.node),',
         replace: 'isForced: true,',
       },
     ],
