@@ -16,7 +16,6 @@ import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { type LogStore, type RecoveredLog, sha256 } from '../log/index.ts';
 import type { Fitness, PeerTransport, PeerTransportOptions } from '../peer/index.ts';
 import { Backend } from './backend.ts';
-import { checkInSync, checkOffered, firstEntry } from './bootstrap.ts';
 import { Completeness } from './completeness.ts';
 import { DataLook } from './data-look.ts';
 import { DiskLossCheck } from './disk-loss.ts';
@@ -24,6 +23,7 @@ import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
+import { NewCluster } from './new-cluster.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
 import { whyNotUnwatched } from './unwatched.ts';
@@ -36,8 +36,6 @@ const FAREWELL_LIMIT_MS = 1_500;
 /** A release that cannot be verified must not keep the agent from answering: it goes on, and votes for nobody (L3). */
 const READY_PATIENCE_MS = 3_000;
 const REPLACE_RETRY_MS = 500;
-/** One write of one entry; beyond it the store itself gives up (D3). */
-const BOOTSTRAP_LIMIT_MS = 10_000;
 
 type Probes = Extract<ExecutorEvent, { kind: 'probes' }>;
 type Store = Pick<LogStore, 'persist' | 'close'>;
@@ -84,6 +82,7 @@ export class Agent {
   #upkeep: Upkeep | null = null;
   #failures: Failures | null = null;
   #fencing: Fencing | null = null;
+  #newCluster: NewCluster | null = null;
   readonly #dataLook: DataLook;
   #diskLoss: DiskLossCheck | null = null;
   #probes: Probes | null = null;
@@ -142,7 +141,10 @@ export class Agent {
     const transport = parts.transport({
       onMessage: (message) => this.#onMessage(message),
       onStatement: (message) => this.#onMessage(message),
-      onBootstrap: (entry) => this.#acceptBootstrap(entry),
+      onBootstrap: async (entry) => {
+        if (this.#newCluster === null) throw new QuorateError('peer-refused', 'the agent is still starting');
+        await this.#newCluster.accept(entry);
+      },
       onLink: () => {}, // a hint, never a reason to act (H5)
       fitness: () =>
         this.#driver === null ? null : fitnessOf(this.#roleFacts(this.#driver), this.#failedChecks),
@@ -192,13 +194,24 @@ export class Agent {
       fitnessOf: (peer) => parts.askFitness(peer),
     });
     this.#upkeep = new Upkeep(driver, this.#executor, parts.clock, this.#log);
+    const newCluster = new NewCluster({
+      config,
+      timing: this.#timing,
+      driver,
+      transport,
+      others: this.#others(),
+      probes: () => this.#probes,
+      onFirst: () => this.#diskLoss?.bootstrapped(),
+      until: (isDone, limitMs) => this.#until(isDone, limitMs),
+    });
+    this.#newCluster = newCluster;
     this.#backend = new Backend({
       config,
       driver,
       clock: parts.clock,
       status: () => this.#status(),
       roleFacts: () => this.#roleFacts(driver),
-      bootstrap: (request) => this.#bootstrap(request.inSync),
+      bootstrap: (request) => newCluster.bootstrap(request.inSync),
       hasWholeData: () => this.#dataLook.isWhole(),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
@@ -340,71 +353,7 @@ export class Agent {
     this.#log.info({ node: this.#config.node, ...event }, event.event);
   }
 
-  // --- bootstrap (H7) ---
-
-  /**
-   * The own node first: whatever fails after that, a second try writes the same bytes everywhere. Nobody is elected until every
-   * member has confirmed its first entry: one that was left out could never come in again (D2).
-   */
-  async #bootstrap(inSync: readonly NodeId[]): Promise<void> {
-    const driver = this.#driver;
-    if (driver === null) throw new QuorateError('not-bootstrapped', 'the agent is still starting');
-    checkInSync(this.#config, inSync, this.#probes);
-    const entry = firstEntry(this.#config, this.#timing, inSync);
-    this.#checkFirst(entry);
-    if (driver.view.log.lastIndex > 1) throw this.#hasLog();
-    const missing = [...this.#others().keys()].filter((id) => this.#transport?.isUp(id) !== true);
-    if (missing.length > 0)
-      throw new QuorateError(
-        'peer-unreachable',
-        `bootstrap needs every member: no connection to ${missing.join(', ')}`,
-      );
-    await this.#storeFirst(entry);
-    for (const address of this.#others().values()) await this.#transport?.sendBootstrap(address, entry);
-    driver.input({ kind: 'begin' });
-    const hasBegun = await this.#until(
-      () => driver.view.outbox.durableHardState.term > 0,
-      BOOTSTRAP_LIMIT_MS,
-    );
-    if (!hasBegun)
-      throw new QuorateError(
-        'timed-out-unknown',
-        'every member has the first entry; whether it begins is not known',
-      );
-  }
-
-  async #acceptBootstrap(entry: Entry): Promise<void> {
-    checkOffered(this.#config, entry);
-    this.#checkFirst(entry);
-    await this.#storeFirst(entry);
-  }
-
-  #checkFirst(entry: Entry): void {
-    const driver = this.#driver;
-    if (driver === null) throw new QuorateError('peer-refused', 'the agent is still starting');
-    const first = driver.view.log.hashAt(logIndex(1));
-    if (first !== null && first !== entry.hash) throw this.#hasLog();
-  }
-
-  #hasLog(): QuorateError {
-    return new QuorateError('already-bootstrapped', `${this.#config.node} has a log already`);
-  }
-
-  async #storeFirst(entry: Entry): Promise<void> {
-    const driver = this.#driver;
-    if (driver === null) throw new QuorateError('peer-refused', 'the agent is still starting');
-    if (driver.view.log.lastIndex === 0) {
-      this.#diskLoss?.bootstrapped();
-      driver.input({ kind: 'bootstrap', entry });
-    }
-    // E2: not acknowledged before it is durable, whatever the disk takes.
-    const isDurable = await this.#until(() => driver.view.outbox.durableIndex >= 1, BOOTSTRAP_LIMIT_MS);
-    if (isDurable) return;
-    throw new QuorateError(
-      'timed-out-unknown',
-      `the first entry is not known to be durable on ${this.#config.node}`,
-    );
-  }
+  // --- what is told ---
 
   #status() {
     if (this.#driver === null) throw new QuorateError('not-bootstrapped', 'the agent is still starting');
