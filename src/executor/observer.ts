@@ -25,15 +25,17 @@ interface Pace {
 }
 /** One or two processes. */
 const COMMAND_PACE: Pace = { holding: 2000, idle: 15_000 };
+/** Where the kernel tells of changes by itself (`ip monitor`); this is for a follower that has ended. */
+const FOLLOWED_PACE: Pace = { holding: 5000, idle: 15_000 };
 /** A call to the cloud, which counts against its limits. */
 const CLOUD_PACE: Pace = { holding: 5000, idle: 10_000 };
 const PACE_MS: Readonly<Record<Resource['kind'], Pace>> = {
   // The follower tells of every change at once, and of its own end; this is for what neither of them says.
   drbd: { holding: 5000, idle: 10_000 },
   mount: COMMAND_PACE,
-  port: COMMAND_PACE,
+  port: FOLLOWED_PACE,
   'route-table': COMMAND_PACE,
-  'virtual-ip': COMMAND_PACE,
+  'virtual-ip': FOLLOWED_PACE,
   'elastic-ip': CLOUD_PACE,
   'vpc-route': CLOUD_PACE,
   'private-ip': CLOUD_PACE,
