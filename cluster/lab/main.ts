@@ -5,7 +5,7 @@
  * kill -9, where the keeper is left), everything in them is killed and they are removed. Only the logs stay.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HelperProcess } from '../local/node/index.ts';
@@ -52,6 +52,17 @@ function endWith(exit: number, text: string): never {
   process.exit(exit);
 }
 
+/** The living process whose disks are there; null: there is none. */
+function ownerOf(run: string): number | null {
+  try {
+    const pid = Number(readFileSync(join(run, 'owner'), 'utf8'));
+    process.kill(pid, 0);
+    return pid;
+  } catch {
+    return null;
+  }
+}
+
 /** Makes a lab, has the command done in it, and removes it. */
 async function own(command: LabCommand, folder: string, timing: TimingName): Promise<number> {
   const why = await whyNoLab();
@@ -59,8 +70,12 @@ async function own(command: LabCommand, folder: string, timing: TimingName): Pro
   removeLeftovers();
   await unpackedPackages(output.say);
   const run = join(folder, 'run');
+  const other = ownerOf(run);
+  if (other !== null)
+    endWith(1, `process ${other} has a lab in ${folder}: wait for it, or name another --folder`);
   rmSync(run, { recursive: true, force: true });
   mkdirSync(run, { recursive: true });
+  writeFileSync(join(run, 'owner'), `${process.pid}`);
   process.once('exit', () => {
     removeNamespacesOf(process.pid);
     rmSync(run, { recursive: true, force: true });

@@ -139,6 +139,12 @@ export class Stage {
     return this.#faultAt === null ? 0 : now() - this.#faultAt;
   }
 
+  /** As the kernel says it. A guest that does not answer for a moment proves nothing: it is asked again. */
+  async expectRole(node: DataNode, role: 'Primary' | 'Secondary'): Promise<void> {
+    await this.waitFor(`${node} answers`, () => this.role(node) !== null);
+    this.expect(this.role(node) === role, `${node} is ${this.role(node)}, not ${role}`);
+  }
+
   /** DRBD's role as the kernel says it; null when it does not answer. */
   role(node: DataNode): string | null {
     return this.observer.last(node)?.role ?? null;

@@ -10,7 +10,11 @@ export const diskFailure: Scenario = {
     await stage.fault(`the disk of ${holder} fails`, () => lab.must(holder, 'drbdadm detach --force r0'));
     await stage.takenOver(standby);
     await stage.served();
-    await lab.must(holder, 'drbdadm attach r0');
+    // The whole disk is copied: as fast as it can.
+    await lab.must(
+      holder,
+      'drbdadm attach r0 && drbdadm disk-options --c-plan-ahead=0 --resync-rate=100M r0',
+    );
     await stage.restore();
   },
 };

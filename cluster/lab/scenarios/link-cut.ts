@@ -14,7 +14,7 @@ export const linkCut: Scenario = {
       ),
     );
     await stage.served(50);
-    stage.expect(stage.role(holder) === 'Primary', `${holder} is ${stage.role(holder)}`);
+    await stage.expectRole(holder, 'Primary');
     await lab.heal(standby, 'repl');
     await stage.restore();
     const now = await lab.holder();

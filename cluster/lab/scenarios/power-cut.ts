@@ -10,6 +10,6 @@ export const powerCut: Scenario = {
     await stage.takenOver(standby);
     await stage.served();
     await stage.restore([holder]);
-    stage.expect(stage.role(holder) === 'Secondary', `${holder} came back as ${stage.role(holder)}`);
+    await stage.expectRole(holder, 'Secondary');
   },
 };

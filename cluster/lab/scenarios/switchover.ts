@@ -9,6 +9,6 @@ export const switchover: Scenario = {
     await stage.takenOver(standby);
     await stage.served();
     await stage.restore();
-    stage.expect(stage.role(holder) === 'Secondary', `${holder} is ${stage.role(holder)}`);
+    await stage.expectRole(holder, 'Secondary');
   },
 };

@@ -9,7 +9,7 @@ export const witnessLoss: Scenario = {
     stage.say('the witness loses its power');
     await lab.powerOff('w');
     await stage.served(100);
-    stage.expect(stage.role(holder) === 'Primary', `${holder} is ${stage.role(holder)} without the witness`);
+    await stage.expectRole(holder, 'Primary');
     await stage.fault(`${standby} loses its power`, () => lab.powerOff(standby));
     await stage.waitFor(`${holder} has given up`, () => stage.role(holder) === 'Secondary');
     await lab.powerOn('w');
