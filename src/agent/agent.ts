@@ -279,6 +279,8 @@ export class Agent {
     }
     if (event.kind === 'probes') this.#probes = event;
     if (event.kind === 'doctor') this.#failedChecks = event.failed;
+    // What its predecessor has found is told again by it, or not at all.
+    if (event.kind === 'gone') this.#failedChecks = [];
     this.#completeness.onExecutorEvent(event);
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {

@@ -173,9 +173,11 @@ export function unprovenClaims({ tenure }: ClusterState): readonly Claim[] {
  * O3: whether the next tenure of this node would be an operator's override. One that ended before its takeover succeeded (a
  * crash between the grant and the promotion) has not used it up: nobody else may hold, and the data is as old as it was.
  */
-export function isToBeForced({ forced, tenure }: ClusterState, node: NodeId): boolean {
+export function isToBeForced({ forced, tenure, inSync }: ClusterState, node: NodeId): boolean {
   if (forced !== null) return forced.node === node;
-  return tenure !== null && tenure.node === node && tenure.isForced && !tenure.isTaken;
+  const isUnused = tenure !== null && tenure.node === node && tenure.isForced && !tenure.isTaken;
+  // Once another node is in sync it has data to wait for (H3), however the takeover went.
+  return isUnused && inSync.length === 1 && inSync[0] === node;
 }
 
 /**

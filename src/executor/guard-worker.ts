@@ -8,15 +8,13 @@ import {
   type CommandRunner,
   DrbdResource,
   type DrbdState,
-  type FrozenIo,
   GatewayMemory,
-  isReleased,
   isSuspended,
   type Resource,
   replicatedData,
 } from '../resources/index.ts';
-import { foundationsOf } from '../takeover/index.ts';
 import { DrbdFollower } from './drbd-follower.ts';
+import { FrozenIoRelease } from './frozen-io.ts';
 import { GuardCore, type GuardOptions } from './guard-core.ts';
 import {
   type FreshData,
@@ -39,8 +37,6 @@ import type { Watchdog } from './watchdog.ts';
 /** A reading by `events2 --now` counts this long where no follower runs. */
 const READING_LIFE_MS = 15_000;
 const REATTACH_LIMIT_MS = 30_000;
-/** What an answer to a client leaves through. */
-const WAYS_OUT: ReadonlySet<string> = new Set(['port', 'virtual-ip', 'port-block']);
 
 /** Everything outside that the guard is put together from: the real things in production, models in a simulation. */
 export interface GuardParts {
@@ -70,12 +66,19 @@ export class GuardWorker {
   #upkeep: { readonly epoch: Epoch; readonly abort: AbortController } | null = null;
   readonly #running = new Map<number, AbortController>();
   readonly #network: NetworkFollower | null;
+  readonly #frozenIo: FrozenIoRelease;
   #socket: Pick<GuardSocket, 'setSession' | 'close'> | null = null;
   #reported = '';
 
   constructor(data: GuardData, parts: GuardParts) {
     this.#data = data;
     this.#parts = parts;
+    this.#frozenIo = new FrozenIoRelease({
+      graph: data.graph,
+      local: this.#local,
+      lastSeen: (name) => this.#drbd.get(name)?.follower.state() ?? null,
+      log: (level, fields) => parts.report({ kind: 'log', level, fields }),
+    });
     for (const config of data.resources) this.#addResource(config);
     const interfaces = new Set(data.resources.flatMap((one) => ('interface' in one ? [one.interface] : [])));
     this.#network =
@@ -96,7 +99,7 @@ export class GuardWorker {
       fatal: parts.fatal,
       report: (report) => {
         parts.report(report);
-        if (report.kind === 'released') void this.#reattach();
+        if (report.kind === 'released') this.#reattach();
       },
       releaseMs: data.releaseMs,
     });
@@ -124,7 +127,7 @@ export class GuardWorker {
         clock: this.#parts.clock,
         mark: this.#data.mark,
         mayKill: this.#data.mayKill,
-        frozenIo: config.kind === 'mount' ? this.#frozenIo(config.name) : null,
+        frozenIo: config.kind === 'mount' ? this.#frozenIo.of(config.name) : null,
         lastSeen: () => watch?.follower.state() ?? null,
         gatewayMemory,
       });
@@ -132,61 +135,9 @@ export class GuardWorker {
     this.#gated.set(config.name, (epoch) => make(this.#gatedRunner(epoch)));
   }
 
-  /** Of the DRBD resources that `name` stands on. */
-  #frozenIo(name: string): FrozenIo {
-    const below = (): [DrbdResource, DrbdWatch][] =>
-      [...foundationsOf(this.#data.graph, name)].flatMap((one): [DrbdResource, DrbdWatch][] => {
-        const resource = this.#local.get(one);
-        const watch = this.#drbd.get(one);
-        return resource instanceof DrbdResource && watch !== undefined ? [[resource, watch]] : [];
-      });
-    const frozen = () => below().filter(([, watch]) => isFrozenPrimary(watch.follower.state()));
-    return {
-      isFrozen: () => frozen().length > 0,
-      abandon: async (context) => {
-        await this.#mustBeShut(context);
-        const said: string[] = [];
-        for (const [resource] of frozen()) said.push(await resource.abandonIo(context));
-        return said.join('; ');
-      },
-    };
-  }
-
-  /** No answer to a client can leave any more: every address of clients is gone, or every door shut. */
-  async #mustBeShut(context: ActionContext): Promise<void> {
-    const waysOut = [...this.#local.values()].filter(({ kind }) => WAYS_OUT.has(kind));
-    if (waysOut.length === 0)
-      throw new QuorateError(
-        'release-unverified',
-        'nothing here shuts clients out: a port, virtual-ip or port-block',
-      );
-    for (const resource of waysOut) {
-      if (isReleased(await resource.probe(context))) continue;
-      throw new QuorateError(
-        'release-unverified',
-        `${resource.name} is not shut yet: a client could be answered`,
-      );
-    }
-  }
-
-  /** A disk that a release had to detach comes back, to be resynced. */
-  async #reattach(): Promise<void> {
+  #reattach(): void {
     const { signal } = new AbortController();
-    for (const name of this.#drbd.keys()) {
-      const resource = this.#local.get(name);
-      assert(resource instanceof DrbdResource, `${name} is not a DRBD resource`);
-      try {
-        const said = await resource.reattach({ deadline: this.#after(REATTACH_LIMIT_MS), signal });
-        if (said !== null) this.#log('info', { event: 'disk-attached', name });
-      } catch (error) {
-        if (!(error instanceof QuorateError)) throw error;
-        this.#log('error', { event: 'disk-not-attached', name, why: error.message });
-      }
-    }
-  }
-
-  #log(level: 'info' | 'error', fields: Readonly<Record<string, unknown>>): void {
-    this.#parts.report({ kind: 'log', level, fields });
+    void this.#frozenIo.reattach({ deadline: this.#after(REATTACH_LIMIT_MS), signal });
   }
 
   #watch(resource: string): DrbdWatch {
@@ -399,8 +350,6 @@ export class GuardWorker {
   }
 }
 
-const isFrozenPrimary = (state: DrbdState | null): boolean =>
-  state !== null && state.role === 'Primary' && isSuspended(state);
 const isSuspendedState = (state: DrbdState | null): boolean => state !== null && isSuspended(state);
 
 interface DrbdWatch {

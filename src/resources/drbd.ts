@@ -161,23 +161,31 @@ export class DrbdResource implements Resource {
    * had reached the own disk may end as if it were replicated, and nobody may be told so.
    */
   async abandonIo(context: ActionContext): Promise<string> {
-    if (!this.#isDetached) await this.#must(['drbdadm', 'detach', '--force', this.#resource], context);
-    this.#isDetached = true;
+    const { state, detail } = await this.look(context);
+    if (state === null) throw new QuorateError('release-unverified', `${this.#resource}: ${detail}`);
+    // With its peer there is no reason to wait for: the writes will be replicated.
+    if (state.connections.some(({ connection }) => connection === 'Connected'))
+      throw new QuorateError(
+        'release-unverified',
+        `${this.#resource} is connected: its disk is not detached`,
+      );
+    if (!isDiskless(state)) {
+      // Before it is known to have worked: a command that is killed may have.
+      this.#isDetached = true;
+      await this.#must(['drbdadm', 'detach', '--force', this.#resource], context);
+    }
     // It returns while the disk still fails. Resumed then, DRBD would give the disk a new data generation, as to one that went
     // on alone, and its return would end in a split brain (seen in the lab).
-    while (!(await this.#isDiskless(context))) await this.#clock.sleep(DETACH_POLL_MS, context.signal);
+    while (!isDiskless((await this.look(context)).state)) {
+      if (context.signal.aborted || this.#clock.now() + DETACH_POLL_MS >= context.deadline)
+        throw new QuorateError(
+          'release-unverified',
+          `${this.#resource}: the own disk is not detached in time`,
+        );
+      await this.#clock.sleep(DETACH_POLL_MS, context.signal);
+    }
     await this.#must(['drbdadm', 'resume-io', this.#resource], context);
     return 'frozen I/O was abandoned, the own disk detached';
-  }
-
-  /** Rejects at the deadline: what is not known to be gone by then stays frozen. */
-  async #isDiskless(context: ActionContext): Promise<boolean> {
-    const { state } = await this.look(context);
-    if (state !== null && state.volumes.length > 0 && state.volumes.every(({ disk }) => disk === 'Diskless'))
-      return true;
-    if (context.signal.aborted || this.#clock.now() + DETACH_POLL_MS >= context.deadline)
-      throw new QuorateError('release-unverified', `${this.#resource}: the own disk is not detached in time`);
-    return false;
   }
 
   async #must(command: readonly string[], context: ActionContext): Promise<void> {
@@ -188,9 +196,12 @@ export class DrbdResource implements Resource {
   /** What `abandonIo` detached, once everything is verified as released: the disk is resynced, not used (H3). */
   async reattach(context: ActionContext): Promise<string | null> {
     if (!this.#isDetached) return null;
-    await this.#must(['drbdadm', 'attach', this.#resource], context);
+    const { state, detail } = await this.look(context);
+    if (state === null) throw new QuorateError('command-failed', `${this.#resource}: ${detail}`);
+    if (isDiskless(state)) await this.#must(['drbdadm', 'attach', this.#resource], context);
+    // Somebody else has attached it, or it was never detached.
     this.#isDetached = false;
-    return 'the own disk is attached again';
+    return isDiskless(state) ? 'the own disk is attached again' : 'the own disk is attached';
   }
 
   /** A fresh reading; `state` is null where it is unknown, and `detail` says why. */
@@ -235,6 +246,10 @@ function isDown(code: number, stderr: string): boolean {
   return (
     code === NO_SUCH_RESOURCE && /No such resource|minor not allocated|unknown (minor|resource)/i.test(stderr)
   );
+}
+
+function isDiskless(state: DrbdState | null): boolean {
+  return state !== null && state.volumes.length > 0 && state.volumes.every(({ disk }) => disk === 'Diskless');
 }
 
 function disks({ volumes }: DrbdState): string {

@@ -58,6 +58,12 @@ export interface FrozenIo {
   abandon(context: ActionContext): Promise<string>;
 }
 
+type FrozenEnd =
+  /** Nothing is frozen, or nothing may be done about it. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'ended'; readonly said: string }
+  | { readonly kind: 'stays'; readonly error: QuorateError };
+
 export interface DeviceIdentity {
   /** Without symbolic links. */
   readonly path: string;
@@ -135,7 +141,13 @@ export class MountResource implements Resource {
       const target = reachable.at(-1)?.mountPoint;
       if (target === undefined) throw covered(device, ours);
       // Before the first attempt, too: an `umount` that waits for a frozen write can never be killed.
-      killed = (await this.#endFrozenIo(target, context)) ?? killed;
+      const frozen = await this.#endFrozenIo(target, context);
+      if (frozen.kind === 'ended') killed = frozen.said;
+      if (frozen.kind === 'stays') {
+        if (context.signal.aborted || this.#options.clock.now() + BUSY_POLL_MS >= end) throw frozen.error;
+        await this.#options.clock.sleep(BUSY_POLL_MS, context.signal);
+        continue;
+      }
       const failure = await this.#unmount(target, context);
       if (failure?.isStuck === true) stuck = failure.error;
       const isOver = context.signal.aborted || this.#options.clock.now() + BUSY_POLL_MS >= end;
@@ -154,16 +166,17 @@ export class MountResource implements Resource {
     }
   }
 
-  /** Null where nothing is frozen, or nothing could be done about it: the next round tries again. */
-  async #endFrozenIo(target: string, context: ReleaseContext): Promise<string | null> {
+  async #endFrozenIo(target: string, context: ReleaseContext): Promise<FrozenEnd> {
     const { frozenIo, mayKill } = this.#options;
-    if (context.mode !== 'abrupt' || !mayKill || frozenIo === null || !frozenIo.isFrozen()) return null;
+    if (context.mode !== 'abrupt' || !mayKill || frozenIo === null || !frozenIo.isFrozen())
+      return { kind: 'none' };
     // Who is killed while it waits in the kernel never gets to see how its write ended.
     await this.#kill(target, context);
     try {
-      return `, after its users were killed: ${await frozenIo.abandon(context)}`;
+      const said = `, after its users were killed: ${await frozenIo.abandon(context)}`;
+      return { kind: 'ended', said };
     } catch (error) {
-      if (error instanceof QuorateError) return null;
+      if (error instanceof QuorateError) return { kind: 'stays', error };
       throw error;
     }
   }
