@@ -187,6 +187,10 @@ describe('drbd', () => {
   it('R1: frozen I/O is ended by taking the own disk away first; the disk comes back once, when asked to', async () => {
     await acquire();
     tools.set('suspended', 'fencing');
+    // With its peer there it is none of our business.
+    expect(await errorOf(drbd.abandonIo(within(5000)))).toMatchObject({ code: 'release-unverified' });
+    expect(tools.get('disk')).toBe('UpToDate');
+    tools.set('connection', 'Connecting');
     await drbd.abandonIo(within(5000));
     const acted = tools.calls.filter((call) => call.startsWith('drbdadm')).slice(-2);
     expect(acted).toEqual(['drbdadm detach --force r0', 'drbdadm resume-io r0']);
@@ -199,17 +203,30 @@ describe('drbd', () => {
     expect(await drbd.reattach(within(5000))).toBeNull();
   });
 
+  it('R1: a disk that somebody else has attached meanwhile is left alone, and is detached again the next time', async () => {
+    tools.set('suspended', 'fencing');
+    tools.set('connection', 'Connecting');
+    await drbd.abandonIo(within(5000));
+    tools.set('disk', 'UpToDate');
+    expect(await drbd.reattach(within(5000))).toContain('attached');
+    expect(tools.calls).not.toContain('drbdadm attach r0');
+    await drbd.abandonIo(within(5000));
+    expect(tools.get('disk')).toBe('Diskless');
+  });
+
   it('R1: a disk that is not gone in time: what is frozen stays frozen', async () => {
     tools.set('disk-hangs');
     tools.set('suspended', 'fencing');
+    tools.set('connection', 'Connecting');
     const error = await errorOf(drbd.abandonIo(within(1000)));
     expect(['release-unverified', 'command-timed-out']).toContain(error.code);
     expect(tools.calls).not.toContain('drbdadm resume-io r0');
   });
 
-  it('R1: where the disk cannot be detached, no I/O is resumed', async () => {
+  it('R1: where nothing can be read, no disk is detached and no I/O resumed', async () => {
     tools.set('hang');
     await errorOf(drbd.abandonIo(within(200)));
-    expect(tools.calls).toEqual(['drbdadm detach --force r0']);
+    expect(tools.calls).not.toContain('drbdadm resume-io r0');
+    expect(tools.calls).not.toContain('drbdadm detach --force r0');
   });
 });
