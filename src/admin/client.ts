@@ -7,7 +7,7 @@ import { identityOf, type TlsMaterial } from '../peer/index.ts';
 import type { FailoverOutcome, SwitchoverOutcome } from './backend.ts';
 import { fromServiceError } from './errors.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
-import { type StatusDocument, takeoverStepSchema, wireStatusSchema } from './status.ts';
+import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
 
 export interface AdminClientOptions {
   /** HOST:PORT. */
@@ -79,7 +79,7 @@ export class AdminClient {
   }
 
   async status(): Promise<StatusDocument> {
-    return this.#parse(wireStatusSchema, await this.#call('Status', {}, QUESTION_TIMEOUT_MS, false));
+    return this.#parse(statusSchema, await this.#call('Status', {}, QUESTION_TIMEOUT_MS, false));
   }
 
   /** The committed log. Every entry's hash is checked against its content; the chain is for the audit to check. */

@@ -20,7 +20,6 @@ import {
   type WireFailoverRequest,
   type WireSwitchoverRequest,
 } from './proto.ts';
-import { wireStatus } from './status.ts';
 
 const PAGE_ENTRIES = 500;
 /** Far under gRPC's limit of 4 MiB a message; one entry is at most 64 KiB. */
@@ -45,7 +44,7 @@ export class AdminServer {
   constructor(options: AdminServerOptions) {
     this.#options = options;
     this.#server.addService(adminService(), {
-      Status: this.#unary('Status', () => withoutNulls(wireStatus(this.#backend.status()))),
+      Status: this.#unary('Status', () => withoutNulls(this.#backend.status())),
       AuditEntries: (call: ServerWritableStream<{ from: number }, WireEntriesPage>) =>
         void this.#streamEntries(call),
       Switchover: this.#unary('Switchover', async (request: WireSwitchoverRequest, who) =>

@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 export const NODE_ROLES = ['leader', 'follower', 'candidate', 'caretaker', 'unreachable', 'damaged'] as const;
 export const PROBES = ['held', 'not-held', 'unknown'] as const;
+export const DEGRADED = 'degraded: ';
 
 /** Null where it is not known. What the wire left out is null too. */
 const orNull = <Schema extends z.ZodType>(schema: Schema) => schema.nullable().default(null);
@@ -29,6 +30,7 @@ export const resourceStatusSchema = z.object({
   name: z.string(),
   kind: z.string(),
   probe: z.enum(PROBES),
+  /** H6: begins with `DEGRADED` where the tenure goes on without it, because no other node could do better. */
   detail: orNull(z.string()),
 });
 
@@ -58,22 +60,10 @@ export const statusSchema = z.object({
   /** `remainingMs` is null at a node that has no lease. */
   lease: z.object({ remainingMs: orNull(milliseconds) }),
   resources: z.array(resourceStatusSchema),
-  /** H6: what the tenure goes on without, as sentences. Null at a node that does not hold: it does not know. */
-  degraded: orNull(z.array(z.string())),
   lastTakeover: orNull(lastTakeoverSchema),
 });
 
 export type StatusDocument = z.infer<typeof statusSchema>;
-
-/** The wire knows no list that is not there: it has a message around it. */
-export const wireStatusSchema = z.preprocess((wire) => {
-  const { degraded } = wire as { degraded?: { why?: unknown } | null };
-  return { ...(wire as object), degraded: degraded?.why ?? null };
-}, statusSchema);
-
-export function wireStatus({ degraded, ...status }: StatusDocument) {
-  return { ...status, degraded: degraded === null ? null : { why: degraded } };
-}
 export type NodeStatus = z.infer<typeof nodeStatusSchema>;
 export type ResourceStatus = z.infer<typeof resourceStatusSchema>;
 export type TakeoverStep = z.infer<typeof takeoverStepSchema>;

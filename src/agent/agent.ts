@@ -365,7 +365,7 @@ export class Agent {
       isUp: (peer) => this.#transport?.isUp(peer) ?? false,
       resources: this.#probes?.resources ?? [],
       lastTakeover: this.#takeovers.last,
-      degraded: this.#failures?.degraded ?? [],
+      degraded: this.#failures?.degraded ?? new Map(),
     });
   }
 
@@ -378,7 +378,7 @@ export class Agent {
       isExecutorConnected: this.#executor.connected,
       disk: this.#probes?.disk ?? null,
       isComplete: (epoch) => this.#completeness.isComplete(epoch),
-      degraded: this.#failures?.degraded ?? [],
+      degraded: [...(this.#failures?.degraded.values() ?? [])],
       isEnding: this.#isEnding,
     });
   }

@@ -83,12 +83,10 @@ export class Failures {
     this.#fitnessOf = fitnessOf;
   }
 
-  /** What the tenure that this node holds goes on without: sentences; none where all is well, or nothing is held. */
-  get degraded(): readonly string[] {
+  /** What the tenure that this node holds goes on without, and why; nothing where all is well, or nothing is held. */
+  get degraded(): ReadonlyMap<string, string> {
     const { hold } = this.#driver.view;
-    return hold.kind === 'held' && hold.epoch === this.#degraded?.epoch
-      ? [...this.#degraded.why.values()]
-      : [];
+    return hold.kind === 'held' && hold.epoch === this.#degraded?.epoch ? this.#degraded.why : new Map();
   }
 
   end(): void {

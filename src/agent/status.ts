@@ -1,6 +1,6 @@
 /** `status`: what this node knows, as the contract of design.md has it; null where it does not know. */
 
-import type { ResourceStatus, StatusDocument } from '../admin/index.ts';
+import { DEGRADED, type ResourceStatus, type StatusDocument } from '../admin/index.ts';
 import { type Config, memberOf } from '../config/index.ts';
 import type { Entry, NodeId } from '../core/index.ts';
 import type { Driver } from './driver.ts';
@@ -36,8 +36,8 @@ export interface StatusSources {
   readonly isUp: (peer: NodeId) => boolean;
   readonly resources: readonly ResourceStatus[];
   readonly lastTakeover: Takeover | null;
-  /** Of the tenure that this node holds. */
-  readonly degraded: readonly string[];
+  /** H6: of the tenure that this node holds, what it goes on without, and why. */
+  readonly degraded: ReadonlyMap<string, string>;
 }
 
 export function statusOf({
@@ -86,8 +86,10 @@ export function statusOf({
       };
     }),
     lease: { remainingMs: leaseUntil === null ? null : Math.max(0, leaseUntil - view.now) },
-    resources: [...resources],
-    degraded: view.hold.kind === 'held' ? [...degraded] : null,
+    resources: resources.map((resource) => {
+      const why = degraded.get(resource.name);
+      return why === undefined ? resource : { ...resource, detail: `${DEGRADED}${why}` };
+    }),
     lastTakeover,
   };
 }

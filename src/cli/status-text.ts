@@ -1,4 +1,4 @@
-import type { NodeStatus, ResourceStatus, StatusDocument } from '../admin/index.ts';
+import { DEGRADED, type NodeStatus, type ResourceStatus, type StatusDocument } from '../admin/index.ts';
 import {
   type Cell,
   type Colour,
@@ -15,7 +15,7 @@ export function renderStatus(status: StatusDocument, paint: Paint): string[] {
   const { lastTakeover } = status;
   return [
     ...summary(status, paint),
-    ...(status.degraded ?? []).flatMap((why) => degradedLines(why, paint)),
+    ...status.resources.flatMap((resource) => degradedLines(resource, paint)),
     '',
     ...table(
       [header('NODE', 'KIND', 'ZONE', 'ROLE', 'DATA', 'LOG', 'CHAIN'), ...status.nodes.map(nodeRow)],
@@ -55,8 +55,9 @@ function summary(status: StatusDocument, paint: Paint): string[] {
 }
 
 /** H6: the one thing that somebody has to do something about. */
-function degradedLines(why: string, paint: Paint): string[] {
-  return wrap(`degraded: ${why}`, TERMINAL_COLUMNS).map((line) => paint('red', line));
+function degradedLines({ detail }: ResourceStatus, paint: Paint): string[] {
+  if (detail?.startsWith(DEGRADED) !== true) return [];
+  return wrap(detail, TERMINAL_COLUMNS).map((line) => paint('red', line));
 }
 
 const header = (...titles: string[]): Cell[] => titles.map((text) => ({ text, colour: 'dim' }));

@@ -56,7 +56,6 @@ describe('status', () => {
       nodes: [],
       lease: { remainingMs: null },
       resources: [],
-      degraded: null,
       lastTakeover: null,
     };
     expect(await as(known.a, (client) => client.status())).toEqual(agent.backend.statusDocument);
@@ -65,7 +64,7 @@ describe('status', () => {
   it('has exactly the fields of the contract', () => {
     const keys = (schema: { shape: object }): string[] => Object.keys(schema.shape);
     expect(keys(statusSchema)).toEqual(
-      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources degraded lastTakeover'.split(
+      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover'.split(
         ' ',
       ),
     );

@@ -63,7 +63,6 @@ export const STATUS: StatusDocument = {
     },
     { name: 'eip', kind: 'elastic-ip', probe: 'unknown', detail: null },
   ],
-  degraded: ['nfs is lost in spite of 3 repairs: exit code 1; there is no other node that may hold'],
   lastTakeover: {
     epoch: 8,
     reason: 'leader-silent',

@@ -66,6 +66,25 @@ describe('status', () => {
     expect(out).toMatch(/\nblock +drbd +held +r0 is Primary.*…\n/);
   });
 
+  it('H6: says at its head what the tenure goes on without, in full', async () => {
+    const why =
+      'tank is lost in spite of 3 repairs: exit code 1; b could not do better: b is not in the in-sync set (H1)';
+    const [first, ...rest] = STATUS.resources;
+    if (first === undefined) throw new Error('no resource');
+    const detail = `degraded: ${why}`;
+    agent.backend.statusDocument = {
+      ...STATUS,
+      resources: [{ ...first, probe: 'not-held', detail }, ...rest],
+    };
+    const { out } = await quorate('status', ...withConfig());
+    const lines = out.split('\n');
+    expect(`${lines[2]} ${lines[3]}`.replaceAll(/\s+/g, ' ').trim()).toContain(
+      'b is not in the in-sync set (H1)',
+    );
+    expect(lines[2]).toMatch(/^degraded: tank is lost/);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
   it('fits 80 columns with long names', async () => {
     const long = 'very-long-name-of-a-node-in-a-zone-'.repeat(2);
     agent.backend.statusDocument = {

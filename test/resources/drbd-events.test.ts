@@ -140,7 +140,10 @@ describe('drbdsetup events2', () => {
       probe: 'held',
       detail: expect.stringContaining('I/O suspended (fencing)'),
     });
-    expect(data('isolatedPrimary')).toEqual({ peers: new Map([['b', 'not-in-sync']]), disk: 'up-to-date' });
+    expect(data('isolatedPrimary')).toMatchObject({
+      peers: new Map([['b', 'not-in-sync']]),
+      disk: 'up-to-date',
+    });
     expect(roleProbe(read('abandoned')).probe).toBe('not-held');
     expect(data('abandoned').disk).toBe('failed');
   });
