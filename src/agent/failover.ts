@@ -54,9 +54,9 @@ export class Failover {
       const steps = plannedSteps(planTakeover(graphOf(this.#options.config.resources), new Map()), to);
       return { dryRun, to, mayLose, forcedAt: null, epoch: null, totalMs: null, steps, checks };
     }
-    const failed = checks.find(({ ok }) => !ok);
-    if (failed !== undefined)
-      throw new QuorateError('refused-unsafe', `failover to ${to} refused: ${failed.detail}`);
+    const failed = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
+    if (failed.length > 0)
+      throw new QuorateError('refused-unsafe', `failover to ${to} refused: ${failed.join('; ')}`);
     const began = clock.now();
     const taken = takeovers.next(to, 'failover-failed');
     // It may fail before the commit is known, while nobody waits for it yet.

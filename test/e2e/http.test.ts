@@ -23,6 +23,7 @@ const document = z.strictObject({
   epoch: z.int().nullable(),
   lease: z.strictObject({ remainingMs: z.number().nullable() }),
   lag: z.strictObject({ entries: z.int().nullable(), ms: z.number().nullable() }),
+  degraded: z.array(z.string()),
 });
 
 let program: Built;
