@@ -168,15 +168,20 @@ export class OneNode {
     if (exit !== 0) throw new Error(stderr);
   }
 
-  holds(): Promise<void> {
-    return eventually(
+  /** Of a tenure after `epoch`: an agent that has just started shows the one of its log until that is over. */
+  async holds(epoch = 0): Promise<number> {
+    let held = 0;
+    await eventually(
       'the node holds everything',
       async () => {
-        const { holder, lastTakeover } = await this.status();
-        return holder === 'a' && lastTakeover?.totalMs !== null;
+        const { holder, epoch: current, lastTakeover } = await this.status();
+        if (holder !== 'a' || current === null || lastTakeover === null) return false;
+        held = current;
+        return current > epoch && lastTakeover.epoch === current && lastTakeover.totalMs !== null;
       },
       20_000,
     );
+    return held;
   }
 
   /** SIGTERM; its exit code. */
