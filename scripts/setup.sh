@@ -109,3 +109,5 @@ NETWORK_TOOLS=(ip=iproute2 nft=nftables arping=iputils-arping ndptool=libndp-too
 
 # What the lab needs on this machine; what its guests need is only unpacked (cluster/lab/packages.ts).
 LAB_TOOLS=(ip=iproute2 nft=nftables mkfs.ext4=e2fsprogs)
+QEMU_TOOLS=(qemu-system-x86_64=qemu-system-x86)
+ZFS_BUILD_TOOLS=(gcc=gcc make=make bc=bc strip=binutils)

@@ -1,11 +1,12 @@
 /** The command line of `scripts/lab`. Pure. */
 import { parseArgs } from 'node:util';
+import { ENGINES, type EngineName } from './engine.ts';
 import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
-import type { TimingName } from './plan.ts';
+import { TIMINGS, type TimingName } from './plan.ts';
 
 export type LabCommand =
   | { readonly kind: 'up'; readonly isBare: boolean }
-  | { readonly kind: 'down' | 'status' }
+  | { readonly kind: 'down' | 'status' | 'build-zfs' }
   | {
       readonly kind: 'run';
       readonly scenarios: readonly string[];
@@ -21,6 +22,7 @@ export interface Arguments {
   /** Logs, and the socket by which the other commands find the lab. */
   readonly folder: string | null;
   /** Of a lab that is made. */
+  readonly engine: EngineName;
   readonly timing: TimingName;
 }
 
@@ -30,9 +32,15 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
        scripts/lab cut HOST LINK | heal HOST LINK       LINK: repl (replication, agents) or svc (clients)
        scripts/lab power-off HOST | power-on HOST | freeze HOST | thaw HOST
        scripts/lab status | down
-  --timing NAME  of a lab that is made: product (the default), or patient, where the machine is busy with other things
+       scripts/lab build-zfs                    the ZFS modules for QEMU's guests, once; about 5 minutes
+  --engine NAME  of a lab that is made: uml (user-mode Linux, the default), or qemu: slower, and with everything that a host has
+  --timing NAME  of a lab that is made: product (the default with uml); patient, where the machine is busy with other things;
+                 emulated (the default with qemu)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
 `;
+
+const OWN_TIMING: Readonly<Record<EngineName, TimingName>> = { uml: 'product', qemu: 'emulated' };
+const TIMING_NAMES = Object.keys(TIMINGS) as readonly TimingName[];
 
 /** Throws a RangeError with one sentence. */
 export function parseArguments(words: readonly string[], scenarios: readonly string[]): Arguments {
@@ -45,9 +53,8 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
   if (name !== 'run' && (values.json === true || values.times !== undefined))
     throw new RangeError('--json and --times belong to "run"');
   if (name !== 'up' && values.bare === true) throw new RangeError('--bare belongs to "up"');
-  const timing = values.timing ?? 'product';
-  if (timing !== 'product' && timing !== 'patient')
-    throw new RangeError(`--timing ${timing}: product or patient`);
+  const engine = oneOf('--engine', values.engine ?? 'uml', ENGINES);
+  const timing = oneOf('--timing', values.timing ?? OWN_TIMING[engine], TIMING_NAMES);
   return {
     command: commandOf(name, rest, {
       scenarios,
@@ -56,8 +63,15 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
       isBare: values.bare === true,
     }),
     folder,
+    engine,
     timing,
   };
+}
+
+function oneOf<Name extends string>(option: string, word: string, names: readonly Name[]): Name {
+  const found = names.find((name) => name === word);
+  if (found === undefined) throw new RangeError(`${option} ${word}: ${names.join(' or ')}`);
+  return found;
 }
 
 function parse(words: readonly string[]) {
@@ -69,6 +83,7 @@ function parse(words: readonly string[]) {
         json: { type: 'boolean' },
         times: { type: 'string' },
         folder: { type: 'string' },
+        engine: { type: 'string' },
         timing: { type: 'string' },
         bare: { type: 'boolean' },
       },
@@ -92,6 +107,7 @@ function commandOf(name: string, rest: readonly string[], options: RunOptions): 
       return { kind: name, isBare: options.isBare };
     case 'down':
     case 'status':
+    case 'build-zfs':
       exactly(name, rest, 0);
       return { kind: name };
     case 'run':

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
-import { writeStoreScripts } from '../local/store/index.ts';
+import { type StoreScripts, writeStoreScripts } from '../local/store/index.ts';
 import {
   bootNetwork,
   DATA_NODES,
@@ -16,9 +16,10 @@ import {
   replAddress,
 } from './hosts.ts';
 import { DATA_DISK_BYTES, planConfig, planDrbd, planStore, STORE_CONTROL, type TimingName } from './plan.ts';
-import { preloadList } from './preload.ts';
 
 const STATE_DISK = '64M';
+/** By guest/init.sh. */
+const STATE_MOUNT = '/var/lib/quorate';
 const LIMIT_MS = 20_000;
 
 export interface LabFiles {
@@ -34,17 +35,12 @@ export interface LabFilesOptions {
   readonly folder: string;
   /** Has what is shipped for hosts, cluster/host. */
   readonly shipped: string;
-  /** Where the packages are unpacked. */
-  readonly kit: string;
 }
 
 export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles> {
-  const { cluster, timing, folder, shipped, kit } = options;
-  const preload = `${(await preloadList(kit)).join('\n')}\n`;
+  const { cluster, timing, folder, shipped } = options;
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
-  const scripts = writeStoreScripts(join(folder, 'bin'), STORE_CONTROL, '/run/lab/store.pid');
-  const start = writeStart(join(folder, 'bin'), scripts.start);
   const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
   const dataDisk = (node: NodeName): string | null =>
     isDataNode(node) ? join(folder, `data-${node}.img`) : null;
@@ -59,8 +55,7 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
     put('ca.pem', authority.certificate);
     put('node.pem', pair.certificate);
     put('node.key', pair.key, 0o600);
-    put('quorate.yaml', stringify(planConfig(cluster, node, timing, { ...scripts, start })));
-    put('preload', preload);
+    put('quorate.yaml', stringify(planConfig(cluster, node, timing, writeScripts(root))));
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node)));
@@ -78,20 +73,23 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
 }
 
 /**
- * The way to the clients, then the store. Not a `route-table` resource: a start or a look at one takes five commands, which is
- * a second on this kernel (TIMINGS); its tests on real kernels are those of the test network.
+ * On the state disk; the paths are those in the guest. The start makes the way to the clients, then has the store serve. Not a
+ * `route-table` resource: a start or a look at one takes five commands, which is a second on such kernels (TIMINGS); its tests
+ * on real kernels are those of the test network.
  */
-function writeStart(folder: string, start: string): string {
-  const path = join(folder, 'start');
+function writeScripts(root: string): StoreScripts {
+  const written = writeStoreScripts(join(root, 'bin'), STORE_CONTROL, '/run/lab/store.pid');
+  const inGuest = (path: string): string => path.replace(root, STATE_MOUNT);
   const gateways = DATA_NODES.map((node) => `${node}) gateway=${gatewayOf('svc', node)} ;;`).join(' ');
   const lines = [
     '#!/bin/bash',
     `case $HOSTNAME in ${gateways} esac`,
     'ip route replace default via "$gateway" dev eth1 || exit 1',
-    `exec ${start}`,
+    `exec ${inGuest(written.start)}`,
   ];
-  writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o755 });
-  return path;
+  const start = join(root, 'bin/start');
+  writeFileSync(start, `${lines.join('\n')}\n`, { mode: 0o755 });
+  return { start: inGuest(start), stop: inGuest(written.stop), probe: inGuest(written.probe) };
 }
 
 function makeDisk(image: string, content: string): Promise<void> {

@@ -1,10 +1,18 @@
-/** What runs a guest. User-mode Linux is the quick one (uml.ts); one for QEMU implements the same. */
+/** What runs a guest: user-mode Linux is the quick one (uml.ts), QEMU the one with everything (qemu/). */
 import type { NodeName } from './hosts.ts';
 
-export type EngineName = 'uml';
+export const ENGINES = ['uml', 'qemu'] as const;
+export type EngineName = (typeof ENGINES)[number];
 export type Power = 'on' | 'frozen' | 'off';
 
-export interface MachinePlan {
+export interface LabPlan {
+  /** For what the engine keeps while a lab runs; it goes with the lab. */
+  readonly folder: string;
+  readonly dist: string;
+  readonly checkout: string;
+}
+
+export interface MachinePlan extends LabPlan {
   readonly node: NodeName;
   readonly stateDisk: string;
   /** Null: a witness has none. */
@@ -12,11 +20,6 @@ export interface MachinePlan {
   /** Appended to, over all boots. */
   readonly consoleLog: string;
   readonly agentLog: string;
-  /** For what the engine keeps while a guest runs. */
-  readonly folder: string;
-  readonly dist: string;
-  /** Where init.sh is. */
-  readonly guest: string;
   /** In whole seconds, as the kernel counts. */
   readonly watchdogS: number;
   /** It ended by itself: its watchdog fired, or it crashed. Nothing of it runs any more. */
@@ -37,5 +40,7 @@ export interface Machine {
 
 export interface Engine {
   readonly name: EngineName;
+  /** Makes what all machines of a lab need, before the first of them. */
+  prepare(lab: LabPlan): Promise<void>;
   machine(plan: MachinePlan): Machine;
 }

@@ -1,12 +1,12 @@
 /** The process in the namespace of the switch: makes the lab and does what was asked, or keeps it up. */
 import { setPriority } from 'node:os';
 import type { LabCommand } from './arguments.ts';
+import type { EngineName } from './engine.ts';
+import { engineNamed } from './engines.ts';
 import { Lab } from './lab.ts';
-import { unpackedPackages } from './packages.ts';
 import { type Output, perform } from './perform.ts';
 import type { TimingName } from './plan.ts';
 import { serveLab } from './server.ts';
-import { UmlEngine } from './uml.ts';
 
 export interface Task {
   readonly owner: number;
@@ -14,6 +14,7 @@ export interface Task {
   readonly dist: string;
   readonly checkout: string;
   readonly seed: number;
+  readonly engine: EngineName;
   readonly timing: TimingName;
   readonly isBare: boolean;
   /** `up`: keep it until `down`. */
@@ -29,9 +30,7 @@ const NICENESS = -10;
 /** Resolves with the exit code. */
 export async function inside(task: Task, output: Output): Promise<number> {
   setPriority(NICENESS);
-  const packages = await unpackedPackages(output.say);
-  const engine = new UmlEngine(packages);
-  const { kit } = packages;
+  const engine = await engineNamed(task.engine, output.say);
   const { owner, folder, dist, checkout, seed, timing, isBare, command } = task;
   const lab = await Lab.create({
     owner,
@@ -39,7 +38,6 @@ export async function inside(task: Task, output: Output): Promise<number> {
     dist,
     checkout,
     engine,
-    kit,
     timing,
     isBare,
     seed,

@@ -2,7 +2,7 @@
 import { DATA_NODES, NODES, type NodeName } from './hosts.ts';
 import { DRBD_DEVICE } from './plan.ts';
 
-const CONNECT_LIMIT_MS = 15_000;
+const CONNECT_LIMIT_MS = 60_000;
 
 export interface Guests {
   must(node: NodeName, command: string): Promise<string>;

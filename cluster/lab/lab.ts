@@ -38,10 +38,12 @@ import {
 } from './plan.ts';
 import { cutLink, healLink, namespaceOf } from './wires.ts';
 
-const BOOT_LIMIT_MS = 30_000;
-const HEALTHY_LIMIT_MS = 150_000;
-const STATUS_LIMIT_MS = 1_000;
-const SWITCHOVER_LIMIT_MS = 30_000;
+/** For the slower engine, on a machine that does other things too. */
+const BOOT_LIMIT_MS = 120_000;
+const ANSWER_LIMIT_MS = 10_000;
+const HEALTHY_LIMIT_MS = 240_000;
+const STATUS_LIMIT_MS = 3_000;
+const SWITCHOVER_LIMIT_MS = 60_000;
 const POLL_MS = 150;
 const QUICK_MS = 300;
 const QUICK_ANSWERS = 5;
@@ -56,8 +58,6 @@ export interface LabOptions {
   readonly dist: string;
   readonly checkout: string;
   readonly engine: Engine;
-  /** Unpacked packages that the guests use. */
-  readonly kit: string;
   readonly timing: TimingName;
   readonly seed: number;
   /** DRBD alone, Secondary on both nodes, and nothing of the product. */
@@ -104,20 +104,19 @@ export class Lab {
       timing: this.options.timing,
       folder: run,
       shipped: join(checkout, 'cluster/host'),
-      kit: this.options.kit,
     });
     this.#operator = files.operator;
+    const shared = { folder: run, dist, checkout };
+    await engine.prepare(shared);
     await this.#startHelpers();
     for (const node of NODES) {
       const plan = {
+        ...shared,
         node,
         stateDisk: files.stateDisk(node),
         dataDisk: files.dataDisk(node),
         consoleLog: this.logFile(node, 'console'),
         agentLog: this.logFile(node, 'agent'),
-        folder: run,
-        dist,
-        guest: join(checkout, 'cluster/lab/guest'),
         watchdogS: TIMINGS[this.options.timing].watchdogS,
         onReset: () => void this.#afterReset(node),
       };
@@ -211,7 +210,7 @@ export class Lab {
     this.machine(node).start();
     await this.waitFor(
       `${node} is up`,
-      async () => (await runIn(node, 'true', 1_000)).exit === 0,
+      async () => (await runIn(node, 'true', ANSWER_LIMIT_MS)).exit === 0,
       BOOT_LIMIT_MS,
     );
   }

@@ -16,16 +16,18 @@ import {
   removeNamespacesOf,
 } from '../network/index.ts';
 import { type LabCommand, parseArguments, USAGE } from './arguments.ts';
+import type { EngineName } from './engine.ts';
+import { engineNamed } from './engines.ts';
 import { inside, type Task } from './inside.ts';
-import { unpackedPackages } from './packages.ts';
 import type { Output } from './perform.ts';
 import type { TimingName } from './plan.ts';
-import { whyNoLab } from './prerequisites.ts';
+import { whyNoLab, whyNoZfsBuild } from './prerequisites.ts';
+import { buildZfs, guestImage } from './qemu/index.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 import { ask, socketOf } from './server.ts';
 import { buildWires, namespaceOf } from './wires.ts';
 
-const UP_LIMIT_MS = 180_000;
+const UP_LIMIT_MS = 420_000;
 const POLL_MS = 50;
 
 const script = fileURLToPath(import.meta.url);
@@ -63,12 +65,24 @@ function ownerOf(run: string): number | null {
   }
 }
 
-/** Makes a lab, has the command done in it, and removes it. */
-async function own(command: LabCommand, folder: string, timing: TimingName): Promise<number> {
-  const why = await whyNoLab();
+interface Making {
+  readonly folder: string;
+  readonly engine: EngineName;
+  readonly timing: TimingName;
+}
+
+/** Ends the program where a lab cannot be made here. */
+async function prepare({ engine }: Making): Promise<void> {
+  const why = await whyNoLab(engine);
   if (why !== null) endWith(1, why);
+  await engineNamed(engine, output.say);
+}
+
+/** Makes a lab, has the command done in it, and removes it. */
+async function own(command: LabCommand, making: Making): Promise<number> {
+  await prepare(making);
   removeLeftovers();
-  await unpackedPackages(output.say);
+  const { folder } = making;
   const run = join(folder, 'run');
   const other = ownerOf(run);
   if (other !== null)
@@ -93,7 +107,7 @@ async function own(command: LabCommand, folder: string, timing: TimingName): Pro
   await keeper.request({ kind: 'keep', tags: [], directory: run });
   await buildWires(process.pid);
   const isBare = command.kind === 'up' && command.isBare;
-  const task: Task = { owner: process.pid, folder, dist, checkout, seed: 1, timing, isBare, command };
+  const task: Task = { ...making, owner: process.pid, dist, checkout, seed: 1, isBare, command };
   const words = [
     ...inNamespace(namespaceOf(process.pid, 'switch')),
     ...[process.execPath, '--enable-source-maps', script, 'inside', JSON.stringify(task)],
@@ -103,19 +117,18 @@ async function own(command: LabCommand, folder: string, timing: TimingName): Pro
 }
 
 /** `up`: the owner goes on in the background. */
-async function up(folder: string, timing: TimingName, isBare: boolean): Promise<number> {
-  const why = await whyNoLab();
-  if (why !== null) endWith(1, why);
+async function up(making: Making, isBare: boolean): Promise<number> {
+  const { folder } = making;
   if ((await ask(folder, { kind: 'status' }, silent)) !== null)
     endWith(1, 'a lab is up already: scripts/lab down');
-  await unpackedPackages(output.say);
+  await prepare(making);
   mkdirSync(folder, { recursive: true });
   const logFile = join(folder, 'lab.log');
   rmSync(logFile, { force: true });
   const log = openSync(logFile, 'a');
   const owner = spawn(
     process.execPath,
-    ['--enable-source-maps', script, 'keep-up', folder, timing, isBare ? 'bare' : ''],
+    ['--enable-source-maps', script, 'keep-up', JSON.stringify(making), isBare ? 'bare' : ''],
     {
       detached: true,
       stdio: ['ignore', log, log],
@@ -139,6 +152,13 @@ async function up(folder: string, timing: TimingName, isBare: boolean): Promise<
   return 0;
 }
 
+async function buildModules(): Promise<number> {
+  const why = whyNoZfsBuild();
+  if (why !== null) endWith(1, why);
+  await buildZfs(await guestImage(output.say), output.say);
+  return 0;
+}
+
 const silent: Output = { say: () => undefined, print: () => undefined };
 
 async function main(words: readonly string[]): Promise<number> {
@@ -151,13 +171,16 @@ async function main(words: readonly string[]): Promise<number> {
   const {
     command,
     folder: given,
+    engine,
     timing,
   } = parseArguments(
     words,
     SCENARIOS.map(({ name }) => name),
   );
   const folder = resolve(given ?? join(checkout, '.local/lab'));
-  if (command.kind === 'up') return up(folder, timing, command.isBare);
+  const making: Making = { folder, engine, timing };
+  if (command.kind === 'build-zfs') return buildModules();
+  if (command.kind === 'up') return up(making, command.isBare);
   const exit = await ask(folder, command, output);
   if (exit !== null) {
     // `down` is done when nothing is left.
@@ -166,19 +189,19 @@ async function main(words: readonly string[]): Promise<number> {
       await new Promise((next) => setTimeout(next, POLL_MS));
     return exit;
   }
-  if (command.kind === 'run') return own(command, folder, timing);
+  if (command.kind === 'run') return own(command, making);
   return endWith(1, 'no lab is up: scripts/lab up');
 }
 
 try {
-  const [first = '', second = '', third = '', fourth = ''] = process.argv.slice(2);
+  const [first = '', second = '', third = ''] = process.argv.slice(2);
   // Started by this program only.
   if (first === 'inside') {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
     process.exit(await inside(JSON.parse(second) as Task, output));
   }
   if (first === 'keep-up')
-    process.exit(await own({ kind: 'up', isBare: fourth === 'bare' }, second, third as TimingName));
+    process.exit(await own({ kind: 'up', isBare: third === 'bare' }, JSON.parse(second) as Making));
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   if (error instanceof RangeError) endWith(2, `${error.message}\n${USAGE}`);

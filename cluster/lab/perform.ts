@@ -18,7 +18,8 @@ export async function perform(lab: Lab, command: LabCommand, output: Output): Pr
   switch (command.kind) {
     case 'up':
     case 'down':
-      // Whoever keeps the lab does the rest.
+    case 'build-zfs':
+      // Not done in a lab: whoever keeps it does the rest.
       return 0;
     case 'status':
       output.print(await status(lab));

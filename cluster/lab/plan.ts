@@ -48,6 +48,7 @@ export const RESOURCES = {
 export const TIMINGS = {
   product: { heartbeatMs: 100, leaseMs: 600, releaseMs: 3_000, watchdogS: 2 },
   patient: { heartbeatMs: 250, leaseMs: 3_000, releaseMs: 8_000, watchdogS: 4 },
+  emulated: { heartbeatMs: 500, leaseMs: 4_000, releaseMs: 15_000, watchdogS: 6 },
 } as const;
 export type TimingName = keyof typeof TIMINGS;
 
@@ -76,8 +77,8 @@ export function planConfig(
     tls: { ca: 'ca.pem', cert: 'node.pem', key: 'node.key' },
     // On the management port, where operators are.
     admin: { listen: `${managementAddress(node)}:${PORT.admin}` },
-    // softdog, behind user-mode Linux's own; this kernel has no sysfs files for it, so W is said here.
-    watchdog: { device: '/dev/watchdog1', mode: 'required', timeout: `${timing.watchdogS}s` },
+    // softdog; user-mode Linux has no sysfs files for it, so W is said here.
+    watchdog: { device: '/dev/lab/watchdog', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
     resources: resources(scripts),
@@ -136,7 +137,7 @@ export function planDrbd(shipped: string): string {
   const changes: readonly (readonly [string, string])[] = [
     [`10.0.1.10:${PORT.drbd}`, `${replAddress('a')}:${PORT.drbd}`],
     [`10.0.2.10:${PORT.drbd}`, `${replAddress('b')}:${PORT.drbd}`],
-    ['/dev/nvme1n1', '/dev/ubda'],
+    ['/dev/nvme1n1', '/dev/lab/data'],
   ];
   return changes.reduce((text, [from, to]) => {
     if (!text.includes(from)) throw new Error(`cluster/host/r0.res does not have ${from} any more`);

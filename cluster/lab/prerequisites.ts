@@ -2,38 +2,46 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { whyNoNetwork } from '../network/index.ts';
-import { cacheFolder, unpackedPackages } from './packages.ts';
+import type { EngineName } from './engine.ts';
+import { engineNamed } from './engines.ts';
 
-/** Program to the Debian package that has it. */
-const PROGRAMS: Readonly<Record<string, string>> = {
-  ip: 'iproute2',
-  nft: 'nftables',
-  'mkfs.ext4': 'e2fsprogs',
+type Programs = Readonly<Record<string, string>>;
+
+/** Program to the Debian package that has it; the same as in scripts/setup.sh. */
+const PROGRAMS: Programs = { ip: 'iproute2', nft: 'nftables', 'mkfs.ext4': 'e2fsprogs' };
+const ENGINE_PROGRAMS: Readonly<Record<EngineName, Programs>> = {
+  uml: {},
+  qemu: { 'qemu-system-x86_64': 'qemu-system-x86' },
 };
-/** Only as long as the packages are not in the cache. */
-const FETCHERS: Readonly<Record<string, string>> = { 'apt-get': 'apt', 'dpkg-deb': 'dpkg' };
+const BUILDERS: Programs = { gcc: 'gcc', make: 'make', bc: 'bc', strip: 'binutils' };
 
 /** Null where a lab can run; else one sentence with the remedy. */
-export async function whyNoLab(): Promise<string | null> {
-  if (process.platform !== 'linux' || process.arch !== 'x64')
-    return 'the lab needs Linux on x86-64: its kernel is built for that';
-  if (process.getuid?.() !== 0)
-    return 'the lab needs root, for network namespaces and taps: run it with sudo';
-  const needed = existsSync(cacheFolder()) ? PROGRAMS : { ...PROGRAMS, ...FETCHERS };
-  const missing = Object.entries(needed).filter(([program]) => !isInstalled(program));
-  if (missing.length > 0) {
-    const [programs, packages] = [missing.map(([program]) => program), missing.map(([, name]) => name)];
-    return `the lab needs ${programs.join(', ')}: apt-get install ${packages.join(' ')}`;
-  }
+export async function whyNoLab(engine: EngineName): Promise<string | null> {
+  const why = whyNotHere('the lab', { ...PROGRAMS, ...ENGINE_PROGRAMS[engine] });
+  if (why !== null) return why;
   if (!existsSync('/dev/net/tun'))
     return 'the lab needs /dev/net/tun: modprobe tun, or mkdir -p /dev/net && mknod /dev/net/tun c 10 200';
   return whyNoNetwork();
 }
 
+/** Null where ZFS's modules can be built. */
+export const whyNoZfsBuild = (): string | null => whyNotHere('the build of ZFS', BUILDERS);
+
+function whyNotHere(what: string, needed: Programs): string | null {
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return `${what} needs Linux on x86-64: its kernel is built for that`;
+  if (process.getuid?.() !== 0)
+    return `${what} needs root, for namespaces, taps and the owners of files: run it with sudo`;
+  const missing = Object.entries(needed).filter(([program]) => !isInstalled(program));
+  if (missing.length === 0) return null;
+  const [programs, packages] = [missing.map(([program]) => program), missing.map(([, name]) => name)];
+  return `${what} needs ${programs.join(', ')}: apt-get install ${packages.join(' ')}`;
+}
+
 /** Null where the guests' packages are unpacked, or could be fetched now. */
-export async function whyNoPackages(): Promise<string | null> {
+export async function whyNoPackages(engine: EngineName): Promise<string | null> {
   try {
-    await unpackedPackages(() => undefined);
+    await engineNamed(engine, () => undefined);
     return null;
   } catch (error) {
     return `the lab's packages cannot be had: ${error instanceof Error ? error.message : String(error)}`;

@@ -9,6 +9,7 @@ describe('the command line of scripts/lab', () => {
     ['up', { kind: 'up', isBare: false }],
     ['up --bare', { kind: 'up', isBare: true }],
     ['down', { kind: 'down' }],
+    ['build-zfs', { kind: 'build-zfs' }],
     ['cut a repl', { kind: 'cut', node: 'a', link: 'repl' }],
     ['heal w svc', { kind: 'heal', node: 'w', link: 'svc' }],
     ['power-off b', { kind: 'power-off', node: 'b' }],
@@ -27,9 +28,17 @@ describe('the command line of scripts/lab', () => {
     expect(parse('run isolation power-cut').command).toMatchObject({ scenarios: ['isolation', 'power-cut'] });
   });
 
-  it('the lab is made with the product timing unless told otherwise', () => {
-    expect(parse('up').timing).toBe('product');
-    expect(parse('run all --timing patient').timing).toBe('patient');
+  it('a lab is made with the quick engine and the product timing unless told otherwise', () => {
+    expect(parse('up')).toMatchObject({ engine: 'uml', timing: 'product' });
+    expect(parse('run all --timing patient')).toMatchObject({ engine: 'uml', timing: 'patient' });
+  });
+
+  it('QEMU has a timing of its own', () => {
+    expect(parse('up --engine qemu')).toMatchObject({ engine: 'qemu', timing: 'emulated' });
+    expect(parse('run all --engine=qemu --timing patient')).toMatchObject({
+      engine: 'qemu',
+      timing: 'patient',
+    });
   });
 
   it.each([
@@ -44,7 +53,8 @@ describe('the command line of scripts/lab', () => {
     ['cut c repl', /no host c/],
     ['cut a mgmt', /no link mgmt/],
     ['shell a', /a host and a command/],
-    ['up --timing fast', /product or patient/],
+    ['up --timing fast', /product or patient or emulated/],
+    ['up --engine kvm', /uml or qemu/],
     ['up --nope', /nope/],
   ])('refuses "%s" in one sentence', (line, sentence) => {
     expect(() => parse(line)).toThrow(RangeError);

@@ -15,6 +15,7 @@ import {
   WIRING,
 } from '../../cluster/lab/hosts.ts';
 import { planConfig, planController, planDrbd, ROUTER, TIMINGS } from '../../cluster/lab/plan.ts';
+import { qemuArguments } from '../../cluster/lab/qemu/qemu.ts';
 import { umlArguments } from '../../cluster/lab/uml.ts';
 import { VpcController } from '../../cluster/local/controller/index.ts';
 import { natRules, Router } from '../../cluster/network/router.ts';
@@ -95,7 +96,7 @@ describe('the files', () => {
     const ours = planDrbd(shipped);
     expect(ours).toContain('address   10.0.11.10:7789;');
     expect(ours).toContain('address   10.0.12.10:7789;');
-    expect(ours.match(/disk {6}\/dev\/ubda;/g)).toHaveLength(2);
+    expect(ours.match(/disk {6}\/dev\/lab\/data;/g)).toHaveLength(2);
     expect(ours).toContain('fencing resource-and-stonith;');
     expect(() => planDrbd('resource r0 { }')).toThrow('does not have');
   });
@@ -111,7 +112,7 @@ describe('the files', () => {
     expect(natRules(world, ROUTER)).toContain('"svc-a" . 10.0.1.11');
   });
 
-  it('a guest gets its own disks and cards; a witness has no data disk', () => {
+  describe('a guest gets its own disks and cards; a witness has no data disk', () => {
     const plan = {
       node: 'w',
       stateDisk: '/s',
@@ -120,15 +121,43 @@ describe('the files', () => {
       agentLog: '/a',
       folder: '/f',
       dist: '/d',
-      guest: '/g',
+      checkout: '/o',
       watchdogS: 2,
       onReset: () => undefined,
     } as const;
-    const packages = { kernel: '/k', modules: '/m', kit: '/kit' };
-    expect(umlArguments(plan, packages)).toContain('ubd1=/s');
-    expect(umlArguments(plan, packages).some((word) => word.startsWith('ubd0='))).toBe(false);
-    expect(umlArguments({ ...plan, node: 'a', dataDisk: '/data' }, packages)).toEqual(
-      expect.arrayContaining(['ubd0=/data', `eth0=tuntap,repl-a,${macOf('repl', 'a')}`, 'lab_watchdog=2']),
-    );
+    const holder = { ...plan, node: 'a', dataDisk: '/data' } as const;
+
+    it('in user-mode Linux', () => {
+      const packages = { kernel: '/k', modules: '/m', kit: '/kit' };
+      expect(umlArguments(plan, packages)).toContain('ubd1=/s');
+      expect(umlArguments(plan, packages).some((word) => word.startsWith('ubd0='))).toBe(false);
+      expect(umlArguments(holder, packages)).toEqual(
+        expect.arrayContaining(['ubd0=/data', `eth0=tuntap,repl-a,${macOf('repl', 'a')}`, 'lab_watchdog=2']),
+      );
+    });
+
+    it('in QEMU, where the order is what gives them their names', () => {
+      const image = { kernel: '/k', initramfs: '/i', root: '/r', kernelVersion: '6.1', zfsVersion: '2.1' };
+      const after = (words: readonly string[], option: string): readonly string[] =>
+        words.filter((_word, index) => words[index - 1] === option);
+      const files = (words: readonly string[]): readonly string[] =>
+        after(words, '-drive').map((drive) => /file=([^,]*)/.exec(drive)?.[1] ?? '');
+      const ours = qemuArguments(holder, image);
+      expect(files(ours)).toEqual(['/r', '/f/product.img', '/s', '/data']);
+      expect(files(qemuArguments(plan, image))).toEqual(['/r', '/f/product.img', '/s']);
+      // What all guests read, none of them writes.
+      expect(after(ours, '-drive').map((drive) => drive.includes('readonly=on'))).toEqual([
+        true,
+        true,
+        false,
+        false,
+      ]);
+      expect(after(ours, '-netdev').map((card) => /ifname=([^,]*)/.exec(card)?.[1])).toEqual(
+        LINKS.map((link) => tapOf(link, 'a')),
+      );
+      expect(after(ours, '-append')[0]).toContain('lab=a lab_watchdog=2');
+      // A reset must end the process: whoever made the machine waits for that.
+      expect(ours).toContain('-no-reboot');
+    });
   });
 });

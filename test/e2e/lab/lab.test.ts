@@ -11,7 +11,7 @@ import { whyNoLab, whyNoPackages } from '../../../cluster/lab/prerequisites.ts';
 import type { ScenarioResult } from '../../../cluster/lab/stage.ts';
 import { BUILT_LIMIT_MS, type Built, built } from '../support/built.ts';
 
-const why = (await whyNoLab()) ?? (await whyNoPackages());
+const why = (await whyNoLab('uml')) ?? (await whyNoPackages('uml'));
 if (why !== null) console.info(`The test on three real kernels with real DRBD is skipped: ${why}.`);
 
 const RUN_LIMIT_MS = 420_000;
