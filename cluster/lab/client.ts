@@ -6,7 +6,7 @@ import { ELASTIC_IP, PORT } from './hosts.ts';
 import { now } from './now.ts';
 
 export type ClientCommand =
-  | { readonly kind: 'write'; readonly seed: number }
+  | { readonly kind: 'write'; readonly seed: number; readonly pauseMs: number }
   | { readonly kind: 'stop' }
   /** Reads every record through the elastic IP. */
   | { readonly kind: 'verify' };
@@ -17,8 +17,6 @@ export type ClientNews =
 
 const REPORT_EVERY_MS = 25;
 /** A synchronous write to two disks of two guests on one machine takes a few ms, and now and then many more. */
-/** Without one the writer keeps both guests' only processors busy, and nothing else runs in time. */
-const PAUSE_MS = 20;
 const PATIENCE = { answerMs: 1_000, connectMs: 250 } as const;
 
 export function runClient(): void {
@@ -43,7 +41,7 @@ export function runClient(): void {
         writer = new Writer(address, command.seed, {
           now,
           patience: PATIENCE,
-          pauseMs: PAUSE_MS,
+          pauseMs: command.pauseMs,
           onAcknowledged,
         });
         writer.start();

@@ -1,5 +1,5 @@
 /** What an operator does once on new hosts (docs/install.md), by the same commands. */
-import { DATA_NODES, NODES, type NodeName } from './hosts.ts';
+import { DATA_NODES, isDataNode, type NodeName } from './hosts.ts';
 import { DRBD_DEVICE } from './plan.ts';
 
 const CONNECT_LIMIT_MS = 60_000;
@@ -24,7 +24,7 @@ export async function installData(guests: Guests): Promise<void> {
 }
 
 /** From here on init does what units would: DRBD, the store, the agent. */
-export async function startServices(guests: Guests): Promise<void> {
-  await Promise.all(DATA_NODES.map((node) => guests.must(node, 'drbdadm down r0')));
-  await Promise.all(NODES.map((node) => guests.must(node, 'touch /var/lib/quorate/is-installed && sync')));
+export async function startServices(guests: Guests, node: NodeName): Promise<void> {
+  if (isDataNode(node)) await guests.must(node, 'drbdadm down r0');
+  await guests.must(node, 'touch /var/lib/quorate/is-installed && sync');
 }

@@ -31,6 +31,7 @@ import {
   ALLOCATION,
   instanceOf,
   nodeOfInterface,
+  PACES,
   planController,
   ROUTER,
   TIMINGS,
@@ -44,8 +45,7 @@ const ANSWER_LIMIT_MS = 10_000;
 const HEALTHY_LIMIT_MS = 240_000;
 const STATUS_LIMIT_MS = 3_000;
 const SWITCHOVER_LIMIT_MS = 60_000;
-const POLL_MS = 150;
-const QUICK_MS = 300;
+const POLL_MS = 300;
 const QUICK_ANSWERS = 5;
 /** A machine takes a while before its kernel runs again. */
 const FIRMWARE_MS = 500;
@@ -128,8 +128,13 @@ export class Lab {
     await installData(this);
     say('DRBD is set up, with a file system on it');
     if (this.options.isBare) return;
-    await startServices(this);
-    await this.#settled();
+    // One after the other where they would be in each other's way.
+    for (const node of NODES) {
+      await startServices(this, node);
+      await this.#settled([node]);
+    }
+    await this.#settled(NODES);
+    say('three agents run');
     await this.waitFor(
       'bootstrap',
       async () => {
@@ -142,20 +147,19 @@ export class Lab {
     say(`${node} holds`);
   }
 
-  /** All agents are through with their start, which takes a guest's whole processor: they answer quickly, time after time. */
-  async #settled(): Promise<void> {
+  /** These agents are through with their start, which takes a guest's whole processor: they answer quickly, time after time. */
+  async #settled(nodes: readonly NodeName[]): Promise<void> {
     let quick = 0;
     await this.waitFor(
       'the agents run',
       async () => {
         const from = now();
-        await Promise.all(NODES.map((node) => this.status(node)));
-        quick = now() - from < QUICK_MS ? quick + 1 : 0;
+        await Promise.all(nodes.map((node) => this.status(node)));
+        quick = now() - from < PACES[this.options.timing].quickMs ? quick + 1 : 0;
         return quick >= QUICK_ANSWERS;
       },
       HEALTHY_LIMIT_MS,
     );
-    this.options.say('three agents run');
   }
 
   async #startHelpers(): Promise<void> {
@@ -325,7 +329,8 @@ export class Lab {
 
   async startWriting(): Promise<void> {
     this.#acknowledgements = [];
-    await this.#client?.request({ kind: 'write', seed: this.options.seed });
+    const { seed, timing } = this.options;
+    await this.#client?.request({ kind: 'write', seed, pauseMs: PACES[timing].writePauseMs });
   }
 
   async stopWriting(): Promise<void> {
@@ -341,7 +346,7 @@ export class Lab {
     return verified;
   }
 
-  /** Asks again every 150 ms; a condition that throws counts as not yet. */
+  /** Asks again every 300 ms; a condition that throws counts as not yet. */
   async waitFor(what: string, condition: () => Promise<boolean> | boolean, limitMs: number): Promise<void> {
     const deadline = now() + limitMs;
     for (;;) {

@@ -27,7 +27,7 @@ import { SCENARIOS } from './scenarios/index.ts';
 import { ask, socketOf } from './server.ts';
 import { buildWires, namespaceOf } from './wires.ts';
 
-const UP_LIMIT_MS = 420_000;
+const UP_LIMIT_MS = 600_000;
 const POLL_MS = 50;
 
 const script = fileURLToPath(import.meta.url);

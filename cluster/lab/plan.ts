@@ -43,14 +43,27 @@ export const RESOURCES = {
 /**
  * `product`: heartbeat and lease are the product's own defaults. `patient`: for a machine that is slow, or busy with other
  * things. D was measured, as an installation must: on a kernel that is itself a process every page fault costs 0.1 ms, and
- * a fork of a Node process a thousand of them. W covers a start's verification, during which it is not petted.
+ * a fork of a Node process a thousand of them. W covers a start's verification, during which it is not petted. `emulated`: for
+ * guests whose processor is a program: starting any command takes half a second there, Node.js with the product ten.
  */
 export const TIMINGS = {
   product: { heartbeatMs: 100, leaseMs: 600, releaseMs: 3_000, watchdogS: 2 },
   patient: { heartbeatMs: 250, leaseMs: 3_000, releaseMs: 8_000, watchdogS: 4 },
-  emulated: { heartbeatMs: 500, leaseMs: 4_000, releaseMs: 15_000, watchdogS: 6 },
+  emulated: { heartbeatMs: 1_000, leaseMs: 8_000, releaseMs: 40_000, watchdogS: 10 },
 } as const;
 export type TimingName = keyof typeof TIMINGS;
+
+/**
+ * How hard the lab itself may press its guests. `writePauseMs`: without one the writer keeps the only processor of both guests
+ * busy, and nothing else runs in time. `quickMs`: an agent that answers in that time is through with its start.
+ */
+export const PACES: Readonly<
+  Record<TimingName, { readonly writePauseMs: number; readonly quickMs: number }>
+> = {
+  product: { writePauseMs: 20, quickMs: 300 },
+  patient: { writePauseMs: 20, quickMs: 300 },
+  emulated: { writePauseMs: 250, quickMs: 2_000 },
+};
 
 export function planConfig(
   cluster: string,

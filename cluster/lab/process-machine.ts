@@ -4,10 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import type { Machine, MachinePlan, Power } from './engine.ts';
 
 const END_LIMIT_MS = 5_000;
+/** As inside.ts has it for those who watch the guests. */
+const NICENESS = -10;
 
 export class ProcessMachine implements Machine {
   readonly #plan: MachinePlan;
@@ -49,6 +51,7 @@ export class ProcessMachine implements Machine {
     });
     this.#child = child;
     child.on('error', () => undefined);
+    if (child.pid !== undefined) goFirst(child.pid);
     child.once('exit', () => this.#onExit(child));
     closeSync(console);
     closeSync(agent);
@@ -86,6 +89,15 @@ export class ProcessMachine implements Machine {
     if (pid === null || power !== from) throw new Error(`${this.#plan.node} is ${power}, not ${from}`);
     process.kill(pid, signal);
   }
+}
+
+/**
+ * A process's niceness counts only inside its session where the kernel shares its time among sessions (sched_autogroup), and a
+ * guest is one of its own: then it is the session that must go first.
+ */
+function goFirst(leader: number): void {
+  const group = `/proc/${leader}/autogroup`;
+  if (existsSync(group)) writeFileSync(group, String(NICENESS));
 }
 
 function killGroup(leader: number): void {

@@ -11,7 +11,7 @@ import { outageMs } from './outage.ts';
 import { type Split, splitOf } from './split.ts';
 
 /** Takeovers take seconds; a machine that is busy with other things makes many of them, an emulated one more. */
-const MOVE_LIMIT_MS = 180_000;
+const MOVE_LIMIT_MS = 300_000;
 const SERVE_LIMIT_MS = 120_000;
 const WARM_UP_WRITES = 100;
 const LOOK_EVERY_MS = 100;

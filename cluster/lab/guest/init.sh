@@ -60,14 +60,15 @@ services() {
   # As the two units of an installation, which have ten times the weight of everything else (CPUWeight=1000): heartbeats must
   # not wait for DRBD's handler on this one processor. And as there, the agent comes when the executor's socket is there.
   keep_running executor nice -n -10 "$lab_node" "$lab_dist/executor.mjs" --config /etc/quorate/quorate.yaml --stay --self-fence sysrq &
+  # Each look takes processor time from what it waits for.
   until grep -q ' /var/lib/quorate/data/executor.sock$' /proc/net/unix; do
-    sleep 0.1
+    sleep 1
   done
   keep_running agent nice -n -10 "$lab_node" "$lab_dist/quorate.mjs" agent --config /etc/quorate/quorate.yaml &
 }
 # Made when the disks were set up: before that there is nothing to start.
 while [ ! -e /var/lib/quorate/is-installed ]; do
-  sleep 0.1
+  sleep 0.5
 done
 services
 while :; do
