@@ -1,12 +1,12 @@
 /** The client host's process: a writer through the elastic IP, told what to do over the IPC channel. */
 import { assertNever } from '../../src/core/index.ts';
-import { type Acknowledgement, Writer } from '../local/demo/writer.ts';
+import { type Acknowledgement, type Patience, Writer } from '../local/demo/writer.ts';
 import { serveParent } from '../local/node/index.ts';
 import { ELASTIC_IP, PORT } from './hosts.ts';
 import { now } from './now.ts';
 
 export type ClientCommand =
-  | { readonly kind: 'write'; readonly seed: number; readonly pauseMs: number }
+  | { readonly kind: 'write'; readonly seed: number; readonly pauseMs: number; readonly patience: Patience }
   | { readonly kind: 'stop' }
   /** Reads every record through the elastic IP. */
   | { readonly kind: 'verify' };
@@ -16,8 +16,6 @@ export type ClientNews =
   | { readonly kind: 'verified'; readonly acknowledged: number; readonly lost: readonly number[] };
 
 const REPORT_EVERY_MS = 25;
-/** A synchronous write to two disks of two guests on one machine takes a few ms, and now and then many more. */
-const PATIENCE = { answerMs: 1_000, connectMs: 250 } as const;
 
 export function runClient(): void {
   const address = { host: ELASTIC_IP, port: PORT.store };
@@ -40,7 +38,7 @@ export function runClient(): void {
         const onAcknowledged = (one: Acknowledgement): void => void fresh.push(one);
         writer = new Writer(address, command.seed, {
           now,
-          patience: PATIENCE,
+          patience: command.patience,
           pauseMs: command.pauseMs,
           onAcknowledged,
         });

@@ -330,7 +330,8 @@ export class Lab {
   async startWriting(): Promise<void> {
     this.#acknowledgements = [];
     const { seed, timing } = this.options;
-    await this.#client?.request({ kind: 'write', seed, pauseMs: PACES[timing].writePauseMs });
+    const { writePauseMs: pauseMs, patience } = PACES[timing];
+    await this.#client?.request({ kind: 'write', seed, pauseMs, patience });
   }
 
   async stopWriting(): Promise<void> {

@@ -8,7 +8,6 @@ import { maxHolders, type Proof } from './holders.ts';
 import { DATA_NODES, type DataNode } from './hosts.ts';
 import { now } from './now.ts';
 
-const PAUSE_MS = 100;
 const LOOK_LIMIT_MS = 500;
 
 interface Reading {
@@ -25,6 +24,7 @@ export interface Leading {
 
 export class Observer {
   readonly #controller: () => Promise<DataNode | null>;
+  readonly #pauseMs: number;
   readonly #proofs: Proof[] = [];
   readonly #leadings: Leading[] = [];
   readonly #last = new Map<DataNode, Reading>();
@@ -33,8 +33,9 @@ export class Observer {
   #running: Promise<unknown> = Promise.resolve();
 
   /** `controller`: whom the address leads to, by its own word. */
-  constructor(controller: () => Promise<DataNode | null>) {
+  constructor(controller: () => Promise<DataNode | null>, pauseMs: number) {
     this.#controller = controller;
+    this.#pauseMs = pauseMs;
   }
 
   start(): void {
@@ -66,7 +67,7 @@ export class Observer {
       const sentAt = now();
       const look = await looker.look(LOOK_LIMIT_MS);
       this.#note(node, sentAt, look);
-      await pause();
+      await this.#pause();
     }
     looker.close();
   }
@@ -84,17 +85,19 @@ export class Observer {
       this.#proofs.push({ node, from: before.sentAt, to: now(), by: 'device' });
   }
 
+  #pause(): Promise<void> {
+    return new Promise((next) => setTimeout(next, this.#pauseMs));
+  }
+
   async #watchController(): Promise<void> {
     while (!this.#isStopped) {
       const from = now();
       const node = await this.#controller();
       this.#leadings.push({ from, to: now(), node });
-      await pause();
+      await this.#pause();
     }
   }
 }
-
-const pause = (): Promise<void> => new Promise((next) => setTimeout(next, PAUSE_MS));
 
 /** A Secondary's own writes are its peer's: they do not count. Nor does a device that was set up anew. */
 function completedWrites(before: Look, after: Look): boolean {

@@ -1,5 +1,6 @@
 /** The agents' configs, DRBD's resource, and the first state of the cloud. Pure. */
 import type { ControllerStateInput } from '../local/controller/index.ts';
+import type { Patience } from '../local/demo/writer.ts';
 import type { StandbyOptions, StoreScripts } from '../local/store/index.ts';
 import type { RouterOptions } from '../network/index.ts';
 import {
@@ -49,20 +50,40 @@ export const RESOURCES = {
 export const TIMINGS = {
   product: { heartbeatMs: 100, leaseMs: 600, releaseMs: 3_000, watchdogS: 2 },
   patient: { heartbeatMs: 250, leaseMs: 3_000, releaseMs: 8_000, watchdogS: 4 },
-  emulated: { heartbeatMs: 1_000, leaseMs: 8_000, releaseMs: 40_000, watchdogS: 10 },
+  emulated: { heartbeatMs: 1_000, leaseMs: 15_000, releaseMs: 30_000, watchdogS: 10 },
 } as const;
 export type TimingName = keyof typeof TIMINGS;
 
-/**
- * How hard the lab itself may press its guests. `writePauseMs`: without one the writer keeps the only processor of both guests
- * busy, and nothing else runs in time. `quickMs`: an agent that answers in that time is through with its start.
- */
-export const PACES: Readonly<
-  Record<TimingName, { readonly writePauseMs: number; readonly quickMs: number }>
-> = {
-  product: { writePauseMs: 20, quickMs: 300 },
-  patient: { writePauseMs: 20, quickMs: 300 },
-  emulated: { writePauseMs: 250, quickMs: 2_000 },
+/** How hard the lab itself may press its guests, which have one processor each, and how long it waits for them. */
+export interface Pace {
+  /** Without one the writer keeps that of both data nodes busy, and nothing else runs in time. */
+  readonly writePauseMs: number;
+  readonly warmUpWrites: number;
+  /** Of the writer: then it connects anew and asks again. */
+  readonly patience: Patience;
+  /** Of the observer, between two looks. */
+  readonly lookPauseMs: number;
+  /** An agent that answers in that time is through with its start. */
+  readonly quickMs: number;
+}
+
+const LIVELY: Pace = {
+  writePauseMs: 20,
+  warmUpWrites: 100,
+  patience: { answerMs: 1_000, connectMs: 250 },
+  lookPauseMs: 100,
+  quickMs: 300,
+};
+export const PACES: Readonly<Record<TimingName, Pace>> = {
+  product: LIVELY,
+  patient: LIVELY,
+  emulated: {
+    writePauseMs: 1_000,
+    warmUpWrites: 20,
+    patience: { answerMs: 10_000, connectMs: 3_000 },
+    lookPauseMs: 500,
+    quickMs: 2_000,
+  },
 };
 
 export function planConfig(

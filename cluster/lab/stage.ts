@@ -8,12 +8,12 @@ import type { Holder, Lab } from './lab.ts';
 import { now } from './now.ts';
 import { Observer } from './observer.ts';
 import { outageMs } from './outage.ts';
+import { PACES } from './plan.ts';
 import { type Split, splitOf } from './split.ts';
 
 /** Takeovers take seconds; a machine that is busy with other things makes many of them, an emulated one more. */
 const MOVE_LIMIT_MS = 300_000;
-const SERVE_LIMIT_MS = 120_000;
-const WARM_UP_WRITES = 100;
+const SERVE_LIMIT_MS = 300_000;
 const LOOK_EVERY_MS = 100;
 
 export interface Scenario {
@@ -164,12 +164,13 @@ export class Stage {
 export async function runScenario(lab: Lab, scenario: Scenario): Promise<ScenarioResult> {
   const start = await lab.healthy();
   const before = (await lab.entries()).length;
-  const observer = new Observer(() => lab.addressLeadsTo());
+  const { lookPauseMs, warmUpWrites } = PACES[lab.options.timing];
+  const observer = new Observer(() => lab.addressLeadsTo(), lookPauseMs);
   const stage = new Stage(lab, observer, start);
   observer.start();
   await lab.startWriting();
   try {
-    await stage.served(WARM_UP_WRITES);
+    await stage.served(warmUpWrites);
     await scenario.run(stage);
     await stage.served();
   } catch (error) {
@@ -178,7 +179,7 @@ export async function runScenario(lab: Lab, scenario: Scenario): Promise<Scenari
   const endedAt = now();
   await lab.stopWriting();
   await observer.stop();
-  const writes = await verified(stage);
+  const writes = await verified(stage, warmUpWrites);
   const entries = await lab.entries();
   for (const { what } of audit(entries, sha256).violations)
     stage.expect(false, `the log breaks a rule: ${what}`);
@@ -200,11 +201,11 @@ export async function runScenario(lab: Lab, scenario: Scenario): Promise<Scenari
 }
 
 /** Every acknowledged record must be there, with its content. */
-async function verified(stage: Stage): Promise<ScenarioResult['writes']> {
+async function verified(stage: Stage, atLeast: number): Promise<ScenarioResult['writes']> {
   try {
     const { acknowledged, lost } = await stage.lab.verifyRecords();
     stage.expect(lost.length === 0, `${lost.length} acknowledged records are lost, the first is ${lost[0]}`);
-    stage.expect(acknowledged > WARM_UP_WRITES, 'hardly anything was written');
+    stage.expect(acknowledged > atLeast, 'hardly anything was written');
     return { acknowledged, lost: lost.length };
   } catch (error) {
     // Not read is not "not lost".
