@@ -12,6 +12,7 @@ import {
   isSuspended,
   type Resource,
   replicatedData,
+  type StartLimit,
 } from '../resources/index.ts';
 import { DrbdFollower } from './drbd-follower.ts';
 import { FrozenIoRelease } from './frozen-io.ts';
@@ -57,6 +58,7 @@ export class GuardWorker {
   readonly #data: GuardData;
   readonly #parts: GuardParts;
   readonly #core: GuardCore;
+  readonly #lease: SharedLease;
   readonly #local = new Map<string, Resource>();
   readonly #gated = new Map<string, (epoch: Epoch) => Resource>();
   readonly #drbd = new Map<string, DrbdWatch>();
@@ -86,11 +88,12 @@ export class GuardWorker {
         ? null
         : new NetworkFollower(interfaces, parts.runner, parts.clock, () => parts.report({ kind: 'network' }));
     const { watchdog } = data;
+    this.#lease = new SharedLease(data.lease);
     this.#core = new GuardCore({
       graph: data.graph,
       local: this.#local,
       clock: parts.clock,
-      lease: new SharedLease(data.lease),
+      lease: this.#lease,
       state: parts.state,
       children: parts.runner,
       watchdog: watchdog === null ? null : { ...watchdog, open: parts.openWatchdog },
@@ -147,15 +150,25 @@ export class GuardWorker {
     return { follower, reading: null };
   }
 
-  /** O1: the check of epoch and lease, and the start of the command, are one step of one thread. */
+  /**
+   * O1: the check of epoch and lease, and the start of the command, are one step of one thread. Where another process starts
+   * it, that one asks again.
+   */
   #gatedRunner(epoch: Epoch): CommandRunner {
     const { runner } = this.#parts;
     return {
       run: (command, options) =>
-        this.#core.mayAct(epoch) ? runner.run(command, options) : Promise.resolve({ kind: 'aborted' }),
+        this.#core.mayAct(epoch)
+          ? runner.run(command, { ...options, startLimit: this.#startLimit() })
+          : Promise.resolve({ kind: 'aborted' }),
       killMarked: (marker, deadline) => runner.killMarked(marker, deadline),
       follow: (command, handlers) => runner.follow(command, handlers),
     };
+  }
+
+  #startLimit(): StartLimit {
+    const { until, distanceMs } = this.#lease;
+    return { until, distanceMs };
   }
 
   /** From the main thread. */

@@ -70,6 +70,10 @@ export function groupOf(pid: number): number | null {
   return readStat(pid)?.group ?? null;
 }
 
+export function parentOf(pid: number): number | null {
+  return readStat(pid)?.parent ?? null;
+}
+
 /** True when no living process is left in the group; zombies that nobody reaps do not count. */
 export function isGroupGone(group: number): boolean {
   if (!signalProcess(-group, 0)) return true;
@@ -79,12 +83,24 @@ export function isGroupGone(group: number): boolean {
   });
 }
 
-function readStat(pid: number): { state: string; group: number; startTime: string } | null {
+interface Stat {
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+  readonly startTime: string;
+}
+
+function readStat(pid: number): Stat | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The second field is the name in parentheses and may contain anything, ")" too.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? '', group: Number(fields[2]), startTime: fields[19] ?? '' };
+    return {
+      state: fields[0] ?? '',
+      parent: Number(fields[1]),
+      group: Number(fields[2]),
+      startTime: fields[19] ?? '',
+    };
   } catch {
     return null;
   }

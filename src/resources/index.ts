@@ -45,6 +45,7 @@ export {
   type ReleaseContext,
   type ReleaseMode,
   type Resource,
+  type StartLimit,
 } from './types.ts';
 export { VirtualIpResource } from './virtual-ip.ts';
 

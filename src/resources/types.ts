@@ -98,6 +98,8 @@ export interface CommandOptions {
   /** The command and all its descendants in the group are killed then. */
   readonly deadline: Instant;
   readonly signal: AbortSignal;
+  /** O1: under what it may be started; whoever starts it asks again right before. */
+  readonly startLimit?: StartLimit;
   /** Marks the processes that it starts, so that they can be found later. */
   readonly marker?: string;
   /** Added to the environment of the executor. */
@@ -106,6 +108,12 @@ export interface CommandOptions {
   readonly input?: string;
   /** It changes nothing: whoever asks the same in the same moment, with the same deadline and signal, gets the same answer. */
   readonly isReading?: boolean;
+}
+
+export interface StartLimit {
+  readonly until: Instant;
+  /** CLOCK_BOOTTIME − CLOCK_MONOTONIC in ms when the lease was last confirmed (T3). */
+  readonly distanceMs: number;
 }
 
 /** Runs one command as a killable child in a process group of its own; never rejects for what the command did. */
