@@ -166,7 +166,7 @@ async function main(words: readonly string[]): Promise<number> {
       await new Promise((next) => setTimeout(next, POLL_MS));
     return exit;
   }
-  if (command.kind === 'run') return own(command, folder, timing);
+  if (command.kind === 'run' || command.kind === 'demo') return own(command, folder, timing);
   return endWith(1, 'no lab is up: scripts/lab up');
 }
 

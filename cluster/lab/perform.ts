@@ -1,6 +1,7 @@
 /** A command of `scripts/lab`, done in a lab that is up. */
 import { assertNever } from '../../src/core/index.ts';
 import type { LabCommand } from './arguments.ts';
+import { demo } from './demo.ts';
 import { NODES } from './hosts.ts';
 import type { Lab } from './lab.ts';
 import { SCENARIOS } from './scenarios/index.ts';
@@ -25,6 +26,8 @@ export async function perform(lab: Lab, command: LabCommand, output: Output): Pr
       return 0;
     case 'run':
       return runAll(lab, command, output);
+    case 'demo':
+      return demo(lab, command.isJson, output);
     case 'shell': {
       const { exit, output: said } = await lab.run(command.node, command.command);
       output.print(said.replace(/\n$/, ''));
