@@ -92,7 +92,7 @@ async function own(command: LabCommand, folder: string, timing: TimingName): Pro
   );
   await keeper.request({ kind: 'keep', tags: [], directory: run });
   await buildWires(process.pid);
-  const isBare = command.kind === 'up' && command.isBare;
+  const isBare = command.kind === 'by-hand' || (command.kind === 'up' && command.isBare);
   const task: Task = { owner: process.pid, folder, dist, checkout, seed: 1, timing, isBare, command };
   const words = [
     ...inNamespace(namespaceOf(process.pid, 'switch')),
@@ -158,6 +158,8 @@ async function main(words: readonly string[]): Promise<number> {
   );
   const folder = resolve(given ?? join(checkout, '.local/lab'));
   if (command.kind === 'up') return up(folder, timing, command.isBare);
+  // Without the product, so never in a lab that has it.
+  if (command.kind === 'by-hand') return own(command, folder, timing);
   const exit = await ask(folder, command, output);
   if (exit !== null) {
     // `down` is done when nothing is left.

@@ -19,7 +19,7 @@ import {
 } from './hosts.ts';
 
 export const ALLOCATION = 'eipalloc-0a10c001';
-const REGION = 'us-east-1';
+export const REGION = 'us-east-1';
 const INTERFACES: Readonly<Record<DataNode, string>> = { a: 'eni-0000000a', b: 'eni-0000000b' };
 const INSTANCES: Readonly<Record<NodeName, string>> = { a: 'i-0000000a', b: 'i-0000000b', w: 'i-0000000c' };
 export const DRBD_DEVICE = '/dev/drbd0';
@@ -28,6 +28,7 @@ export const DATA_DISK_BYTES = 64 * 1024 * 1024;
 const STORE_BLOCKS = 4096;
 const STORE_FILE = '/srv/data/records';
 
+export const interfaceOf = (node: DataNode): string => INTERFACES[node];
 export const instanceOf = (node: NodeName): string => INSTANCES[node];
 export const nodeOfInterface = (id: string | null | undefined): DataNode | null =>
   DATA_NODES.find((node) => INTERFACES[node] === id) ?? null;
