@@ -26,6 +26,10 @@ const MAX_OUTPUT_BYTES = 256 * 1024;
 /** Of one that is followed. */
 const MAX_FOLLOWED_LINE = 1024 * 1024;
 const TOO_MUCH_OUTPUT: CommandResult = { kind: 'died', why: 'more than 256 KiB of output', isTooMuch: true };
+const OUTPUT_LOST: CommandResult = {
+  kind: 'died',
+  why: 'what it said was lost with the process that had started it',
+};
 /** How long a killed child may take to vanish before its caller is told; it stays in flight. */
 const KILL_GRACE_MS = 50;
 const SCAN_PAUSE_MS = 10;
@@ -116,8 +120,8 @@ export class ChildRunner implements CommandRunner {
           calm();
           code = end.kind === 'exited' ? end.code : null;
         },
-        onDrained: () => {
-          if (code !== null) finish(output.result(code));
+        onDrained: (isWhole) => {
+          if (code !== null) finish(isWhole ? output.result(code) : OUTPUT_LOST);
         },
       });
     });
@@ -139,11 +143,13 @@ export class ChildRunner implements CommandRunner {
   /** Children of an executor of this node that died before us (O1); false if one of them cannot be killed. */
   async killLeftovers(): Promise<boolean> {
     const result = await this.#killAll(() =>
-      processesWith(NODE_MARK, this.#mark).filter(
-        (pid) => !this.#groups.has(groupOf(pid) ?? 0) && !this.#spawner.isOwn(pid),
-      ),
+      processesWith(NODE_MARK, this.#mark).filter((pid) => !this.#isOurs(groupOf(pid) ?? pid)),
     );
     return result.isGone;
+  }
+
+  #isOurs(group: number): boolean {
+    return this.#groups.has(group) || this.#spawner.isOwn(group);
   }
 
   follow(command: readonly string[], handlers: FollowHandlers): () => void {
@@ -213,6 +219,7 @@ export class ChildRunner implements CommandRunner {
       },
       input: input ?? null,
       limit: startLimit ?? null,
+      maxOutputBytes: isFollower ? null : MAX_OUTPUT_BYTES,
     };
     let pid: number | null = null;
     let isKilled = false;

@@ -6,30 +6,53 @@
  * It decides nothing. It carries the mark of the executor's children in its environment, as they do: a successor finds it
  * and ends it first (O1). When the executor is gone, so are it and what still runs.
  */
-import type { Readable } from 'node:stream';
+import { VERSION } from '../version.ts';
 import { directSpawner } from './direct-spawner.ts';
 import { readLines } from './lines.ts';
+import { startTimeOf } from './processes.ts';
 import { MAX_SPAWN_LINE, type SpawnEvent, type SpawnRequest, toSpawnLine } from './spawn-protocol.ts';
 import type { SpawnedChild } from './spawner.ts';
 
+/** Kept for an executor that stands still: beyond it something is wrong, and this process ends. */
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
+
+type SpawnOrder = Extract<SpawnRequest, { kind: 'spawn' }>;
+
 const children = new Map<number, SpawnedChild>();
+/** Told, and not started: what is called off with the same breath never runs. */
+const waiting = new Map<number, SpawnOrder>();
 
 function say(event: SpawnEvent): void {
   process.stdout.write(toSpawnLine(event));
+  if (process.stdout.writableLength > MAX_UNREAD_BYTES) end();
 }
 
 function obey(request: SpawnRequest): void {
-  if (request.kind === 'kill') {
-    children.get(request.id)?.kill();
-    return;
+  const { id } = request;
+  if (request.kind === 'spawn') {
+    waiting.set(id, request);
+    setImmediate(startWaiting);
+  } else if (waiting.delete(id)) {
+    say({ kind: 'ended', id, end: { kind: 'too-late' } });
+  } else {
+    children.get(id)?.kill();
   }
-  const { id, kind: _, ...spec } = request;
+}
+
+function startWaiting(): void {
+  for (const order of waiting.values()) {
+    waiting.delete(order.id);
+    start(order);
+  }
+}
+
+function start({ kind: _, id, ...spec }: SpawnOrder): void {
   const child = directSpawner.spawn(spec, {
-    onStart: (pid) => say({ kind: 'started', id, pid }),
+    onStart: (pid) => say({ kind: 'started', id, child: { pid, startTime: startTimeOf(pid) ?? '' } }),
     onOutput: (stream, text) => say({ kind: 'output', id, stream, text }),
-    onEnd: (end) => {
+    onEnd: (how) => {
       children.delete(id);
-      say({ kind: 'ended', id, end });
+      say({ kind: 'ended', id, end: how });
     },
     onDrained: () => say({ kind: 'drained', id }),
   });
@@ -43,13 +66,12 @@ function end(): never {
 
 // systemd sends these to the whole unit; the executor needs its commands until it has released everything.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
-const input: Readable = process.stdin;
-input.on('end', end);
-input.on('error', end);
+process.stdin.on('end', end);
+process.stdin.on('error', end);
 process.stdout.on('error', end);
 readLines(
-  input,
+  process.stdin,
   { onLine: (line) => obey(JSON.parse(line) as SpawnRequest), onTooLong: end },
   MAX_SPAWN_LINE,
 );
-say({ kind: 'ready' });
+say({ kind: 'ready', version: VERSION });

@@ -1,4 +1,8 @@
-/** What the guard's thread and its spawn helper say to each other: one JSON document per line, both of one build. */
+/**
+ * What the guard's thread and its spawn helper say to each other: one JSON document per line, both of one build: a helper that
+ * is started again after the files were replaced is refused by its version.
+ */
+import type { ProcessId } from './processes.ts';
 import type { ChildEnd, ChildSpec, StreamName } from './spawner.ts';
 
 /** To the helper, on its standard input. */
@@ -9,13 +13,14 @@ export type SpawnRequest =
 
 /** From it, on its standard output. */
 export type SpawnEvent =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'started'; readonly id: number; readonly pid: number }
+  | { readonly kind: 'ready'; readonly version: string }
+  | { readonly kind: 'started'; readonly id: number; readonly child: ProcessId }
   | { readonly kind: 'output'; readonly id: number; readonly stream: StreamName; readonly text: string }
   | { readonly kind: 'ended'; readonly id: number; readonly end: ChildEnd }
   | { readonly kind: 'drained'; readonly id: number };
 
-/** A pipe gives 64 KiB at a time, and JSON makes six characters of one at most; an input is a ruleset, or a script. */
+/** JSON makes six characters of one at most, so an input of this size fits, as does what a pipe gives at a time. */
+export const MAX_SPAWN_INPUT = 512 * 1024;
 export const MAX_SPAWN_LINE = 4 * 1024 * 1024;
 
 export const toSpawnLine = (message: SpawnRequest | SpawnEvent): string => `${JSON.stringify(message)}\n`;

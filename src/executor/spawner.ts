@@ -13,6 +13,8 @@ export interface ChildSpec {
   readonly input: string | null;
   /** O1: asked again right before it is started; null for what needs no lease. */
   readonly limit: StartLimit | null;
+  /** It is killed when it has said more, in bytes for each of stdout and stderr; null: it is followed. */
+  readonly maxOutputBytes: number | null;
 }
 
 export type ChildEnd =
@@ -29,17 +31,21 @@ export interface ChildListener {
   onStart(pid: number): void;
   onOutput(stream: StreamName, text: string): void;
   onEnd(end: ChildEnd): void;
-  /** After `exited`: all that it had said by its end has been told. What has inherited its output talks on unheard. */
-  onDrained(): void;
+  /**
+   * After `exited`: all that it had said by its end has been told, or that is not known, and then what was told may be half of
+   * it. What has inherited its output talks on unheard.
+   */
+  onDrained(isWhole: boolean): void;
 }
 
 export interface SpawnedChild {
-  /** SIGKILL to its process group; to nobody once its end has been told. One that has not started yet will not run. */
+  /** SIGKILL to its process group; to nobody once it has ended. Whether one that was about to start has run, its end says. */
   kill(): void;
 }
 
 export interface Spawner {
+  /** Never throws: what cannot be started says so by its end. */
   spawn(spec: ChildSpec, listener: ChildListener): SpawnedChild;
-  /** Is this the spawner's own process, or a child of it whose start has not been told yet? */
-  isOwn(pid: number): boolean;
+  /** Is this group the spawner's own, or one of a child whose start may not have been told yet? */
+  isOwn(group: number): boolean;
 }

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { systemClock } from '../../src/clock.ts';
 import { instant } from '../../src/core/index.ts';
 import { ChildRunner } from '../../src/executor/commands.ts';
-import type { HelperSpawner } from '../../src/executor/helper-spawner.ts';
+import { HelperSpawner } from '../../src/executor/helper-spawner.ts';
 import { isGone, startTimeOf } from '../../src/executor/processes.ts';
 import { type Bundle, bundleExecutor } from './support/bundle.ts';
 import { isReady, readyHelper } from './support/spawn-helper.ts';
@@ -139,6 +139,83 @@ test('O1: a successor that looks for leftovers finds the helper, and its own one
   // Of the same node, in another process.
   expect(await new ChildRunner(directory, systemClock).killLeftovers()).toBe(true);
   expect(alive(before)).toBe(false);
+});
+
+test('a helper that dies before the output is told: no half of it counts, and nobody waits for ever', async () => {
+  // A daemon keeps the pipe open, so that the output is told 20 ms after the end: mostly soon enough to be stopped between.
+  for (let attempt = 0; attempt < 20; attempt++) {
+    await isReady(helper);
+    const running = runner.run(shell('(setsid sleep 60 &); echo whole'), within(60_000));
+    while (runner.inFlight > 0) await new Promise(setImmediate);
+    process.kill(helperPid(), 'SIGSTOP');
+    const said = await running;
+    if (said.kind === 'died') return;
+    expect(said).toMatchObject({ kind: 'exited', code: 0, stdout: 'whole\n' });
+    if (helper.pid !== null) process.kill(helper.pid, 'SIGCONT');
+  }
+  throw new Error('the helper was never stopped in time');
+});
+
+test('O1: one that was called off before the helper had got to it has not run', async () => {
+  for (let round = 0; round < 5; round++) {
+    const controller = new AbortController();
+    process.kill(helperPid(), 'SIGSTOP');
+    const running = runner.run(shell(`echo 1 > ${directory}/called-off`), {
+      deadline: within(10_000).deadline,
+      signal: controller.signal,
+    });
+    controller.abort();
+    process.kill(helperPid(), 'SIGCONT');
+    expect(await running).toEqual({ kind: 'aborted' });
+    expect(await runner.killInFlight(5000)).toBe(true);
+    expect(written('called-off')).toBeNull();
+  }
+});
+
+test('nobody waits behind a helper that does not answer', async () => {
+  const before = helperPid();
+  process.kill(before, 'SIGSTOP');
+  const first = runner.run(shell('echo $PPID'), within(20_000));
+  for (const end = systemClock.now() + 110; systemClock.now() < end; ) await systemClock.sleep(5);
+  const second = await runner.run(shell('echo $PPID'), within(20_000));
+  expect(second).toMatchObject({ stdout: `${process.pid}\n` });
+  // What it was told in vain is not started again: it might run twice.
+  expect(await first).toMatchObject({ kind: 'died' });
+  expect(alive(before)).toBe(false);
+});
+
+test('a stall of this thread is not taken for one of the helper', async () => {
+  const before = helperPid();
+  const running = runner.run(['sleep', '60'], within(60_000));
+  const other = runner.run(['sleep', '1.5'], within(60_000));
+  await until('both run', () => runner.inFlight === 2);
+  const killed = runner.run(['sleep', '60'], within(1));
+  const end = systemClock.now() + 700;
+  while (systemClock.now() < end);
+  expect(await killed).toMatchObject({ kind: 'timed-out' });
+  expect(await other).toMatchObject({ kind: 'exited', code: 0 });
+  expect(helperPid()).toBe(before);
+  await runner.killInFlight(5000);
+  await running;
+});
+
+test('what cannot be started costs nobody else anything', async () => {
+  const before = helperPid();
+  const other = runner.run(['sleep', '0.3'], within(20_000));
+  const tooLong = 'x'.repeat(300_000);
+  expect(await runner.run(['true', tooLong], within(5000))).toMatchObject({ kind: 'died' });
+  expect(await runner.run(['true', '\0'], within(5000))).toMatchObject({ kind: 'died' });
+  expect(await other).toMatchObject({ kind: 'exited', code: 0 });
+  expect(helperPid()).toBe(before);
+  const direct = new ChildRunner(directory, systemClock);
+  expect(await direct.run(['true', tooLong], within(5000))).toMatchObject({ kind: 'died' });
+});
+
+test('a helper that cannot be started is done without', async () => {
+  const without = new HelperSpawner({ program: join(directory, 'none.mjs'), mark: {}, clock: systemClock });
+  const said = await new ChildRunner(directory, systemClock, without).run(shell('echo $PPID'), within(5000));
+  expect(said).toMatchObject({ stdout: `${process.pid}\n` });
+  without.close();
 });
 
 test('output that comes in pieces, in any script, is whole', async () => {
