@@ -1,6 +1,7 @@
 /** DRBD, the write fence (O3): is every resource guarded, as its config says and as its kernel does? */
 import { ask, complaint, ofKind, type Told } from './ask.ts';
 import type { Check, CheckContext } from './context.ts';
+import { connectionFinding } from './drbd-connection.ts';
 import {
   type DrbdConfig,
   type DrbdSettings,
@@ -15,7 +16,7 @@ import { parseKernelVersion, parseProcDrbd } from './versions.ts';
 
 export const drbdCheck: Check = {
   name: 'drbd',
-  about: 'fencing or quorum, protocol, promotion and handlers of every DRBD resource',
+  about: 'fencing or quorum, protocol, promotion, handlers and connection of every DRBD resource',
   isAlone: false,
   isHarmless: true,
   limitMs: 8000,
@@ -30,10 +31,12 @@ export const drbdCheck: Check = {
 };
 
 async function one(context: CheckContext, name: string, dump: Told): Promise<readonly Finding[]> {
-  const kernel = await inKernel(context, name);
+  const [kernel, connection] = await Promise.all([inKernel(context, name), connectionFinding(context, name)]);
   const config = inConfig(name, dump);
   const settings = 'why' in kernel ? ('why' in config ? null : config.settings) : kernel;
   const notes = [
+    // Where the kernel cannot be read that is said once. (A kernel 8.4 that stands alone shows no settings of the network.)
+    ...('why' in kernel && connection.result === 'unknown' ? [] : [connection]),
     ...('why' in config
       ? [unknown(`${name} config`, config.why, 'Run "drbdadm dump" by hand, as the user of the executor.')]
       : []),
