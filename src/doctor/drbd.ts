@@ -2,6 +2,7 @@
 import { ask, complaint, ofKind, type Told } from './ask.ts';
 import type { Check, CheckContext } from './context.ts';
 import { connectionFinding } from './drbd-connection.ts';
+import { judgeQuorum } from './drbd-quorum.ts';
 import {
   type DrbdConfig,
   type DrbdSettings,
@@ -46,16 +47,23 @@ async function one(context: CheckContext, name: string, dump: Told): Promise<rea
   ];
   if (settings === null)
     return [unknown(`${name} guard`, 'neither config nor kernel could be read: nothing is known'), ...notes];
-  const judged = judge({
-    resource: name,
-    settings,
-    source: 'why' in kernel ? 'config' : 'kernel',
-    config: 'why' in config ? null : config,
-    major: await majorVersion(context),
-  });
+  const said = 'why' in config ? null : config;
+  const judged = [
+    ...judge({
+      resource: name,
+      settings,
+      source: 'why' in kernel ? 'config' : 'kernel',
+      config: said,
+      major: await majorVersion(context),
+    }),
+    ...judgeQuorum({ resource: name, settings, config: said, witness: witnessOf(context) }),
+  ];
   const isComparable = !('why' in kernel) && !('why' in config);
   return [...judged, ...(isComparable ? adjustment(name, kernel, config) : []), ...notes];
 }
+
+const witnessOf = ({ config }: CheckContext): string | null =>
+  config.members.find(({ witness }) => witness)?.id ?? null;
 
 function inConfig(name: string, dump: Told): DrbdConfig | { readonly why: string } {
   if (dump.kind !== 'said' || dump.code !== 0) return { why: complaint('drbdadm dump', dump) };

@@ -82,7 +82,7 @@ describe('the file', () => {
   it.each([
     ['8.4', ['--disk', '/dev/sdb'], 4],
     ['8.4', ['--disk', '/dev/sdb,/dev/sdc'], 4],
-    ['9', ['--disk', '/dev/sdb,/dev/sdc'], 4],
+    ['9', ['--disk', '/dev/sdb,/dev/sdc'], 7],
     ['9', ['--disk', '/dev/sdb', '--no-tie-breaker'], 4],
   ])('passes the doctor: DRBD %s %j', async (version, words, findings) => {
     const { out } = await drbdConfig(config(), '--drbd', version, ...words);
