@@ -82,9 +82,9 @@ interface Recovery {
 function steps({ resource, keep, discard, to }: Recovery): readonly string[] {
   return [
     `Was it disconnected by hand, and only ${keep} has written since: "drbdadm connect ${to(discard)}" on ${keep}, then "drbdadm connect ${to(keep)}" on ${discard}. DRBD refuses where both have.`,
-    `Otherwise keep the data of ${keep}. WHAT ${discard} HAS WRITTEN ALONE IS LOST by what follows. Save it first, on ${discard}, which must not hold:`,
+    `Otherwise keep the data of ${keep}. WHAT ${discard} HAS WRITTEN ALONE IS LOST by what follows. Save it first, on ${discard}, which must not hold (each disk that sh-ll-dev names, to a FILE of its own):`,
     `  drbdadm down ${resource}`,
-    `  dd if=$(drbdadm sh-ll-dev ${resource}) of=FILE bs=1M   # one for each disk it names`,
+    `  dd if=$(drbdadm sh-ll-dev ${resource}) of=FILE bs=1M`,
     `  drbdadm up ${resource}`,
     `Then on ${discard} ("unknown connection", code 10, of the first one is no error):`,
     `  drbdadm disconnect ${to(keep)}`,

@@ -1,5 +1,7 @@
 /** A split brain is explained, with the commands, and nothing of it is done (O3). */
 import { describe, expect, it } from 'vitest';
+import { renderReport } from '../../src/cli/doctor-text.ts';
+import { plain } from '../../src/cli/output.ts';
 import type { Entry } from '../../src/core/index.ts';
 import { connectionFinding } from '../../src/doctor/drbd-connection.ts';
 import { CAPTURES } from '../resources/drbd-captures.ts';
@@ -39,7 +41,7 @@ describe('a resource that stands alone', () => {
     expect(detail).toContain('a is the holder (epoch 3), in sync: a');
     expect(commandsOf(remedy)).toEqual([
       'drbdadm down r0',
-      'dd if=$(drbdadm sh-ll-dev r0) of=FILE bs=1M   # one for each disk it names',
+      'dd if=$(drbdadm sh-ll-dev r0) of=FILE bs=1M',
       'drbdadm up r0',
       'drbdadm disconnect r0',
       'drbdadm secondary r0',
@@ -78,6 +80,15 @@ describe('a resource that stands alone', () => {
       .replace('conn-name:w connection:Connected', 'conn-name:w connection:StandAlone');
     const other = await look({ ...apart, [EVENTS]: toWitness }, log);
     expect(other.remedy).toBe('Run "drbdadm connect r0:w".');
+  });
+
+  it('is printed with each command on a line of its own, to be copied', async () => {
+    const finding = { ...(await look(apart, log)), name: 'drbd', ms: 1 };
+    const report = { node: 'a', at: '', ok: false, checks: [finding], advice: { timing: null } };
+    const lines = renderReport('nas-prod', report, plain);
+    for (const command of commandsOf(finding.remedy))
+      expect(lines.map((line) => line.trim())).toContain(command);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   it.each([
