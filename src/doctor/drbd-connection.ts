@@ -62,7 +62,7 @@ async function apart(context: CheckContext, resource: string, state: DrbdState):
     return failed(
       subject,
       detail,
-      `Change nothing until the log says who was the holder: "quorate audit --config ${config.file}" on any node, then ${PAGE}.`,
+      `Change nothing until a node with a majority ("quorate status") says who is the holder: run the doctor there, then ${PAGE}.`,
     );
   // 9 names its connections, and has one to the witness too; 8.4 has one, without a name while it stands alone.
   const to = (node: NodeId): string => (connName === null ? resource : `${resource}:${node}`);
@@ -96,7 +96,10 @@ function steps({ resource, keep, discard, to }: Recovery): readonly string[] {
   ];
 }
 
-/** Whose data the cluster has agreed on: the only node in sync, or else the last holder. */
+/**
+ * Whose data the cluster has agreed on: the only node in sync, or else the last holder. Nobody, where the log that is read here may be
+ * old: on a node that was cut off it still names itself, whoever has held since.
+ */
 async function verdictOf(
   context: CheckContext,
 ): Promise<{ readonly keep: NodeId | null; readonly why: string }> {
@@ -109,10 +112,12 @@ async function verdictOf(
   const { inSync, tenure } = entries.reduce(applyEntry, EMPTY_STATE);
   if (tenure === null) return { keep: null, why: 'The log knows no holder' };
   const [only, ...more] = inSync;
+  const isCurrent = await context.isLogCurrent();
   const isHolding = tenure.released ? 'was the last holder' : 'is the holder';
+  const agreed = only === undefined || more.length > 0 ? tenure.node : only;
   return {
-    keep: only === undefined || more.length > 0 ? tenure.node : only,
-    why: `The log says that ${tenure.node} ${isHolding} (epoch ${tenure.epoch}), in sync: ${inSync.join(', ') || 'nobody'}`,
+    keep: isCurrent ? agreed : null,
+    why: `The log ${isCurrent ? 'says' : 'of this node, which has no majority now and may be old, says'} that ${tenure.node} ${isHolding} (epoch ${tenure.epoch}), in sync: ${inSync.join(', ') || 'nobody'}`,
   };
 }
 

@@ -1,8 +1,9 @@
 /** A split brain is explained, with the commands, and nothing of it is done (O3). */
 import { describe, expect, it } from 'vitest';
+import { isOfNow } from '../../src/cli/doctor.ts';
 import { renderReport } from '../../src/cli/doctor-text.ts';
 import { plain } from '../../src/cli/output.ts';
-import type { Entry } from '../../src/core/index.ts';
+import { type Entry, logIndex, term } from '../../src/core/index.ts';
 import { connectionFinding } from '../../src/doctor/drbd-connection.ts';
 import { CAPTURES } from '../resources/drbd-captures.ts';
 import { a, b, chain, config, elected, granted, outdated, released } from '../state/story.ts';
@@ -11,12 +12,13 @@ import { configHolding, contextOf, exited, type FakeHost } from './support.ts';
 /** Of the kernel 8.4 (captures/partition-qemu.log). */
 const GENERATION = 'AEFB70F732CC2F75:0000000000000000:9595BD2E21B25D31:9594BD2E21B25D31:1:1:1:1:0:0:0\n';
 const EVENTS = 'drbdsetup events2 --now r0';
-const look = (commands: NonNullable<FakeHost['commands']>, entries?: readonly Entry[]) =>
+const look = (commands: NonNullable<FakeHost['commands']>, entries?: readonly Entry[], isLogCurrent = true) =>
   connectionFinding(
     contextOf(
       { commands },
       {
         config: configHolding('name: block, kind: drbd, resource: r0'),
+        isLogCurrent: async () => isLogCurrent,
         entries: entries === undefined ? () => Promise.reject(new Error('no agent')) : async () => entries,
       },
     ),
@@ -102,6 +104,13 @@ describe('a resource that stands alone', () => {
     expect(remedy).not.toContain('discard');
   });
 
+  it('on a node without a majority believes no log: b may have held since', async () => {
+    const { detail, remedy } = await look(apart, log, false);
+    expect(detail).toContain('has no majority now and may be old, says that a is the holder');
+    expect(remedy).toContain('Change nothing');
+    expect(remedy).not.toContain('discard');
+  });
+
   it('without its data generation', async () => {
     const { result, detail } = await look({ [EVENTS]: CAPTURES.standAlone }, log);
     expect(result).toBe('failed');
@@ -117,4 +126,15 @@ it.each([
   ['not to be read', exited(20, '', 'usage'), 'unknown'],
 ])('%s', async (_what, events, result) => {
   expect((await look({ [EVENTS]: events }, [])).result).toBe(result);
+});
+
+it.each([
+  ['of a node with a majority, whole', { quorum: true, term: 3, commitIndex: 8 }, true],
+  ['of a node without one', { quorum: false, term: 3, commitIndex: 8 }, false],
+  ['of a node that does not know', { quorum: null, term: 3, commitIndex: 8 }, false],
+  ['without what was committed since', { quorum: true, term: 3, commitIndex: 9 }, false],
+  ['of an earlier term', { quorum: true, term: 4, commitIndex: 8 }, false],
+])('a log %s', (_what, status, isCurrent) => {
+  expect(isOfNow(status, { index: logIndex(8), term: term(3) })).toBe(isCurrent);
+  expect(isOfNow(status, undefined)).toBe(false);
 });
