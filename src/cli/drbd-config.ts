@@ -123,8 +123,11 @@ function perNode(config: Config, option: string, words: readonly string[]): PerN
     const at = word.indexOf('=');
     // A path may have the sign in it, as those of /dev/disk/by-id.
     const node = at < 1 || word.startsWith('/') ? null : word.slice(0, at);
-    if (node !== null && !config.members.some(({ id }) => id === node))
+    const member = config.members.find(({ id }) => id === node);
+    if (node !== null && member === undefined)
       throw usage(`${option}: "${node}" is no member of the cluster`);
+    if (member?.witness === true && option !== '--address')
+      throw usage(`${option}: "${node}" is the witness, which has no disk`);
     if (values.has(node))
       throw usage(
         `${option}: given twice for ${node === null ? 'all nodes' : `"${node}"`} (volumes are separated by commas)`,

@@ -152,6 +152,7 @@ describe('what the config does not say', () => {
     ['another resource', {}, [...DISK, '--resource', 'r7'], 'no DRBD resource "r7"'],
     ['no resource', { resources: '[]' }, DISK, 'no resource of the kind drbd'],
     ['nobody', {}, ['--disk', 'c=/dev/sdb'], '"c" is no member'],
+    ['the witness', {}, ['--disk', 'w=/dev/sdb'], '"w" is the witness'],
     ['no path', {}, ['--disk', '/dev/sdb; }'], 'is not the absolute path'],
     ['one volume more', {}, ['--disk', 'a=/dev/sdb', 'b=/dev/sdb,/dev/sdc'], 'the same number'],
     ['twice', {}, ['--disk', '/dev/sdb', '/dev/sdc'], 'given twice for all nodes'],
