@@ -21,7 +21,7 @@ mkdir -p "$top/dist" "$top/cluster" "$top/docs"
 mkdir -p "$root/.local"
 flock "$root/.local/build.lock" cp -r dist/quorate.mjs dist/executor.mjs dist/guard.mjs dist/chunks "$top/dist/"
 cp -r proto package.json LICENSE "$top/"
-cp docs/*.md "$top/docs/"
+cp -R docs/. "$top/docs/"
 cp -r cluster/systemd cluster/host cluster/aws cluster/vmware "$top/cluster/"
 
 # What the bundles do not contain (`external` in scripts/build.mjs), and what that needs.

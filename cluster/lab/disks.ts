@@ -1,6 +1,6 @@
 /** A lab's files: certificates, configs, and the disks of the guests. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
@@ -32,14 +32,12 @@ export interface LabFilesOptions {
   readonly timing: TimingName;
   /** A new one. */
   readonly folder: string;
-  /** Has what is shipped for hosts, cluster/host. */
-  readonly shipped: string;
   /** Where the packages are unpacked. */
   readonly kit: string;
 }
 
 export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles> {
-  const { cluster, timing, folder, shipped, kit } = options;
+  const { cluster, timing, folder, kit } = options;
   const preload = `${(await preloadList(kit)).join('\n')}\n`;
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
@@ -64,7 +62,7 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node)));
-      put('r0.res', planDrbd(readFileSync(join(shipped, 'r0.res'), 'utf8')));
+      put('r0.res', planDrbd(timing));
     }
     await makeDisk(stateDisk(node), root);
   }

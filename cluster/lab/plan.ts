@@ -1,4 +1,5 @@
 /** The agents' configs, DRBD's resource, and the first state of the cloud. Pure. */
+import { renderDrbdFile } from '../../src/resources/index.ts';
 import type { ControllerStateInput } from '../local/controller/index.ts';
 import type { StandbyOptions, StoreScripts } from '../local/store/index.ts';
 import type { RouterOptions } from '../network/index.ts';
@@ -132,17 +133,22 @@ export function planStore(node: DataNode): StandbyOptions {
   };
 }
 
-/** The resource file that is shipped for hosts (cluster/host/r0.res), with this lab's addresses and disks. */
-export function planDrbd(shipped: string): string {
-  const changes: readonly (readonly [string, string])[] = [
-    [`10.0.1.10:${PORT.drbd}`, `${replAddress('a')}:${PORT.drbd}`],
-    [`10.0.2.10:${PORT.drbd}`, `${replAddress('b')}:${PORT.drbd}`],
-    ['/dev/nvme1n1', '/dev/ubda'],
-  ];
-  return changes.reduce((text, [from, to]) => {
-    if (!text.includes(from)) throw new Error(`cluster/host/r0.res does not have ${from} any more`);
-    return text.replaceAll(from, to);
-  }, shipped);
+/** As `quorate drbd-config` writes it for hosts, with this lab's addresses and disks. */
+export function planDrbd(timingName: TimingName): string {
+  return renderDrbdFile({
+    resource: 'r0',
+    version: '8.4',
+    hosts: DATA_NODES.map((node) => ({
+      name: node,
+      address: replAddress(node),
+      volumes: [{ disk: '/dev/ubda', metaDisk: 'internal' }],
+    })),
+    tieBreaker: null,
+    port: PORT.drbd,
+    minor: 0,
+    handler: '/usr/local/bin/quorate fence-peer --config /etc/quorate/quorate.yaml',
+    leaseMs: TIMINGS[timingName].leaseMs,
+  });
 }
 
 /** Nobody has the address at first. */

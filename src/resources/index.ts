@@ -1,7 +1,8 @@
 export { canonicalCidr } from './cidr.ts';
 export { type DrbdData, DrbdResource, replicatedData } from './drbd.ts';
 export { DrbdEvents, type DrbdState, parseEvents } from './drbd-events.ts';
-export { isSuspended, type OwnDisk, type PeerData } from './drbd-view.ts';
+export { type DrbdFile, type DrbdFileHost, drbdTimeouts, renderDrbdFile } from './drbd-file.ts';
+export { isSuspended, type OwnDisk, type PeerData, standsAlone } from './drbd-view.ts';
 export {
   type AddressApi,
   type AddressView,
