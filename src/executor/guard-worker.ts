@@ -199,7 +199,7 @@ export class GuardWorker {
         await this.#core.begin(order.epoch, order.term, order.until);
         return null;
       case 'acquire': {
-        const { previousReleased, isForced, epoch } = order;
+        const { previousReleased, hasProof, isForced, epoch } = order;
         const context = this.#upkeepContext(order, signal);
         const had = this.#hadUnder(epoch);
         const isFirst = !had.has(order.name);
@@ -207,7 +207,7 @@ export class GuardWorker {
         // O3: once in a tenure. What it has had, or may have got by an attempt whose end is not known, is not forced again.
         const mayForce = isForced && isFirst && !this.#triedUnder(epoch).has(order.name);
         if (isForced) this.#triedUnder(epoch).add(order.name);
-        const said = await resource.acquire({ ...context, previousReleased, isFirst, mayForce });
+        const said = await resource.acquire({ ...context, previousReleased, hasProof, isFirst, mayForce });
         had.add(order.name);
         return said;
       }
