@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 export const NODE_ROLES = ['leader', 'follower', 'candidate', 'caretaker', 'unreachable', 'damaged'] as const;
 export const PROBES = ['held', 'not-held', 'unknown'] as const;
-export const DEGRADED = 'degraded: ';
 
 /** Null where it is not known. What the wire left out is null too. */
 const orNull = <Schema extends z.ZodType>(schema: Schema) => schema.nullable().default(null);
