@@ -127,7 +127,9 @@ export class GuardWorker {
         clock: this.#parts.clock,
         mark: this.#data.mark,
         mayKill: this.#data.mayKill,
-        frozenIo: config.kind === 'mount' ? this.#frozenIo.of(config.name) : null,
+        frozenIo: STORAGE_ON_DRBD.has(config.kind) ? this.#frozenIo.of(config.name) : null,
+        devicesBelow: (context) => this.#frozenIo.devicesBelow(config.name, context),
+        otherDataNodes: this.#data.otherDataNodes,
         lastSeen: () => watch?.follower.state() ?? null,
         gatewayMemory,
       });
@@ -350,6 +352,8 @@ export class GuardWorker {
   }
 }
 
+/** What an unmount of waits for the device below. */
+const STORAGE_ON_DRBD: ReadonlySet<LocalResourceConfig['kind']> = new Set(['mount', 'zfs-pool'] as const);
 const isSuspendedState = (state: DrbdState | null): boolean => state !== null && isSuspended(state);
 
 interface DrbdWatch {

@@ -50,6 +50,8 @@ export {
 export { VirtualIpResource } from './virtual-ip.ts';
 
 export { VpcRouteResource } from './vpc-route.ts';
+export { ZfsPoolResource } from './zfs-pool.ts';
+export type { KernelFiles } from './zfs-state.ts';
 
 /** The AWS SDK is a chunk of its own, one for each service: only who calls this loads it. */
 export const loadEc2Client = () => import('./ec2-client.ts');

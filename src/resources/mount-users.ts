@@ -1,4 +1,6 @@
 /** Who uses a mount that must go: named, killed where that is allowed (R1), or freed from a write that will never end. */
+import type { Clock } from '../clock.ts';
+import { type Instant, instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { LinuxTools } from './linux-tools.ts';
 import type { ActionContext, ReleaseContext } from './types.ts';
@@ -24,7 +26,15 @@ export interface MountUsersOptions {
   readonly frozenIo: FrozenIo | null;
 }
 
+/** After its users have been stopped the kernel needs a moment to see the last one go. */
+const BUSY_LIMIT_MS = 5000;
+export const BUSY_POLL_MS = 20;
 const MAX_NAMED = 5;
+
+/** How long what is busy is asked again. */
+export function busyEnd({ mode, deadline }: ReleaseContext, clock: Clock): Instant {
+  return mode === 'abrupt' ? deadline : instant(Math.min(deadline, clock.now() + BUSY_LIMIT_MS));
+}
 
 export class MountUsers {
   readonly #options: MountUsersOptions;

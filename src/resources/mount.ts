@@ -12,17 +12,14 @@
  * left, and that is what counts in the end.
  */
 import type { Clock } from '../clock.ts';
-import { type Instant, instant } from '../core/index.ts';
+import { instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { commandError, exitError } from './command-error.ts';
 import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
-import { type FrozenIo, MountUsers } from './mount-users.ts';
+import { BUSY_POLL_MS, busyEnd, type FrozenIo, MountUsers } from './mount-users.ts';
 import { type MountEntry, mountSeenAt, readMountTable } from './mountinfo.ts';
 import type { AcquireContext, CommandRunner, ProbeResult, ReleaseContext, Resource } from './types.ts';
 
-/** After its users have been stopped the kernel needs a moment to see the last one go. */
-const BUSY_LIMIT_MS = 5000;
-const BUSY_POLL_MS = 20;
 /** One `umount` of an abrupt release: one that hangs in the kernel must leave time to kill its users. */
 const ABRUPT_SHARE = 0.4;
 
@@ -112,7 +109,7 @@ export class MountResource implements Resource {
 
   async release(context: ReleaseContext): Promise<string> {
     const { device } = this.#options;
-    const end = this.#end(context);
+    const end = busyEnd(context, this.#options.clock);
     let killed = '';
     let stuck: QuorateError | null = null;
     for (;;) {
@@ -176,11 +173,6 @@ export class MountResource implements Resource {
     if (result.code === 0 || /not mounted/.test(result.stderr)) return null;
     const error = exitError(command, result.code, result.stderr);
     return { error, mayPass: /busy/.test(result.stderr) || context.mode === 'abrupt', isStuck: false };
-  }
-
-  #end(context: ReleaseContext): Instant {
-    if (context.mode === 'abrupt') return context.deadline;
-    return instant(Math.min(context.deadline, this.#options.clock.now() + BUSY_LIMIT_MS));
   }
 
   #mustRead(): Mounts {

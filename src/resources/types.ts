@@ -56,6 +56,7 @@ export interface ReleaseContext extends ActionContext {
 export type ResourceKind =
   | 'drbd'
   | 'mount'
+  | 'zfs-pool'
   | 'port'
   | 'route-table'
   | 'virtual-ip'
