@@ -1,5 +1,6 @@
 /** ZFS pools: nothing may import one by itself, and each host must be told from the others. */
 import type { ResourceConfig } from '../config/index.ts';
+import { HOST_ID_FILE, readHostId } from '../host-id.ts';
 import { ask, complaint, ofKind } from './ask.ts';
 import type { Check, CheckContext } from './context.ts';
 import { type Finding, failed, ok, skipped, unknown, warning } from './report.ts';
@@ -43,11 +44,10 @@ async function hostName({ config, files }: CheckContext, { pool, hosts }: Pool):
 /** Without one ZFS takes every host for itself, and imports what another one has in use. */
 async function hostId({ files }: CheckContext, pools: readonly Pool[]): Promise<Finding> {
   const subject = 'host id';
-  const text = (await files.read('/sys/module/spl/parameters/spl_hostid'))?.trim();
+  const text = await files.read(HOST_ID_FILE);
   const hasFile = (await files.kindOf('/etc/hostid')) !== null;
-  if (hasFile || (text !== undefined && /^[1-9]\d*$/.test(text))) return ok(subject, 'is set');
-  if (text === undefined)
-    return unknown(subject, 'the module spl is not loaded, and there is no /etc/hostid');
+  if (hasFile || readHostId(text) !== null) return ok(subject, 'is set');
+  if (text === null) return unknown(subject, 'the module spl is not loaded, and there is no /etc/hostid');
   const detail = 'is not set: an import cannot see that another host has the pool';
   const remedy = 'Run "zgenhostid" on each node.';
   // A device of DRBD is opened by its Primary only (O3).
