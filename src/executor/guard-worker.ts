@@ -352,7 +352,7 @@ export class GuardWorker {
   }
 }
 
-/** What an unmount of waits for the device below. */
+/** Whose unmount waits for the writes of the device below. */
 const STORAGE_ON_DRBD: ReadonlySet<LocalResourceConfig['kind']> = new Set(['mount', 'zfs-pool'] as const);
 const isSuspendedState = (state: DrbdState | null): boolean => state !== null && isSuspended(state);
 
