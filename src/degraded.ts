@@ -1,2 +1,2 @@
-/** How a resource's detail begins where somebody has to do something about it: `quorate status` says it first. */
+/** How the detail of something begins that is held, or whose tenure goes on, although a part of it is lost (H6). */
 export const DEGRADED = 'degraded: ';

@@ -130,7 +130,9 @@ export class GuardWorker {
         clock: this.#parts.clock,
         mark: this.#data.mark,
         mayKill: this.#data.mayKill,
-        frozenIo: config.kind === 'mount' ? this.#frozenIo.of(config.name) : null,
+        frozenIo: STORAGE_ON_DRBD.has(config.kind) ? this.#frozenIo.of(config.name) : null,
+        devicesBelow: (context) => this.#frozenIo.devicesBelow(config.name, context),
+        otherDataNodes: this.#data.otherDataNodes,
         lastSeen: () => watch?.follower.state() ?? null,
         gatewayMemory,
       });
@@ -212,7 +214,7 @@ export class GuardWorker {
         await this.#core.begin(order.epoch, order.term, order.until);
         return null;
       case 'acquire': {
-        const { previousReleased, isForced, epoch } = order;
+        const { previousReleased, hasProof, isForced, epoch } = order;
         const context = this.#upkeepContext(order, signal);
         const had = this.#hadUnder(epoch);
         const isFirst = !had.has(order.name);
@@ -220,7 +222,7 @@ export class GuardWorker {
         // O3: once in a tenure. What it has had, or may have got by an attempt whose end is not known, is not forced again.
         const mayForce = isForced && isFirst && !this.#triedUnder(epoch).has(order.name);
         if (isForced) this.#triedUnder(epoch).add(order.name);
-        const said = await resource.acquire({ ...context, previousReleased, isFirst, mayForce });
+        const said = await resource.acquire({ ...context, previousReleased, hasProof, isFirst, mayForce });
         had.add(order.name);
         return said;
       }
@@ -363,6 +365,8 @@ export class GuardWorker {
   }
 }
 
+/** Whose unmount waits for the writes of the device below. */
+const STORAGE_ON_DRBD: ReadonlySet<LocalResourceConfig['kind']> = new Set(['mount', 'zfs-pool'] as const);
 const isSuspendedState = (state: DrbdState | null): boolean => state !== null && isSuspended(state);
 
 interface DrbdWatch {

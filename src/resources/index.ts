@@ -25,7 +25,8 @@ export { Ec2Fencer, type FenceResult } from './fencing.ts';
 export { HookResource } from './hook.ts';
 export { InboundResource } from './inbound.ts';
 export { GatewayMemory } from './link-gateway.ts';
-export { type DeviceIdentity, type FrozenIo, MountResource } from './mount.ts';
+export { type DeviceIdentity, MountResource } from './mount.ts';
+export type { FrozenIo } from './mount-users.ts';
 export { PortResource } from './port.ts';
 export { PortBlockResource } from './port-block.ts';
 export { PrivateIpResource } from './private-ip.ts';
@@ -51,6 +52,8 @@ export {
 export { VirtualIpResource } from './virtual-ip.ts';
 
 export { VpcRouteResource } from './vpc-route.ts';
+export { ZfsPoolResource } from './zfs-pool.ts';
+export type { KernelFiles } from './zfs-state.ts';
 
 /** The AWS SDK is a chunk of its own, one for each service: only who calls this loads it. */
 export const loadEc2Client = () => import('./ec2-client.ts');

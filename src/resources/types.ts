@@ -39,6 +39,8 @@ export interface ActionContext {
 export interface AcquireContext extends ActionContext {
   /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation. */
   readonly previousReleased: boolean;
+  /** The log shows of *everybody* who has held before that they let go or were stopped (R4, R5). */
+  readonly hasProof?: boolean;
   /** Not had before in this tenure: it was verified as released before (R2), so what is found of it now is somebody else's. */
   readonly isFirst?: boolean;
   /** O3: an operator has accepted the loss that promoting old data means. Without it nothing is ever forced. */
@@ -54,6 +56,7 @@ export interface ReleaseContext extends ActionContext {
 export type ResourceKind =
   | 'drbd'
   | 'mount'
+  | 'zfs-pool'
   | 'port'
   | 'route-table'
   | 'virtual-ip'
