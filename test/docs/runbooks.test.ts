@@ -17,9 +17,12 @@ const PAGES = filesBelow(FOLDER, '.md').filter((page) => page !== INDEX);
 /** Whose faults are those of others, at moments that are drawn. */
 const DRAWN = 'random-power-cut';
 
-it.each(SCENARIOS.map(({ name }) => name).filter((name) => name !== DRAWN))('the scenario %s has a page', (name) => {
-  expect(PAGES).toContain(`${FOLDER}/${name}.md`);
-});
+it.each(SCENARIOS.map(({ name }) => name).filter((name) => name !== DRAWN))(
+  'the scenario %s has a page',
+  (name) => {
+    expect(PAGES).toContain(`${FOLDER}/${name}.md`);
+  },
+);
 
 it('the index has every page, and is found', () => {
   expect(linksOf(INDEX)).toEqual(expect.arrayContaining(PAGES.map((page) => page.slice(FOLDER.length + 1))));
