@@ -11,7 +11,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { uptime } from 'node:os';
 import type { Clock, Timer } from '../clock.ts';
-import { assertNever, type Instant } from '../core/index.ts';
+import { assertNever, type Instant, instant } from '../core/index.ts';
 import { VERSION } from '../version.ts';
 import { readLines } from './lines.ts';
 import {
@@ -31,10 +31,11 @@ import type { ChildEnd, ChildListener, ChildSpec, SpawnedChild } from './spawner
 
 /** In the environment of everything that a helper starts. */
 const SPAWN_MARK = 'QUORATE_SPAWN_MARK';
-/** Behind an answer that has been due for so long nobody else waits. */
+/** Behind a helper that owes an answer and has said nothing for so long nobody else waits. */
 const SLOW_MS = 100;
-/** And then the helper counts as stuck. */
-const STUCK_MS = 500;
+/** And then it counts as stuck. A command takes 2 ms to start; on a host that has to swap, or is emulated, hundreds. */
+const STUCK_MS = 1000;
+const LOOK_MS = 250;
 const POLL_MS = 5;
 
 export interface SpawnHelperOptions {
@@ -66,6 +67,7 @@ export class SpawnHelper {
   readonly #children = new Map<number, Remote>();
   readonly #onGone: () => void;
   #nextId = 1;
+  #heardAt: Instant = instant(0);
   #state: 'loading' | 'ready' | 'ending' | 'gone' = 'loading';
   #watch: Timer | null = null;
   /** Its children when it was stopped; null: it ended otherwise. */
@@ -89,11 +91,14 @@ export class SpawnHelper {
 
   /** Something has been due for a while: whoever comes now would wait behind it. */
   isSlow(): boolean {
-    const now = this.#clock.now();
     return [...this.#children.values()].some(
-      ({ dueSince, child, hasEnded }) =>
-        dueSince !== null && now - dueSince > SLOW_MS && (child === null || hasEnded),
+      (remote) => this.#silentMs(remote) > SLOW_MS && (remote.child === null || remote.hasEnded),
     );
+  }
+
+  /** Since when the helper owes this, and has said nothing at all. */
+  #silentMs({ dueSince }: Remote): number {
+    return dueSince === null ? 0 : this.#clock.now() - Math.max(dueSince, this.#heardAt);
   }
 
   spawn(spec: ChildSpec, listener: ChildListener): SpawnedChild {
@@ -151,6 +156,7 @@ export class SpawnHelper {
   }
 
   #onEvent(event: SpawnEvent): void {
+    this.#heardAt = this.#clock.now();
     if (event.kind === 'ready') {
       if (event.version !== VERSION) this.close();
       else if (this.#state === 'loading') this.#state = 'ready';
@@ -193,7 +199,11 @@ export class SpawnHelper {
 
   #isDue(remote: Remote): void {
     remote.dueSince = this.#clock.now();
-    this.#watch ??= this.#clock.after(STUCK_MS, () => {
+    if (this.#watch === null) this.#watchOn();
+  }
+
+  #watchOn(): void {
+    this.#watch = this.#clock.after(LOOK_MS, () => {
       // After a stall of this thread what the helper has said long ago is read first.
       setImmediate(() => setImmediate(() => this.#look()));
     });
@@ -202,15 +212,15 @@ export class SpawnHelper {
   #look(): void {
     this.#watch = null;
     if (this.#state !== 'ready') return;
-    const now = this.#clock.now();
     const due = [...this.#children.values()].filter(({ dueSince }) => dueSince !== null);
     // One that was killed and is still there is stuck in the kernel: the helper can do nothing about it.
     const isStuck = due.some(
-      ({ dueSince, child, hasEnded }) =>
-        dueSince !== null && now - dueSince >= STUCK_MS && (child === null || hasEnded || isGone(child)),
+      (remote) =>
+        this.#silentMs(remote) >= STUCK_MS &&
+        (remote.child === null || remote.hasEnded || isGone(remote.child)),
     );
     if (isStuck) return void this.#giveUp();
-    if (due.length > 0) this.#watch = this.#clock.after(STUCK_MS, () => this.#look());
+    if (due.length > 0) this.#watchOn();
   }
 
   async #giveUp(): Promise<void> {
