@@ -19,9 +19,9 @@ mkdir -p "$top/dist" "$top/cluster" "$top/docs"
 
 # The build may be replaced while it is copied.
 mkdir -p "$root/.local"
-flock "$root/.local/build.lock" cp -r dist/quorate.mjs dist/executor.mjs dist/guard.mjs dist/chunks "$top/dist/"
+flock "$root/.local/build.lock" cp -r dist/quorate.mjs dist/executor.mjs dist/guard.mjs dist/spawn-helper.mjs dist/chunks "$top/dist/"
 cp -r proto package.json LICENSE "$top/"
-cp docs/*.md "$top/docs/"
+cp -R docs/. "$top/docs/"
 cp -r cluster/systemd cluster/host cluster/aws cluster/vmware "$top/cluster/"
 
 # What the bundles do not contain (`external` in scripts/build.mjs), and what that needs.

@@ -10,6 +10,7 @@ const entries = {
   quorate: 'src/cli/main.ts',
   executor: 'src/executor/main.ts',
   guard: 'src/executor/guard.ts',
+  'spawn-helper': 'src/executor/spawn-helper.ts',
   'local-cluster': 'cluster/local/main.ts',
   'local-controller': 'cluster/local/controller/main.ts',
   'local-drbd': 'cluster/local/drbd/main.ts',

@@ -255,6 +255,19 @@ export const ERRORS = {
     meaning: 'Another file system is mounted where a resource wants its own.',
     remedy: 'Unmount the other one, or correct the mount point in the config.',
   },
+  'pool-in-use': {
+    exit: EXIT.refused,
+    meaning:
+      'Another host has the ZFS pool, or had it last, and nothing proves that it can write into it no more.',
+    remedy:
+      'Read the sentence. `zpool import -f` by hand only when the host named is certainly off: two hosts in one pool destroy it.',
+  },
+  'pool-unusable': {
+    exit: EXIT.failed,
+    meaning: 'The ZFS pool is imported, and has lost devices that it cannot do without.',
+    remedy:
+      'See `zpool status`, and what is below the pool. A pool that is SUSPENDED is ended by a reset of the host only.',
+  },
   'not-as-wanted': {
     exit: EXIT.failed,
     meaning: 'What was set up on this host reads back differently from what was asked for.',

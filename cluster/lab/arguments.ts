@@ -13,6 +13,7 @@ export type LabCommand =
       readonly times: number;
       readonly isJson: boolean;
     }
+  | { readonly kind: 'demo' | 'by-hand'; readonly isJson: boolean }
   | { readonly kind: 'shell'; readonly node: NodeName; readonly command: string }
   | { readonly kind: 'cut' | 'heal'; readonly node: NodeName; readonly link: CuttableLink }
   | { readonly kind: 'power-off' | 'power-on' | 'freeze' | 'thaw'; readonly node: NodeName };
@@ -28,6 +29,8 @@ export interface Arguments {
 
 export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
        scripts/lab run SCENARIO… [--json] [--times N]   or: run all; in the lab that is up, or in one of its own
+       scripts/lab demo [--json]                several scenarios, and one table: scripts/demo --real
+       scripts/lab by-hand [--json]             a power cut without the product: what its takeover adds
        scripts/lab shell HOST COMMAND           in a guest (a, b, w)
        scripts/lab cut HOST LINK | heal HOST LINK       LINK: repl (replication, agents) or svc (clients)
        scripts/lab power-off HOST | power-on HOST | freeze HOST | thaw HOST
@@ -50,8 +53,9 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
   const times = Number(values.times ?? 1);
   if (!Number.isSafeInteger(times) || times < 1)
     throw new RangeError(`--times ${values.times}: expected a number from 1`);
-  if (name !== 'run' && (values.json === true || values.times !== undefined))
-    throw new RangeError('--json and --times belong to "run"');
+  if (name !== 'run' && values.times !== undefined) throw new RangeError('--times belongs to "run"');
+  if (!['run', 'demo', 'by-hand'].includes(name) && values.json === true)
+    throw new RangeError('--json belongs to "run", "demo" and "by-hand"');
   if (name !== 'up' && values.bare === true) throw new RangeError('--bare belongs to "up"');
   const engine = oneOf('--engine', values.engine ?? 'uml', ENGINES);
   const timing = oneOf('--timing', values.timing ?? OWN_TIMING[engine], TIMING_NAMES);
@@ -117,6 +121,10 @@ function commandOf(name: string, rest: readonly string[], options: RunOptions): 
         times: options.times,
         isJson: options.isJson,
       };
+    case 'demo':
+    case 'by-hand':
+      exactly(name, rest, 0);
+      return { kind: name, isJson: options.isJson };
     case 'shell': {
       const [node, ...command] = rest;
       if (command.length === 0) throw new RangeError('shell needs a host and a command');

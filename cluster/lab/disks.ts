@@ -1,6 +1,6 @@
 /** A lab's files: certificates, configs, and the disks of the guests. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
@@ -20,6 +20,8 @@ import { DATA_DISK_BYTES, planConfig, planDrbd, planStore, STORE_CONTROL, type T
 const STATE_DISK = '64M';
 /** By guest/init.sh. */
 const STATE_MOUNT = '/var/lib/quorate';
+/** In a guest: what the `service` resource starts. */
+export const START_SCRIPT = `${STATE_MOUNT}/bin/start`;
 const LIMIT_MS = 20_000;
 
 export interface LabFiles {
@@ -33,12 +35,10 @@ export interface LabFilesOptions {
   readonly timing: TimingName;
   /** A new one. */
   readonly folder: string;
-  /** Has what is shipped for hosts, cluster/host. */
-  readonly shipped: string;
 }
 
 export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles> {
-  const { cluster, timing, folder, shipped } = options;
+  const { cluster, timing, folder } = options;
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
   const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
@@ -59,7 +59,7 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node)));
-      put('r0.res', planDrbd(readFileSync(join(shipped, 'r0.res'), 'utf8')));
+      put('r0.res', planDrbd(timing));
     }
     await makeDisk(stateDisk(node), root);
   }

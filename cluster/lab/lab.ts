@@ -103,7 +103,6 @@ export class Lab {
       cluster,
       timing: this.options.timing,
       folder: run,
-      shipped: join(checkout, 'cluster/host'),
     });
     this.#operator = files.operator;
     const shared = { folder: run, dist, checkout };

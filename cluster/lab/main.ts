@@ -106,7 +106,7 @@ async function own(command: LabCommand, making: Making): Promise<number> {
   );
   await keeper.request({ kind: 'keep', tags: [], directory: run });
   await buildWires(process.pid);
-  const isBare = command.kind === 'up' && command.isBare;
+  const isBare = command.kind === 'by-hand' || (command.kind === 'up' && command.isBare);
   const task: Task = { ...making, owner: process.pid, dist, checkout, seed: 1, isBare, command };
   const words = [
     ...inNamespace(namespaceOf(process.pid, 'switch')),
@@ -181,6 +181,8 @@ async function main(words: readonly string[]): Promise<number> {
   const making: Making = { folder, engine, timing };
   if (command.kind === 'build-zfs') return buildModules();
   if (command.kind === 'up') return up(making, command.isBare);
+  // Without the product, so never in a lab that has it.
+  if (command.kind === 'by-hand') return own(command, making);
   const exit = await ask(folder, command, output);
   if (exit !== null) {
     // `down` is done when nothing is left.
@@ -189,7 +191,7 @@ async function main(words: readonly string[]): Promise<number> {
       await new Promise((next) => setTimeout(next, POLL_MS));
     return exit;
   }
-  if (command.kind === 'run') return own(command, making);
+  if (command.kind === 'run' || command.kind === 'demo') return own(command, making);
   return endWith(1, 'no lab is up: scripts/lab up');
 }
 

@@ -1,6 +1,8 @@
 /** A command of `scripts/lab`, done in a lab that is up. */
 import { assertNever } from '../../src/core/index.ts';
 import type { LabCommand } from './arguments.ts';
+import { powerCutByHand } from './by-hand.ts';
+import { demo } from './demo.ts';
 import { NODES } from './hosts.ts';
 import type { Lab } from './lab.ts';
 import { SCENARIOS } from './scenarios/index.ts';
@@ -26,6 +28,13 @@ export async function perform(lab: Lab, command: LabCommand, output: Output): Pr
       return 0;
     case 'run':
       return runAll(lab, command, output);
+    case 'by-hand': {
+      const result = await powerCutByHand(lab);
+      output.print(JSON.stringify(result, null, command.isJson ? 0 : 2));
+      return result.ok ? 0 : 1;
+    }
+    case 'demo':
+      return demo(lab, command.isJson, output);
     case 'shell': {
       const { exit, output: said } = await lab.run(command.node, command.command);
       output.print(said.replace(/\n$/, ''));

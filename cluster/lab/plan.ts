@@ -1,4 +1,5 @@
 /** The agents' configs, DRBD's resource, and the first state of the cloud. Pure. */
+import { renderDrbdFile } from '../../src/resources/index.ts';
 import type { ControllerStateInput } from '../local/controller/index.ts';
 import type { Patience } from '../local/demo/writer.ts';
 import type { StandbyOptions, StoreScripts } from '../local/store/index.ts';
@@ -20,7 +21,7 @@ import {
 } from './hosts.ts';
 
 export const ALLOCATION = 'eipalloc-0a10c001';
-const REGION = 'us-east-1';
+export const REGION = 'us-east-1';
 const INTERFACES: Readonly<Record<DataNode, string>> = { a: 'eni-0000000a', b: 'eni-0000000b' };
 const INSTANCES: Readonly<Record<NodeName, string>> = { a: 'i-0000000a', b: 'i-0000000b', w: 'i-0000000c' };
 export const DRBD_DEVICE = '/dev/drbd0';
@@ -29,6 +30,7 @@ export const DATA_DISK_BYTES = 64 * 1024 * 1024;
 const STORE_BLOCKS = 4096;
 const STORE_FILE = '/srv/data/records';
 
+export const interfaceOf = (node: DataNode): string => INTERFACES[node];
 export const instanceOf = (node: NodeName): string => INSTANCES[node];
 export const nodeOfInterface = (id: string | null | undefined): DataNode | null =>
   DATA_NODES.find((node) => INTERFACES[node] === id) ?? null;
@@ -166,17 +168,22 @@ export function planStore(node: DataNode): StandbyOptions {
   };
 }
 
-/** The resource file that is shipped for hosts (cluster/host/r0.res), with this lab's addresses and disks. */
-export function planDrbd(shipped: string): string {
-  const changes: readonly (readonly [string, string])[] = [
-    [`10.0.1.10:${PORT.drbd}`, `${replAddress('a')}:${PORT.drbd}`],
-    [`10.0.2.10:${PORT.drbd}`, `${replAddress('b')}:${PORT.drbd}`],
-    ['/dev/nvme1n1', '/dev/lab/data'],
-  ];
-  return changes.reduce((text, [from, to]) => {
-    if (!text.includes(from)) throw new Error(`cluster/host/r0.res does not have ${from} any more`);
-    return text.replaceAll(from, to);
-  }, shipped);
+/** As `quorate drbd-config` writes it for hosts, with this lab's addresses and disks. */
+export function planDrbd(timingName: TimingName): string {
+  return renderDrbdFile({
+    resource: 'r0',
+    version: '8.4',
+    hosts: DATA_NODES.map((node) => ({
+      name: node,
+      address: replAddress(node),
+      volumes: [{ disk: '/dev/lab/data', metaDisk: 'internal' }],
+    })),
+    tieBreaker: null,
+    port: PORT.drbd,
+    minor: 0,
+    handler: '/usr/local/bin/quorate fence-peer --config /etc/quorate/quorate.yaml',
+    leaseMs: TIMINGS[timingName].leaseMs,
+  });
 }
 
 /** Nobody has the address at first. */

@@ -180,7 +180,7 @@ export async function runScenario(lab: Lab, scenario: Scenario): Promise<Scenari
   await lab.stopWriting();
   await observer.stop();
   const writes = await verified(stage, warmUpWrites);
-  const entries = await lab.entries();
+  const entries = await logOf(stage);
   for (const { what } of audit(entries, sha256).violations)
     stage.expect(false, `the log breaks a rule: ${what}`);
   const maxHolders = observer.maxHolders(lab.acknowledgements);
@@ -198,6 +198,19 @@ export async function runScenario(lab: Lab, scenario: Scenario): Promise<Scenari
     failures: stage.failures,
     notes: stage.notes,
   };
+}
+
+/** An agent that is slow for a moment is asked again: no log is no proof. */
+async function logOf(stage: Stage): Promise<readonly Entry[]> {
+  let entries: readonly Entry[] = [];
+  const isRead = async (): Promise<boolean> => {
+    entries = await stage.lab.entries();
+    return entries.length > 0;
+  };
+  await stage
+    .waitFor('the log can be read', isRead)
+    .catch((error: unknown) => stage.expect(false, error instanceof Error ? error.message : String(error)));
+  return entries;
 }
 
 /** Every acknowledged record must be there, with its content. */

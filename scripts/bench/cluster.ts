@@ -97,7 +97,7 @@ async function idleCost(cluster: LocalCluster): Promise<IdleReport[]> {
     [...cluster.nodes].map(([id, node]) => [
       id,
       findProcesses(node.tag).filter((pid) =>
-        /quorate\.mjs|executor\.mjs/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')),
+        /(quorate|executor|spawn-helper)\.mjs/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')),
       ),
     ]),
   );

@@ -1,9 +1,10 @@
 /** `quorate status --json`: one type for the agent that makes it, the wire, and the commands that read it. */
 import { z } from 'zod';
 
+export { DEGRADED } from '../degraded.ts';
+
 export const NODE_ROLES = ['leader', 'follower', 'candidate', 'caretaker', 'unreachable', 'damaged'] as const;
 export const PROBES = ['held', 'not-held', 'unknown'] as const;
-export const DEGRADED = 'degraded: ';
 
 /** Null where it is not known. What the wire left out is null too. */
 const orNull = <Schema extends z.ZodType>(schema: Schema) => schema.nullable().default(null);
@@ -30,7 +31,7 @@ export const resourceStatusSchema = z.object({
   name: z.string(),
   kind: z.string(),
   probe: z.enum(PROBES),
-  /** H6: begins with `DEGRADED` where the tenure goes on without it, because no other node could do better. */
+  /** Begins with `DEGRADED` where the tenure goes on without it, as no other node could do better (H6), or DRBD stands alone. */
   detail: orNull(z.string()),
 });
 

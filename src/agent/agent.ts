@@ -25,6 +25,7 @@ import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
 import { NewCluster } from './new-cluster.ts';
 import { roleFactsOf } from './role-facts.ts';
+import { StandAlone } from './stand-alone.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
 import { whyNotUnwatched } from './unwatched.ts';
 import { Upkeep } from './upkeep.ts';
@@ -81,6 +82,7 @@ export class Agent {
   #backend: Backend | null = null;
   #upkeep: Upkeep | null = null;
   #failures: Failures | null = null;
+  #standAlone: StandAlone | null = null;
   #fencing: Fencing | null = null;
   #newCluster: NewCluster | null = null;
   readonly #dataLook: DataLook;
@@ -194,6 +196,7 @@ export class Agent {
       fitnessOf: (peer) => parts.askFitness(peer),
     });
     this.#upkeep = new Upkeep(driver, this.#executor, parts.clock, this.#log);
+    this.#standAlone = new StandAlone(driver, parts.clock, this.#log);
     const newCluster = new NewCluster({
       config,
       timing: this.#timing,
@@ -296,6 +299,7 @@ export class Agent {
         return this.#failures?.onTakeFailed(event);
       case 'probes':
         this.#upkeep?.onProbes(event);
+        this.#standAlone?.onProbes(event);
         return this.#failures?.onProbes(event);
       case 'release-failed':
         this.#log.error({ ...event }, `the planned release could not end: ${event.why}`);

@@ -226,9 +226,13 @@ export class Driver {
       case 'prepare':
         return this.#prepare(effect.id);
       case 'hold': {
-        const { epoch, term, until, previousReleased, isForced } = effect;
+        const { epoch, term, until, previousReleased, hasProof, isForced } = effect;
         executor.renew(epoch, until);
-        return executor.take({ epoch, term, until, previousReleased, ...(isForced ? { isForced } : {}) });
+        return executor.take({
+          ...{ epoch, term, until, previousReleased },
+          ...(hasProof ? { hasProof } : {}),
+          ...(isForced ? { isForced } : {}),
+        });
       }
       case 'lease':
         return executor.renew(effect.epoch, effect.until);

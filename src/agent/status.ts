@@ -1,8 +1,9 @@
 /** `status`: what this node knows, as the contract of design.md has it; null where it does not know. */
 
-import { DEGRADED, type ResourceStatus, type StatusDocument } from '../admin/index.ts';
+import type { ResourceStatus, StatusDocument } from '../admin/index.ts';
 import { type Config, memberOf } from '../config/index.ts';
 import type { Entry, NodeId } from '../core/index.ts';
+import { DEGRADED } from '../degraded.ts';
 import type { Driver } from './driver.ts';
 
 type Takeover = NonNullable<StatusDocument['lastTakeover']>;

@@ -1,5 +1,5 @@
 /** What a real agent is put together from: this host's clock, disk, sockets and processes. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { AdminServer, LocalSocket } from '../admin/index.ts';
 import { systemClock } from '../clock.ts';
@@ -7,6 +7,7 @@ import { agentSocket, type Config, configFingerprint, deriveTiming } from '../co
 import type { Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { createExecutorClient, ResumeWatch, readWatchdogTimeoutMs, SuspendCheck } from '../executor/index.ts';
+import { HOST_ID_FILE, readHostId } from '../host-id.ts';
 import { HttpServer } from '../http/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
 import { askFacts, PeerTransport, readTls } from '../peer/index.ts';
@@ -55,6 +56,7 @@ export async function systemParts(
           nodeVersion: process.versions.node,
           config: fingerprint,
           wallMs: systemClock.wallMs(),
+          hostId: hostId(),
         }),
         self: node,
         cluster,
@@ -99,4 +101,9 @@ function configuredTiming(config: Config): Timing {
   if (readMs === null)
     throw new QuorateError('watchdog-unusable', `${device} does not say its timeout: set watchdog.timeout`);
   return deriveTiming(config.timing, readMs);
+}
+
+/** Read for each question: the module may be loaded later than the agent. */
+function hostId(): string | null {
+  return existsSync(HOST_ID_FILE) ? readHostId(readFileSync(HOST_ID_FILE, 'utf8')) : null;
 }

@@ -37,7 +37,13 @@ function findingLines({ name, subject, result, detail, remedy }: ReportedFinding
   const { text, colour } = WORDS[result];
   const [first = '', ...more] = wrap(`${name}: ${subject}: ${detail}`, TERMINAL_COLUMNS - INDENT);
   const pad = ' '.repeat(INDENT);
-  const advice = remedy === null ? [] : wrap(`→ ${remedy}`, TERMINAL_COLUMNS - INDENT);
+  // A remedy of several steps has a line for each: commands are to be copied.
+  const advice =
+    remedy === null
+      ? []
+      : `→ ${remedy}`
+          .split('\n')
+          .flatMap((line) => (line.startsWith(' ') ? line : wrap(line, TERMINAL_COLUMNS - INDENT)));
   return [
     `${paint(colour, text.padEnd(INDENT))}${first}`.trimEnd(),
     ...more.map((line) => `${pad}${line}`),

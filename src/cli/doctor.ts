@@ -1,5 +1,6 @@
 /** `quorate doctor`: everything that a takeover will need, looked at before it is needed. */
 import type { Command } from 'commander';
+import type { StatusDocument } from '../admin/index.ts';
 import { systemClock } from '../clock.ts';
 import { type Config, loadConfig } from '../config/index.ts';
 import type { Entry, Timing } from '../core/index.ts';
@@ -58,6 +59,7 @@ async function examine(options: DoctorOptions): Promise<void> {
     commands,
     watchdog: { executor: () => executor.runningExecutor(config.dataDir), open: executor.openWatchdog },
     entries: () => log.entries(),
+    isLogCurrent: () => log.isCurrent(),
     clusterTiming: () => log.timing(),
     armWatchdog,
   });
@@ -88,10 +90,23 @@ class LogReader {
     return bodies.findLast((body) => body.kind === 'config')?.timing ?? null;
   }
 
-  async #read(): Promise<readonly Entry[]> {
-    const options = { config: this.#file, node: this.#config.node };
+  /** Never rejects: who cannot be asked has no majority that is known of. */
+  async isCurrent(): Promise<boolean> {
     try {
-      return await withClient(options, (client) => client.entries());
+      const status = await withClient(this.#options, (client) => client.status());
+      return isOfNow(status, (await this.entries()).at(-1));
+    } catch {
+      return false;
+    }
+  }
+
+  get #options(): { readonly config: string; readonly node: string } {
+    return { config: this.#file, node: this.#config.node };
+  }
+
+  async #read(): Promise<readonly Entry[]> {
+    try {
+      return await withClient(this.#options, (client) => client.entries());
     } catch (error) {
       // An agent that answers has the last word; only without one its files are read, as a copy.
       if (!(error instanceof QuorateError) || error.code !== 'agent-unreachable') throw error;
@@ -99,4 +114,12 @@ class LogReader {
     const { sha256, verifyDirectory } = await import('../log/index.ts');
     return (await verifyDirectory(this.#config.dataDir, sha256)).entries;
   }
+}
+
+/** A node that was just found again has a leader already, and an old log still: each term begins with an entry of its own (E4). */
+export function isOfNow(
+  { quorum, term, commitIndex }: Pick<StatusDocument, 'quorum' | 'term' | 'commitIndex'>,
+  last: Pick<Entry, 'index' | 'term'> | undefined,
+): boolean {
+  return quorum === true && last !== undefined && last.index >= commitIndex && last.term === term;
 }

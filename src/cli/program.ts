@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   release: async (program) => (await import('./release.ts')).registerRelease(program),
   'fence-peer': async (program) => (await import('./fence-peer-command.ts')).registerFencePeer(program),
   doctor: async (program) => (await import('./doctor.ts')).registerDoctor(program),
+  'drbd-config': async (program) => (await import('./drbd-config.ts')).registerDrbdConfig(program),
   pki: async (program) => (await import('./pki.ts')).registerPki(program),
 };
 

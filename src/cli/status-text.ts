@@ -1,4 +1,5 @@
-import { DEGRADED, type NodeStatus, type ResourceStatus, type StatusDocument } from '../admin/index.ts';
+import type { NodeStatus, ResourceStatus, StatusDocument } from '../admin/index.ts';
+import { DEGRADED } from '../degraded.ts';
 import {
   type Cell,
   type Colour,

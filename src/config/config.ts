@@ -86,6 +86,16 @@ export interface MountResourceConfig extends ResourceCommon {
   readonly options: string | null;
 }
 
+export interface ZfsPoolResourceConfig extends ResourceCommon {
+  readonly kind: 'zfs-pool';
+  readonly pool: string;
+  /** Where it is looked for: devices, or directories of them. Null: on the DRBD devices that it stands on. */
+  readonly devices: readonly string[] | null;
+  readonly loadKeys: boolean;
+  /** The host name of every data node, as ZFS writes it into the pool. */
+  readonly hosts: Readonly<Record<NodeId, string>>;
+}
+
 /** The second port. */
 export interface PortResourceConfig extends ResourceCommon {
   readonly kind: 'port';
@@ -202,6 +212,7 @@ export interface InboundResourceConfig extends ResourceCommon {
 export type ResourceConfig =
   | DrbdResourceConfig
   | MountResourceConfig
+  | ZfsPoolResourceConfig
   | PortResourceConfig
   | RouteTableResourceConfig
   | VirtualIpResourceConfig

@@ -37,6 +37,7 @@ export const WITNESS_PARTS: ReadonlySet<FingerprintPart> = new Set([
 const OWN_KEYS: { readonly [Kind in ResourceConfig['kind']]: readonly string[] } = {
   drbd: [],
   mount: [],
+  'zfs-pool': ['devices'],
   port: ['interface', 'addresses', 'gateway'],
   'route-table': ['interface', 'gateway', 'from', 'routes'],
   'virtual-ip': ['interface'],

@@ -11,6 +11,8 @@ export interface NormaliseContext extends ResourceContext {
   readonly names: readonly (string | null)[];
   /** All sections without an error: some kinds take defaults from others. */
   readonly sections: readonly ResourceSection[];
+  /** Names of everything that this resource comes after, however deep. */
+  readonly foundations: ReadonlySet<string>;
 }
 
 type Section<Kind extends ResourceKind> = Extract<ResourceSection, { kind: Kind }>;
@@ -37,6 +39,8 @@ export function normalise(
       const { device, mount_point: mountPoint, fstype = null, options = null } = section;
       return { ...common, kind: 'mount', device, mountPoint, fstype, options };
     }
+    case 'zfs-pool':
+      return zfsPoolOf(section, place);
     case 'port':
       return portOf(section, place);
     case 'route-table':
@@ -86,6 +90,35 @@ export function normalise(
       };
     }
   }
+}
+
+// ---- storage
+
+function zfsPoolOf(section: Section<'zfs-pool'>, place: Place): ResourceConfig {
+  const { common, path, context } = place;
+  const { pool, load_keys: loadKeys } = section;
+  const at = [...path, 'devices'];
+  const devices = ownValue(section.devices, at, 'devices', '[/dev/disk/by-id]', context);
+  const drbd = context.sections.find(({ kind, name }) => kind === 'drbd' && context.foundations.has(name));
+  if (drbd === undefined && section.devices === undefined)
+    context.problems.add(
+      path,
+      'needs "devices": it stands on no resource of kind "drbd"',
+      'as "devices: [/dev/disk/by-id]", or put it behind the DRBD resource that the pool is on',
+    );
+  // The labels of the pool are on the disk below as well, and who writes there goes past the replication.
+  const beside = drbd === undefined ? undefined : devices?.find((device) => !device.startsWith('/dev/drbd'));
+  if (drbd !== undefined && beside !== undefined)
+    context.problems.add(
+      at,
+      `${beside} may lead to the disk below "${drbd.name}": a pool that stands on DRBD is imported from nothing else`,
+      `leave "devices" out; or, if the pool is not on "${drbd.name}", write "after: []"`,
+    );
+  if (section.hosts !== undefined)
+    checkUniquePerNode(section.hosts, [...path, 'hosts'], 'host name', 'nas-1', context);
+  const holders = context.members.filter(({ witness }) => !witness);
+  const hosts = section.hosts ?? Object.fromEntries(holders.map(({ id }) => [id, id]));
+  return { ...common, kind: 'zfs-pool', pool, devices, loadKeys, hosts };
 }
 
 // ---- interfaces and addresses

@@ -75,6 +75,10 @@ export function isCidr(value: string): boolean {
 const isPlainPath = (value: string): boolean =>
   /^\/./.test(value) && normalize(value) === value && !value.endsWith('/');
 
+const poolDevice = filePath.refine(isPlainPath, {
+  error: `must be the absolute path of a device, or of a directory of devices${HINT_MARK}as "/dev/disk/by-id"`,
+});
+
 /** The kernel allows more (at most 15 bytes, neither "/" nor a space), but other tools read some of it as patterns. */
 const interfaceName = z
   .string(`must be the name of a network interface${HINT_MARK}as "eth1"`)
@@ -137,6 +141,31 @@ export const resourceSections = {
     options: z
       .string()
       .regex(/^[^\s]{1,512}$/, `must have no spaces${HINT_MARK}as "noatime,nodiratime"`)
+      .optional(),
+  }),
+  'zfs-pool': z.strictObject({
+    ...common,
+    kind: z.literal('zfs-pool'),
+    pool: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9_.:-]{0,127}$/, `is not the name of a ZFS pool${HINT_MARK}as "tank"`),
+    devices: perNode(
+      z.union(
+        [poolDevice.transform((one) => [one]), z.array(poolDevice).min(1).max(64)],
+        `must be absolute paths of devices, or of a directory of devices${HINT_MARK}as ["/dev/disk/by-id"]`,
+      ),
+    ).optional(),
+    load_keys: z.boolean().default(false),
+    hosts: z
+      .record(
+        z.string(),
+        z
+          .string()
+          .regex(
+            /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/,
+            `is not a host name${HINT_MARK}what "uname -n" says there`,
+          ),
+      )
       .optional(),
   }),
   port: z.strictObject({
@@ -289,6 +318,3 @@ export type ResourceSection = {
 }[ResourceKind];
 
 export const RESOURCE_KINDS = Object.keys(resourceSections) as ResourceKind[];
-
-/** Kinds of the design that have no code yet: refused with a sentence of their own. */
-export const PLANNED_KINDS = ['zfs-pool'] as const;

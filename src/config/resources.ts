@@ -4,7 +4,6 @@ import type { ResourceContext } from './per-node.ts';
 import type { Path, Problems } from './problems.ts';
 import { normalise } from './resource-kinds.ts';
 import {
-  PLANNED_KINDS,
   RESOURCE_KINDS,
   type ResourceKind,
   type ResourceSection,
@@ -45,9 +44,11 @@ export function readResources(value: unknown, context: ResourceContext): readonl
   checkOrder(names, afters, problems);
   checkDoors(listed, names, afters, problems);
   const known = { ...context, names, sections: listed.map(({ section }) => section) };
-  return listed.map(({ position, section }) =>
-    normalise(section, ['resources', position], afters[position] ?? [], known),
-  );
+  return listed.map(({ position, section }) => {
+    const after = afters[position] ?? [];
+    const foundations = reachable(after, names, afters);
+    return normalise(section, ['resources', position], after, { ...known, foundations });
+  });
 }
 
 function readKind(item: unknown, path: Path, problems: Problems): ResourceSection | null {
@@ -60,8 +61,6 @@ function readKind(item: unknown, path: Path, problems: Problems): ResourceSectio
     return readSection(resourceSections[kind as ResourceKind], item, path, problems);
   const exist = `kinds that exist: ${RESOURCE_KINDS.join(', ')}`;
   if (kind === undefined) problems.add([...path, 'kind'], 'is missing', exist);
-  else if (typeof kind === 'string' && (PLANNED_KINDS as readonly string[]).includes(kind))
-    problems.add([...path, 'kind'], `resources of kind "${kind}" are not built yet`, exist);
   else {
     const near = typeof kind === 'string' ? suggest(kind, RESOURCE_KINDS) : null;
     const hint = near === null ? exist : `did you mean "${near}"? ${exist}`;
@@ -146,7 +145,13 @@ function checkOrder(
   );
 }
 
-const BEHIND_A_DOOR: ReadonlySet<ResourceKind> = new Set<ResourceKind>(['drbd', 'mount', 'service', 'hook']);
+const BEHIND_A_DOOR: ReadonlySet<ResourceKind> = new Set<ResourceKind>([
+  'drbd',
+  'mount',
+  'zfs-pool',
+  'service',
+  'hook',
+]);
 
 /** `from`, and everything that those come after, however deep. */
 function reachable(
@@ -236,6 +241,8 @@ function heldBy(section: ResourceSection): readonly (readonly [key: string, valu
       return [['resource', section.resource]];
     case 'mount':
       return [['mount_point', section.mount_point]];
+    case 'zfs-pool':
+      return [['pool', section.pool]];
     case 'port':
       return section.interface.kind === 'all' ? [['interface', section.interface.value]] : [];
     case 'route-table':

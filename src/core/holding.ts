@@ -114,8 +114,10 @@ function takeWhenGranted(node: CoreNode): void {
   node.hold = { kind: 'held', epoch: granted, term, announcedUntil: until };
   const previousReleased = node.isPreviousReleased(granted);
   const { tenure } = node.state;
-  const isForced = tenure?.epoch === granted && tenure.isForced;
-  node.outbox.emit({ kind: 'hold', epoch: granted, term, until, previousReleased, isForced });
+  const own = tenure?.epoch === granted ? tenure : null;
+  const hasProof = own !== null && own.unproven.length === 0;
+  const isForced = own?.isForced === true;
+  node.outbox.emit({ kind: 'hold', epoch: granted, term, until, previousReleased, hasProof, isForced });
 }
 
 function announceLease(node: CoreNode): void {

@@ -77,6 +77,7 @@ export type Effect =
   | { readonly kind: 'prepare'; readonly id: number }
   /**
    * The gate is passed: take the resources under this epoch. `previousReleased`: the log proves the last release.
+   * `hasProof`: it proves of everybody who has held before that they let go or were stopped (R4, R5).
    * `isForced`: the first tenure after an operator's override, in which old data may be promoted (O3).
    */
   | {
@@ -85,6 +86,7 @@ export type Effect =
       readonly term: Term;
       readonly until: Instant;
       readonly previousReleased: boolean;
+      readonly hasProof: boolean;
       readonly isForced: boolean;
     }
   /** The lease has a new end (T4). */

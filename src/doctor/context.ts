@@ -35,6 +35,8 @@ export interface DoctorContext {
   readonly watchdog: WatchdogAccess;
   /** The committed log, from the own agent or, where it does not run, from its directory; throws. */
   readonly entries: () => Promise<readonly Entry[]>;
+  /** Those entries are the cluster's of now, not of when this node was last heard: its agent leads, or follows, with a majority. */
+  readonly isLogCurrent: () => Promise<boolean>;
   /** The timing that the cluster runs with (L8); null where it is not known here. */
   readonly clusterTiming: () => Promise<Timing | null>;
   /** An operator asked for it by name. */

@@ -18,13 +18,19 @@ export interface DrbdSettings {
   readonly twoPrimaries: readonly string[];
 }
 
+export interface DrbdHost {
+  readonly name: string;
+  /** Every volume of it: a tie-breaker, or a client. */
+  readonly isDiskless: boolean;
+}
+
 /** What only the config says: the kernel knows no handlers and no other hosts. */
 export interface DrbdConfig {
   readonly settings: DrbdSettings;
   /** The command line of the handler `fence-peer`; null: none. */
   readonly fencePeer: string | null;
-  /** How many hosts have a part in the resource. */
-  readonly hosts: number;
+  /** Who has a part in the resource. */
+  readonly hosts: readonly DrbdHost[];
 }
 
 const KEYS: Readonly<Record<keyof DrbdSettings, string>> = {
@@ -53,8 +59,14 @@ export function parseDump(text: string, resource: string): DrbdConfig | null {
       return said.length > 0 ? said : common.flatMap((block) => valuesOf(block, key));
     }),
     fencePeer: handler.at(-1) ?? null,
-    hosts: blocksOf(own, 'on').length + blocksOf(own, 'floating').length,
+    hosts: ['on', 'floating'].flatMap((type) => blocksOf(own, type)).map(hostOf),
   };
+}
+
+/** Without a word about disks of its own it has those of the resource. */
+function hostOf(block: Block): DrbdHost {
+  const disks = valuesOf(block, 'disk');
+  return { name: block.name, isDiskless: disks.length > 0 && disks.every((disk) => disk === 'none') };
 }
 
 /** Of `drbdsetup show --show-defaults --json RES` (DRBD 9). Null: not understood, or not in it. */
@@ -100,7 +112,8 @@ const jsonText = (value: unknown): string =>
   value === true ? 'yes' : value === false ? 'no' : String(value);
 
 /** Our handler, however it is called: by path, through node, with a config. */
-const isOurs = (command: string): boolean => /(^|[\s/])quorate(\.mjs)?["']?\s+fence-peer(\s|$)/.test(command);
+export const isOurHandler = (command: string): boolean =>
+  /(^|[\s/])quorate(\.mjs)?["']?\s+fence-peer(\s|$)/.test(command);
 
 /** Where the settings were read: the kernel's are in force, the config's will be at the next `drbdadm adjust`. */
 export type Source = 'kernel' | 'config';
@@ -135,10 +148,10 @@ function guard(resource: string, settings: DrbdSettings, config: DrbdConfig | nu
   const quorum = whyNoQuorum(settings);
   if (quorum === null) {
     const detail = `quorum ${settings.quorum.join('/')} stops a Primary that is cut off, ${where}`;
-    return config !== null && config.hosts < 3
+    return config !== null && config.hosts.length < 3
       ? warning(
           subject,
-          `${detail}; with ${config.hosts} hosts the loss of one stops the other too`,
+          `${detail}; with ${config.hosts.length} hosts the loss of one stops the other too`,
           'Add the witness to the resource, without a disk, or use fencing instead of quorum.',
         )
       : ok(subject, detail);
@@ -164,7 +177,7 @@ function guard(resource: string, settings: DrbdSettings, config: DrbdConfig | nu
       'fencing is resource-and-stonith, but there is no handler "fence-peer": I/O would stay frozen without the peer',
       CONFIG_FENCING,
     );
-  return isOurs(config.fencePeer)
+  return isOurHandler(config.fencePeer)
     ? ok(subject, `fencing resource-and-stonith ${where}, and quorate is its handler`)
     : failed(
         subject,
@@ -251,7 +264,7 @@ function suspension(resource: string, settings: DrbdSettings, where: string): re
 }
 
 /** The one value; "mixed" where there are several. */
-function only(values: readonly string[], byDefault: string): string {
+export function only(values: readonly string[], byDefault: string): string {
   const [first, ...more] = values;
   return more.length > 0 ? 'mixed' : (first ?? byDefault);
 }

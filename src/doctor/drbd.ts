@@ -1,6 +1,8 @@
 /** DRBD, the write fence (O3): is every resource guarded, as its config says and as its kernel does? */
 import { ask, complaint, ofKind, type Told } from './ask.ts';
 import type { Check, CheckContext } from './context.ts';
+import { connectionFinding } from './drbd-connection.ts';
+import { judgeQuorum } from './drbd-quorum.ts';
 import {
   type DrbdConfig,
   type DrbdSettings,
@@ -15,7 +17,7 @@ import { parseKernelVersion, parseProcDrbd } from './versions.ts';
 
 export const drbdCheck: Check = {
   name: 'drbd',
-  about: 'fencing or quorum, protocol, promotion and handlers of every DRBD resource',
+  about: 'fencing or quorum, protocol, promotion, handlers and connection of every DRBD resource',
   isAlone: false,
   isHarmless: true,
   limitMs: 8000,
@@ -30,10 +32,12 @@ export const drbdCheck: Check = {
 };
 
 async function one(context: CheckContext, name: string, dump: Told): Promise<readonly Finding[]> {
-  const kernel = await inKernel(context, name);
+  const [kernel, connection] = await Promise.all([inKernel(context, name), connectionFinding(context, name)]);
   const config = inConfig(name, dump);
   const settings = 'why' in kernel ? ('why' in config ? null : config.settings) : kernel;
   const notes = [
+    // Where the kernel cannot be read that is said once. (A kernel 8.4 that stands alone shows no settings of the network.)
+    ...('why' in kernel && connection.result === 'unknown' ? [] : [connection]),
     ...('why' in config
       ? [unknown(`${name} config`, config.why, 'Run "drbdadm dump" by hand, as the user of the executor.')]
       : []),
@@ -43,16 +47,23 @@ async function one(context: CheckContext, name: string, dump: Told): Promise<rea
   ];
   if (settings === null)
     return [unknown(`${name} guard`, 'neither config nor kernel could be read: nothing is known'), ...notes];
-  const judged = judge({
-    resource: name,
-    settings,
-    source: 'why' in kernel ? 'config' : 'kernel',
-    config: 'why' in config ? null : config,
-    major: await majorVersion(context),
-  });
+  const said = 'why' in config ? null : config;
+  const judged = [
+    ...judge({
+      resource: name,
+      settings,
+      source: 'why' in kernel ? 'config' : 'kernel',
+      config: said,
+      major: await majorVersion(context),
+    }),
+    ...judgeQuorum({ resource: name, settings, config: said, witness: witnessOf(context) }),
+  ];
   const isComparable = !('why' in kernel) && !('why' in config);
   return [...judged, ...(isComparable ? adjustment(name, kernel, config) : []), ...notes];
 }
+
+const witnessOf = ({ config }: CheckContext): string | null =>
+  config.members.find(({ witness }) => witness)?.id ?? null;
 
 function inConfig(name: string, dump: Told): DrbdConfig | { readonly why: string } {
   if (dump.kind !== 'said' || dump.code !== 0) return { why: complaint('drbdadm dump', dump) };

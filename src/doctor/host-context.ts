@@ -7,7 +7,7 @@ import { systemFiles, systemHost, systemNetwork } from './system.ts';
 
 /** What differs between a command and the executor. */
 export interface HostParts
-  extends Pick<DoctorContext, 'watchdog' | 'entries' | 'clusterTiming' | 'armWatchdog'> {
+  extends Pick<DoctorContext, 'watchdog' | 'entries' | 'isLogCurrent' | 'clusterTiming' | 'armWatchdog'> {
   readonly config: Config;
   readonly clock: Clock;
   readonly commands: Pick<CommandRunner, 'run'>;

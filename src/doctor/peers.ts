@@ -11,9 +11,10 @@ import {
   WITNESS_PARTS,
 } from '../config/index.ts';
 import { QuorateError } from '../errors.ts';
+import { HOST_ID_FILE, readHostId } from '../host-id.ts';
 import type { FactsAnswer } from '../peer/index.ts';
 import { VERSION } from '../version.ts';
-import { isWitness } from './ask.ts';
+import { isWitness, ofKind } from './ask.ts';
 import type { Check, CheckContext } from './context.ts';
 import { type Finding, failed, ok, skipped, unknown, warning } from './report.ts';
 import { summaryOf } from './statistics.ts';
@@ -61,6 +62,7 @@ async function ofPeer(
     versions(peer, first.facts.version),
     ...sameConfig(context, peer, own, first.facts.config),
     wallClock(peer, answers),
+    ...(await hostIds(context, peer, first.facts.hostId)),
   ];
 }
 
@@ -137,6 +139,28 @@ const MILD: Readonly<Partial<Record<FingerprintPart, string>>> = {
 };
 
 const list = (parts: readonly string[]): string => parts.map((part) => `"${part}"`).join(', ');
+
+/** ZFS takes a host with the same id for itself, and imports what that one has in use. */
+async function hostIds(
+  { config, files }: CheckContext,
+  { id, witness }: MemberConfig,
+  theirs: string | null,
+): Promise<readonly Finding[]> {
+  if (witness || ofKind(config, 'zfs-pool').length === 0) return [];
+  const subject = `host id of ${id}`;
+  const own = readHostId(await files.read(HOST_ID_FILE));
+  if (own === null || theirs === null)
+    return [
+      unknown(
+        subject,
+        `the host id of ${own === null ? 'this node' : id} is not set, or the module zfs is not loaded there`,
+        'Run "zgenhostid" on each node, then "modprobe zfs", and ask again.',
+      ),
+    ];
+  return own === theirs
+    ? [failed(subject, `is ${theirs}, as here`, 'Run "zgenhostid -f" on one of them, and reboot it.')]
+    : [ok(subject, `is ${theirs}, here it is ${own}`)];
+}
 
 /** By the quickest round trip, which leaves the least doubt. */
 function wallClock({ id }: MemberConfig, answers: readonly FactsAnswer[]): Finding {

@@ -18,9 +18,8 @@ interface Tool {
   readonly remedy: string;
 }
 
-/** By name, also of kinds that this version does not know yet. */
 const kinds =
-  (...names: readonly string[]) =>
+  (...names: readonly ResourceConfig['kind'][]) =>
   ({ kind }: ResourceConfig): boolean =>
     names.includes(kind);
 
@@ -99,7 +98,7 @@ const TOOLS: readonly Tool[] = [
   {
     name: 'mount',
     command: ['mount', '--version'],
-    isNeeded: kinds('mount'),
+    isNeeded: kinds('mount', 'zfs-pool'),
     version: firstMatch(/^mount from util-linux (\S+)/m),
     other: /busybox/i,
     remedy: 'apt-get install mount.',
@@ -107,7 +106,7 @@ const TOOLS: readonly Tool[] = [
   {
     name: 'fuser',
     command: ['fuser', '-V'],
-    isNeeded: kinds('mount'),
+    isNeeded: kinds('mount', 'zfs-pool'),
     version: firstMatch(/^fuser \(PSmisc\) (\S+)/m),
     other: /busybox/i,
     remedy: 'apt-get install psmisc: an abrupt release kills who uses the file system (R1).',
@@ -123,12 +122,13 @@ export const versionsCheck: Check = {
   run: async (context) => {
     const resources = resourcesOf(context.config);
     const tools = TOOLS.filter((tool) => resources.some((resource) => tool.isNeeded(resource)));
-    const needsDrbd = resources.some(({ kind }) => kind === 'drbd');
+    const needs = (kind: ResourceConfig['kind']): boolean => resources.some((one) => one.kind === kind);
     return Promise.all([
       nodeFinding(context.host.nodeVersion),
       ok('kernel', `Linux ${context.host.kernelRelease}`),
       ...tools.map((tool) => toolFinding(context, tool)),
-      ...(needsDrbd ? [drbdModule(context)] : []),
+      ...(needs('drbd') ? [drbdModule(context)] : []),
+      ...(needs('zfs-pool') ? [zfsModule(context)] : []),
       ...(resources.length === 0 ? [skipped('tools', 'no resource needs one on this node')] : []),
     ]);
   },
@@ -177,6 +177,17 @@ async function drbdModule(context: CheckContext): Promise<Finding> {
   return found === 'none'
     ? failed(subject, 'the kernel module is not there: nothing can be promoted', remedy)
     : warning(subject, `DRBD ${found} is installed, but /proc/drbd is not there: it is not loaded`, remedy);
+}
+
+async function zfsModule({ files }: CheckContext): Promise<Finding> {
+  const subject = 'zfs module';
+  const version = (await files.read('/sys/module/zfs/version'))?.trim();
+  if (version !== undefined && version !== '') return ok(subject, `ZFS ${version} is loaded`);
+  return warning(
+    subject,
+    'is not loaded: the first import would load it, which takes seconds',
+    'modprobe zfs (of zfs-dkms), and name it in /etc/modules-load.d so that it is there after a boot.',
+  );
 }
 
 /** "8.4.11" of /proc/drbd; null for anything else. */

@@ -1,46 +1,72 @@
-/** ZFS pools: nothing may import one by itself, and two hosts must be told apart. */
-import { ask, complaint, resourcesOf } from './ask.ts';
+/** ZFS pools: nothing may import one by itself, and each host must be told from the others. */
+import type { ResourceConfig } from '../config/index.ts';
+import { HOST_ID_FILE, readHostId } from '../host-id.ts';
+import { ask, complaint, ofKind } from './ask.ts';
 import type { Check, CheckContext } from './context.ts';
 import { type Finding, failed, ok, skipped, unknown, warning } from './report.ts';
 
+type Pool = Extract<ResourceConfig, { kind: 'zfs-pool' }>;
+
 export const zfsCheck: Check = {
   name: 'zfs',
-  about: 'cachefile, multihost and failmode of every pool, and the host id',
+  about: 'host name and host id, what a boot imports, and cachefile, multihost and failmode of every pool',
   isAlone: false,
   isHarmless: true,
   limitMs: 8000,
   run: async (context) => {
-    const pools = poolsOf(context.config);
+    const pools = ofKind(context.config, 'zfs-pool');
     if (pools.length === 0) return [skipped('pools', 'no ZFS pool on this node')];
-    const findings = await Promise.all([hostId(context), ...pools.map((pool) => ofPool(context, pool))]);
+    const findings = await Promise.all([
+      hostId(context, pools),
+      boot(context),
+      ...pools.flatMap((pool) => [hostName(context, pool), settings(context, pool)]),
+    ]);
     return findings.flat();
   },
 };
 
-/** The kind is not built yet: its pool is read by the name that the design gives it. */
-function poolsOf(config: CheckContext['config']): readonly string[] {
-  return resourcesOf(config).flatMap((resource) => {
-    const fields = new Map<string, unknown>(Object.entries(resource));
-    const pool = fields.get('pool');
-    return fields.get('kind') === 'zfs-pool' && typeof pool === 'string' ? [pool] : [];
-  });
+/** What ZFS writes into the pool: after a crash the other node takes it from a host that it knows, and from no other. */
+async function hostName({ config, files }: CheckContext, { pool, hosts }: Pool): Promise<Finding> {
+  const subject = `${pool} host name`;
+  const expected = config.node === null ? undefined : hosts[config.node];
+  const found = (await files.read('/proc/sys/kernel/hostname'))?.trim();
+  if (found === undefined || found === '')
+    return unknown(subject, '/proc/sys/kernel/hostname cannot be read');
+  return found === expected
+    ? ok(subject, `${found}, as the other nodes know it`)
+    : failed(
+        subject,
+        `is "${found}", and the others expect "${expected}": after a crash of this host they would not import the pool`,
+        'Run "hostnamectl set-hostname" with the node\'s id, or name every host in "hosts" of the resource.',
+      );
 }
 
-/** Two hosts with the same id take each other's pool for their own. */
-async function hostId({ files }: CheckContext): Promise<readonly Finding[]> {
+/** Without one ZFS takes every host for itself, and imports what another one has in use. */
+async function hostId({ files }: CheckContext, pools: readonly Pool[]): Promise<Finding> {
   const subject = 'host id';
-  const text = (await files.read('/sys/module/spl/parameters/spl_hostid'))?.trim();
+  const text = await files.read(HOST_ID_FILE);
   const hasFile = (await files.kindOf('/etc/hostid')) !== null;
-  if (hasFile || (text !== undefined && /^[1-9]\d*$/.test(text))) return [ok(subject, 'is set')];
-  if (text === undefined)
-    return [unknown(subject, 'the module spl is not loaded, and there is no /etc/hostid')];
-  return [
-    warning(
-      subject,
-      'is not set: an import cannot see that another host has the pool',
-      'Run "zgenhostid" on each node.',
-    ),
-  ];
+  if (hasFile || readHostId(text) !== null) return ok(subject, 'is set');
+  if (text === null) return unknown(subject, 'the module spl is not loaded, and there is no /etc/hostid');
+  const detail = 'is not set: an import cannot see that another host has the pool';
+  const remedy = 'Run "zgenhostid" on each node.';
+  // A device of DRBD is opened by its Primary only (O3).
+  return pools.every(({ devices }) => devices === null)
+    ? warning(subject, detail, remedy)
+    : failed(subject, detail, remedy);
+}
+
+/** At boot DRBD is not up yet, and the disk below it has the labels of the pool. */
+async function boot({ files }: CheckContext): Promise<Finding> {
+  const subject = 'boot';
+  const wanted = await files.list('/etc/systemd/system/zfs-import.target.wants');
+  return wanted?.includes('zfs-import-scan.service') === true
+    ? failed(
+        subject,
+        'zfs-import-scan.service imports every pool on every disk, also on those below DRBD',
+        'Run "systemctl disable zfs-import-scan.service".',
+      )
+    : ok(subject, 'no unit imports what it finds (zfs-import-scan.service)');
 }
 
 /** Values of `zpool get -H -o property,value`; null where a line is not understood. */
@@ -51,19 +77,23 @@ export function parsePoolValues(text: string): ReadonlyMap<string, string> | nul
   return new Map(pairs.map(([key = '', value = '']) => [key, value]));
 }
 
-async function ofPool(context: CheckContext, pool: string): Promise<readonly Finding[]> {
+async function settings(context: CheckContext, { pool, devices }: Pool): Promise<readonly Finding[]> {
+  const subject = `${pool} settings`;
+  // Of a pool that waits for a lost disk no command comes back.
+  const state = (await context.files.read(`/proc/spl/kstat/zfs/${pool}/state`))?.trim();
+  if (state !== undefined && state !== 'ONLINE' && state !== 'DEGRADED')
+    return [failed(subject, `the pool is ${state}`, 'See "zpool status" and the kernel\'s log.')];
   const command = ['zpool', 'get', '-H', '-o', 'property,value', 'cachefile,multihost,failmode', pool];
   const told = await ask(context, command);
   if (told.kind === 'said' && told.code !== 0 && /no such pool/i.test(told.stderr))
-    return [skipped(`${pool} settings`, 'not imported here: they can be read on the holder')];
-  if (told.kind !== 'said' || told.code !== 0)
-    return [unknown(`${pool} settings`, complaint('zpool get', told))];
+    return [skipped(subject, 'not imported here: they can be read on the holder')];
+  if (told.kind !== 'said' || told.code !== 0) return [unknown(subject, complaint('zpool get', told))];
   const values = parsePoolValues(told.stdout);
   if (values === null || values.size < 3)
-    return [unknown(`${pool} settings`, 'the answer of "zpool get" is not understood')];
+    return [unknown(subject, 'the answer of "zpool get" is not understood')];
   return [
     cachefile(pool, values.get('cachefile')),
-    multihost(pool, values.get('multihost')),
+    multihost(pool, values.get('multihost'), devices === null),
     failmode(pool, values.get('failmode')),
   ];
 }
@@ -79,20 +109,35 @@ function cachefile(pool: string, value: string | undefined): Finding {
       );
 }
 
-function multihost(pool: string, value: string | undefined): Finding {
+function multihost(pool: string, value: string | undefined, isOnDrbd: boolean): Finding {
   const subject = `${pool} multihost`;
+  if (!isOnDrbd)
+    return ok(
+      subject,
+      value === 'on' ? 'on' : `${value}: right for disks that only one node sees, and only for those`,
+    );
   return value === 'on'
     ? warning(
         subject,
         'on: every import after a crash waits 20 s or more; inside a DRBD device only the Primary can open the pool anyway',
-        `Run "zpool set multihost=off ${pool}", unless the disks are shared without DRBD.`,
+        `Run "zpool set multihost=off ${pool}".`,
       )
     : ok(subject, `${value}`);
 }
 
 function failmode(pool: string, value: string | undefined): Finding {
   const subject = `${pool} failmode`;
-  return value === 'panic'
-    ? warning(subject, 'panic: a lost disk resets the host', `Run "zpool set failmode=wait ${pool}".`)
-    : ok(subject, `${value}`);
+  const remedy = `Run "zpool set failmode=wait ${pool}".`;
+  switch (value) {
+    case 'panic':
+      return warning(subject, 'panic: a lost disk resets the host', remedy);
+    case 'continue':
+      return warning(
+        subject,
+        'continue: a pool that has lost its disk does not say so, and a release hangs instead of naming the cause',
+        remedy,
+      );
+    default:
+      return ok(subject, `${value}`);
+  }
 }

@@ -31,6 +31,8 @@ export interface TakeOrder {
   readonly until: Instant;
   /** The release of the tenure before is proven in the log. */
   readonly previousReleased: boolean;
+  /** The log proves it of everybody who has held before (R4, R5); only where `true`. */
+  readonly hasProof?: boolean;
   /** O3: an operator's override lets this tenure promote old data; only where `true`. */
   readonly isForced?: boolean;
 }

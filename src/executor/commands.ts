@@ -7,15 +7,15 @@
  * 3. Output is bounded: a command that says more is killed, and nobody reads half of what it said. What a daemon
  *    inherits stays open and is drained, so that it never meets a broken pipe.
  * 4. A reading is shared only by those who ask for it before anything else can happen: nothing that they know of has ended
- *    since it was started. A child costs this thread 1 ms and 0.03 ms for each MB of the process (measured), so a verification
- *    starts none twice.
+ *    since it was started. A child costs 2 ms at least (measured), so a verification starts none twice.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import type { Clock } from '../clock.ts';
-import type { Instant } from '../core/index.ts';
+import { assertNever, type Instant } from '../core/index.ts';
 import type { CommandOptions, CommandResult, CommandRunner, FollowHandlers } from '../resources/index.ts';
+import { directSpawner } from './direct-spawner.ts';
+import { splitLines } from './lines.ts';
 import { groupOf, isGroupGone, processesWith, signalProcess } from './processes.ts';
+import type { ChildEnd, ChildListener, ChildSpec, Spawner, StreamName } from './spawner.ts';
 
 export const NODE_MARK = 'QUORATE_EXECUTOR_CHILD';
 /** Not `QUORATE_RESOURCE`: a hook finds its resource's name there. */
@@ -23,11 +23,15 @@ export const RESOURCE_MARK = 'QUORATE_RESOURCE_MARK';
 
 /** For each of stdout and stderr. */
 const MAX_OUTPUT_BYTES = 256 * 1024;
+/** Of one that is followed. */
+const MAX_FOLLOWED_LINE = 1024 * 1024;
 const TOO_MUCH_OUTPUT: CommandResult = { kind: 'died', why: 'more than 256 KiB of output', isTooMuch: true };
+const OUTPUT_LOST: CommandResult = {
+  kind: 'died',
+  why: 'what it said was lost with the process that had started it',
+};
 /** How long a killed child may take to vanish before its caller is told; it stays in flight. */
 const KILL_GRACE_MS = 50;
-/** After exit, how long to wait for the rest of the output if a daemon holds the pipe open. */
-const DRAIN_MS = 20;
 const SCAN_PAUSE_MS = 10;
 const MAX_SCANS = 200;
 const GROUP_POLL_MS = 2;
@@ -35,8 +39,8 @@ const GROUP_POLL_MS = 2;
 export class ChildRunner implements CommandRunner {
   readonly #mark: string;
   readonly #clock: Clock;
-  readonly #inFlight = new Map<ChildProcess, Promise<void>>();
-  readonly #killed = new WeakSet<ChildProcess>();
+  readonly #spawner: Spawner;
+  readonly #inFlight = new Map<Running, Promise<void>>();
   /** Process groups of living children, followers too. */
   readonly #groups = new Set<number>();
   /** Of this very moment. */
@@ -47,9 +51,10 @@ export class ChildRunner implements CommandRunner {
   }[] = [];
 
   /** `mark` names this node on this host, for example its data directory. */
-  constructor(mark: string, clock: Clock) {
+  constructor(mark: string, clock: Clock, spawner: Spawner = directSpawner) {
     this.#mark = mark;
     this.#clock = clock;
+    this.#spawner = spawner;
   }
 
   get inFlight(): number {
@@ -83,37 +88,41 @@ export class ChildRunner implements CommandRunner {
     const limitMs = options.deadline - this.#clock.now();
     if (options.signal.aborted) return Promise.resolve({ kind: 'aborted' });
     if (limitMs <= 0) return Promise.resolve({ kind: 'timed-out', limitMs: 0 });
-    const child = this.#spawn(command, options);
     return new Promise((resolve) => {
-      const output = collect(child, () => kill(TOO_MUCH_OUTPUT));
       let ending: CommandResult | null = null;
       let hasExited = false;
       const kill = (why: CommandResult): void => {
         if (ending !== null || hasExited) return;
         ending = why;
-        this.#kill(child);
+        running.kill();
         setTimeout(() => finish(why), KILL_GRACE_MS);
       };
       const onAbort = (): void => kill({ kind: 'aborted' });
       const timer = setTimeout(() => kill({ kind: 'timed-out', limitMs }), limitMs);
-      const finish = (result: CommandResult): void => {
+      const calm = (): void => {
         clearTimeout(timer);
         options.signal.removeEventListener('abort', onAbort);
+      };
+      const finish = (result: CommandResult): void => {
+        calm();
         resolve(result);
       };
       options.signal.addEventListener('abort', onAbort, { once: true });
-      child.once('error', (error) => finish(startError(error)));
-      child.once('exit', (code, signal) => {
-        if (ending !== null) return finish(ending);
-        // From here on a late kill would only hit what the command has left running on purpose: a daemon.
-        hasExited = true;
-        clearTimeout(timer);
-        options.signal.removeEventListener('abort', onAbort);
-        if (code === null) return finish({ kind: 'died', why: `killed by ${signal}` });
-        void output.ended(DRAIN_MS).then(() => {
-          if (output.isTooMuch()) return finish(TOO_MUCH_OUTPUT);
-          finish({ kind: 'exited', code, stdout: output.stdout(), stderr: output.stderr() });
-        });
+      const output = new Output(() => kill(TOO_MUCH_OUTPUT));
+      let code: number | null = null;
+      const running = this.#spawn(command, options, {
+        onOutput: (stream, text) => output.add(stream, text),
+        onEnd: (end) => {
+          const failure = ending ?? failureOf(end);
+          if (failure !== null) return finish(failure);
+          // From here on a late kill would only hit what the command has left running on purpose: a daemon.
+          hasExited = true;
+          calm();
+          code = end.kind === 'exited' ? end.code : null;
+        },
+        onDrained: (isWhole) => {
+          if (code !== null) finish(isWhole ? output.result(code) : OUTPUT_LOST);
+        },
       });
     });
   }
@@ -121,7 +130,7 @@ export class ChildRunner implements CommandRunner {
   /** SIGKILL to everything that runs, then wait until it is gone; false if something is not at the end. */
   async killInFlight(limitMs: number): Promise<boolean> {
     const running = [...this.#inFlight];
-    for (const [child] of running) this.#kill(child);
+    for (const [child] of running) child.kill();
     if (running.length === 0) return true;
     const ended = Promise.all(running.map(([, gone]) => gone)).then(() => true);
     return Promise.race([ended, this.#clock.sleep(limitMs).then(() => false)]);
@@ -134,30 +143,42 @@ export class ChildRunner implements CommandRunner {
   /** Children of an executor of this node that died before us (O1); false if one of them cannot be killed. */
   async killLeftovers(): Promise<boolean> {
     const result = await this.#killAll(() =>
-      processesWith(NODE_MARK, this.#mark).filter((pid) => !this.#groups.has(groupOf(pid) ?? 0)),
+      processesWith(NODE_MARK, this.#mark).filter((pid) => !this.#isOurs(groupOf(pid) ?? pid)),
     );
     return result.isGone;
   }
 
+  #isOurs(group: number): boolean {
+    return this.#groups.has(group) || this.#spawner.isOwn(group);
+  }
+
   follow(command: readonly string[], handlers: FollowHandlers): () => void {
-    const child = this.#spawn(command, {}, true);
     let isOver = false;
     const end = (why: string): void => {
       if (isOver) return;
       isOver = true;
       handlers.onEnd(why);
     };
-    if (child.stdout !== null) {
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        if (!isOver) handlers.onLine(line);
-      });
-    }
-    child.stderr?.resume();
-    child.once('error', (error) => end(startError(error).kind));
-    child.once('exit', (code) => end(`exit code ${code}`));
+    const read = splitLines(
+      { onLine: (line) => handlers.onLine(line), onTooLong: () => running.kill() },
+      MAX_FOLLOWED_LINE,
+      () => !isOver,
+    );
+    const running = this.#spawn(
+      command,
+      {},
+      {
+        onOutput: (stream, text) => {
+          if (!isOver && stream === 'stdout') read(text);
+        },
+        onEnd: (how) => end(how.kind === 'exited' ? `exit code ${how.code}` : how.kind),
+        onDrained: () => undefined,
+      },
+      true,
+    );
     return () => {
       isOver = true;
-      killGroup(child);
+      running.kill();
     };
   }
 
@@ -185,103 +206,104 @@ export class ChildRunner implements CommandRunner {
 
   #spawn(
     command: readonly string[],
-    { marker, environment, input }: Pick<CommandOptions, 'marker' | 'environment' | 'input'>,
+    { marker, environment, input, startLimit }: Partial<CommandOptions>,
+    told: Omit<ChildListener, 'onStart'>,
     isFollower = false,
-  ): ChildProcess {
-    const [program = '', ...args] = command;
-    const env = {
-      ...process.env,
-      ...environment,
-      [NODE_MARK]: this.#mark,
-      ...(marker === undefined ? {} : { [RESOURCE_MARK]: marker }),
+  ): Running {
+    const spec: ChildSpec = {
+      command,
+      environment: {
+        ...environment,
+        [NODE_MARK]: this.#mark,
+        ...(marker === undefined ? {} : { [RESOURCE_MARK]: marker }),
+      },
+      input: input ?? null,
+      limit: startLimit ?? null,
+      maxOutputBytes: isFollower ? null : MAX_OUTPUT_BYTES,
     };
-    const stdin = input === undefined ? 'ignore' : 'pipe';
-    const child = spawn(program, args, { detached: true, stdio: [stdin, 'pipe', 'pipe'], env });
-    // One that ends before it has read everything says so by its code.
-    child.stdin?.on('error', () => undefined).end(input);
-    const { pid } = child;
-    if (pid !== undefined) {
-      this.#groups.add(pid);
-      child.once('exit', () => this.#groups.delete(pid));
-    }
-    if (!isFollower) {
-      const gone = new Promise<void>((resolve) => {
-        const end = (): void => {
-          this.#inFlight.delete(child);
-          resolve();
-        };
-        child.once('exit', () => {
-          // Who was killed is in flight until its whole group is gone; who ended by itself may leave a daemon there.
-          if (this.#killed.has(child)) void this.#groupGone(child).then(end);
-          else end();
-        });
-        child.once('error', () => {
-          if (child.pid === undefined) end();
-        });
-      });
-      this.#inFlight.set(child, gone);
-    }
-    return child;
-  }
-
-  #kill(child: ChildProcess): void {
-    this.#killed.add(child);
-    killGroup(child);
-  }
-
-  async #groupGone({ pid }: ChildProcess): Promise<void> {
-    while (pid !== undefined && !isGroupGone(pid)) await this.#clock.sleep(GROUP_POLL_MS);
-  }
-}
-
-function killGroup(child: ChildProcess): void {
-  // Detached means that the child leads a group with its own pid as number.
-  if (child.pid !== undefined && !signalProcess(-child.pid, 'SIGKILL')) child.kill('SIGKILL');
-}
-
-function startError(error: Error & { code?: unknown }): CommandResult {
-  return error.code === 'ENOENT' ? { kind: 'missing' } : { kind: 'died', why: error.message };
-}
-
-function collect(child: ChildProcess, onTooMuch: () => void) {
-  const texts = { stdout: '', stderr: '' };
-  const bytes = { stdout: 0, stderr: 0 };
-  let isTooMuch = false;
-  let open = 0;
-  let onAllEnded: () => void = () => undefined;
-  for (const name of ['stdout', 'stderr'] as const) {
-    const stream = child[name];
-    if (stream === null) continue;
-    open += 1;
-    stream.setEncoding('utf8');
-    stream.on('data', (text: string) => {
-      bytes[name] += Buffer.byteLength(text);
-      if (bytes[name] <= MAX_OUTPUT_BYTES) {
-        texts[name] += text;
-      } else if (!isTooMuch) {
-        isTooMuch = true;
-        onTooMuch();
-      }
+    let pid: number | null = null;
+    let isKilled = false;
+    let onGone: () => void = () => undefined;
+    const child = this.#spawner.spawn(spec, {
+      ...told,
+      onStart: (its) => {
+        pid = its;
+        this.#groups.add(its);
+      },
+      onEnd: (end) => {
+        if (pid !== null) this.#groups.delete(pid);
+        // Who was killed is in flight until its whole group is gone; who ended by itself may leave a daemon there.
+        if (pid !== null && isKilled) void this.#groupGone(pid).then(onGone);
+        else onGone();
+        told.onEnd(end);
+      },
     });
-    stream.on('error', () => undefined);
-    stream.once('close', () => {
-      open -= 1;
-      if (open === 0) onAllEnded();
-    });
+    const running: Running = {
+      kill: () => {
+        isKilled = true;
+        child.kill();
+      },
+    };
+    if (!isFollower)
+      this.#inFlight.set(
+        running,
+        new Promise((resolve) => {
+          onGone = () => {
+            this.#inFlight.delete(running);
+            resolve();
+          };
+        }),
+      );
+    return running;
   }
-  return {
-    stdout: () => texts.stdout,
-    stderr: () => texts.stderr,
-    isTooMuch: () => isTooMuch,
-    /** Both pipes closed, or the limit: a daemon that inherited them never closes them. */
-    ended: (limitMs: number): Promise<void> =>
-      new Promise((resolve) => {
-        if (open === 0) return resolve();
-        const timer = setTimeout(resolve, limitMs);
-        onAllEnded = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      }),
-  };
+
+  async #groupGone(group: number): Promise<void> {
+    while (!isGroupGone(group)) await this.#clock.sleep(GROUP_POLL_MS);
+  }
+}
+
+interface Running {
+  /** SIGKILL to its group; it stays in flight until that is gone. */
+  kill(): void;
+}
+
+/** Null: it has exited by itself, with a code. */
+function failureOf(end: ChildEnd): CommandResult | null {
+  switch (end.kind) {
+    case 'exited':
+      return end.code === null ? { kind: 'died', why: `killed by ${end.signal}` } : null;
+    case 'not-started':
+      return end.code === 'ENOENT' ? { kind: 'missing' } : { kind: 'died', why: end.why };
+    case 'too-late':
+      return { kind: 'aborted' };
+    case 'lost':
+      return { kind: 'died', why: 'killed: the process that had started it is gone' };
+    default:
+      return assertNever(end);
+  }
+}
+
+class Output {
+  readonly #texts = { stdout: '', stderr: '' };
+  readonly #bytes = { stdout: 0, stderr: 0 };
+  readonly #onTooMuch: () => void;
+  #isTooMuch = false;
+
+  constructor(onTooMuch: () => void) {
+    this.#onTooMuch = onTooMuch;
+  }
+
+  add(stream: StreamName, text: string): void {
+    this.#bytes[stream] += Buffer.byteLength(text);
+    if (this.#bytes[stream] <= MAX_OUTPUT_BYTES) {
+      this.#texts[stream] += text;
+    } else if (!this.#isTooMuch) {
+      this.#isTooMuch = true;
+      this.#onTooMuch();
+    }
+  }
+
+  result(code: number): CommandResult {
+    return this.#isTooMuch ? TOO_MUCH_OUTPUT : { kind: 'exited', code, ...this.#texts };
+  }
 }

@@ -29,6 +29,7 @@ export function startDoctor({ config, timing, ...told }: DoctorOptions): { stop(
         commands,
         watchdog: { executor: () => runningExecutor(config.dataDir), open: openWatchdog },
         entries: () => Promise.reject(new Error('the executor has no log')),
+        isLogCurrent: async () => false,
         clusterTiming: async () => timing(),
         armWatchdog: false,
       });

@@ -87,6 +87,8 @@ interface Agent extends EndedAgent {
 interface Tenure {
   readonly epoch: Epoch;
   readonly abort: AbortController;
+  /** When it was granted: the log shows of everybody before that they let go or were stopped (R4, R5). */
+  readonly hasProof: boolean;
   /** O3: an operator's override began it. */
   readonly isForced: boolean;
   isTaken: boolean;
@@ -239,7 +241,7 @@ export class Executor {
   }
 
   async #take(agent: Agent, order: Extract<Order, { kind: 'take' }>): Promise<void> {
-    const { epoch, term, until, previousReleased, isForced } = order;
+    const { epoch, term, until, previousReleased, hasProof, isForced } = order;
     const startedAt = this.#options.clock.now();
     const fail = (step: string, why: string, report: PlanReport | null = null): void =>
       this.#options.send({
@@ -256,6 +258,7 @@ export class Executor {
     const tenure: Tenure = {
       epoch,
       abort: new AbortController(),
+      hasProof,
       isForced,
       isTaken: false,
       isReleasing: false,
@@ -467,7 +470,7 @@ export class Executor {
 
   #run(
     plan: Plan,
-    { epoch, abort, isForced }: Tenure,
+    { epoch, abort, hasProof, isForced }: Tenure,
     previousReleased: boolean,
     signal: AbortSignal = abort.signal,
   ): Promise<PlanReport> {
@@ -475,6 +478,7 @@ export class Executor {
       epoch,
       signal: AbortSignal.any([abort.signal, signal]),
       previousReleased,
+      hasProof,
       isForced,
     });
   }

@@ -38,11 +38,7 @@ export class FrozenIoRelease {
   /** Of the DRBD resources that `name` stands on. */
   of(name: string): FrozenIo {
     const frozen = (): DrbdResource[] =>
-      this.#drbd.filter(
-        (resource) =>
-          foundationsOf(this.#options.graph, name).has(resource.name) &&
-          isFrozenPrimary(this.#options.lastSeen(resource.name)),
-      );
+      this.#below(name).filter((resource) => isFrozenPrimary(this.#options.lastSeen(resource.name)));
     return {
       isFrozen: () => frozen().length > 0,
       abandon: async (context) => {
@@ -75,6 +71,17 @@ export class FrozenIoRelease {
       if (!(error instanceof QuorateError)) throw error;
       log('error', { event: 'disk-not-attached', name, why: error.message });
     }
+  }
+
+  /** The paths of their devices. */
+  async devicesBelow(name: string, context: ActionContext): Promise<readonly string[]> {
+    const devices = await Promise.all(this.#below(name).map((resource) => resource.devices(context)));
+    return devices.flat();
+  }
+
+  #below(name: string): DrbdResource[] {
+    const foundations = foundationsOf(this.#options.graph, name);
+    return this.#drbd.filter((resource) => foundations.has(resource.name));
   }
 
   get #drbd(): DrbdResource[] {

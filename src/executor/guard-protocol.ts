@@ -44,6 +44,7 @@ export type GuardOrder =
       readonly name: string;
       readonly epoch: Epoch;
       readonly previousReleased: boolean;
+      readonly hasProof: boolean;
       readonly isForced: boolean;
       readonly limitMs: number;
     }

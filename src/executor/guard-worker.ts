@@ -12,6 +12,7 @@ import {
   isSuspended,
   type Resource,
   replicatedData,
+  type StartLimit,
 } from '../resources/index.ts';
 import { DrbdFollower } from './drbd-follower.ts';
 import { FrozenIoRelease } from './frozen-io.ts';
@@ -57,6 +58,7 @@ export class GuardWorker {
   readonly #data: GuardData;
   readonly #parts: GuardParts;
   readonly #core: GuardCore;
+  readonly #lease: SharedLease;
   readonly #local = new Map<string, Resource>();
   readonly #gated = new Map<string, (epoch: Epoch) => Resource>();
   readonly #drbd = new Map<string, DrbdWatch>();
@@ -86,11 +88,12 @@ export class GuardWorker {
         ? null
         : new NetworkFollower(interfaces, parts.runner, parts.clock, () => parts.report({ kind: 'network' }));
     const { watchdog } = data;
+    this.#lease = new SharedLease(data.lease);
     this.#core = new GuardCore({
       graph: data.graph,
       local: this.#local,
       clock: parts.clock,
-      lease: new SharedLease(data.lease),
+      lease: this.#lease,
       state: parts.state,
       children: parts.runner,
       watchdog: watchdog === null ? null : { ...watchdog, open: parts.openWatchdog },
@@ -127,7 +130,9 @@ export class GuardWorker {
         clock: this.#parts.clock,
         mark: this.#data.mark,
         mayKill: this.#data.mayKill,
-        frozenIo: config.kind === 'mount' ? this.#frozenIo.of(config.name) : null,
+        frozenIo: STORAGE_ON_DRBD.has(config.kind) ? this.#frozenIo.of(config.name) : null,
+        devicesBelow: (context) => this.#frozenIo.devicesBelow(config.name, context),
+        otherDataNodes: this.#data.otherDataNodes,
         lastSeen: () => watch?.follower.state() ?? null,
         gatewayMemory,
       });
@@ -147,15 +152,25 @@ export class GuardWorker {
     return { follower, reading: null };
   }
 
-  /** O1: the check of epoch and lease, and the start of the command, are one step of one thread. */
+  /**
+   * O1: the check of epoch and lease, and the start of the command, are one step of one thread. Where another process starts
+   * it, that one asks again.
+   */
   #gatedRunner(epoch: Epoch): CommandRunner {
     const { runner } = this.#parts;
     return {
       run: (command, options) =>
-        this.#core.mayAct(epoch) ? runner.run(command, options) : Promise.resolve({ kind: 'aborted' }),
+        this.#core.mayAct(epoch)
+          ? runner.run(command, { ...options, startLimit: this.#startLimit() })
+          : Promise.resolve({ kind: 'aborted' }),
       killMarked: (marker, deadline) => runner.killMarked(marker, deadline),
       follow: (command, handlers) => runner.follow(command, handlers),
     };
+  }
+
+  #startLimit(): StartLimit {
+    const { until, distanceMs } = this.#lease;
+    return { until, distanceMs };
   }
 
   /** From the main thread. */
@@ -199,7 +214,7 @@ export class GuardWorker {
         await this.#core.begin(order.epoch, order.term, order.until);
         return null;
       case 'acquire': {
-        const { previousReleased, isForced, epoch } = order;
+        const { previousReleased, hasProof, isForced, epoch } = order;
         const context = this.#upkeepContext(order, signal);
         const had = this.#hadUnder(epoch);
         const isFirst = !had.has(order.name);
@@ -207,7 +222,7 @@ export class GuardWorker {
         // O3: once in a tenure. What it has had, or may have got by an attempt whose end is not known, is not forced again.
         const mayForce = isForced && isFirst && !this.#triedUnder(epoch).has(order.name);
         if (isForced) this.#triedUnder(epoch).add(order.name);
-        const said = await resource.acquire({ ...context, previousReleased, isFirst, mayForce });
+        const said = await resource.acquire({ ...context, previousReleased, hasProof, isFirst, mayForce });
         had.add(order.name);
         return said;
       }
@@ -350,6 +365,8 @@ export class GuardWorker {
   }
 }
 
+/** Whose unmount waits for the writes of the device below. */
+const STORAGE_ON_DRBD: ReadonlySet<LocalResourceConfig['kind']> = new Set(['mount', 'zfs-pool'] as const);
 const isSuspendedState = (state: DrbdState | null): boolean => state !== null && isSuspended(state);
 
 interface DrbdWatch {

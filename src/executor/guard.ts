@@ -1,12 +1,15 @@
 /** Entry of the guard's worker thread (dist/guard.mjs). */
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../clock.ts';
 import { assert } from '../core/index.ts';
-import { ChildRunner } from './commands.ts';
+import { ChildRunner, NODE_MARK } from './commands.ts';
+import { directSpawner } from './direct-spawner.ts';
 import type { GuardData, GuardReport, GuardRequest } from './guard-protocol.ts';
 import { GuardSocket } from './guard-socket.ts';
 import { GuardWorker } from './guard-worker.ts';
+import { HelperSpawner } from './helper-spawner.ts';
 import { noFence, sysrqFence } from './self-fence.ts';
 import { forgetfulState, StateFile } from './state-file.ts';
 import { SuspendCheck } from './suspend-check.ts';
@@ -21,7 +24,7 @@ port.postMessage({ kind: 'loaded' } satisfies GuardReport);
 await once(port, 'message');
 const worker = new GuardWorker(data, {
   clock: systemClock,
-  runner: new ChildRunner(data.mark, systemClock),
+  runner: new ChildRunner(data.mark, systemClock, data.isReleaseOnly ? directSpawner : helperSpawner()),
   state: data.isReleaseOnly
     ? (StateFile.openWhole(data.dataDir) ?? forgetfulState())
     : StateFile.open(data.dataDir),
@@ -37,5 +40,13 @@ const worker = new GuardWorker(data, {
   listen: (handlers) => GuardSocket.listen(data.socketPath, handlers),
   report: (report) => port.postMessage(report),
 });
+function helperSpawner(): HelperSpawner {
+  return new HelperSpawner({
+    program: fileURLToPath(new URL('./spawn-helper.mjs', import.meta.url)),
+    mark: { [NODE_MARK]: data.mark },
+    clock: systemClock,
+  });
+}
+
 port.on('message', (request: GuardRequest) => worker.onRequest(request));
 await worker.start();

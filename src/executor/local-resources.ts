@@ -2,8 +2,9 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import type { LocalResourceConfig } from '../config/index.ts';
-import { assertNever } from '../core/index.ts';
+import { assertNever, type NodeId } from '../core/index.ts';
 import {
+  type ActionContext,
   type CommandRunner,
   type DeviceIdentity,
   DrbdResource,
@@ -12,6 +13,7 @@ import {
   type GatewayMemory,
   HookResource,
   InboundResource,
+  type KernelFiles,
   MountResource,
   PortBlockResource,
   PortResource,
@@ -19,6 +21,7 @@ import {
   RouteTableResource,
   ServiceResource,
   VirtualIpResource,
+  ZfsPoolResource,
 } from '../resources/index.ts';
 
 export interface LocalParts {
@@ -28,13 +31,21 @@ export interface LocalParts {
   readonly mark: string;
   /** R1: processes of others that keep a mount busy. Off outside real hosts. */
   readonly mayKill: boolean;
-  /** Of the replicated devices that a mount stands on. */
+  /** Of the replicated devices that a mount or pool stands on. */
   readonly frozenIo: FrozenIo | null;
+  /** Paths of those devices. */
+  readonly devicesBelow: (context: ActionContext) => Promise<readonly string[]>;
+  readonly otherDataNodes: readonly NodeId[];
   /** What the follower of a DRBD resource has seen last. */
   readonly lastSeen: () => DrbdState | null;
   /** Of a port; one for all objects that are made for it. */
   readonly gatewayMemory: GatewayMemory;
 }
+
+const kernel: KernelFiles = {
+  read: (path) => readFileSync(path, 'utf8'),
+  has: (path) => statSync(path, { throwIfNoEntry: false }) !== undefined,
+};
 
 const readMounts = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
 
@@ -58,6 +69,8 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
       return new DrbdResource({ ...shared, name: config.name, resource: config.resource, lastSeen });
     case 'mount':
       return new MountResource({ ...config, ...shared, mayKill, frozenIo, readMounts, readDevice });
+    case 'zfs-pool':
+      return zfsPool(config, parts);
     case 'port':
       return new PortResource({ ...config, ...shared, gatewayMemory: parts.gatewayMemory });
     case 'route-table':
@@ -75,4 +88,16 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
     default:
       return assertNever(config);
   }
+}
+
+function zfsPool(
+  config: Extract<LocalResourceConfig, { kind: 'zfs-pool' }>,
+  { runner, clock, mayKill, frozenIo, devicesBelow, otherDataNodes }: LocalParts,
+): Resource {
+  const isOther = (id: string): boolean => otherDataNodes.some((other) => other === id);
+  const hosts = Object.entries(config.hosts);
+  const peerHosts = hosts.flatMap(([id, host]) => (isOther(id) ? [host] : []));
+  const ownHost = hosts.find(([id]) => !isOther(id))?.[1] ?? '';
+  const shared = { runner, clock, mayKill, frozenIo, devicesBelow, kernel, readMounts, readDevice };
+  return new ZfsPoolResource({ ...config, ...shared, ownHost, peerHosts });
 }

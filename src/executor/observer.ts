@@ -33,6 +33,8 @@ const PACE_MS: Readonly<Record<Resource['kind'], Pace>> = {
   // The follower tells of every change at once, and of its own end; this is for what neither of them says.
   drbd: { holding: 5000, idle: 10_000 },
   mount: COMMAND_PACE,
+  // One process, and a look into every file system.
+  'zfs-pool': FOLLOWED_PACE,
   port: FOLLOWED_PACE,
   'route-table': COMMAND_PACE,
   'virtual-ip': FOLLOWED_PACE,

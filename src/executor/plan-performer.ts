@@ -24,6 +24,8 @@ export interface PlanOrder {
   readonly epoch: Epoch;
   readonly signal: AbortSignal;
   readonly previousReleased: boolean;
+  /** The log shows of everybody who has held before that they let go or were stopped (R4, R5). */
+  readonly hasProof: boolean;
   /** O3: an operator's override began this tenure. */
   readonly isForced: boolean;
 }
@@ -56,14 +58,14 @@ export class PlanPerformer {
     await Promise.all(this.#running);
   }
 
-  #perform(step: Step, { epoch, signal, previousReleased, isForced }: PlanOrder): Promise<string> {
+  #perform(step: Step, { epoch, signal, previousReleased, hasProof, isForced }: PlanOrder): Promise<string> {
     const { name, action } = step;
     const { guard, cloud, clock } = this.#options;
     const limitMs = STEP_LIMIT_MS[action];
     const resource = cloud.get(name);
     if (resource === undefined) {
       return action === 'acquire'
-        ? guard.ask({ op: 'acquire', name, epoch, previousReleased, isForced, limitMs }, signal)
+        ? guard.ask({ op: 'acquire', name, epoch, previousReleased, hasProof, isForced, limitMs }, signal)
         : guard.ask({ op: 'release', name, epoch, limitMs }, signal);
     }
     const context = { deadline: instant(clock.now() + limitMs), signal };

@@ -61,6 +61,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
     term: asTerm,
     until: asInstant,
     previousReleased: z.boolean(),
+    /** Of everybody who has held before. Sent only where it is so, as `isForced`. */
+    hasProof: z.boolean().default(false),
     /** O3: the first tenure after an operator's override. Sent only where it is so: an executor of before need not know it. */
     isForced: z.boolean().default(false),
   }),

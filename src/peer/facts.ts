@@ -15,6 +15,8 @@ export interface NodeFacts {
   readonly wallMs: number;
   /** Null: its version does not say it. */
   readonly fitness: Fitness | null;
+  /** By which ZFS knows the host, in hexadecimal; null: not known, or none. */
+  readonly hostId: string | null;
 }
 
 /** H6: whether a node could take over, by what it knows of itself. */
@@ -44,9 +46,15 @@ export function checkFactsRequest(
 }
 
 export function encodeFacts(facts: NodeFacts, cluster: string): Buffer {
-  const { config, fitness, ...rest } = facts;
+  const { config, fitness, hostId, ...rest } = facts;
   const said = fitness === null ? {} : { fitness: { ok: fitness.ok, why: printable(fitness.why) } };
-  return peerSchema().facts.encode({ ...rest, ...said, cluster, config: { ...config } });
+  return peerSchema().facts.encode({
+    ...rest,
+    ...said,
+    cluster,
+    config: { ...config },
+    hostId: hostId ?? '',
+  });
 }
 
 /** Throws `WireError` and nothing else. `expected.node` is whom the connection's certificate names. */
@@ -68,9 +76,11 @@ export function decodeFacts(
   }
   if (!Number.isFinite(wire.wallMs) || wire.wallMs < 0)
     throw new WireError('malformed', `the time ${wire.wallMs}`);
+  if (!HOST_ID.test(wire.hostId)) throw new WireError('malformed', `the host id ${quoted(wire.hostId)}`);
   const { version, nodeVersion, config, wallMs } = wire;
+  const hostId = wire.hostId === '' ? null : wire.hostId;
   const fitness = readFitness(wire.fitness);
-  return { node: expected.node, version, nodeVersion, config: { ...config }, wallMs, fitness };
+  return { node: expected.node, version, nodeVersion, config: { ...config }, wallMs, fitness, hostId };
 }
 
 function readFitness(fitness: Fitness | null | undefined): Fitness | null {
@@ -91,6 +101,7 @@ function decoded<Wire>(decode: () => Wire): Wire {
 
 /** It ends up on an operator's terminal. */
 const PRINTABLE = /^[\x20-\x7e]*$/;
+const HOST_ID = /^[0-9a-f]{0,8}$/;
 
 /** It quotes commands, which may have said anything. */
 const printable = (text: string): string =>

@@ -85,4 +85,5 @@ export interface WireFacts {
   config: Record<string, string>;
   wallMs: number;
   fitness?: { ok: boolean; why: string } | null;
+  hostId: string;
 }

@@ -16,6 +16,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   fuser: 'psmisc',
   mount: 'mount',
   umount: 'mount',
+  zfs: 'zfsutils-linux',
+  zpool: 'zfsutils-linux',
 };
 
 /** The first sentence that a command said, bounded, on one line. */

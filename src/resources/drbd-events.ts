@@ -8,6 +8,8 @@
 
 export interface DrbdVolume {
   readonly volume: string;
+  /** The number of /dev/drbdN; empty where it is not said. */
+  readonly minor: string;
   readonly disk: string;
 }
 
@@ -97,6 +99,7 @@ export class DrbdEvents {
       mayPromote: yesOrNo(resource?.get('may_promote')),
       volumes: this.#all('device').map((fields) => ({
         volume: fields.get('volume') ?? '',
+        minor: fields.get('minor') ?? '',
         disk: fields.get('disk') ?? '',
       })),
       connections: this.#all('connection').map((fields) => this.#connection(fields)),

@@ -1,4 +1,5 @@
 /** What DRBD's state says about holding, about the peer and about the own disk. Pure; fails closed (style 10). */
+import { DEGRADED } from '../degraded.ts';
 import type { DrbdConnection, DrbdState } from './drbd-events.ts';
 import type { ProbeResult } from './types.ts';
 
@@ -10,14 +11,25 @@ export function roleProbe(state: DrbdState | null): ProbeResult {
   if (state === null) return { probe: 'unknown', detail: 'drbdsetup said nothing that can be read' };
   if (state.kind === 'absent') return { probe: 'not-held', detail: 'the resource is down' };
   const suspended = isSuspended(state) ? `, I/O suspended (${state.suspended})` : '';
+  const words = `role ${state.role}, ${diskWords(state)}${suspended}`;
+  const detail = standsAlone(state) ? `${DEGRADED}${ALONE}; ${words}` : words;
   switch (state.role) {
     case 'Primary':
-      return { probe: 'held', detail: `role Primary, ${diskWords(state)}${suspended}` };
+      return { probe: 'held', detail };
     case 'Secondary':
-      return { probe: 'not-held', detail: `role Secondary, ${diskWords(state)}${suspended}` };
+      return { probe: 'not-held', detail };
     default:
       return { probe: 'unknown', detail: `role "${state.role}" is not known` };
   }
+}
+
+/** The kernel does not say which of the two it is. */
+const ALONE =
+  'DRBD stands alone (a split brain, or disconnected by hand) and replicates nothing until somebody connects it: "quorate doctor" says how';
+
+/** DRBD has given up a connection and will not try again by itself. */
+export function standsAlone(state: DrbdState): boolean {
+  return state.connections.some(({ connection }) => connection === 'StandAlone');
 }
 
 export function isSuspended(state: DrbdState): boolean {

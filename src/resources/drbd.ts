@@ -204,6 +204,17 @@ export class DrbdResource implements Resource {
     return isDiskless(state) ? 'the own disk is attached again' : 'the own disk is attached';
   }
 
+  /** Paths of its devices. They are there without udev, unlike those under /dev/drbd. */
+  async devices(context: ActionContext): Promise<readonly string[]> {
+    const seen = this.#lastSeen();
+    const { state, detail } = seen === null ? await this.look(context) : { state: seen, detail: '' };
+    const minors = (state?.volumes ?? []).map(({ minor }) => minor);
+    if (minors.length > 0 && minors.every((minor) => /^\d+$/.test(minor)))
+      return minors.map((minor) => `/dev/drbd${minor}`);
+    const why = detail || (state?.kind === 'absent' ? 'it is down' : 'DRBD does not say their numbers');
+    throw new QuorateError('command-failed', `${this.#resource}: its devices are not known: ${why}`);
+  }
+
   /** A fresh reading; `state` is null where it is unknown, and `detail` says why. */
   async look(context: ActionContext): Promise<{ state: DrbdState | null; detail: string }> {
     const command = ['drbdsetup', 'events2', '--now', this.#resource];

@@ -1,7 +1,8 @@
 export { canonicalCidr } from './cidr.ts';
 export { type DrbdData, DrbdResource, replicatedData } from './drbd.ts';
 export { DrbdEvents, type DrbdState, parseEvents } from './drbd-events.ts';
-export { isSuspended, type OwnDisk, type PeerData } from './drbd-view.ts';
+export { type DrbdFile, type DrbdFileHost, drbdTimeouts, renderDrbdFile } from './drbd-file.ts';
+export { isSuspended, type OwnDisk, type PeerData, standsAlone } from './drbd-view.ts';
 export {
   type AddressApi,
   type AddressView,
@@ -24,7 +25,8 @@ export { Ec2Fencer, type FenceResult } from './fencing.ts';
 export { HookResource } from './hook.ts';
 export { InboundResource } from './inbound.ts';
 export { GatewayMemory } from './link-gateway.ts';
-export { type DeviceIdentity, type FrozenIo, MountResource } from './mount.ts';
+export { type DeviceIdentity, MountResource } from './mount.ts';
+export type { FrozenIo } from './mount-users.ts';
 export { PortResource } from './port.ts';
 export { PortBlockResource } from './port-block.ts';
 export { PrivateIpResource } from './private-ip.ts';
@@ -45,10 +47,13 @@ export {
   type ReleaseContext,
   type ReleaseMode,
   type Resource,
+  type StartLimit,
 } from './types.ts';
 export { VirtualIpResource } from './virtual-ip.ts';
 
 export { VpcRouteResource } from './vpc-route.ts';
+export { ZfsPoolResource } from './zfs-pool.ts';
+export type { KernelFiles } from './zfs-state.ts';
 
 /** The AWS SDK is a chunk of its own, one for each service: only who calls this loads it. */
 export const loadEc2Client = () => import('./ec2-client.ts');

@@ -30,11 +30,17 @@ const ENVIRONMENT = { LC_ALL: 'C' };
 export class LinuxTools {
   readonly #runner: CommandRunner;
   readonly #clock: Clock | null;
+  readonly #environment: Readonly<Record<string, string>>;
 
   /** With a clock, a command of an abrupt release gets only its share of the time that is left. */
-  constructor(runner: CommandRunner, clock: Clock | null = null) {
+  constructor(
+    runner: CommandRunner,
+    clock: Clock | null = null,
+    environment: Readonly<Record<string, string>> = {},
+  ) {
     this.#runner = runner;
     this.#clock = clock;
+    this.#environment = { ...ENVIRONMENT, ...environment };
   }
 
   run(
@@ -45,7 +51,7 @@ export class LinuxTools {
     const { signal } = context;
     const isAbrupt = 'mode' in context && context.mode === 'abrupt';
     const deadline = isAbrupt && this.#clock !== null ? abruptShare(context, this.#clock) : context.deadline;
-    return this.#runner.run(command, { deadline, signal, environment: ENVIRONMENT, ...more });
+    return this.#runner.run(command, { deadline, signal, environment: this.#environment, ...more });
   }
 
   /** Throws unless it ended with code 0, or with what counts as fine: mostly that nothing was to be done. */

@@ -12,23 +12,14 @@
  * left, and that is what counts in the end.
  */
 import type { Clock } from '../clock.ts';
-import { type Instant, instant } from '../core/index.ts';
+import { instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { commandError, exitError, firstWords } from './command-error.ts';
+import { commandError, exitError } from './command-error.ts';
 import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
-import { type MountEntry, mountSeenAt, parseMountinfo } from './mountinfo.ts';
-import type {
-  AcquireContext,
-  ActionContext,
-  CommandRunner,
-  ProbeResult,
-  ReleaseContext,
-  Resource,
-} from './types.ts';
+import { BUSY_POLL_MS, busyEnd, type FrozenIo, MountUsers } from './mount-users.ts';
+import { type MountEntry, mountSeenAt, readMountTable } from './mountinfo.ts';
+import type { AcquireContext, CommandRunner, ProbeResult, ReleaseContext, Resource } from './types.ts';
 
-/** After its users have been stopped the kernel needs a moment to see the last one go. */
-const BUSY_LIMIT_MS = 5000;
-const BUSY_POLL_MS = 20;
 /** One `umount` of an abrupt release: one that hangs in the kernel must leave time to kill its users. */
 const ABRUPT_SHARE = 0.4;
 
@@ -50,19 +41,6 @@ export interface MountOptions {
   readonly runner: CommandRunner;
   readonly clock: Clock;
 }
-
-/** Writes that wait for a decision that will not come (DrbdResource.abandonIo). */
-export interface FrozenIo {
-  isFrozen(): boolean;
-  /** Ends them. Rejects where an answer to a client could still leave this host. */
-  abandon(context: ActionContext): Promise<string>;
-}
-
-type FrozenEnd =
-  /** Nothing is frozen, or nothing may be done about it. */
-  | { readonly kind: 'none' }
-  | { readonly kind: 'ended'; readonly said: string }
-  | { readonly kind: 'stays'; readonly error: QuorateError };
 
 export interface DeviceIdentity {
   /** Without symbolic links. */
@@ -98,11 +76,13 @@ export class MountResource implements Resource {
   readonly name: string;
   readonly #options: MountOptions;
   readonly #tools: LinuxTools;
+  readonly #users: MountUsers;
 
   constructor(options: MountOptions) {
     this.name = options.name;
     this.#options = options;
     this.#tools = new LinuxTools(options.runner);
+    this.#users = new MountUsers({ ...options, tools: this.#tools });
   }
 
   async acquire(context: AcquireContext): Promise<string> {
@@ -129,7 +109,7 @@ export class MountResource implements Resource {
 
   async release(context: ReleaseContext): Promise<string> {
     const { device } = this.#options;
-    const end = this.#end(context);
+    const end = busyEnd(context, this.#options.clock);
     let killed = '';
     let stuck: QuorateError | null = null;
     for (;;) {
@@ -141,7 +121,7 @@ export class MountResource implements Resource {
       const target = reachable.at(-1)?.mountPoint;
       if (target === undefined) throw covered(device, ours);
       // Before the first attempt, too: an `umount` that waits for a frozen write can never be killed.
-      const frozen = await this.#endFrozenIo(target, context);
+      const frozen = await this.#users.endFrozenIo([target], context);
       if (frozen.kind === 'ended') killed = frozen.said;
       if (frozen.kind === 'stays') {
         if (context.signal.aborted || this.#options.clock.now() + BUSY_POLL_MS >= end) throw frozen.error;
@@ -157,27 +137,12 @@ export class MountResource implements Resource {
         if (left < ours.length) continue;
       } else {
         if (isOver || !failure.mayPass) throw failure.error;
-        if (context.mode === 'abrupt' && this.#options.mayKill) {
+        if (this.#users.mayKill(context)) {
           killed = `, after its users were killed`;
-          await this.#kill(target, context);
+          await this.#users.kill([target], context);
         }
       }
       await this.#options.clock.sleep(BUSY_POLL_MS, context.signal);
-    }
-  }
-
-  async #endFrozenIo(target: string, context: ReleaseContext): Promise<FrozenEnd> {
-    const { frozenIo, mayKill } = this.#options;
-    if (context.mode !== 'abrupt' || !mayKill || frozenIo === null || !frozenIo.isFrozen())
-      return { kind: 'none' };
-    // Who is killed while it waits in the kernel never gets to see how its write ended.
-    await this.#kill(target, context);
-    try {
-      const said = `, after its users were killed: ${await frozenIo.abandon(context)}`;
-      return { kind: 'ended', said };
-    } catch (error) {
-      if (error instanceof QuorateError) return { kind: 'stays', error };
-      throw error;
     }
   }
 
@@ -210,16 +175,6 @@ export class MountResource implements Resource {
     return { error, mayPass: /busy/.test(result.stderr) || context.mode === 'abrupt', isStuck: false };
   }
 
-  /** SIGKILL to whoever has something open there. `-M`: never if it is not a mount point, or it would be the root's. */
-  async #kill(mountPoint: string, context: ActionContext): Promise<void> {
-    await this.#tools.run(['fuser', '-k', '-M', '-m', mountPoint], context);
-  }
-
-  #end(context: ReleaseContext): Instant {
-    if (context.mode === 'abrupt') return context.deadline;
-    return instant(Math.min(context.deadline, this.#options.clock.now() + BUSY_LIMIT_MS));
-  }
-
   #mustRead(): Mounts {
     const mounts = this.#read();
     if (typeof mounts !== 'string') return mounts;
@@ -236,14 +191,8 @@ export class MountResource implements Resource {
 
   /** A sentence when it cannot be read. */
   #read(): Mounts | string {
-    let text: string;
-    try {
-      text = this.#options.readMounts();
-    } catch (error) {
-      return `the table of mounts cannot be read: ${firstWords(String(error))}`;
-    }
-    const entries = parseMountinfo(text);
-    if (entries === null) return 'the table of mounts cannot be read: a line is not as documented';
+    const entries = readMountTable(this.#options.readMounts);
+    if (typeof entries === 'string') return entries;
     const { device, mountPoint } = this.#options;
     const own = this.#identity(device);
     const seen = mountSeenAt(entries, mountPoint);

@@ -1,4 +1,5 @@
 /** Reads /proc/self/mountinfo (proc_pid_mountinfo(5)). */
+import { firstWords } from './command-error.ts';
 
 export interface MountEntry {
   readonly id: string;
@@ -10,6 +11,18 @@ export interface MountEntry {
   readonly fstype: string;
   /** Mostly a device's path, as it was when it was mounted. */
   readonly source: string;
+}
+
+/** A sentence when it cannot be read. */
+export function readMountTable(read: () => string): readonly MountEntry[] | string {
+  const cannot = 'the table of mounts cannot be read';
+  let text: string;
+  try {
+    text = read();
+  } catch (error) {
+    return `${cannot}: ${firstWords(String(error))}`;
+  }
+  return parseMountinfo(text) ?? `${cannot}: a line is not as documented`;
 }
 
 /** In the order of the file, which is the one in which they were made. Null when a line is not as

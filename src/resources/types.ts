@@ -39,6 +39,8 @@ export interface ActionContext {
 export interface AcquireContext extends ActionContext {
   /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation. */
   readonly previousReleased: boolean;
+  /** The log shows of *everybody* who has held before that they let go or were stopped (R4, R5). */
+  readonly hasProof?: boolean;
   /** Not had before in this tenure: it was verified as released before (R2), so what is found of it now is somebody else's. */
   readonly isFirst?: boolean;
   /** O3: an operator has accepted the loss that promoting old data means. Without it nothing is ever forced. */
@@ -54,6 +56,7 @@ export interface ReleaseContext extends ActionContext {
 export type ResourceKind =
   | 'drbd'
   | 'mount'
+  | 'zfs-pool'
   | 'port'
   | 'route-table'
   | 'virtual-ip'
@@ -98,6 +101,8 @@ export interface CommandOptions {
   /** The command and all its descendants in the group are killed then. */
   readonly deadline: Instant;
   readonly signal: AbortSignal;
+  /** O1: under what it may be started; whoever starts it asks again right before. */
+  readonly startLimit?: StartLimit;
   /** Marks the processes that it starts, so that they can be found later. */
   readonly marker?: string;
   /** Added to the environment of the executor. */
@@ -106,6 +111,12 @@ export interface CommandOptions {
   readonly input?: string;
   /** It changes nothing: whoever asks the same in the same moment, with the same deadline and signal, gets the same answer. */
   readonly isReading?: boolean;
+}
+
+export interface StartLimit {
+  readonly until: Instant;
+  /** CLOCK_BOOTTIME − CLOCK_MONOTONIC in ms when the lease was last confirmed (T3). */
+  readonly distanceMs: number;
 }
 
 /** Runs one command as a killable child in a process group of its own; never rejects for what the command did. */

@@ -21,7 +21,6 @@ describe('docs/configuration.md', () => {
     ...keys('cloud.', schema.cloudSection),
     ...Object.values(resources.resourceSections).flatMap((section) => keys('resources[].', section)),
     ...resources.RESOURCE_KINDS,
-    ...resources.PLANNED_KINDS,
   ])('says what %s means', (key) => expect(configuration).toContain(`\`${key}\``));
 });
 

@@ -76,6 +76,13 @@ describe("a node's own values do not count", () => {
     expect(differences(text, text.replace('to: 10.9.0.0/16', 'to: 10.8.0.0/16'))).toEqual(['resources']);
   });
 
+  it("a pool's devices, but not the hosts that it is taken from", () => {
+    const pool = (device: string, host = 'nas-2'): string =>
+      `${GOOD}  - {name: tank, kind: zfs-pool, pool: tank, devices: ${device}, hosts: {a: nas-1, b: ${host}}, after: []}\n`;
+    expect(differences(pool('/dev/vdb'), pool('/dev/vdc'), 'b')).toEqual([]);
+    expect(differences(pool('/dev/vdb'), pool('/dev/vdb', 'nas-3'))).toEqual(['resources']);
+  });
+
   it('commands may lie in other places, the order of members in the file does not matter', () => {
     const service = (place: string): string =>
       changed('unit: nfs-server.service', `start: ${place}/s, stop: ${place}/t, probe: ${place}/p`);

@@ -260,14 +260,6 @@ describe('bad input is refused with file, line and hint', () => {
     ],
     ['no region', 'region: us-east-1, ', '', [/:15: cloud\.region: is missing, and "eip" needs it/]],
     [
-      'planned kind',
-      'kind: drbd, resource: r0',
-      'kind: zfs-pool, pool: tank',
-      [
-        /:17: resources\[0\]\.kind: resources of kind "zfs-pool" are not built yet \(kinds that exist: drbd, mount, port, /,
-      ],
-    ],
-    [
       'unknown kind',
       'kind: drbd',
       'kind: drdb',
@@ -368,7 +360,7 @@ describe('bad input is refused with file, line and hint', () => {
 it('reports all errors of a file at once, in its order, one line each', () => {
   const text = changed('lease: 600ms', 'lease: 6OOms')
     .replace('mode: required', 'mood: required')
-    .replace('kind: drbd', 'kind: zfs-pool')
+    .replace('kind: drbd', 'kind: zfs')
     .replace('b: eni-77f0c1aa', 'c: eni-77f0c1aa');
   const problems = problemsOf(text);
   expect(problems.map((line) => line.split(':')[1])).toEqual(['8', '12', '17', '18', '18']);

@@ -282,6 +282,53 @@ describe('storage, services and the door', () => {
   });
 });
 
+describe('a pool', () => {
+  const BLOCK = '{name: block, kind: drbd, resource: r0}';
+  const pool = (more = '') => `{name: tank, kind: zfs-pool, pool: tank${more}}`;
+
+  it('on DRBD needs nothing but its name: its devices are those of the resource, its hosts are the nodes', () => {
+    expect(resources([BLOCK, pool()])[1]).toEqual({
+      ...{ name: 'tank', kind: 'zfs-pool', after: ['block'], pool: 'tank' },
+      ...{ devices: null, loadKeys: false, hosts: { a: 'a', b: 'b' } },
+    });
+    // However deep.
+    expect(resources([BLOCK, PORT, pool()])[2]).toMatchObject({ devices: null });
+  });
+
+  it('on disks of its own has to say where, for all nodes or for each', () => {
+    const local = pool(', devices: {a: [/dev/disk/by-id], b: [/dev/vdb, /dev/vdc]}, load_keys: true');
+    expect(resources([local], 'b')[0]).toMatchObject({ devices: ['/dev/vdb', '/dev/vdc'], loadKeys: true });
+    expect(resources([BLOCK, pool(', devices: /dev/vdb, after: []')])[1]).toMatchObject({
+      devices: ['/dev/vdb'],
+    });
+    expect(parse([local], 'w').problems).toEqual([]);
+  });
+
+  it('its hosts by other names than the nodes', () => {
+    const hosts = '{a: ip-10-0-1-10, b: nas-2.example.org}';
+    expect(resources([BLOCK, pool(`, hosts: ${hosts}`)], 'b')[1]).toMatchObject({
+      hosts: { a: 'ip-10-0-1-10', b: 'nas-2.example.org' },
+    });
+  });
+
+  it.each([
+    [[pool()], /needs "devices": it stands on no resource of kind "drbd" \(as /],
+    [[BLOCK, pool(', after: []')], /needs "devices"/],
+    [[pool(', devices: []')], /devices/],
+    [[pool(', devices: vdb')], /devices: "vdb" must be absolute paths of devices/],
+    [[pool(', devices: {a: /dev/vdb}')], /devices: data node "b" has no devices/],
+    [[BLOCK, pool(', devices: [/dev/drbd0, /dev/disk/by-id]')], /by-id may lead to the disk below "block"/],
+    [[BLOCK, pool(', hosts: {a: nas-1}')], /hosts: data node "b" has no host name/],
+    [[BLOCK, pool(', hosts: {a: nas, b: nas}')], /hosts\.b: nas is already the host name of "a"/],
+    [[BLOCK, pool(', hosts: {a: nas 1, b: nas}')], /hosts\.a: "nas 1" is not a host name \(what "uname -n"/],
+    [[BLOCK, pool().replace('pool: tank', 'pool: 1tank')], /pool: "1tank" is not the name of a ZFS pool/],
+    [[BLOCK, pool(), pool().replace('tank', 'copy')], /pool: is already what "tank" holds/],
+    [[BLOCK, pool(), '{name: gate, kind: port-block, ports: [2049], after: [block]}'], /opens before "tank"/],
+  ])('%j is refused', (items, why) => {
+    expect(problem(items)).toMatch(why);
+  });
+});
+
 describe('fencing', () => {
   const withFencing = (text: string): string =>
     HEAD.replace('fencing: {ec2_stop: after}', `fencing: ${text}`);

@@ -1,67 +1,22 @@
 /** docs/install.md and its neighbours are true to the command, the template, the units and the files. */
 import { existsSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
-import { run } from '../../src/cli/program.ts';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { codeOf, deadLinksOf, linksOf, usesOf, wrongUsesOf } from '../support/pages.ts';
 import { template } from './support/aws-host.ts';
 import { filesBelow, ROOT, text } from './support/files.ts';
 
 const PAGES = ['docs/install.md', 'cluster/vmware/README.md'];
 
-/** Blocks and inline code, joined lines made one. */
-function codeOf(page: string): string[] {
-  const blocks = [...text(page).matchAll(/^```\w*\n(.*?)^```/gms)].map(([, code = '']) => code);
-  const inline = [
-    ...text(page)
-      .replaceAll(/^```.*?^```/gms, '')
-      .matchAll(/`([^`\n]+)`/g),
-  ].map(([, code = '']) => code);
-  return [...blocks.flatMap((block) => block.replaceAll('\\\n', ' ').split('\n')), ...inline];
-}
-
-interface Use {
-  readonly command: string;
-  readonly options: readonly string[];
-}
-
-function usesOf(page: string): Use[] {
-  const found = codeOf(page).flatMap((code) => [
-    ...code.matchAll(/(?:^|[\s(])quorate ((?:pki )?[a-z][a-z-]*)([^|&;#]*)/g),
-  ]);
-  return found.map(([, command = '', rest = '']) => ({ command, options: rest.match(/--[a-z-]+/g) ?? [] }));
-}
-
-async function helpOf(command: string): Promise<{ code: number; help: string }> {
-  let help = '';
-  const write = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
-    help += String(chunk);
-    return true;
-  });
-  try {
-    return { code: await run([...command.split(' '), '--help']), help };
-  } finally {
-    write.mockRestore();
-  }
-}
-
 describe.each(PAGES)('%s', (page) => {
-  const uses = usesOf(page);
-
   it('names commands that exist, with options that they have', async () => {
-    expect(uses.length).toBeGreaterThan(0);
-    for (const { command, options } of uses) {
-      const { code, help } = await helpOf(command);
-      expect([command, code]).toEqual([command, 0]);
-      expect(help).toContain(`Usage: quorate ${command} `);
-      for (const option of options) expect(help).toContain(`  ${option}`);
-    }
+    expect(usesOf(page).length).toBeGreaterThan(0);
+    expect(await wrongUsesOf(page)).toEqual([]);
   });
 
   it('links to what is there', () => {
-    const links = [...text(page).matchAll(/\]\(([^)#]+)/g)].map(([, link = '']) => link);
-    expect(links.length).toBeGreaterThan(0);
-    const missing = links.filter((link) => !existsSync(join(ROOT, normalize(join(dirname(page), link)))));
-    expect(missing).toEqual([]);
+    expect(linksOf(page).length).toBeGreaterThan(0);
+    expect(deadLinksOf(page)).toEqual([]);
   });
 
   it('names files of the repository, and of an installed host, that are there', () => {

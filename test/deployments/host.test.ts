@@ -61,7 +61,9 @@ describe("DRBD's config", () => {
   it('both are for the same pair', () => {
     const addresses = (file: string): string[] =>
       statements(file).filter((one) => /^(address|on) /.test(one));
-    expect(addresses('r0.res')).toEqual(addresses('r0-drbd9.res'));
+    const [pair, withWitness] = [addresses('r0.res'), addresses('r0-drbd9.res')];
+    expect(withWitness.slice(0, 4)).toEqual(pair);
+    expect(withWitness.slice(4)).toEqual(['on w', 'address 10.0.3.10:7789']);
   });
 
   // Its parsers: one program for each major version; the newer one calls the older one where that module is loaded.

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { drbdCheck } from '../../src/doctor/drbd.ts';
 import { parseDump, parseShowJson, parseShowText } from '../../src/doctor/drbd-settings.ts';
 import { parseDrbdText } from '../../src/doctor/drbd-text.ts';
+import { CAPTURES } from '../resources/drbd-captures.ts';
 import { brief, configHolding, contextOf, exited, type FakeHost, one } from './support.ts';
 
 const OURS = 'quorate fence-peer --config /etc/quorate/quorate.yaml';
@@ -141,6 +142,7 @@ const showJson = (options: object = {}, net: object = {}, connections = 2): stri
   ]);
 
 const SHOW = 'drbdsetup show --show-defaults --json r0';
+const EVENTS = 'drbdsetup events2 --now r0';
 const look = (commands: NonNullable<FakeHost['commands']>, version = '9.2.4') =>
   drbdCheck.run(
     contextOf(
@@ -245,8 +247,15 @@ describe('the kernel', () => {
     const findings = await look({
       'drbdadm dump': dump9(FENCED),
       [SHOW]: showJson({}, { fencing: 'resource-and-stonith' }),
+      [EVENTS]: CAPTURES.nine,
     });
-    expect(brief(findings)).toEqual(['ok r0 guard', 'ok r0 protocol', 'ok r0 promotion', 'ok r0 suspension']);
+    expect(brief(findings)).toEqual([
+      'ok r0 guard',
+      'ok r0 protocol',
+      'ok r0 promotion',
+      'ok r0 suspension',
+      'ok r0 connection',
+    ]);
   });
 
   it('of which one connection is different', async () => {
@@ -261,12 +270,14 @@ describe('the kernel', () => {
       'drbdadm dump': DUMP_84,
       [SHOW]: exited(20, '', "show: unrecognized option '--json'"),
       'drbdsetup show r0': SHOW_84,
+      [EVENTS]: CAPTURES.healthyPrimary,
     };
     expect(brief(await look(commands, '8.4.11'))).toEqual([
       'ok r0 guard',
       'ok r0 protocol',
       'ok r0 promotion',
       'ok r0 suspension',
+      'ok r0 connection',
     ]);
     const open = { ...commands, 'drbdsetup show r0': SHOW_84.replace(/ +fencing .*\n/, '') };
     expect(one(await look(open, '8.4.11'), 'r0 guard').result).toBe('failed');

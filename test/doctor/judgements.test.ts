@@ -21,17 +21,16 @@ const DRBD = 'name: block, kind: drbd, resource: r0';
 const SERVICE = 'name: nfs, kind: service, unit: nfs-server.service';
 
 describe('zfs', () => {
-  /** The kind is not built yet: a config that has it is made by hand. */
-  const withPool = (): Config => {
-    const config = configHolding(DRBD);
-    const pool = { name: 'tank', kind: 'zfs-pool', pool: 'tank', after: [] };
-    return { ...config, resources: [...config.resources, pool as unknown as Config['resources'][number]] };
-  };
+  const POOL = 'name: tank, kind: zfs-pool, pool: tank';
   const COMMAND = 'zpool get -H -o property,value cachefile,multihost,failmode tank';
   const look = (
     said: NonNullable<FakeHost['commands']>[string],
     files: Record<string, string> = { '/etc/hostid': 'x' },
-  ) => zfsCheck.run(contextOf({ commands: { [COMMAND]: said }, files }, { config: withPool() }));
+    ...resources: readonly string[]
+  ) => {
+    const config = configHolding(...(resources.length === 0 ? [DRBD, POOL] : resources));
+    return zfsCheck.run(contextOf({ commands: { [COMMAND]: said }, files }, { config }));
+  };
 
   it('is asked only where there is a pool', async () => {
     expect(brief(await zfsCheck.run(contextOf()))).toEqual(['skipped pools']);
@@ -46,13 +45,17 @@ describe('zfs', () => {
       'cachefile\t-\nmultihost\ton\nfailmode\tpanic\n',
       ['failed tank cachefile', 'warning tank multihost', 'warning tank failmode'],
     ],
+    [
+      'cachefile\tnone\nmultihost\toff\nfailmode\tcontinue\n',
+      ['ok tank cachefile', 'ok tank multihost', 'warning tank failmode'],
+    ],
     ['cachefile\tnone\nmulti', ['unknown tank settings']],
     ['', ['unknown tank settings']],
     [exited(1, '', "cannot open 'tank': no such pool\n"), ['skipped tank settings']],
     [exited(1, '', 'internal error'), ['unknown tank settings']],
     [{ kind: 'timed-out', limitMs: 3000 } as const, ['unknown tank settings']],
   ])('%j', async (said, expected) => {
-    expect(brief(await look(said)).slice(1)).toEqual(expected);
+    expect(brief(await look(said)).slice(3)).toEqual(expected);
   });
 
   it.each([
@@ -62,6 +65,41 @@ describe('zfs', () => {
     [{}, 'unknown'],
   ])('host id %j: %s', async (files, result) => {
     expect(one(await look('', files as Record<string, string>), 'host id').result).toBe(result);
+  });
+
+  it('a host id is a must where more than the Primary can open the disks', async () => {
+    const files = { '/sys/module/spl/parameters/spl_hostid': '0\n' };
+    const local = `${POOL}, devices: [/dev/disk/by-id]`;
+    expect(one(await look('', files, local), 'host id').result).toBe('failed');
+    const said = 'cachefile\tnone\nmultihost\ton\nfailmode\twait\n';
+    expect(one(await look(said, {}, local), 'tank multihost').result).toBe('ok');
+  });
+
+  it.each([
+    ['a\n', POOL, 'ok'],
+    ['nas-1\n', POOL, 'failed'],
+    ['nas-1\n', `${POOL}, hosts: {a: nas-1, b: nas-2}`, 'ok'],
+    ['nas-2\n', `${POOL}, hosts: {a: nas-1, b: nas-2}`, 'failed'],
+    ['', POOL, 'unknown'],
+  ])('host name %j with %s: %s', async (name, pool, result) => {
+    const files = { '/proc/sys/kernel/hostname': name };
+    expect(one(await look('', files, DRBD, pool), 'tank host name').result).toBe(result);
+  });
+
+  it('a unit that imports everything at boot goes past DRBD', async () => {
+    const directory = '/etc/systemd/system/zfs-import.target.wants';
+    const files = { [`${directory}/zfs-import-scan.service`]: '' };
+    expect(one(await look('', files), 'boot').result).toBe('failed');
+    expect(one(await look('', { [`${directory}/zfs-import-cache.service`]: '' }), 'boot').result).toBe('ok');
+  });
+
+  it('a pool that is suspended is not asked: the command would hang', async () => {
+    const files = { '/proc/spl/kstat/zfs/tank/state': 'SUSPENDED\n' };
+    const never = { kind: 'died', why: 'it was asked' } as const;
+    expect(one(await look(never, files), 'tank settings')).toMatchObject({
+      result: 'failed',
+      detail: 'the pool is SUSPENDED',
+    });
   });
 
   it('reads pairs or nothing', () => {

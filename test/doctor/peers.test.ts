@@ -15,7 +15,7 @@ import { createAuthority, issueNode, type NodeFacts, type TlsMaterial } from '..
 import { VERSION } from '../../src/version.ts';
 import { A, B, closeAll, startNode } from '../peer/harness.ts';
 import { testAuthority, testTls } from '../support/pki.ts';
-import { configOf, contextOf, one } from './support.ts';
+import { configHolding, configOf, contextOf, one } from './support.ts';
 
 const CLUSTER = 'nas-prod';
 let place = '';
@@ -61,6 +61,7 @@ const factsOf = (config: Config, change: Partial<NodeFacts> = {}): NodeFacts => 
   config: configFingerprint(config),
   wallMs: Date.now(),
   fitness: null,
+  hostId: null,
   ...change,
 });
 
@@ -158,6 +159,23 @@ describe('agents', () => {
       over: 'agent',
       ms: Array.from({ length: 10 }, () => expect.any(Number)),
     });
+  });
+
+  it.each([
+    ['10\n', 'b', 'ok'],
+    ['11\n', 'b', 'failed'],
+    ['0\n', 'b', 'unknown'],
+    [undefined, 'b', 'unknown'],
+    ['10\n', null, 'unknown'],
+  ])('with a pool, host id %j here and %j there: %s', async (here, hostId, result) => {
+    const pool = 'name: tank, kind: zfs-pool, pool: tank, devices: /dev/vdb';
+    const { resources } = configHolding(pool);
+    const config = { ...configAt('127.0.0.1:1'), resources };
+    const facts = factsOf(config, { hostId });
+    const askFacts = async () => [{ facts, roundTripMs: 1, askedAtMs: Date.now() }];
+    const files = here === undefined ? {} : { '/sys/module/spl/parameters/spl_hostid': here };
+    const findings = await peersCheck.run(contextOf({ files }, { config, askFacts }));
+    expect(one(findings, 'host id of b').result).toBe(result);
   });
 
   it('of another version, config and time', async () => {

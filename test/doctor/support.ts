@@ -115,6 +115,7 @@ export function contextOf(fake: FakeHost = {}, parts: Partial<CheckContext> = {}
     cloud: async () => fake.cloud ?? (await refuse('a cloud')()),
     watchdog: { executor: () => null, open: refuse('a watchdog') },
     entries: refuse('a log'),
+    isLogCurrent: async () => true,
     clusterTiming: async () => null,
     armWatchdog: false,
     signal: new AbortController().signal,

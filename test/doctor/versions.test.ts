@@ -123,6 +123,19 @@ describe('the DRBD module', () => {
     expect(one(await look([DRBD], fake), 'drbd module').result).toBe(result);
   });
 
+  it('ZFS: loaded before it is needed', async () => {
+    const pool = 'name: tank, kind: zfs-pool, pool: tank, devices: /dev/vdb';
+    const files = { '/sys/module/zfs/version': '2.1.11-1+deb12u1\n' };
+    const commands = { 'zfs version': 'zfs-2.1.11-1+deb12u1\nzfs-kmod-2.1.11-1+deb12u1\n' };
+    const found = await look([pool], { files, commands });
+    expect(one(found, 'zfs module')).toMatchObject({
+      result: 'ok',
+      detail: 'ZFS 2.1.11-1+deb12u1 is loaded',
+    });
+    expect(brief(found)).toContain('ok zfs');
+    expect(one(await look([pool], { commands }), 'zfs module').result).toBe('warning');
+  });
+
   it('reads versions, and nothing out of garbage', () => {
     expect(parseProcDrbd(PROC_DRBD)).toBe('8.4.11');
     expect(parseProcDrbd('version: 9.2.4 (api:2/proto:86-122)\n')).toBe('9.2.4');

@@ -267,6 +267,7 @@ export class Bench {
       term: term(3),
       until,
       previousReleased: true,
+      hasProof: false,
       isForced: false,
     });
     await vi.advanceTimersByTimeAsync(20);

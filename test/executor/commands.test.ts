@@ -2,12 +2,20 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { instant } from '../../src/core/index.ts';
 import { ChildRunner } from '../../src/executor/commands.ts';
 import { isGone, killAndWait, ownProcess, startTimeOf } from '../../src/executor/processes.ts';
 import { ServiceResource } from '../../src/resources/index.ts';
+import { type Bundle, bundleExecutor } from './support/bundle.ts';
+import { readyHelper } from './support/spawn-helper.ts';
+
+let bundle: Bundle;
+beforeAll(async () => {
+  bundle = await bundleExecutor();
+}, 60_000);
+afterAll(() => bundle.remove());
 
 let directory: string;
 let runner: ChildRunner;
@@ -39,7 +47,16 @@ async function pidIn(name: string): Promise<number> {
   throw new Error(`${name} was not written`);
 }
 
-describe('commands', () => {
+describe.each(['by this thread', 'by the helper'])('commands started %s', (by) => {
+  let close: () => void = () => undefined;
+  beforeEach(async () => {
+    if (by === 'by this thread') return;
+    const helper = await readyHelper(bundle.program, directory);
+    runner = new ChildRunner(directory, systemClock, helper);
+    close = () => helper.close();
+  });
+  afterEach(() => close());
+
   it('returns code and output', async () => {
     expect(await runner.run(shell('echo out; echo err >&2; exit 11'), within(5000))).toEqual({
       kind: 'exited',
@@ -169,7 +186,9 @@ describe('commands', () => {
     expect(await new ChildRunner(directory, systemClock).killLeftovers()).toBe(true);
     expect(alive(daemon)).toBe(false);
   });
+});
 
+describe('commands', () => {
   it('R1: killing by the marker ends at its deadline, whoever cannot be killed', async () => {
     await runner.run(shell('setsid sleep 60 > /dev/null 2>&1 &'), { ...within(5000), marker: 'stuck' });
     const { kill } = process;

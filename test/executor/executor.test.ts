@@ -219,6 +219,7 @@ class Bench {
       term: term(3),
       until,
       previousReleased: true,
+      hasProof: false,
       isForced,
     });
     await vi.advanceTimersByTimeAsync(1);

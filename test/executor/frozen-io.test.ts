@@ -24,7 +24,11 @@ class Bench {
 
   constructor() {
     const drbd = Object.create(DrbdResource.prototype) as DrbdResource;
-    Object.assign(drbd, { name: 'block', abandonIo: async () => this.abandoned.push('block') });
+    Object.assign(drbd, {
+      name: 'block',
+      abandonIo: async () => this.abandoned.push('block'),
+      devices: async () => ['/dev/drbd0', '/dev/drbd1'],
+    });
     this.local.set('block', drbd);
     this.graph.push({ name: 'block', scope: 'local', isDoor: false, after: [] } as unknown as PlanResource);
     this.add('data', 'mount', HELD, ['block']);
@@ -46,14 +50,24 @@ class Bench {
     return this;
   }
 
-  abandon(): Promise<string> {
+  get release(): FrozenIoRelease {
     const { graph, local } = this;
-    const release = new FrozenIoRelease({ graph, local, lastSeen: () => this.state, log: () => undefined });
-    const io = release.of('data');
+    return new FrozenIoRelease({ graph, local, lastSeen: () => this.state, log: () => undefined });
+  }
+
+  abandon(): Promise<string> {
+    const io = this.release.of('data');
     expect(io.isFrozen()).toBe(this.state === FROZEN);
     return io.abandon({ deadline: instant(1000), signal: new AbortController().signal });
   }
 }
+
+it('only what stands on a DRBD resource is on its devices', async () => {
+  const { release } = new Bench().add('copy', 'mount', HELD).add('inner', 'mount', HELD, ['data']);
+  const context = { deadline: instant(1000), signal: new AbortController().signal };
+  expect(await release.devicesBelow('inner', context)).toEqual(['/dev/drbd0', '/dev/drbd1']);
+  expect(await release.devicesBelow('copy', context)).toEqual([]);
+});
 
 it('nothing is frozen where the state is not known', async () => {
   const bench = new Bench().add('vip', 'virtual-ip', GONE);

@@ -1,10 +1,13 @@
 /** What a scenario's figures are made of. */
+
 import { describe, expect, it } from 'vitest';
 import { parseLook } from '../../cluster/lab/channel.ts';
+import { eventOf, reportOf } from '../../cluster/lab/demo.ts';
 import { maxHolders, type Proof } from '../../cluster/lab/holders.ts';
 import { addressProofs } from '../../cluster/lab/observer.ts';
 import { outageMs } from '../../cluster/lab/outage.ts';
 import { splitOf } from '../../cluster/lab/split.ts';
+import type { ScenarioResult } from '../../cluster/lab/stage.ts';
 import type { Entry } from '../../src/core/index.ts';
 
 describe('a look at a guest', () => {
@@ -116,5 +119,62 @@ describe('split', () => {
   it('is none where nobody took over since, or it failed', () => {
     expect(splitOf(log, 7)).toBeNull();
     expect(splitOf(log.slice(0, 3), 0)).toBeNull();
+  });
+});
+
+describe('the report of the demo', () => {
+  const result = (changes: Partial<ScenarioResult> = {}): ScenarioResult => ({
+    scenario: 'power-cut',
+    engine: 'uml',
+    ok: true,
+    outageMs: 6000,
+    split: {
+      detectMs: 5600,
+      electMs: 20,
+      fenceMs: 50,
+      drbdMs: 900,
+      poolMs: 100,
+      addressMs: 300,
+      serviceMs: 200,
+    },
+    writes: { acknowledged: 500, lost: 0 },
+    maxHolders: 1,
+    failures: [],
+    notes: [],
+    ...changes,
+  });
+  const done = (node: string, epoch: number): Entry =>
+    ({
+      index: 9,
+      term: 2,
+      body: { kind: 'takeover-done', ok: true, node, epoch, totalMs: 1200, steps: [] },
+    }) as unknown as Entry;
+
+  it('a scene that moved the role has its times, one that did not has the outage alone', () => {
+    expect(eventOf(result(), 'a', [done('b', 7)], 3)).toEqual({
+      name: 'power-cut',
+      from: 'a',
+      to: 'b',
+      detectMs: 5600,
+      electMs: 20,
+      takeoverMs: 1200,
+      outageMs: 6000,
+    });
+    expect(eventOf(result({ split: null }), 'a', [done('a', 3)], 3)).toMatchObject({
+      from: 'a',
+      to: 'a',
+      detectMs: null,
+      takeoverMs: null,
+      outageMs: 6000,
+    });
+  });
+
+  it('adds the writes, takes the worst count of holders, and an empty log is not whole', () => {
+    const both = [result({ maxHolders: 2 }), result({ writes: { acknowledged: 20, lost: 3 } })];
+    expect(reportOf(both, [], [])).toMatchObject({
+      writes: { acknowledged: 520, lost: 3 },
+      maxHolders: 2,
+      audit: { ok: false },
+    });
   });
 });

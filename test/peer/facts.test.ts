@@ -19,10 +19,14 @@ const FACTS: NodeFacts = {
   config: { members: 'f'.repeat(64), timing: '0'.repeat(64) },
   wallMs: 1_795_694_887_316.5,
   fitness: { ok: false, why: 'b has no promise to a (L2)' },
+  hostId: 'bab10c',
 };
 const expected = { cluster: CLUSTER, node: B };
 const forged = (change: Partial<WireFacts>): Buffer =>
-  peerSchema().facts.encode({ ...FACTS, config: { ...FACTS.config }, cluster: CLUSTER, ...change });
+  peerSchema().facts.encode({
+    ...{ ...FACTS, config: { ...FACTS.config }, cluster: CLUSTER, hostId: '' },
+    ...change,
+  });
 
 describe('the bytes', () => {
   it('are the same after the wire', () => {
@@ -35,7 +39,11 @@ describe('the bytes', () => {
   it('of version 1 are still read', () => {
     const file = new URL('./facts.golden.json', import.meta.url);
     const { request, facts } = JSON.parse(readFileSync(file, 'utf8')) as { request: string; facts: string };
-    expect(decodeFacts(Buffer.from(facts, 'hex'), expected)).toEqual({ ...FACTS, fitness: null });
+    expect(decodeFacts(Buffer.from(facts, 'hex'), expected)).toEqual({
+      ...FACTS,
+      fitness: null,
+      hostId: null,
+    });
     expect(() => checkFactsRequest(Buffer.from(request, 'hex'), { cluster: CLUSTER, from: A })).not.toThrow();
   });
 
@@ -59,6 +67,7 @@ describe('the bytes', () => {
       { fitness: { ok: true, why: 'x'.repeat(LIMITS.fitnessCharacters + 1) } },
       'malformed',
     ],
+    ['a host id that is none', { hostId: '0xa' }, 'malformed'],
     ['a time before all times', { wallMs: -1 }, 'malformed'],
   ])('%s is refused', (_what, change, problem) => {
     expect(() => decodeFacts(forged(change), expected)).toThrow(expect.objectContaining({ problem }));

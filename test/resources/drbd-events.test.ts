@@ -36,6 +36,10 @@ describe('drbdsetup events2', () => {
 
   it('H3: StandAlone lacks conn-name and is not in sync', () => {
     expect(data('standAlone').peers.get('b')).toBe('not-in-sync');
+    const { probe, detail } = roleProbe(read('standAlone'));
+    expect(probe).toBe('held');
+    expect(detail).toMatch(/^degraded: DRBD stands alone .*"quorate doctor".*; role Primary, disk UpToDate$/);
+    expect(roleProbe(read('primaryAlone')).detail).not.toContain('degraded');
   });
 
   it.each([

@@ -7,8 +7,9 @@ import { systemClock } from '../../src/clock.ts';
 import { instant } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
 import { ChildRunner } from '../../src/executor/commands.ts';
-import { type CommandRunner, DrbdResource } from '../../src/resources/index.ts';
+import { type CommandRunner, DrbdResource, parseEvents } from '../../src/resources/index.ts';
 import { FakeDrbd } from '../executor/support/fake-drbd.ts';
+import { CAPTURES as DRBD } from './drbd-captures.ts';
 
 const systemPath = process.env.PATH ?? '';
 let directory: string;
@@ -122,6 +123,17 @@ describe('drbd', () => {
             forced.push(`${disk} ${code} ${mayForce} ${calls.slice(0, at).includes('drbdadm primary r0')}`);
         }
     expect(forced).toEqual(['UpToDate', 'Consistent', 'Outdated'].map((disk) => `${disk} 17 true true`));
+  });
+
+  it('names its devices by their numbers, or says that it does not know them', async () => {
+    expect(await drbd.devices(within(1000))).toEqual(['/dev/drbd0']);
+    tools.set('down');
+    expect((await errorOf(drbd.devices(within(1000)))).message).toContain('it is down');
+    tools.set('unreadable');
+    expect((await errorOf(drbd.devices(within(1000)))).message).toContain('code 20');
+    const lastSeen = () => parseEvents(DRBD.nine.replaceAll(/minor:\d+ /g, ''), 'r0');
+    const unsaid = new DrbdResource({ name: 'block', resource: 'r0', runner, clock: systemClock, lastSeen });
+    expect((await errorOf(unsaid.devices(within(1000)))).code).toBe('command-failed');
   });
 
   it('does not even ask with a failed disk (H3)', async () => {

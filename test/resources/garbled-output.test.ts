@@ -23,9 +23,11 @@ import {
   RouteTableResource,
   ServiceResource,
   VirtualIpResource,
+  ZfsPoolResource,
 } from '../../src/resources/index.ts';
 import { CAPTURES as DRBD } from './drbd-captures.ts';
 import { CAPTURES, hostWith } from './linux-captures.ts';
+import { CAPTURES as ZFS } from './zfs-captures.ts';
 
 type Truth = 'held' | 'partly' | 'not-held';
 type Answers = Readonly<Record<string, CommandResult>>;
@@ -94,6 +96,24 @@ const unit = (runner: CommandRunner) =>
     service: { kind: 'unit', unit: 'nfs-server.service' },
     marker: 'nfs',
   });
+/** With what the kernel says. */
+const pool =
+  (state: string, mountinfo: string = ZFS.mountinfo) =>
+  (runner: CommandRunner) =>
+    new ZfsPoolResource({
+      ...shared(runner),
+      pool: 'tank',
+      devices: null,
+      loadKeys: false,
+      ownHost: 'node-b',
+      peerHosts: ['node-a'],
+      mayKill: false,
+      frozenIo: null,
+      devicesBelow: async () => ['/dev/drbd0'],
+      kernel: { read: () => state, has: () => true },
+      readMounts: () => mountinfo,
+      readDevice: (path) => ({ path, number: '147:0' }),
+    });
 const hook = (runner: CommandRunner) =>
   new HookResource({ ...shared(runner), script: ['/opt/hook'], environment: {}, marker: 'nfs' });
 
@@ -195,6 +215,20 @@ const CASES: readonly Case[] = [
   { title: 'DRBD down', truth: 'not-held', make: drbd, answers: events('exists -\n') },
   { title: 'unit active', truth: 'held', make: unit, answers: isActive(0, 'active') },
   { title: 'unit inactive', truth: 'not-held', make: unit, answers: isActive(3, 'inactive') },
+  {
+    title: 'pool',
+    truth: 'held',
+    make: pool('ONLINE\n'),
+    answers: { 'zfs list': said(ZFS.datasets) },
+    // Another mount point is another wish.
+    mayDiffer: true,
+  },
+  {
+    title: 'pool, not mounted',
+    truth: 'partly',
+    make: pool('ONLINE\n', ZFS.mountinfo.replace(/^61 .*\n/m, '')),
+    answers: { 'zfs list': said(ZFS.datasets) },
+  },
   { title: 'unit failed', truth: 'not-held', make: unit, answers: isActive(3, 'failed') },
 ];
 
@@ -456,4 +490,31 @@ describe('mountinfo', () => {
       }),
       { numRuns: 10 * RUNS },
     ));
+});
+
+describe("a pool's state", () => {
+  const answers = { 'zfs list': said(ZFS.datasets) };
+  const read = async (state: string, mountinfo?: string) =>
+    answerOf(await probe({ title: 'pool', truth: 'held', make: pool(state, mountinfo), answers }, answers));
+
+  it('cut off anywhere', async () => {
+    expect(await read('ONLINE\n')).toBe('held');
+    for (let length = 0; length < 'ONLINE\n'.length; length++)
+      expect(await read('ONLINE\n'.slice(0, length))).toBe('unknown');
+  });
+
+  it('garbled, it never says that the pool is away', () =>
+    fc.assert(
+      fc.asyncProperty(garble, fc.constantFrom('ONLINE\n', 'DEGRADED\n'), async (change, state) => {
+        expect(['held', 'unknown'], change(state)).toContain(await read(change(state)));
+      }),
+      { numRuns: 10 * RUNS },
+    ));
+
+  it('its mounts, cut off anywhere but between two lines', async () => {
+    for (let length = 0; length < ZFS.mountinfo.length; length++) {
+      if (ZFS.mountinfo[length - 1] === '\n') continue;
+      expect(await read('ONLINE\n', ZFS.mountinfo.slice(0, length))).toBe('unknown');
+    }
+  });
 });

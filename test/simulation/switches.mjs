@@ -284,8 +284,9 @@ export const SWITCHES = {
       },
       {
         file: 'src/executor/guard-worker.ts',
-        find: 'this.#core.mayAct(epoch) ? runner.run(command, options)',
-        replace: 'epoch > 0 ? runner.run(command, { ...options, signal: new AbortController().signal })',
+        find: 'this.#core.mayAct(epoch)\n          ? runner.run(command, { ...options, startLimit: this.#startLimit() })',
+        replace:
+          'epoch > 0\n          ? runner.run(command, { ...options, signal: new AbortController().signal })',
       },
       {
         file: 'src/executor/guard-core.ts',

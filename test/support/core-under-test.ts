@@ -67,6 +67,8 @@ export type Observed = {
   chain: string;
   /** Beyond the contract: epochs that this node was told to take by force (O3). */
   forcedEpochs: number[];
+  /** Taken with the proof that everybody before had let go or was stopped. */
+  provenEpochs: number[];
 };
 
 export interface TestNode {
@@ -173,6 +175,7 @@ class CoreUnderTest implements TestNode {
   readonly #seen: Observed['entries'] = [];
   readonly #seenHashes: string[] = [];
   readonly #forcedEpochs: number[] = [];
+  readonly #provenEpochs: number[] = [];
   #outbox: OpaqueMessage[] = [];
 
   constructor(id: string, config: TestConfig, disk: MemoryDisk, nowMs: number) {
@@ -285,6 +288,7 @@ class CoreUnderTest implements TestNode {
       entries: this.#entries(),
       chain: log.lastHash,
       forcedEpochs: [...this.#forcedEpochs],
+      provenEpochs: [...this.#provenEpochs],
     };
   }
 
@@ -312,7 +316,8 @@ class CoreUnderTest implements TestNode {
     for (const effect of effects) {
       if (effect.kind === 'send') this.#outbox.push(wrap(effect.message));
       else if (effect.kind === 'persist') this.#pending.push(effect.persist);
-      else if (effect.kind === 'hold' && effect.isForced) this.#forcedEpochs.push(effect.epoch);
+      if (effect.kind === 'hold' && effect.isForced) this.#forcedEpochs.push(effect.epoch);
+      if (effect.kind === 'hold' && effect.hasProof) this.#provenEpochs.push(effect.epoch);
     }
     // What must be armed is armed at once here (H2).
     for (const effect of effects) {

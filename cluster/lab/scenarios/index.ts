@@ -3,10 +3,13 @@ import { agentCrash } from './agent-crash.ts';
 import { busyUmount } from './busy-umount.ts';
 import { diskFailure } from './disk-failure.ts';
 import { doublePowerCut } from './double-power-cut.ts';
+import { executorHang } from './executor-hang.ts';
 import { freeze } from './freeze.ts';
 import { isolation } from './isolation.ts';
 import { linkCut } from './link-cut.ts';
+import { logFull } from './log-full.ts';
 import { powerCut } from './power-cut.ts';
+import { randomPowerCut } from './random-power-cut.ts';
 import { staleStandby } from './stale-standby.ts';
 import { switchover } from './switchover.ts';
 import { witnessLoss } from './witness-loss.ts';
@@ -23,4 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   witnessLoss,
   diskFailure,
   busyUmount,
+  executorHang,
+  logFull,
+  randomPowerCut,
 ];

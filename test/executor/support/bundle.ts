@@ -1,4 +1,4 @@
-/** The executor as it ships: two bundles, built once per test file into a scratch directory. */
+/** The executor as it ships: its bundles, built once per test file into a scratch directory. */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +16,11 @@ export async function bundleExecutor(): Promise<Bundle> {
   const directory = mkdtempSync(join(tmpdir(), 'quorate-executor-'));
   await build({
     absWorkingDir: root,
-    entryPoints: { executor: 'src/executor/main.ts', guard: 'src/executor/guard.ts' },
+    entryPoints: {
+      executor: 'src/executor/main.ts',
+      guard: 'src/executor/guard.ts',
+      'spawn-helper': 'src/executor/spawn-helper.ts',
+    },
     outdir: directory,
     bundle: true,
     splitting: true,

@@ -133,7 +133,7 @@ export class SimulatedExecutorClient implements ExecutorClient {
     this.#send({ kind: 'disarm' });
   }
   take(order: Parameters<ExecutorClient['take']>[0]): void {
-    this.#send({ kind: 'take', isForced: false, ...order });
+    this.#send({ kind: 'take', hasProof: false, isForced: false, ...order });
   }
   renew(...lease: Parameters<ExecutorClient['renew']>): void {
     if (this.#session !== null) this.#process?.renew(this.#session, ...lease);

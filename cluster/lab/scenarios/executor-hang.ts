@@ -1,0 +1,20 @@
+import type { Scenario } from '../stage.ts';
+
+export const executorHang: Scenario = {
+  name: 'executor-hang',
+  about:
+    "The holder's executor stops, and with it the guard that pets the watchdog: the host is reset, and the standby takes over.",
+  async run(stage) {
+    const { holder, standby, lab } = stage;
+    const before = lab.resets(holder);
+    await stage.fault(`the executor of ${holder} stands still`, () =>
+      lab.must(holder, 'kill -STOP "$(cat /run/lab/executor.pid)"'),
+    );
+    await stage.waitFor(`${holder} is reset by its watchdog`, () => lab.resets(holder) > before);
+    stage.note(`${holder} was reset after ${Math.round(stage.sinceFaultMs())} ms`);
+    await stage.takenOver(standby);
+    await stage.served();
+    await stage.restore();
+    await stage.expectRole(holder, 'Secondary');
+  },
+};
