@@ -43,7 +43,7 @@ export interface ActionContext {
 export type Proof = 'none' | 'stale' | 'fresh';
 
 export interface AcquireContext extends ActionContext {
-  /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation. */
+  /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation, and about `zpool import -f`. */
   readonly previousReleased: boolean;
   readonly proof?: Proof;
   /** Not had before in this tenure: it was verified as released before (R2), so what is found of it now is somebody else's. */
