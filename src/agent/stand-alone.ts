@@ -4,20 +4,31 @@
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import type { Instant } from '../core/index.ts';
+import type { Epoch, Instant } from '../core/index.ts';
 import { DEGRADED } from '../degraded.ts';
 import type { ExecutorEvent } from '../executor/index.ts';
 import type { Driver } from './driver.ts';
 
-/** D4: the log records transitions; one that comes and goes is told no more often than this. */
-const TELL_EVERY_MS = 3_600_000;
+/**
+ * D4: the log records transitions; the end of one that comes and goes is told no more often than this. Only the end waits: the log
+ * may call a holder degraded that is not any more, and never the other way round.
+ */
+const END_EVERY_MS = 3_600_000;
+
+/** What the log has been told under one epoch: the note of a tenure says nothing about the next one. */
+interface Told {
+  readonly epoch: Epoch;
+  /** It waits for the end of it. */
+  readonly isOpen: boolean;
+  readonly endedAt: Instant | null;
+}
 
 export class StandAlone {
   readonly #driver: Pick<Driver, 'view' | 'propose'>;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** By resource: when the log was told, and whether it waits for the end of it. */
-  readonly #told = new Map<string, { readonly at: Instant; isOpen: boolean }>();
+  /** By resource. */
+  readonly #told = new Map<string, Told>();
 
   constructor(driver: Pick<Driver, 'view' | 'propose'>, clock: Clock, log: Logger) {
     this.#driver = driver;
@@ -30,17 +41,23 @@ export class StandAlone {
     if (!mayHold || hold.kind !== 'held') return;
     for (const { name, kind, probe, detail } of resources) {
       if (kind !== 'drbd' || probe === 'unknown') continue;
-      const told = this.#told.get(name);
+      const { epoch } = hold;
+      const last = this.#told.get(name);
+      const told: Told = last?.epoch === epoch ? last : { epoch, isOpen: false, endedAt: null };
       if (detail.startsWith(DEGRADED)) {
-        const isTold = told !== undefined && (told.isOpen || this.#clock.now() < told.at + TELL_EVERY_MS);
-        const text = `degraded (epoch ${hold.epoch}): ${name}: ${detail.slice(DEGRADED.length)}`;
-        if (isTold || !this.#tell('stands-alone', name, text)) continue;
-        this.#told.set(name, { at: this.#clock.now(), isOpen: true });
-      } else if (told?.isOpen === true) {
-        const text = `no longer degraded (epoch ${hold.epoch}): ${name} does not stand alone any more`;
-        if (this.#tell('connected', name, text)) told.isOpen = false;
+        const text = `degraded (epoch ${epoch}): ${name}: ${detail.slice(DEGRADED.length)}`;
+        if (!told.isOpen && this.#tell('stands-alone', name, text))
+          this.#told.set(name, { ...told, isOpen: true });
+      } else if (told.isOpen && this.#mayEnd(told)) {
+        const text = `no longer degraded (epoch ${epoch}): ${name} does not stand alone any more`;
+        if (this.#tell('connected', name, text))
+          this.#told.set(name, { epoch, isOpen: false, endedAt: this.#clock.now() });
       }
     }
+  }
+
+  #mayEnd({ endedAt }: Told): boolean {
+    return endedAt === null || this.#clock.now() >= endedAt + END_EVERY_MS;
   }
 
   #tell(event: string, name: string, text: string): boolean {

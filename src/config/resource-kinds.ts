@@ -107,7 +107,8 @@ function zfsPoolOf(section: Section<'zfs-pool'>, place: Place): ResourceConfig {
       'as "devices: [/dev/disk/by-id]", or put it behind the DRBD resource that the pool is on',
     );
   // The labels of the pool are on the disk below as well, and who writes there goes past the replication.
-  const beside = drbd === undefined ? undefined : devices?.find((device) => !device.startsWith('/dev/drbd'));
+  const beside =
+    drbd === undefined ? undefined : devices?.find((device) => !/^\/dev\/drbd(\d+$|\/)/.test(device));
   if (drbd !== undefined && beside !== undefined)
     context.problems.add(
       at,

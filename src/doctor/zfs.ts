@@ -9,7 +9,8 @@ type Pool = Extract<ResourceConfig, { kind: 'zfs-pool' }>;
 
 export const zfsCheck: Check = {
   name: 'zfs',
-  about: 'host name and host id, what a boot imports, and cachefile, multihost and failmode of every pool',
+  about:
+    'host name and host id, what a boot imports and what resets the host, and cachefile, multihost and failmode of every pool',
   isAlone: false,
   isHarmless: true,
   limitMs: 8000,
@@ -19,7 +20,7 @@ export const zfsCheck: Check = {
     const findings = await Promise.all([
       hostId(context, pools),
       boot(context),
-      ...pools.flatMap((pool) => [hostName(context, pool), settings(context, pool)]),
+      ...pools.flatMap((pool) => [hostName(context, pool), reset(context, pool), settings(context, pool)]),
     ]);
     return findings.flat();
   },
@@ -68,6 +69,34 @@ async function boot({ files }: CheckContext): Promise<Finding> {
       )
     : ok(subject, 'no unit imports what it finds (zfs-import-scan.service)');
 }
+
+/**
+ * R1: a cut-off holder's frozen writes end with errors, by which ZFS suspends the pool; then only a reset ends its tenure.
+ * `--self-fence sysrq` is the executor's own argument, so it is read of the one that runs.
+ */
+async function reset({ config, files, watchdog }: CheckContext, pool: Pool): Promise<readonly Finding[]> {
+  if (!isOnDrbd(pool)) return [];
+  const subject = `${pool.pool} reset`;
+  const { mode, device } = config.watchdog;
+  if (mode !== 'off' && (await files.kindOf(device)) !== null)
+    return [ok(subject, `by the watchdog (${mode})`)];
+  const executor = watchdog.executor();
+  const command = executor === null ? null : await files.read(`/proc/${executor}/cmdline`);
+  if (command === null)
+    return [unknown(subject, 'there is no watchdog, and no executor that can be asked whether it has sysrq')];
+  if (command.includes('--self-fence\0sysrq\0')) return [ok(subject, 'by sysrq, from the executor')];
+  return [
+    failed(
+      subject,
+      'there is neither a watchdog nor sysrq: a holder that is cut off would keep the pool, suspended, until somebody resets it',
+      'Set watchdog.mode to required (softdog will do), or start the executor with "--self-fence sysrq".',
+    ),
+  ];
+}
+
+/** As the config takes it: what comes after a DRBD resource names no other devices. */
+const isOnDrbd = ({ devices, after }: Pool): boolean =>
+  devices === null || (after.length > 0 && devices.every((device) => device.startsWith('/dev/drbd')));
 
 /** Values of `zpool get -H -o property,value`; null where a line is not understood. */
 export function parsePoolValues(text: string): ReadonlyMap<string, string> | null {

@@ -33,7 +33,7 @@ import type { FenceOrders } from './fence-orders.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
 import type { Guard } from './guard-proxy.ts';
 import { type Duty, Lookout, PROBE_LIMIT_MS } from './lookout.ts';
-import { PlanPerformer } from './plan-performer.ts';
+import { type PlanOrder, PlanPerformer } from './plan-performer.ts';
 import { type ProcessId, startTimeOf } from './processes.ts';
 import { clip, type Hello, type Order, type SentEvent, words } from './protocol.ts';
 import type { SharedLease } from './shared-lease.ts';
@@ -274,7 +274,7 @@ export class Executor {
     }
     // Everything local was just verified as released; an acquire of the cloud looks for itself.
     const plan = planTakeover(this.#options.graph, new Map());
-    const report = await this.#run(plan, tenure, previousReleased);
+    const report = await this.#run(plan, tenure, { previousReleased, proof: hasProof ? 'fresh' : 'none' });
     if (report.outcome !== 'done' || this.#tenure !== tenure) {
       const step = report.failure?.step ?? 'lease';
       return fail(
@@ -320,7 +320,7 @@ export class Executor {
       .catch((error) => this.#warn('call-off-failed', error));
     const going: Tenure = { ...tenure, abort: new AbortController(), isReleasing: true };
     this.#tenure = going;
-    const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going, false);
+    const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going);
     this.#log('info', { event: 'planned-release', epoch, outcome: report.outcome, steps: report.steps });
     if (this.#tenure !== going) return;
     if (report.outcome === 'done') {
@@ -333,7 +333,7 @@ export class Executor {
   /** R1: if a step cannot end (a busy mount), what was given up is acquired again, and that is reported. */
   async #takeBack(tenure: Tenure, report: PlanReport, startedAt: Instant): Promise<void> {
     const { epoch } = tenure;
-    const again = await this.#run(planTakeover(this.#options.graph, new Map()), tenure, true);
+    const again = await this.#run(planTakeover(this.#options.graph, new Map()), tenure);
     if (this.#tenure !== tenure) return;
     tenure.isReleasing = false;
     // mark: taken-back
@@ -470,15 +470,15 @@ export class Executor {
 
   #run(
     plan: Plan,
-    { epoch, abort, hasProof, isForced }: Tenure,
-    previousReleased: boolean,
-    signal: AbortSignal = abort.signal,
+    tenure: Tenure,
+    known: Pick<PlanOrder, 'previousReleased' | 'proof'> = laterIn(tenure),
+    signal: AbortSignal = tenure.abort.signal,
   ): Promise<PlanReport> {
+    const { epoch, abort, isForced } = tenure;
     return this.#plans.run(plan, {
       epoch,
       signal: AbortSignal.any([abort.signal, signal]),
-      previousReleased,
-      hasProof,
+      ...known,
       isForced,
     });
   }
@@ -494,8 +494,7 @@ export class Executor {
     return {
       kind: 'tenure',
       epoch: tenure.epoch,
-      // Never blindly: what a stranger has got meanwhile is his (d.0).
-      repair: (plan, signal) => this.#run(plan, tenure, true, signal),
+      repair: (plan, signal) => this.#run(plan, tenure, laterIn(tenure), signal),
     };
   }
 
@@ -506,6 +505,11 @@ export class Executor {
   #log(level: LogLevel, fields: Readonly<Record<string, unknown>>): void {
     this.#options.log(level, { node: this.#options.node, ...fields });
   }
+}
+
+/** Never blindly, once the takeover is over: what a stranger has got meanwhile is his (d.0), and the proof grows old. */
+function laterIn({ hasProof }: Tenure): Pick<PlanOrder, 'previousReleased' | 'proof'> {
+  return { previousReleased: true, proof: hasProof ? 'stale' : 'none' };
 }
 
 function clipped(steps: PlanReport['steps']): { name: string; ms: number; result: string }[] {

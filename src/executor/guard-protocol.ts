@@ -3,7 +3,7 @@
 import type { LocalResourceConfig } from '../config/index.ts';
 import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { type ErrorCode, QuorateError } from '../errors.ts';
-import type { DrbdData, PeerData, ProbeResult, Refreshed, ReleaseMode } from '../resources/index.ts';
+import type { DrbdData, PeerData, ProbeResult, Proof, Refreshed, ReleaseMode } from '../resources/index.ts';
 import type { PlanResource } from '../takeover/index.ts';
 import type { LeaseBuffer } from './shared-lease.ts';
 import type { Finding } from './verified-release.ts';
@@ -44,7 +44,7 @@ export type GuardOrder =
       readonly name: string;
       readonly epoch: Epoch;
       readonly previousReleased: boolean;
-      readonly hasProof: boolean;
+      readonly proof: Proof;
       readonly isForced: boolean;
       readonly limitMs: number;
     }

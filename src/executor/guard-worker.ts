@@ -10,6 +10,7 @@ import {
   type DrbdState,
   GatewayMemory,
   isSuspended,
+  PoolMemory,
   type Resource,
   replicatedData,
   type StartLimit,
@@ -123,7 +124,7 @@ export class GuardWorker {
   #addResource(config: LocalResourceConfig): void {
     const watch = config.kind === 'drbd' ? this.#watch(config.resource) : null;
     if (watch !== null) this.#drbd.set(config.name, watch);
-    const gatewayMemory = new GatewayMemory();
+    const memories = { gatewayMemory: new GatewayMemory(), poolMemory: new PoolMemory() };
     const make = (runner: CommandRunner): Resource =>
       localResource(config, {
         runner,
@@ -134,7 +135,8 @@ export class GuardWorker {
         devicesBelow: (context) => this.#frozenIo.devicesBelow(config.name, context),
         otherDataNodes: this.#data.otherDataNodes,
         lastSeen: () => watch?.follower.state() ?? null,
-        gatewayMemory,
+        ...memories,
+        dataDir: this.#data.dataDir,
       });
     this.#local.set(config.name, make(this.#parts.runner));
     this.#gated.set(config.name, (epoch) => make(this.#gatedRunner(epoch)));
@@ -214,7 +216,7 @@ export class GuardWorker {
         await this.#core.begin(order.epoch, order.term, order.until);
         return null;
       case 'acquire': {
-        const { previousReleased, hasProof, isForced, epoch } = order;
+        const { previousReleased, proof, isForced, epoch } = order;
         const context = this.#upkeepContext(order, signal);
         const had = this.#hadUnder(epoch);
         const isFirst = !had.has(order.name);
@@ -222,7 +224,7 @@ export class GuardWorker {
         // O3: once in a tenure. What it has had, or may have got by an attempt whose end is not known, is not forced again.
         const mayForce = isForced && isFirst && !this.#triedUnder(epoch).has(order.name);
         if (isForced) this.#triedUnder(epoch).add(order.name);
-        const said = await resource.acquire({ ...context, previousReleased, hasProof, isFirst, mayForce });
+        const said = await resource.acquire({ ...context, previousReleased, proof, isFirst, mayForce });
         had.add(order.name);
         return said;
       }

@@ -1,5 +1,6 @@
 /** From a resource's config to what acquires, releases and probes it on this host. */
 import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Clock } from '../clock.ts';
 import type { LocalResourceConfig } from '../config/index.ts';
 import { assertNever, type NodeId } from '../core/index.ts';
@@ -15,6 +16,7 @@ import {
   InboundResource,
   type KernelFiles,
   MountResource,
+  type PoolMemory,
   PortBlockResource,
   PortResource,
   type Resource,
@@ -40,6 +42,9 @@ export interface LocalParts {
   readonly lastSeen: () => DrbdState | null;
   /** Of a port; one for all objects that are made for it. */
   readonly gatewayMemory: GatewayMemory;
+  /** Of a pool; likewise. */
+  readonly poolMemory: PoolMemory;
+  readonly dataDir: string;
 }
 
 const kernel: KernelFiles = {
@@ -90,14 +95,24 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
   }
 }
 
+/** As it is where it is not there yet. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
 function zfsPool(
   config: Extract<LocalResourceConfig, { kind: 'zfs-pool' }>,
-  { runner, clock, mayKill, frozenIo, devicesBelow, otherDataNodes }: LocalParts,
+  { runner, clock, mayKill, frozenIo, devicesBelow, otherDataNodes, poolMemory, dataDir }: LocalParts,
 ): Resource {
+  const ownPaths = ['/', dataDir, process.execPath, fileURLToPath(import.meta.url)].map(realPath);
   const isOther = (id: string): boolean => otherDataNodes.some((other) => other === id);
   const hosts = Object.entries(config.hosts);
   const peerHosts = hosts.flatMap(([id, host]) => (isOther(id) ? [host] : []));
   const ownHost = hosts.find(([id]) => !isOther(id))?.[1] ?? '';
   const shared = { runner, clock, mayKill, frozenIo, devicesBelow, kernel, readMounts, readDevice };
-  return new ZfsPoolResource({ ...config, ...shared, ownHost, peerHosts });
+  return new ZfsPoolResource({ ...config, ...shared, memory: poolMemory, ownPaths, ownHost, peerHosts });
 }

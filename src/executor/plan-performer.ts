@@ -5,7 +5,7 @@
 
 import type { Clock, Timer } from '../clock.ts';
 import { type Epoch, instant } from '../core/index.ts';
-import type { Resource } from '../resources/index.ts';
+import type { Proof, Resource } from '../resources/index.ts';
 import { type Plan, type PlanReport, runPlan, type Step } from '../takeover/index.ts';
 import type { Guard } from './guard-proxy.ts';
 import type { SharedLease } from './shared-lease.ts';
@@ -24,8 +24,7 @@ export interface PlanOrder {
   readonly epoch: Epoch;
   readonly signal: AbortSignal;
   readonly previousReleased: boolean;
-  /** The log shows of everybody who has held before that they let go or were stopped (R4, R5). */
-  readonly hasProof: boolean;
+  readonly proof: Proof;
   /** O3: an operator's override began this tenure. */
   readonly isForced: boolean;
 }
@@ -58,14 +57,14 @@ export class PlanPerformer {
     await Promise.all(this.#running);
   }
 
-  #perform(step: Step, { epoch, signal, previousReleased, hasProof, isForced }: PlanOrder): Promise<string> {
+  #perform(step: Step, { epoch, signal, previousReleased, proof, isForced }: PlanOrder): Promise<string> {
     const { name, action } = step;
     const { guard, cloud, clock } = this.#options;
     const limitMs = STEP_LIMIT_MS[action];
     const resource = cloud.get(name);
     if (resource === undefined) {
       return action === 'acquire'
-        ? guard.ask({ op: 'acquire', name, epoch, previousReleased, hasProof, isForced, limitMs }, signal)
+        ? guard.ask({ op: 'acquire', name, epoch, previousReleased, proof, isForced, limitMs }, signal)
         : guard.ask({ op: 'release', name, epoch, limitMs }, signal);
     }
     const context = { deadline: instant(clock.now() + limitMs), signal };

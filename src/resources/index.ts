@@ -43,6 +43,7 @@ export {
   isReleased,
   type Probe,
   type ProbeResult,
+  type Proof,
   type Refreshed,
   type ReleaseContext,
   type ReleaseMode,
@@ -54,6 +55,7 @@ export { VirtualIpResource } from './virtual-ip.ts';
 export { VpcRouteResource } from './vpc-route.ts';
 export { ZfsPoolResource } from './zfs-pool.ts';
 export type { KernelFiles } from './zfs-state.ts';
+export { PoolMemory } from './zfs-tree.ts';
 
 /** The AWS SDK is a chunk of its own, one for each service: only who calls this loads it. */
 export const loadEc2Client = () => import('./ec2-client.ts');

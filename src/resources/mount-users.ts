@@ -30,6 +30,13 @@ export interface MountUsersOptions {
 const BUSY_LIMIT_MS = 5000;
 export const BUSY_POLL_MS = 20;
 const MAX_NAMED = 5;
+/**
+ * `fuser -M` compares with /proc/mounts, where these are written as octal digits (psmisc 23.6): it takes such a place for no mount
+ * point, and kills nobody.
+ */
+const HIDDEN_FROM_FUSER = /[\s\\#]/;
+
+export const isHiddenFromFuser = (mountPoint: string): boolean => HIDDEN_FROM_FUSER.test(mountPoint);
 
 /** How long what is busy is asked again. */
 export function busyEnd({ mode, deadline }: ReleaseContext, clock: Clock): Instant {
@@ -62,6 +69,15 @@ export class MountUsers {
   async endFrozenIo(mountPoints: readonly string[], context: ReleaseContext): Promise<FrozenEnd> {
     const { frozenIo } = this.#options;
     if (frozenIo === null || !this.isFrozen || !this.mayKill(context)) return { kind: 'none' };
+    const hidden = mountPoints.find(isHiddenFromFuser);
+    if (hidden !== undefined)
+      return {
+        kind: 'stays',
+        error: new QuorateError(
+          'release-unverified',
+          `the I/O below is frozen, and who uses "${hidden}" cannot be killed: fuser does not see such a name`,
+        ),
+      };
     // Who is killed while it waits in the kernel never gets to see how its write ended.
     await this.kill(mountPoints, context);
     try {

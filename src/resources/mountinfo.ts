@@ -63,7 +63,7 @@ export function mountSeenAt(entries: readonly MountEntry[], path: string): Mount
   return seen;
 }
 
-const isWithin = (path: string, directory: string): boolean =>
+export const isWithin = (path: string, directory: string): boolean =>
   directory === '/' || path === directory || path.startsWith(`${directory}/`);
 
 function readLine(line: string): MountEntry | null {

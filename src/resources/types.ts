@@ -36,11 +36,16 @@ export interface ActionContext {
   readonly signal: AbortSignal;
 }
 
+/**
+ * Whether the log shows of *everybody* who has held before that they let go or were stopped (R4, R5). `fresh`: by the takeover that
+ * was granted on it; `stale`: later in that tenure, when who was stopped may have been started by hand.
+ */
+export type Proof = 'none' | 'stale' | 'fresh';
+
 export interface AcquireContext extends ActionContext {
-  /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation. */
+  /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation, and about `zpool import -f`. */
   readonly previousReleased: boolean;
-  /** The log shows of *everybody* who has held before that they let go or were stopped (R4, R5). */
-  readonly hasProof?: boolean;
+  readonly proof?: Proof;
   /** Not had before in this tenure: it was verified as released before (R2), so what is found of it now is somebody else's. */
   readonly isFirst?: boolean;
   /** O3: an operator has accepted the loss that promoting old data means. Without it nothing is ever forced. */

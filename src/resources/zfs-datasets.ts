@@ -7,6 +7,8 @@ export interface Dataset {
   readonly mountPoint: string | null;
   /** It is encrypted, and its key is not loaded. */
   readonly isLocked: boolean;
+  /** In which transaction of this pool it was made: what is received or cloned is younger than what it came from. */
+  readonly createdAt: number;
 }
 
 /** Something to be mounted. */
@@ -14,7 +16,7 @@ export interface Wanted extends Dataset {
   readonly mountPoint: string;
 }
 
-const PROPERTIES = 'name,canmount,mountpoint,keystatus';
+const PROPERTIES = 'name,canmount,mountpoint,keystatus,createtxg';
 const CANMOUNT = new Set(['on', 'off', 'noauto']);
 const KEY_STATUS = new Set(['-', 'available', 'unavailable']);
 /** Those of no place in the tree. */
@@ -38,20 +40,37 @@ export function parseDatasets(text: string, pool: string): readonly Dataset[] | 
 }
 
 function readLine(line: string): Dataset | null {
-  const [name = '', canmount = '', mountPoint = '', keyStatus = '', ...more] = line.split('\t');
+  const [name = '', canmount = '', mountPoint = '', keyStatus = '', created = '', ...more] = line.split('\t');
   if (name === '' || more.length > 0 || !CANMOUNT.has(canmount) || !KEY_STATUS.has(keyStatus)) return null;
   if (!mountPoint.startsWith('/') && !NO_PLACE.has(mountPoint)) return null;
+  if (!/^\d{1,20}$/.test(created)) return null;
   const isPlaced = canmount === 'on' && mountPoint.startsWith('/');
-  return { name, mountPoint: isPlaced ? mountPoint : null, isLocked: keyStatus === 'unavailable' };
+  const isLocked = keyStatus === 'unavailable';
+  return { name, mountPoint: isPlaced ? mountPoint : null, isLocked, createdAt: Number(created) };
 }
 
-/** What belongs into the tree, parents first: a path sorts before everything below it. */
-export function wantedOf(datasets: readonly Dataset[]): readonly Wanted[] {
-  return datasets
-    .flatMap((one): Wanted[] =>
-      one.mountPoint === null || one.isLocked ? [] : [{ ...one, mountPoint: one.mountPoint }],
-    )
-    .toSorted((left, right) => (left.mountPoint < right.mountPoint ? -1 : 1));
+export interface Arrangement {
+  /** What belongs into the tree, parents first. */
+  readonly wanted: readonly Wanted[];
+  /** Whose place belongs to an older one: as a replica that came with the mount point of its original. */
+  readonly crowded: readonly Wanted[];
+}
+
+export function arrange(datasets: readonly Dataset[]): Arrangement {
+  const placed = datasets
+    .flatMap((one): Wanted[] => (one.mountPoint === null ? [] : [{ ...one, mountPoint: one.mountPoint }]))
+    .toSorted(byPlace);
+  // A locked one keeps its place: what came later is not shown instead.
+  const oldest = new Map(placed.toReversed().map((one) => [one.mountPoint, one]));
+  const isOldest = (one: Wanted): boolean => oldest.get(one.mountPoint) === one;
+  const unlocked = placed.filter(({ isLocked }) => !isLocked);
+  return { wanted: unlocked.filter(isOldest), crowded: unlocked.filter((one) => !isOldest(one)) };
+}
+
+/** A path sorts before everything below it; of one place the oldest first. */
+function byPlace(left: Wanted, right: Wanted): number {
+  if (left.mountPoint === right.mountPoint) return left.createdAt - right.createdAt;
+  return left.mountPoint < right.mountPoint ? -1 : 1;
 }
 
 /** Those of the same depth do not lie below each other: they can be mounted side by side. */

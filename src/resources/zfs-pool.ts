@@ -1,23 +1,25 @@
 /**
  * A ZFS pool that moves, on DRBD or on disks of its own, with its file systems.
  *
- * 1. Held: the kernel has the pool, can use it, and every file system that belongs into the tree is seen at its place.
+ * 1. Held: the kernel has the pool, can use it, and every file system that this tenure has mounted is seen at its place. One that
+ *    came later (a replica, a clone) or whose place is an older one's is said to be missed, and moves nothing (H6).
  *    Released: the kernel's file of it is gone, and none of its mounts is left; a bind mount that somebody made of one can be
  *    written through as well, and goes with it.
  * 2. No blind `-f` (zfs-import.ts): without the proof that its last user can write no more, a pool stays where it is.
  * 3. It is imported from the devices that are named and nothing else: the disk under a DRBD device has the same labels, and who
  *    writes to it goes past the replication. Never into a cache file: the next boot would import it without a lease.
  * 4. A suspended pool cannot be exported, and a command about it hangs in the kernel: its state is read first (zfs-state.ts).
- * 5. Nothing is shared by ZFS: exports are services, which come later in the plan and go earlier.
+ * 5. On DRBD it stands on nothing else (zfs-vdevs.ts): what is written to another disk alone does not survive this host (O3).
+ * 6. One that this program itself runs from is not touched at all: its release would end everything that runs here.
+ * 7. Nothing is shared by ZFS: exports are services, which come later in the plan and go earlier.
  */
 import type { Clock } from '../clock.ts';
 import { DEGRADED } from '../degraded.ts';
 import { QuorateError } from '../errors.ts';
 import { commandError, exitError, firstWords } from './command-error.ts';
-import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
-import type { DeviceIdentity } from './mount.ts';
+import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
 import { BUSY_POLL_MS, busyEnd, type FrozenIo, MountUsers } from './mount-users.ts';
-import { type MountEntry, readMountTable } from './mountinfo.ts';
+import { type MountEntry, mountSeenAt, readMountTable } from './mountinfo.ts';
 import type {
   AcquireContext,
   ActionContext,
@@ -26,46 +28,31 @@ import type {
   ReleaseContext,
   Resource,
 } from './types.ts';
-import {
-  byDepth,
-  type Dataset,
-  isInPlace,
-  listCommand,
-  mountsOf,
-  obstacleTo,
-  parseDatasets,
-  reachable,
-  type Wanted,
-  wantedOf,
-} from './zfs-datasets.ts';
+import { mountsOf, reachable } from './zfs-datasets.ts';
 import { importPool, type Members } from './zfs-import.ts';
 import { type KernelFiles, type PoolState, readPoolState, usability } from './zfs-state.ts';
+import { namesOf, PoolTree, type TreeOptions } from './zfs-tree.ts';
+import { readBeside, type VdevOptions } from './zfs-vdevs.ts';
 
-/** File systems that are mounted side by side. */
-const MOUNTS_AT_ONCE = 8;
 /** Without it each import waits 3 s for a udev that may not run (measured: 3.7 s instead of 0.75 s). */
 const ENVIRONMENT = { ZFS_VDEV_DEVID_OPT_OUT: 'YES' };
 
-export interface ZfsPoolOptions extends Members {
+export interface ZfsPoolOptions extends Members, VdevOptions, TreeOptions {
   readonly name: string;
-  readonly pool: string;
   /** Devices, or directories of devices, to look for the pool on; null: the replicated devices that it stands on. */
   readonly devices: readonly string[] | null;
-  /** Of encrypted file systems, before they are mounted. */
-  readonly loadKeys: boolean;
   /** R1: kills of foreign processes are off outside real hosts. */
   readonly mayKill: boolean;
   readonly frozenIo: FrozenIo | null;
-  /** The paths of the DRBD devices below; rejects where they are not known. */
-  readonly devicesBelow: (context: ActionContext) => Promise<readonly string[]>;
   readonly kernel: KernelFiles;
   /** The text of /proc/self/mountinfo. */
   readonly readMounts: () => string;
-  /** What a path leads to; throws where it leads nowhere. */
-  readonly readDevice: (path: string) => DeviceIdentity;
   readonly runner: CommandRunner;
   readonly clock: Clock;
 }
+
+const UNREPLICATED =
+  'which is not DRBD: what is written there alone is lost with this host (zpool detach, or remove)';
 
 interface Found {
   readonly state: PoolState;
@@ -83,6 +70,7 @@ export class ZfsPoolResource implements Resource {
   readonly #pool: string;
   readonly #tools: LinuxTools;
   readonly #users: MountUsers;
+  readonly #tree: PoolTree;
 
   constructor(options: ZfsPoolOptions) {
     this.name = options.name;
@@ -90,6 +78,11 @@ export class ZfsPoolResource implements Resource {
     this.#pool = options.pool;
     this.#tools = new LinuxTools(options.runner, options.clock, ENVIRONMENT);
     this.#users = new MountUsers({ ...options, tools: this.#tools });
+    this.#tree = new PoolTree({
+      ...options,
+      tools: this.#tools,
+      readEntries: () => this.#mustRead().entries,
+    });
   }
 
   // ---- acquire
@@ -97,14 +90,27 @@ export class ZfsPoolResource implements Resource {
   async acquire(context: AcquireContext): Promise<string> {
     const { state } = this.#mustRead();
     if (state.kind === 'unknown') throw new QuorateError('command-failed', `${this.#pool}: ${state.why}`);
+    if (state.kind === 'absent') this.#options.memory.mounted = null;
     const said = state.kind === 'absent' ? await this.#import(context) : 'is imported already';
     this.#mustBeUsable();
-    return `${this.#pool} ${said}, ${await this.#mountAll(context)}`;
+    // What this tenure has had is repaired all the same: to give it up would lose what only the other disk has.
+    if (state.kind === 'absent' || context.isFirst !== false) await this.#mustBeReplicated(context);
+    return `${this.#pool} ${said}, ${await this.#tree.mountAll(context)}`;
   }
 
   async #import(context: AcquireContext): Promise<string> {
-    const devices = this.#options.devices ?? (await this.#options.devicesBelow(context));
-    return importPool({ ...this.#options, devices, tools: this.#tools }, context);
+    const below = await this.#options.devicesBelow(context);
+    const devices = this.#options.devices ?? below;
+    return importPool({ ...this.#options, devices, below, tools: this.#tools }, context);
+  }
+
+  async #mustBeReplicated(context: AcquireContext): Promise<void> {
+    const others = await this.#tools.mustRead(readBeside(this.#options, this.#tools, context));
+    if (others.length > 0)
+      throw new QuorateError(
+        'not-as-wanted',
+        `${this.#pool} stands on ${others.join(', ')} too, ${UNREPLICATED}`,
+      );
   }
 
   #mustBeUsable(): void {
@@ -113,47 +119,6 @@ export class ZfsPoolResource implements Resource {
       throw new QuorateError('not-as-wanted', `${this.#pool} was imported, and ${state.why}`);
     if (usability(state.word) !== 'usable')
       throw new QuorateError('pool-unusable', `${this.#pool} is ${state.word}`);
-  }
-
-  /** What is missing, parents first. What is at its place already is not touched. */
-  async #mountAll(context: AcquireContext): Promise<string> {
-    const datasets = await this.#unlocked(context);
-    const wanted = wantedOf(datasets);
-    const missing = this.#missing(wanted);
-    for (const group of byDepth(missing))
-      for (let first = 0; first < group.length; first += MOUNTS_AT_ONCE)
-        await allOf(group.slice(first, first + MOUNTS_AT_ONCE).map((one) => this.#mount(one, context)));
-    const [left] = this.#missing(wanted);
-    if (left !== undefined)
-      throw new QuorateError(
-        'not-as-wanted',
-        `${left.name} was mounted, and is not seen on ${left.mountPoint}`,
-      );
-    const locked = datasets.filter(({ isLocked }) => isLocked).length;
-    return `${count(wanted.length)} mounted${locked === 0 ? '' : `, ${locked} left locked`}`;
-  }
-
-  /** All file systems, after their keys have been loaded where that is asked for. */
-  async #unlocked(context: AcquireContext): Promise<readonly Dataset[]> {
-    const datasets = await this.#tools.mustRead(this.#list(context));
-    if (!this.#options.loadKeys || !datasets.some(({ isLocked }) => isLocked)) return datasets;
-    await this.#tools.must(['zfs', 'load-key', '-r', this.#pool], context);
-    return this.#tools.mustRead(this.#list(context));
-  }
-
-  async #mount(one: Wanted, context: AcquireContext): Promise<void> {
-    const obstacle = obstacleTo(this.#mustRead().entries, one);
-    if (obstacle !== null) throw new QuorateError('mount-occupied', obstacle);
-    await this.#tools.must(['zfs', 'mount', one.name], context);
-  }
-
-  #missing(wanted: readonly Wanted[]): readonly Wanted[] {
-    const { entries } = this.#mustRead();
-    return wanted.filter((one) => !isInPlace(entries, one));
-  }
-
-  #list(context: ActionContext): Promise<Reading<readonly Dataset[]>> {
-    return this.#tools.read(listCommand(this.#pool), context, (text) => parseDatasets(text, this.#pool));
   }
 
   // ---- release
@@ -178,7 +143,7 @@ export class ZfsPoolResource implements Resource {
           killed = ', after its users were killed';
           await this.#users.kill(this.#mountPoints(), context);
         }
-        await this.#unmountRest(context);
+        if (context.mode === 'abrupt') await this.#unmountRest(context);
       }
       await clock.sleep(BUSY_POLL_MS, context.signal);
     }
@@ -195,18 +160,22 @@ export class ZfsPoolResource implements Resource {
     return exitError(command, result.code, result.stderr);
   }
 
-  /** What an export does not know of, such as a bind mount of a file system, keeps the pool busy. */
+  /**
+   * What an export does not know of, such as a bind mount of a file system, keeps the pool busy. Not in a planned release: what
+   * others have mounted would be missing when it is taken back (R1).
+   */
   async #unmountRest(context: ReleaseContext): Promise<void> {
-    // Abruptly also what others have mounted below. The last one first: it may lie on top of the others.
-    const options = context.mode === 'abrupt' ? ['-R'] : [];
+    // Also what others have mounted below. The last one first: it may lie on top of the others.
     for (const mountPoint of this.#mountPoints().toReversed())
-      await this.#tools.run(['umount', ...options, '--', mountPoint], context);
+      await this.#tools.run(['umount', '-R', '--', mountPoint], context);
   }
 
   async #withUsers(failure: QuorateError, context: ReleaseContext): Promise<QuorateError> {
     if (context.mode === 'abrupt' || !isBusy(failure)) return failure;
     const users = await this.#users.named(this.#mountPoints(), context);
-    return new QuorateError(failure.code, `${failure.message}; ${users}`, { cause: failure });
+    const { mounts } = this.#mustRead();
+    const places = mounts.length === 0 ? '' : `; still mounted on ${placesOf(mounts)}`;
+    return new QuorateError(failure.code, `${failure.message}; ${users}${places}`, { cause: failure });
   }
 
   #mustNotBeSuspended(): void {
@@ -239,13 +208,20 @@ export class ZfsPoolResource implements Resource {
     if (usability(state.word) === 'broken') return partly(says);
     // Whoever reads from a device whose I/O is frozen hangs, and may suspend the pool when it is let go.
     if (this.#users.isFrozen) return unknown(`${says}, and the I/O below is frozen`);
-    const listed = await this.#list(context);
+    const [listed, others] = await Promise.all([
+      this.#tree.list(context),
+      readBeside(this.#options, this.#tools, context),
+    ]);
     if (listed.kind === 'unknown') return unknown(`${says}: ${listed.why}`);
-    const wanted = wantedOf(listed.value);
-    const missing = wanted.filter((one) => !isInPlace(found.entries, one));
-    if (missing.length > 0)
-      return partly(`${says}, not mounted: ${firstWords(missing.map(({ name }) => name).join(', '))}`);
-    return held(`${state.word === 'DEGRADED' ? DEGRADED : ''}${says}, ${count(wanted.length)} mounted`);
+    if (others.kind === 'unknown') return unknown(`${says}: ${others.why}`);
+    const { missing, left, said } = this.#tree.look(listed.value, found.entries);
+    if (missing.length > 0) return partly(`${says}, not mounted: ${namesOf(missing)}`);
+    const foreign =
+      others.value.length === 0
+        ? ''
+        : `; stands on ${firstWords(others.value.join(', '))} too, ${UNREPLICATED}`;
+    const isDegraded = state.word === 'DEGRADED' || left.length > 0 || foreign !== '';
+    return held(`${isDegraded ? DEGRADED : ''}${says}, ${said}${foreign}`);
   }
 
   // ---- what the kernel says
@@ -266,7 +242,14 @@ export class ZfsPoolResource implements Resource {
   #read(): Found | string {
     const state = readPoolState(this.#pool, this.#options.kernel);
     const entries = readMountTable(this.#options.readMounts);
-    return typeof entries === 'string' ? entries : { state, entries, mounts: mountsOf(entries, this.#pool) };
+    if (typeof entries === 'string') return entries;
+    const mounts = mountsOf(entries, this.#pool);
+    const own = this.#options.ownPaths.find((path) =>
+      mounts.some((one) => one === mountSeenAt(entries, path)),
+    );
+    if (own !== undefined)
+      return `${own} is on ${this.#pool}: what Quorate runs from is no pool that can move`;
+    return { state, entries, mounts };
   }
 }
 
@@ -277,13 +260,5 @@ const isBusy = ({ message }: QuorateError): boolean => /busy/.test(message);
 const mayPass = (failure: QuorateError, { mode }: ReleaseContext): boolean =>
   mode === 'abrupt' || isBusy(failure);
 
-const count = (fileSystems: number): string => `${fileSystems} file system${fileSystems === 1 ? '' : 's'}`;
-
 const placesOf = (mounts: readonly MountEntry[]): string =>
   firstWords(mounts.map(({ mountPoint }) => mountPoint).join(', '));
-
-/** Waits for all of them, whatever becomes of one. */
-async function allOf(actions: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(actions))
-    if (result.status === 'rejected') throw result.reason;
-}

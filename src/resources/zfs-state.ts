@@ -3,8 +3,8 @@
  * in the kernel, where no signal ends it.
  *
  * 1. The file is there as long as the kernel has the pool, from before the first device is opened until the last one is closed.
- * 2. Where it is not, the pool is away only if the files of the module itself are there, or the module is not: everything else
- *    is unknown (H4).
+ * 2. Where it is not, the pool is away only if the module has no other file of it, or is not there itself: everything else is
+ *    unknown (H4, R2). Before 0.8 there was no `state`.
  * 3. With `failmode=continue` a suspended pool does not say so here (`spa_state_to_name`); the doctor does not like it.
  */
 import { firstWords } from './command-error.ts';
@@ -51,6 +51,8 @@ export function readPoolState(pool: string, files: KernelFiles): PoolState {
     if (!isMissing(error)) return cannotRead(error);
   }
   try {
+    if (files.has(`${KSTAT}/${pool}`))
+      return { kind: 'unknown', why: `the kernel has files of it, and ${KSTAT}/${pool}/state is not there` };
     if (files.has(KSTAT)) return { kind: 'absent', why: 'is not imported' };
     if (!files.has(MODULES)) return { kind: 'unknown', why: `${MODULES} is not there: is this a container?` };
     if (files.has(`${MODULES}/zfs`))

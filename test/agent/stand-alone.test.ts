@@ -66,15 +66,45 @@ describe('the note', () => {
     expect(texts().slice(1)).toEqual(['no longer degraded (epoch 7): block does not stand alone any more']);
   });
 
-  it('D4: not again and again within an hour', () => {
+  it('D4: not again and again within an hour, and never ends with less than is so', () => {
+    for (let flap = 0; flap < 5; flap++) {
+      see('standAlone');
+      see('healthyPrimary');
+    }
     see('standAlone');
+    expect(texts().map((text) => text.split(' (')[0])).toEqual([
+      'degraded',
+      'no longer degraded',
+      'degraded',
+    ]);
+    nowMs = HOUR - 1;
     see('healthyPrimary');
-    see('standAlone');
-    see('healthyPrimary');
-    expect(texts()).toHaveLength(2);
-    nowMs = HOUR;
-    see('standAlone');
     expect(texts()).toHaveLength(3);
+    nowMs = HOUR;
+    see('healthyPrimary');
+    expect(texts()).toHaveLength(4);
+    expect(texts().at(-1)).toMatch(/^no longer degraded/);
+  });
+
+  it('O3: is of its epoch: another tenure that stands alone is told, though the one before was', () => {
+    see('standAlone');
+    hold = { kind: 'none' };
+    see('healthyPrimary');
+    hold = { kind: 'held', epoch: epoch(9) };
+    see('standAlone');
+    see('healthyPrimary');
+    expect(texts().map((text) => text.split(':')[0])).toEqual([
+      'degraded (epoch 7)',
+      'degraded (epoch 9)',
+      'no longer degraded (epoch 9)',
+    ]);
+  });
+
+  it('O3: an end without a beginning in its own epoch is not told', () => {
+    see('standAlone');
+    hold = { kind: 'held', epoch: epoch(9) };
+    see('healthyPrimary');
+    expect(texts()).toHaveLength(1);
   });
 
   it('what cannot be read is no end of it', () => {

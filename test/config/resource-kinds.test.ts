@@ -318,6 +318,9 @@ describe('a pool', () => {
     [[pool(', devices: vdb')], /devices: "vdb" must be absolute paths of devices/],
     [[pool(', devices: {a: /dev/vdb}')], /devices: data node "b" has no devices/],
     [[BLOCK, pool(', devices: [/dev/drbd0, /dev/disk/by-id]')], /by-id may lead to the disk below "block"/],
+    // O3: a volume group that calls itself like DRBD is none of its devices.
+    [[BLOCK, pool(', devices: /dev/drbd_vg/lv')], /drbd_vg\/lv may lead to the disk below "block"/],
+    [[BLOCK, pool(', devices: /dev/drbd0p1')], /drbd0p1 may lead to the disk below "block"/],
     [[BLOCK, pool(', hosts: {a: nas-1}')], /hosts: data node "b" has no host name/],
     [[BLOCK, pool(', hosts: {a: nas, b: nas}')], /hosts\.b: nas is already the host name of "a"/],
     [[BLOCK, pool(', hosts: {a: nas 1, b: nas}')], /hosts\.a: "nas 1" is not a host name \(what "uname -n"/],

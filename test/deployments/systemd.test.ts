@@ -65,6 +65,12 @@ describe.each(both)('quorate-%s.service', (_, unit) => {
   });
 });
 
+it('L4: the executor looks when a boot has imported what it does, and not before', () => {
+  expect(words(executor, 'Unit.After')).toEqual(
+    expect.arrayContaining(['zfs-import.target', 'zfs-mount.service', 'drbd.service']),
+  );
+});
+
 describe('both units', () => {
   it("give an executor the same surroundings: after a crash it runs in the agent's unit (O1)", () => {
     const surroundings = (unit: typeof agent): unknown[] =>

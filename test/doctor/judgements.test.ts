@@ -55,7 +55,7 @@ describe('zfs', () => {
     [exited(1, '', 'internal error'), ['unknown tank settings']],
     [{ kind: 'timed-out', limitMs: 3000 } as const, ['unknown tank settings']],
   ])('%j', async (said, expected) => {
-    expect(brief(await look(said)).slice(3)).toEqual(expected);
+    expect(brief(await look(said)).slice(4)).toEqual(expected);
   });
 
   it.each([
@@ -91,6 +91,32 @@ describe('zfs', () => {
     const files = { [`${directory}/zfs-import-scan.service`]: '' };
     expect(one(await look('', files), 'boot').result).toBe('failed');
     expect(one(await look('', { [`${directory}/zfs-import-cache.service`]: '' }), 'boot').result).toBe('ok');
+  });
+
+  it('R1: a suspended pool needs somebody who resets the host', async () => {
+    const reset = async (commandLine: string | null, mode: Config['watchdog']['mode'], ...more: string[]) => {
+      const config = configHolding(DRBD, more[0] ?? POOL);
+      const kinds = { [config.watchdog.device]: 'character' } as const;
+      const files = commandLine === null ? {} : { '/proc/77/cmdline': commandLine };
+      const context = contextOf(
+        { kinds, files },
+        {
+          config: { ...config, watchdog: { ...config.watchdog, mode } },
+          watchdog: { ...contextOf().watchdog, executor: () => (commandLine === null ? null : 77) },
+        },
+      );
+      const found = await zfsCheck.run(context);
+      return found.find(({ subject }) => subject === 'tank reset')?.result;
+    };
+    const line = 'node\0executor.mjs\0--self-fence\0';
+    expect(await reset(null, 'required')).toBe('ok');
+    expect(await reset(`${line}sysrq\0`, 'off')).toBe('ok');
+    expect(await reset(`${line}off\0`, 'off')).toBe('failed');
+    expect(await reset('node\0executor.mjs\0', 'off')).toBe('failed');
+    expect(await reset(null, 'off')).toBe('unknown');
+    // It cannot freeze, so it is not suspended for that.
+    expect(await reset(null, 'off', `${POOL}, devices: /dev/vdb, after: []`)).toBeUndefined();
+    expect(await reset(null, 'off', `${POOL}, devices: /dev/drbd0`)).toBe('unknown');
   });
 
   it('a pool that is suspended is not asked: the command would hang', async () => {

@@ -212,14 +212,19 @@ class Bench {
     await vi.advanceTimersByTimeAsync(1);
   }
 
-  async take(of: number, until: Instant = instant(Date.now() + L), isForced = false): Promise<void> {
+  async take(
+    of: number,
+    until: Instant = instant(Date.now() + L),
+    isForced = false,
+    hasProof = false,
+  ): Promise<void> {
     this.executor.onOrder({
       kind: 'take',
       epoch: epoch(of),
       term: term(3),
       until,
       previousReleased: true,
-      hasProof: false,
+      hasProof,
       isForced,
     });
     await vi.advanceTimersByTimeAsync(1);
@@ -284,6 +289,32 @@ describe('orders', () => {
       expect([...new Set(acquires)]).toEqual([isForced]);
       // The cloud knows no force.
       expect(bench.address.acquires[0]).not.toHaveProperty('mayForce');
+    },
+  );
+
+  it.each([
+    [true, ['fresh', 'stale', 'stale']],
+    [false, ['none', 'none', 'none']],
+  ])(
+    'R4: proof (%s) is of the grant: what a repair or a take-back acquires has only the old one',
+    async (hasProof, expected) => {
+      const bench = new Bench();
+      await bench.hello();
+      await bench.take(7, instant(Date.now() + 60_000), false, hasProof);
+      bench.lease.set(epoch(7), instant(Date.now() + 60_000), instant(Date.now()));
+      await vi.advanceTimersByTimeAsync(3000);
+      bench.guard.probe = 'held';
+      await vi.advanceTimersByTimeAsync(6000);
+      const proofs = () =>
+        bench.guard.orders.flatMap((order) => (order.op === 'acquire' ? [order.proof] : []));
+      const afterRepairs = proofs();
+      expect(afterRepairs.length).toBeGreaterThan(1);
+      bench.guard.failures.set('release', 'busy');
+      bench.executor.onOrder({ kind: 'release', epoch: epoch(7), mode: 'planned' });
+      await vi.advanceTimersByTimeAsync(100);
+      expect(bench.kinds()).toContain('release-failed');
+      expect(proofs().length).toBeGreaterThan(afterRepairs.length);
+      expect([proofs()[0], proofs()[1], proofs().at(-1)]).toEqual(expected);
     },
   );
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { instant, nodeId } from '../../src/core/index.ts';
 import { localResource } from '../../src/executor/local-resources.ts';
-import { GatewayMemory } from '../../src/resources/index.ts';
+import { GatewayMemory, PoolMemory } from '../../src/resources/index.ts';
 import { CAPTURES } from '../resources/zfs-captures.ts';
 
 /** None of this host's: whatever it has loaded, there is no such pool. */
@@ -29,12 +29,12 @@ async function acquire(other: string, lastUser: string) {
       ...{ clock: systemClock, mark: 'test', mayKill: false, frozenIo: null, lastSeen: () => null },
       devicesBelow: async () => ['/dev/quorate-test-no-such-device'],
       otherDataNodes: [nodeId('c'), nodeId(other)],
-      gatewayMemory: new GatewayMemory(),
+      ...{ gatewayMemory: new GatewayMemory(), poolMemory: new PoolMemory(), dataDir: '/nowhere' },
     },
   );
   const signal = new AbortController().signal;
   const context = { deadline: instant(systemClock.now() + 5000), signal, previousReleased: false };
-  const error: unknown = await resource.acquire({ ...context, hasProof: true }).catch((caught) => caught);
+  const error: unknown = await resource.acquire({ ...context, proof: 'fresh' }).catch((caught) => caught);
   return { calls, said: String(error) };
 }
 

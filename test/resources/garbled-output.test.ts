@@ -16,6 +16,7 @@ import {
   DrbdResource,
   HookResource,
   MountResource,
+  PoolMemory,
   PortBlockResource,
   PortResource,
   type ProbeResult,
@@ -96,6 +97,7 @@ const unit = (runner: CommandRunner) =>
     service: { kind: 'unit', unit: 'nfs-server.service' },
     marker: 'nfs',
   });
+const POOL_ANSWERS = { 'zfs list': said(ZFS.datasets), 'zpool list': said(ZFS.vdevs) };
 /** With what the kernel says. */
 const pool =
   (state: string, mountinfo: string = ZFS.mountinfo) =>
@@ -109,6 +111,8 @@ const pool =
       peerHosts: ['node-a'],
       mayKill: false,
       frozenIo: null,
+      memory: new PoolMemory(),
+      ownPaths: ['/'],
       devicesBelow: async () => ['/dev/drbd0'],
       kernel: { read: () => state, has: () => true },
       readMounts: () => mountinfo,
@@ -219,7 +223,7 @@ const CASES: readonly Case[] = [
     title: 'pool',
     truth: 'held',
     make: pool('ONLINE\n'),
-    answers: { 'zfs list': said(ZFS.datasets) },
+    answers: POOL_ANSWERS,
     // Another mount point is another wish.
     mayDiffer: true,
   },
@@ -227,7 +231,7 @@ const CASES: readonly Case[] = [
     title: 'pool, not mounted',
     truth: 'partly',
     make: pool('ONLINE\n', ZFS.mountinfo.replace(/^61 .*\n/m, '')),
-    answers: { 'zfs list': said(ZFS.datasets) },
+    answers: POOL_ANSWERS,
   },
   { title: 'unit failed', truth: 'not-held', make: unit, answers: isActive(3, 'failed') },
 ];
@@ -493,7 +497,7 @@ describe('mountinfo', () => {
 });
 
 describe("a pool's state", () => {
-  const answers = { 'zfs list': said(ZFS.datasets) };
+  const answers = POOL_ANSWERS;
   const read = async (state: string, mountinfo?: string) =>
     answerOf(await probe({ title: 'pool', truth: 'held', make: pool(state, mountinfo), answers }, answers));
 

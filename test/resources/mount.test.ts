@@ -122,6 +122,13 @@ describe('mount', () => {
       expect(mounts.calls.at(-1)).toBe('umount -R -- /srv/data');
     });
 
+    it('a name that fuser does not see: its users live on, so the writes stay frozen', async () => {
+      const data = make({ frozenIo: frozen(mounts.calls), mountPoint: '/srv/#data' });
+      await acquire(data);
+      await expect(release(data, 'abrupt', 500)).rejects.toThrow(/cannot be killed: fuser/);
+      expect(mounts.calls).not.toContain('abandon');
+    });
+
     it('never in a planned release, and never where users may not be killed', async () => {
       for (const [mode, mayKill] of [
         ['planned', true],

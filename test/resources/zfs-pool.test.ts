@@ -2,16 +2,25 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { instant } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
-import { type FrozenIo, ZfsPoolResource } from '../../src/resources/index.ts';
+import {
+  type AcquireContext,
+  type FrozenIo,
+  PoolMemory,
+  ZfsPoolResource,
+} from '../../src/resources/index.ts';
+import { parseLeaves } from '../../src/resources/zfs-vdevs.ts';
 import { FakeZfs } from './support/fake-zfs.ts';
 import { VirtualClock } from './support/virtual-clock.ts';
 import { CAPTURES } from './zfs-captures.ts';
 
 let zfs: FakeZfs;
 let clock: VirtualClock;
+/** Of one executor: its objects for acquire, release and probe are others each time. */
+let memory: PoolMemory;
 beforeEach(() => {
   zfs = new FakeZfs();
   clock = new VirtualClock();
+  memory = new PoolMemory();
 });
 
 type Options = ConstructorParameters<typeof ZfsPoolResource>[0];
@@ -20,7 +29,7 @@ const make = (more: Partial<Options> = {}) => {
   return new ZfsPoolResource({
     ...{ name: 'tank', pool: 'tank', devices: null, loadKeys: false, mayKill: true, frozenIo: null },
     ...{ ownHost: 'node-b', peerHosts: ['node-a'], devicesBelow: async () => ['/dev/drbd0'] },
-    ...{ kernel, readMounts, readDevice, runner, clock },
+    ...{ kernel, readMounts, readDevice, runner, clock, memory, ownPaths: ['/', '/var/lib/quorate'] },
     ...more,
   });
 };
@@ -28,7 +37,7 @@ const inMs = (ms: number) => ({
   deadline: instant(clock.now() + ms),
   signal: new AbortController().signal,
 });
-const acquire = (of = make(), more: { hasProof?: boolean; previousReleased?: boolean } = {}) =>
+const acquire = (of = make(), more: Partial<AcquireContext> = {}) =>
   of.acquire({ ...inMs(60_000), previousReleased: false, ...more });
 const release = (of: ZfsPoolResource, mode: 'planned' | 'abrupt', ms = 30_000) =>
   of.release({ ...inMs(ms), mode });
@@ -129,8 +138,148 @@ describe('keys', () => {
   });
 });
 
+describe('O3: on DRBD it stands on nothing else', () => {
+  it.each([['/dev/vdc1'], ['8413021735217862145'], ['/var/tmp/file']])(
+    'with %s in it, it is not taken, neither imported nor found imported',
+    async (leaf) => {
+      zfs.leaves = ['/dev/drbd0', leaf];
+      await expect(acquire()).rejects.toThrow(`tank stands on ${leaf} too, which is not DRBD`);
+      await expect(acquire(make(), { isFirst: true })).rejects.toThrow(leaf);
+      expect(zfs.changes).toEqual([IMPORT]);
+    },
+  );
+
+  it('another pool of that name is not taken for ours', async () => {
+    zfs.state = 'ONLINE';
+    zfs.leaves = ['/dev/vdb'];
+    await expect(acquire()).rejects.toThrow('tank stands on /dev/vdb too');
+  });
+
+  it('H4: added later it is said, and does not move the role: that would lose what only the other disk has', async () => {
+    await acquire();
+    zfs.leaves = ['/dev/drbd0', '/dev/vdc1'];
+    expect(await probe()).toMatchObject({
+      probe: 'held',
+      detail: expect.stringMatching(
+        /^degraded: tank is ONLINE, 3 .*stands on \/dev\/vdc1 too, which is not DRBD/,
+      ),
+    });
+    zfs.mounts.pop();
+    await acquire(make(), { isFirst: false });
+    expect(zfs.mounts).toHaveLength(3);
+  });
+
+  it('a partition of DRBD, by any name, is DRBD', async () => {
+    zfs.devices.set('/dev/drbd/by-res/r0/0', '147:0');
+    zfs.leaves = ['/dev/drbd0p1', '/dev/drbd0'];
+    await acquire();
+    const readDevice = (path: string) => ({
+      path: path.replace('/dev/drbd/by-res/r0/0', '/dev/drbd0'),
+      number: null,
+    });
+    zfs.leaves = ['/dev/drbd/by-res/r0/0'];
+    expect((await probe(make({ readDevice }))).detail).not.toContain('degraded');
+  });
+
+  it('H4: what it stands on cannot be read', async () => {
+    await acquire();
+    zfs.failures.set('zpool list', 'internal error');
+    expect((await probe()).probe).toBe('unknown');
+    await expect(acquire()).rejects.toThrow('internal error');
+    const devicesBelow = () => Promise.reject(new QuorateError('command-failed', 'r0: not known'));
+    expect((await probe(make({ devicesBelow }))).probe).toBe('unknown');
+  });
+
+  it('is not asked where there is no DRBD', async () => {
+    await acquire(make({ devices: ['/dev/vdb'], devicesBelow: async () => [] }), { proof: 'fresh' });
+    expect(zfs.calls.some((call) => call.startsWith('zpool list'))).toBe(false);
+  });
+
+  it('reads mirrors, logs and spares; a cache has copies only', () => {
+    expect(parseLeaves(CAPTURES.vdevs, 'tank')).toEqual(['/dev/drbd0']);
+    const all = CAPTURES.vdevsOfAllKinds;
+    expect(parseLeaves(all, 'tank')).toEqual(['/dev/drbd0', '8413021735217862145', '/dev/vdc1', '/dev/vde1']);
+    expect(parseLeaves(all, 'tan')).toBeNull();
+    expect(parseLeaves(all.slice(0, -1), 'tank')).toBeNull();
+    expect(parseLeaves(all.slice(0, all.indexOf('\n') + 1), 'tank')).toBeNull();
+    expect(parseLeaves(`${all}what?\n`, 'tank')).toBeNull();
+  });
+});
+
+describe('H6: what comes later moves nothing', () => {
+  it('a replica that is not mounted is said, and neither missed nor mounted', async () => {
+    await acquire();
+    zfs.fileSystems.set('tank/backup', { mountPoint: '/srv/backup' });
+    expect(await probe()).toEqual({
+      probe: 'held',
+      detail: 'degraded: tank is ONLINE, 3 file systems mounted, left out: tank/backup',
+    });
+    zfs.mounts.pop();
+    expect(await acquire(make(), { isFirst: false })).toContain(
+      '3 file systems mounted, left out: tank/backup',
+    );
+    expect(zfs.mounts.map(({ source }) => source)).not.toContain('tank/backup');
+    zfs.mounts.push({ source: 'tank/backup', mountPoint: '/srv/backup' });
+    expect((await probe()).detail).toBe('tank is ONLINE, 3 file systems mounted');
+  });
+
+  it('the next tenure mounts it', async () => {
+    await acquire();
+    zfs.fileSystems.set('tank/backup', { mountPoint: '/srv/backup' });
+    await release(make(), 'planned');
+    expect(await acquire()).toContain('4 file systems mounted');
+  });
+
+  it('of two with one place the older has it, whatever their names', async () => {
+    zfs.fileSystems.set('tank/backup', { mountPoint: '/srv/vol1' });
+    expect(await acquire()).toContain('3 file systems mounted, left out: tank/backup');
+    expect(zfs.changes).not.toContain('zfs mount tank/backup');
+    expect((await probe()).detail).toMatch(/^degraded: .*left out: tank\/backup$/);
+  });
+
+  it('also where the older is locked: a replica is not shown in its place', async () => {
+    zfs.fileSystems.set('tank/vol1', { mountPoint: '/srv/vol1', isLocked: true });
+    zfs.fileSystems.set('tank/backup', { mountPoint: '/srv/vol1' });
+    expect(await acquire()).toContain('left out: tank/backup');
+    expect(zfs.changes).not.toContain('zfs mount tank/backup');
+  });
+});
+
+describe('R1: what nobody may release', () => {
+  it.each(['/', '/var', '/var/lib/quorate'])(
+    'a pool on %s holds what Quorate runs from: it is left alone, without a command',
+    async (mountPoint) => {
+      zfs.state = 'ONLINE';
+      zfs.mounts.push({ source: 'tank/ROOT', mountPoint });
+      expect(await probe()).toMatchObject({
+        probe: 'unknown',
+        detail: expect.stringMatching(/is on tank: what/),
+      });
+      for (const mode of ['planned', 'abrupt'] as const)
+        await expect(release(make(), mode)).rejects.toThrow(/no pool that can move/);
+      await expect(acquire()).rejects.toThrow(/no pool that can move/);
+      expect(zfs.calls).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['/var/lib', /would hide \/var\/lib\/quorate/],
+    ['/', /would hide \//],
+    ['/srv/our files', /fuser does not see/],
+    ['/srv/#1', /fuser does not see/],
+    ['/srv/a\\b', /fuser does not see/],
+  ])('nothing is mounted on %s', async (mountPoint, why) => {
+    zfs.fileSystems.set('tank/new', { mountPoint });
+    await expect(acquire()).rejects.toThrow(why);
+    expect(zfs.mounts).toEqual([]);
+    await release(make(), 'abrupt');
+    expect(zfs.state).toBeNull();
+  });
+});
+
 describe('no blind -f', () => {
-  const local = { devices: ['/dev/vdb'] };
+  const local = { devices: ['/dev/vdb'], devicesBelow: async () => [] };
+  const LOCAL_IMPORT = 'zpool import -N -o cachefile=none -d /dev/vdb tank';
 
   it('after a power cut of the peer: on DRBD, whose Primary nobody else is', async () => {
     zfs.refusal = CAPTURES.lastUsedByPeer;
@@ -138,15 +287,44 @@ describe('no blind -f', () => {
     expect(zfs.changes.slice(0, 2)).toEqual([IMPORT, FORCED]);
   });
 
-  it('on other disks only with the proof of the log; that the last tenure has ended is not enough', async () => {
-    zfs.refusal = CAPTURES.lastUsedByPeer;
+  it('H2, R4: on other disks nothing is imported without the proof of the log, not even what ZFS would give', async () => {
     for (const devices of [['/dev/vdb'], ['/dev/drbd0', '/dev/vdb'], ['/dev/none']])
-      await expect(acquire(make({ devices }), { previousReleased: true })).rejects.toMatchObject({
+      await expect(acquire(make({ ...local, devices }), { previousReleased: true })).rejects.toMatchObject({
         code: 'pool-in-use',
-        message: expect.stringContaining('nothing shows that it has let go'),
+        message: expect.stringContaining('may be writing into it: there is neither DRBD under the pool nor'),
       });
-    expect(zfs.changes.filter((call) => call.includes('-f'))).toEqual([]);
-    expect(await acquire(make(local), { hasProof: true })).toContain('which has let go');
+    expect(zfs.calls).toEqual([]);
+    expect(await acquire(make(local), { proof: 'stale' })).toContain('tank imported from /dev/vdb, 3');
+  });
+
+  it('R5: on other disks by force only from who was stopped', async () => {
+    zfs.refusal = CAPTURES.lastUsedByPeer;
+    await expect(acquire(make(local), { proof: 'fresh', previousReleased: true })).rejects.toThrow(
+      /what was released is not in use: somebody has imported it since/,
+    );
+    expect(zfs.calls).toEqual([LOCAL_IMPORT]);
+    expect(await acquire(make(local), { proof: 'fresh' })).toContain('node-a (host id a), which was stopped');
+  });
+
+  it.each([
+    ['a repair or a take-back', { proof: 'stale' }],
+    ['what this tenure has had', { proof: 'fresh', isFirst: false }],
+  ] as const)('R4: on other disks never by force: %s, because its proof is old', async (_, context) => {
+    zfs.refusal = CAPTURES.lastUsedByPeer;
+    await expect(acquire(make(local), context)).rejects.toMatchObject({
+      code: 'pool-in-use',
+      message: expect.stringContaining('may have been started since (R5)'),
+    });
+    expect(zfs.calls).toEqual([LOCAL_IMPORT]);
+  });
+
+  it('O3: a DRBD device that Quorate does not manage lets anybody write', async () => {
+    const other = { devices: ['/dev/drbd5'] };
+    for (const below of [[], ['/dev/drbd0'], ['/dev/none']])
+      await expect(acquire(make({ ...other, devicesBelow: async () => below }))).rejects.toThrow(
+        /neither DRBD/,
+      );
+    expect(zfs.calls).toEqual([]);
   });
 
   it.each([
@@ -158,7 +336,7 @@ describe('no blind -f', () => {
     ['no host id of its own', CAPTURES.noHostId, /zgenhostid/],
   ])('never: %s', async (_, refusal, why) => {
     zfs.refusal = refusal;
-    await expect(acquire(make(), { hasProof: true })).rejects.toMatchObject({
+    await expect(acquire(make(), { proof: 'fresh' })).rejects.toMatchObject({
       code: 'pool-in-use',
       message: expect.stringMatching(why),
     });
@@ -172,14 +350,14 @@ describe('no blind -f', () => {
     ['nothing', ''],
   ])('never: %s', async (_, refusal) => {
     zfs.refusal = refusal;
-    await expect(acquire(make(), { hasProof: true })).rejects.toMatchObject({ code: 'command-failed' });
+    await expect(acquire(make(), { proof: 'fresh' })).rejects.toMatchObject({ code: 'command-failed' });
     expect(zfs.calls).toEqual([IMPORT]);
   });
 
   it('a sentence that is cut off anywhere never allows it', async () => {
     for (let length = 0; length < CAPTURES.lastUsedByPeer.indexOf(' at Mon') + 4; length++) {
       zfs.refusal = CAPTURES.lastUsedByPeer.slice(0, length);
-      await expect(acquire(make(), { hasProof: true })).rejects.toThrow();
+      await expect(acquire(make(), { proof: 'fresh' })).rejects.toThrow();
     }
     expect(new Set(zfs.calls)).toEqual(new Set([IMPORT]));
   });
@@ -214,7 +392,9 @@ describe('release', () => {
     await acquire();
     zfs.busy.add('/srv/vol1');
     const startedAt = clock.now();
-    await expect(release(make(), 'planned')).rejects.toThrow(/busy; used by smbd \(4711\)$/);
+    await expect(release(make(), 'planned')).rejects.toThrow(
+      /busy; used by smbd \(4711\); still mounted on /,
+    );
     expect(clock.now() - startedAt).toBeGreaterThan(4000);
     expect(clock.now() - startedAt).toBeLessThanOrEqual(5000);
     expect(zfs.calls.some((call) => call.startsWith('fuser -k') || call.includes('-f'))).toBe(false);
@@ -241,11 +421,20 @@ describe('release', () => {
     expect(zfs.calls.some((call) => /^umount.* -\w*[lf]/.test(call))).toBe(false);
   });
 
-  it.each(['planned', 'abrupt'] as const)('R2: %s, a bind mount of one of them goes too', async (mode) => {
+  it('R2: abruptly, a bind mount of one of them goes too', async () => {
     await acquire();
     zfs.mounts.push({ source: 'tank/vol1', mountPoint: '/exports/copy' });
-    await release(make(), mode);
+    await release(make(), 'abrupt');
     expect([zfs.state, zfs.mounts]).toEqual([null, []]);
+  });
+
+  it('R1: planned, a bind mount is left alone and named: it would be missing when everything is taken back', async () => {
+    await acquire();
+    const bind = { source: 'tank/vol1', mountPoint: '/exports/copy' };
+    zfs.mounts.push(bind);
+    await expect(release(make(), 'planned')).rejects.toThrow(/busy; .*; still mounted on \/exports\/copy$/);
+    expect(zfs.calls.some((call) => call.startsWith('umount'))).toBe(false);
+    expect(zfs.mounts).toEqual([bind]);
   });
 
   it.each(['planned', 'abrupt'] as const)(
@@ -336,6 +525,15 @@ describe('R1: writes below are frozen', () => {
     expect(zfs.calls.some((call) => call.startsWith('zpool export'))).toBe(false);
   });
 
+  it('a name that fuser does not see: its users live on, so the writes stay frozen', async () => {
+    await acquire();
+    zfs.mounts.push({ source: 'tank/by-hand', mountPoint: '/mnt/back\\slash' });
+    await expect(release(make({ frozenIo: frozen() }), 'abrupt', 500)).rejects.toThrow(
+      /cannot be killed: fuser/,
+    );
+    expect(zfs.calls).not.toContain('abandon');
+  });
+
   it('never in a planned release, and never where users may not be killed', async () => {
     await acquire();
     const frozenIo = frozen();
@@ -380,6 +578,15 @@ describe('H4: what the kernel says', () => {
     expect((await answer('/sys/module', '/sys/module/zfs')).probe).toBe('unknown');
     expect((await answer()).probe).toBe('unknown');
     expect((await answer('/proc/spl/kstat/zfs', '/sys/module')).probe).toBe('not-held');
+  });
+
+  it('R2: files of the pool, and none that says its state (before 0.8), are no pool that is away', async () => {
+    await acquire();
+    zfs.state = null;
+    zfs.mounts = [];
+    zfs.isStateless = true;
+    expect(await probe()).toMatchObject({ probe: 'unknown', detail: expect.stringContaining('files of it') });
+    await expect(acquire()).rejects.toThrow(/state is not there/);
   });
 
   it('what cannot be read is unknown, and an acquire does not act on it', async () => {

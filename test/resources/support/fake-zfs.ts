@@ -37,9 +37,14 @@ export class FakeZfs {
   hangs: string[] = [];
   /** Beginnings of commands that fail, with what they say. */
   readonly failures = new Map<string, string>();
+  /** What the pool stands on. */
+  leaves = ['/dev/drbd0'];
+  /** The kernel has files of the pool, and none that says its state. */
+  isStateless = false;
   /** DRBD's, and a disk of the host's own. */
   readonly devices = new Map([
     ['/dev/drbd0', '147:0'],
+    ['/dev/drbd5', '147:5'],
     ['/dev/vdb', '254:16'],
   ]);
 
@@ -57,7 +62,10 @@ export class FakeZfs {
       if (path === '/proc/spl/kstat/zfs/tank/state' && this.state !== null) return `${this.state}\n`;
       throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
     },
-    has: (path) => path === '/sys/module' || this.isModuleLoaded,
+    has: (path) => {
+      if (path === '/proc/spl/kstat/zfs/tank') return this.state !== null || this.isStateless;
+      return path === '/sys/module' || this.isModuleLoaded;
+    },
   };
 
   readonly readMounts = (): string => {
@@ -79,7 +87,7 @@ export class FakeZfs {
 
   /** Commands that change something. */
   get changes(): string[] {
-    return this.calls.filter((call) => !/^zfs list|^fuser -v/.test(call));
+    return this.calls.filter((call) => !/^zfs list|^zpool list|^fuser -v/.test(call));
   }
 
   #run(command: readonly string[], limitMs: number): CommandResult {
@@ -94,6 +102,8 @@ export class FakeZfs {
         return this.#import(command.includes('-f'));
       case 'zpool export':
         return this.#export();
+      case 'zpool list':
+        return exited(0, '', this.#vdevs());
       case 'zfs list':
         return exited(0, '', this.#list());
       case 'zfs load-key':
@@ -135,12 +145,18 @@ export class FakeZfs {
     return exited(0);
   }
 
+  #vdevs(): string {
+    const lines = this.leaves.map((leaf) => `\t${leaf}${'\t-'.repeat(8)}\tONLINE\n`);
+    return `tank${'\t-'.repeat(8)}\tONLINE\t-\n${lines.join('')}`;
+  }
+
   #list(): string {
-    const names = [...this.fileSystems.keys()].toSorted().reverse();
+    const order = [...this.fileSystems.keys()];
+    const names = order.toSorted().reverse();
     const lines = names.map((name) => {
       const { mountPoint, canmount = 'on', isLocked } = this.fileSystems.get(name) ?? { mountPoint: 'none' };
       const key = isLocked === undefined ? '-' : isLocked ? 'unavailable' : 'available';
-      return `${name}\t${canmount}\t${mountPoint}\t${key}\n`;
+      return `${name}\t${canmount}\t${mountPoint}\t${key}\t${10 + order.indexOf(name)}\n`;
     });
     return lines.join('');
   }
