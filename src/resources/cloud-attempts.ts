@@ -17,6 +17,8 @@ export const READ_TIMEOUT_MS = 1000;
 export const SETTLE_MS = 2000;
 /** Attempts of one order; its deadline and the lease are the real bound. */
 export const MAX_ATTEMPTS = 40;
+/** With less left an order does not try again: a call that its end cuts off has an unknown outcome, and the last one had a reason. */
+const LEAST_LEFT_MS = 100;
 const THROTTLE_JITTER_MS = { least: 50, most: 200 } as const;
 
 export interface CloudSetting {
@@ -49,7 +51,7 @@ export class CloudAttempts {
   ): Promise<Result> {
     const attempt: Attempt = { mustRead: false };
     let last: Ec2Failure | null = null;
-    for (let count = 1; count <= MAX_ATTEMPTS && !this.isOver(context); count++) {
+    for (let count = 1; count <= MAX_ATTEMPTS && this.#mayTry(context, count); count++) {
       try {
         return await act(attempt);
       } catch (error) {
@@ -64,6 +66,11 @@ export class CloudAttempts {
     throw last === null
       ? new QuorateError('order-ended', `${this.#setting.name}: the order's time is over`)
       : this.refusal(last);
+  }
+
+  #mayTry(context: ActionContext, count: number): boolean {
+    const leftMs = context.deadline - this.#setting.clock.now();
+    return !context.signal.aborted && leftMs > (count === 1 ? 0 : LEAST_LEFT_MS);
   }
 
   isOver(context: ActionContext): boolean {

@@ -122,7 +122,6 @@ describe('acquire', () => {
 
   it('d.5: throttled for the whole time says so', async () => {
     ec2.fail('AssociateAddress', ...Array.from({ length: 50 }, () => ({ kind: 'throttle' }) as const));
-    // Long enough that its end falls into a pause: a call that is cut off by it has an unknown outcome, as it should.
     expect(await failure((await address()).acquire({ ...within(2000), previousReleased: false }))).toBe(
       'cloud-throttled',
     );
