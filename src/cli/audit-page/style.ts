@@ -51,7 +51,7 @@ svg text.label { font-size: 12px; stroke: var(--panel); stroke-width: 3; paint-o
 table { width: 100%; border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--muted); font-size: .9rem; padding: .2rem 0 .4rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); }
-thead th { color: var(--muted); font-weight: 600; }
+thead th { color: var(--muted); font-weight: 600; overflow-wrap: normal; }
 details { margin-top: 2rem; }
 summary { font-size: 1.2rem; font-weight: 600; cursor: pointer; }
 summary h2 { display: inline; margin: 0; }
