@@ -210,6 +210,11 @@ export const ERRORS = {
     remedy:
       'Choose another --out, or give --force to replace it (a replaced CA makes all its certificates void).',
   },
+  'file-not-written': {
+    exit: EXIT.failed,
+    meaning: 'A file that was asked for could not be written; what stood there before stands there still.',
+    remedy: 'Name a file in a directory that exists and may be written to, on a disk with room.',
+  },
   'pki-invalid': {
     exit: EXIT.usage,
     meaning: 'A certificate cannot be made from what was given.',

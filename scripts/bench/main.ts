@@ -1,10 +1,11 @@
 /**
  * `npm run bench -- [--json] [--runs N] [--settle S] [--only PART]`: the figures that the project promises, each beside its floor or its
- * bound. Parts: commit, cloud, idle, failover; all of them by default.
+ * bound. Parts: commit, audit, cloud, idle, failover; all of them by default.
  */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { type AuditBench, benchAudit } from './audit.ts';
 import { benchCloud, type CloudReport, runCloudClient } from './cloud.ts';
 import { benchCluster, type ClusterReport, type FailoverReport, SETTLE_S } from './cluster.ts';
 import { benchCommit, type CommitBench } from './commit.ts';
@@ -21,7 +22,7 @@ const { values } = parseArgs({
   },
 });
 
-const PARTS = ['commit', 'cloud', 'idle', 'failover'] as const;
+const PARTS = ['commit', 'audit', 'cloud', 'idle', 'failover'] as const;
 const CLOUD_CLIENTS = 5;
 
 if (values.node) await runNode();
@@ -39,6 +40,8 @@ async function main(): Promise<void> {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   if (isWanted('commit')) say('commit latency: three processes, real log, real streams');
   const commit = isWanted('commit') ? compared(await benchCommit(script)) : null;
+  if (isWanted('audit')) say('the audit of 100,000 entries');
+  const audit = isWanted('audit') ? benchAudit() : null;
   if (isWanted('cloud')) say('the first calls of a warmed cloud client');
   const cloud = isWanted('cloud') ? await benchCloud(script, CLOUD_CLIENTS) : null;
   const wanted = {
@@ -47,7 +50,7 @@ async function main(): Promise<void> {
     runs: isWanted('failover') ? Number(values.runs) : 0,
   };
   const cluster = wanted.idle || wanted.runs > 0 ? await benchCluster(dirname(script), wanted, say) : null;
-  const report: Report = { commit, cloud, cluster };
+  const report: Report = { commit, audit, cloud, cluster };
   if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(`${table(report)}\n`);
   process.exit(0);
@@ -62,6 +65,7 @@ type ComparedCommit = CommitBench & {
 };
 interface Report {
   readonly commit: ComparedCommit | null;
+  readonly audit: AuditBench | null;
   readonly cloud: CloudReport | null;
   readonly cluster: ClusterReport | null;
 }
@@ -81,10 +85,11 @@ function ms(value: number): string {
   return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
 }
 
-function table({ commit, cloud, cluster }: Report): string {
+function table({ commit, audit, cloud, cluster }: Report): string {
   const rows: Row[] = [
     ['WHAT', 'MEASURED', 'FLOOR OR BOUND'],
     ...(commit === null ? [] : commitRows(commit)),
+    ...(audit === null ? [] : auditRows(audit)),
     ...(cloud === null ? [] : cloudRows(cloud)),
     ...(cluster?.idle ?? []).map(
       ({ node, cpuPercent, pssMb, heartbeatUs }): Row => [
@@ -101,6 +106,19 @@ function table({ commit, cloud, cluster }: Report): string {
       ([what, value, bound]) => `${what.padEnd(widths[0] ?? 0)}  ${value.padEnd(widths[1] ?? 0)}  ${bound}`,
     )
     .join('\n');
+}
+
+function auditRows({ entries, read, replay, page }: AuditBench): Row[] {
+  const row = (
+    what: string,
+    { medianMs, worstMs, cpuMs, runs }: AuditBench['replay'],
+    bound: string,
+  ): Row => [what, ms(medianMs), `${bound} (worst ${ms(worstMs)} of ${runs}; ${ms(cpuMs)} of CPU)`];
+  return [
+    row(`audit: reading ${entries} entries`, read, 'no bound'),
+    row('audit: their replay', replay, 'bound 2000 ms'),
+    row('audit: their page', page, 'no bound'),
+  ];
 }
 
 function cloudRows({ first, worst, clients }: CloudReport): Row[] {

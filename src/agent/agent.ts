@@ -23,6 +23,7 @@ import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
+import { MetricCounts, metricFactsOf } from './metrics.ts';
 import { NewCluster } from './new-cluster.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { StandAlone } from './stand-alone.ts';
@@ -75,6 +76,7 @@ export class Agent {
   readonly #timing: Timing;
   readonly #takeovers = new TakeoverHistory();
   readonly #completeness = new Completeness();
+  readonly #counts = new MetricCounts();
   #store: Store | null = null;
   #driver: Driver | null = null;
   #transport: Transport | null = null;
@@ -88,7 +90,8 @@ export class Agent {
   readonly #dataLook: DataLook;
   #diskLoss: DiskLossCheck | null = null;
   #probes: Probes | null = null;
-  #failedChecks: readonly string[] = [];
+  /** Null: it has not told of any yet. */
+  #failedChecks: readonly string[] | null = null;
   #onReady: (() => void) | null = null;
   #isEnding = false;
   #isFatal = false;
@@ -149,7 +152,7 @@ export class Agent {
       },
       onLink: () => {}, // a hint, never a reason to act (H5)
       fitness: () =>
-        this.#driver === null ? null : fitnessOf(this.#roleFacts(this.#driver), this.#failedChecks),
+        this.#driver === null ? null : fitnessOf(this.#roleFacts(this.#driver), this.#failedChecks ?? []),
     });
     this.#transport = transport;
     // Before anything is answered: a port in use or a wrong certificate must not cost a release.
@@ -169,7 +172,7 @@ export class Agent {
       },
       clock: parts.clock,
       executor: this.#executor,
-      store,
+      store: { persist: (persists) => this.#counts.timed(store.persist(persists), () => parts.clock.now()) },
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
       whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, isToBeForced(state, self)),
@@ -177,13 +180,18 @@ export class Agent {
         config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic'
           ? async () => (await this.#fencing?.before()) ?? false
           : null,
-      onRefusedToHold: (why) => this.#log.error({ event: 'cannot-hold', why }, `cannot hold: ${why}`),
+      onRefusedToHold: (why) => {
+        this.#counts.refusalsToHold += 1;
+        this.#log.error({ event: 'cannot-hold', why }, `cannot hold: ${why}`);
+      },
       onEvent: (event) => this.#onCoreEvent(event),
       onStep: () => this.#wake(),
       onFatal: (error) => this.#onFatal(error),
     });
-    for (const entry of driver.view.log.slice(logIndex(1), driver.view.commitIndex))
+    for (const entry of driver.view.log.slice(logIndex(1), driver.view.commitIndex)) {
       this.#takeovers.onCommitted(entry);
+      this.#counts.onRecovered(entry);
+    }
     this.#driver = driver;
     if (!isReady()) driver.input({ kind: 'executor-lost' });
     this.#executor.setTiming(driver.view.timing);
@@ -214,6 +222,7 @@ export class Agent {
       clock: parts.clock,
       status: () => this.#status(),
       roleFacts: () => this.#roleFacts(driver),
+      metricFacts: () => this.#metricFacts(driver),
       bootstrap: (request) => newCluster.bootstrap(request.inSync),
       hasWholeData: () => this.#dataLook.isWhole(),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
@@ -283,8 +292,9 @@ export class Agent {
     if (event.kind === 'probes') this.#probes = event;
     if (event.kind === 'doctor') this.#failedChecks = event.failed;
     // What its predecessor has found is told again by it, or not at all.
-    if (event.kind === 'gone') this.#failedChecks = [];
+    if (event.kind === 'gone') this.#failedChecks = null;
     this.#completeness.onExecutorEvent(event);
+    this.#counts.onExecutorEvent(event, (this.#driver?.view.timing ?? this.#timing).releaseMs);
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {
       case 'taken':
@@ -344,6 +354,7 @@ export class Agent {
 
   #onCommitted(entry: Entry): void {
     this.#takeovers.onCommitted(entry);
+    this.#counts.onCommitted(entry);
     this.#fencing?.onCommitted();
     this.#backend?.onCommitted(entry);
     if (entry.body.kind === 'config') this.#executor.setTiming(entry.body.timing);
@@ -356,6 +367,7 @@ export class Agent {
   }
 
   #onCoreEvent(event: CoreEvent): void {
+    this.#counts.onCoreEvent(event);
     this.#log.info({ node: this.#config.node, ...event }, event.event);
   }
 
@@ -384,6 +396,17 @@ export class Agent {
       isComplete: (epoch) => this.#completeness.isComplete(epoch),
       degraded: [...(this.#failures?.degraded.values() ?? [])],
       isEnding: this.#isEnding,
+    });
+  }
+
+  #metricFacts(driver: Driver) {
+    return metricFactsOf({
+      driver,
+      role: this.#roleFacts(driver),
+      counted: this.#counts,
+      isUp: (peer) => this.#transport?.isUp(peer) ?? false,
+      probes: this.#probes,
+      failedChecks: this.#failedChecks,
     });
   }
 

@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts';
 import { type Config, dataNodes, graphOf } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import type { RoleFacts } from '../http/index.ts';
+import type { MetricFacts, RoleFacts } from '../http/index.ts';
 import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
@@ -28,6 +28,7 @@ export interface BackendOptions {
   readonly clock: Clock;
   readonly status: () => StatusDocument;
   readonly roleFacts: () => RoleFacts;
+  readonly metricFacts: () => MetricFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
   /** Reads the own block layer anew: is its data, however old, of one moment? */
   readonly hasWholeData: () => Promise<boolean | null>;
@@ -57,6 +58,10 @@ export class Backend implements AdminBackend {
   /** As of now: read anew for each question (T2). */
   roleFacts(): RoleFacts {
     return this.#options.roleFacts();
+  }
+
+  metricFacts(): MetricFacts {
+    return this.#options.metricFacts();
   }
 
   entries(from: LogIndex, limit: number) {

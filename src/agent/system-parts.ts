@@ -1,4 +1,5 @@
 /** What a real agent is put together from: this host's clock, disk, sockets and processes. */
+import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { AdminServer, LocalSocket } from '../admin/index.ts';
@@ -8,9 +9,9 @@ import type { Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { createExecutorClient, ResumeWatch, readWatchdogTimeoutMs, SuspendCheck } from '../executor/index.ts';
 import { HOST_ID_FILE, readHostId } from '../host-id.ts';
-import { HttpServer } from '../http/index.ts';
+import { HttpServer, type ProcessFacts } from '../http/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
-import { askFacts, PeerTransport, readTls } from '../peer/index.ts';
+import { askFacts, PeerTransport, readTls, type TlsMaterial } from '../peer/index.ts';
 import { VERSION } from '../version.ts';
 import { type AgentParts, otherMembers } from './agent.ts';
 import type { Backend } from './backend.ts';
@@ -74,7 +75,10 @@ export async function systemParts(
     serve: async (backend: Backend) => {
       const local = new LocalSocket(agentSocket(dataDir), backend);
       const admin = new AdminServer({ listen: config.admin.listen, cluster, tls, backend });
-      const http = config.http === null ? null : new HttpServer({ listen: config.http.listen, backend });
+      const http =
+        config.http === null
+          ? null
+          : new HttpServer({ listen: config.http.listen, backend, process: processFacts(tls) });
       const close = async () =>
         void (await Promise.allSettled([admin.close(), local.close(), http?.close()]));
       try {
@@ -101,6 +105,15 @@ function configuredTiming(config: Config): Timing {
   if (readMs === null)
     throw new QuorateError('watchdog-unusable', `${device} does not say its timeout: set watchdog.timeout`);
   return deriveTiming(config.timing, readMs);
+}
+
+function processFacts({ cert, ca }: TlsMaterial): ProcessFacts {
+  const endOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
+  return {
+    version: VERSION,
+    nodeVersion: process.versions.node,
+    certificates: { node: endOf(cert), ca: endOf(ca) },
+  };
 }
 
 /** Read for each question: the module may be loaded later than the agent. */

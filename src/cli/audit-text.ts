@@ -1,23 +1,37 @@
 /** The audit as a timeline, one line for each entry that says something to people. */
 import { assertNever, type Entry, type EntryBody } from '../core/index.ts';
-import { type AuditDocument, isoTime } from '../state/index.ts';
+import { type AuditDocument, isoTime, ownTime } from '../state/index.ts';
+import { windowSentences } from './audit-window.ts';
 import { humanMs, type Paint } from './output.ts';
+
+export interface AuditLine {
+  readonly index: number;
+  readonly time: string | null;
+  readonly term: number;
+  readonly text: string;
+}
+
+/** One for each entry that says something to people. */
+export function auditLines(entries: readonly Entry[], document: AuditDocument, paint: Paint): AuditLine[] {
+  return entries.flatMap(({ index, term, body }) => {
+    const text = body.kind === 'forced' ? forced(index, document, paint) : sentence(body);
+    return text === null ? [] : [{ index, time: isoTime(ownTime(body)), term, text }];
+  });
+}
 
 export function renderAudit(entries: readonly Entry[], document: AuditDocument, paint: Paint): string[] {
   const width = String(entries.at(-1)?.index ?? 0).length;
-  const lines = entries.flatMap((entry) => {
-    const text = entry.body.kind === 'forced' ? forced(entry, document, paint) : sentence(entry.body);
-    if (text === null) return [];
-    const at = 'at' in entry.body ? isoTime(entry.body.at) : null;
-    const time = paint('dim', (at ?? '').padEnd(24));
-    return [`${String(entry.index).padStart(width)}  ${time}  term ${entry.term}: ${text}`];
+  const lines = auditLines(entries, document, paint).map(({ index, time, term, text }) => {
+    const column = paint('dim', (time ?? '').padEnd(24));
+    return `${String(index).padStart(width)}  ${column}  term ${term}: ${text}`;
   });
   const { chain, violations, tenures } = document;
   const gaps = tenures.flatMap(({ gapMs }) => (gapMs === null ? [] : [gapMs]));
   return [
     ...lines,
     '',
-    `${chain.entries} entries, ${document.terms.length} elections, ${tenures.length} tenures` +
+    ...windowSentences(document),
+    `${document.window === undefined ? chain.entries : entries.length} entries, ${document.terms.length} elections, ${tenures.length} tenures` +
       (gaps.length === 0 ? '' : `, longest known gap ${humanMs(Math.max(...gaps))}`),
     chain.ok
       ? `${paint('green', 'the chain is whole')}, head ${chain.head}`
@@ -31,7 +45,7 @@ export function renderAudit(entries: readonly Entry[], document: AuditDocument, 
 }
 
 /** Only the replay knows whether it counted. */
-function forced({ index }: Entry, document: AuditDocument, paint: Paint): string | null {
+function forced(index: number, document: AuditDocument, paint: Paint): string | null {
   const operator = document.operators.find((one) => one.index === index);
   return operator === undefined ? null : paint('yellow', `${operator.who} ${operator.action}`);
 }

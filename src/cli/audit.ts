@@ -1,14 +1,20 @@
 /** `quorate audit`: what the replicated log says happened, from a running agent or from a data directory. */
+import { randomUUID } from 'node:crypto';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Entry } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { type AuditDocument, audit } from '../state/index.ts';
+import { type AuditDocument, type AuditParts, audit, gapsOf, windowed } from '../state/index.ts';
 import { renderAudit } from './audit-text.ts';
+import { checkNode, nodesOf, readWindow, type WindowOptions } from './audit-window.ts';
 import { type ConnectionOptions, hasConnection, withClient, withConnection } from './connection.ts';
 import { paintFor, printJson } from './output.ts';
 
-interface AuditOptions extends ConnectionOptions {
+interface AuditOptions extends Omit<ConnectionOptions, 'node'>, WindowOptions {
   readonly json?: boolean;
+  readonly html?: string;
+  readonly ask?: string;
   readonly dataDir?: string;
   readonly verify?: boolean;
 }
@@ -21,8 +27,16 @@ interface Source {
 export function registerAudit(program: Command): void {
   withConnection(
     program.command('audit').description('show what happened, and check the log against the rules'),
+    '--ask',
   )
     .option('--json', 'print one JSON document')
+    .option('--html <file>', 'write a page with a timeline instead: one file, for any browser')
+    .option(
+      '--since <time>',
+      'only from then on: 2026-01-02T03:04:05Z, 2026-01-02, or 90min ago (s, min, h, d)',
+    )
+    .option('--until <time>', 'only up to then; a day alone is meant to its end')
+    .option('--node <id>', 'only what concerns this node, or no node in particular')
     .option(
       '--data-dir <dir>',
       'read this data directory (of a stopped agent, or a copy) instead of asking an agent',
@@ -32,9 +46,18 @@ export function registerAudit(program: Command): void {
 }
 
 async function runAudit(options: AuditOptions): Promise<void> {
+  if (options.json === true && options.html !== undefined)
+    throw new QuorateError('usage', 'give either --json or --html FILE');
+  const window = readWindow(options, Date.now());
   const { entries, document } = await readSource(options);
-  if (options.json === true) printJson(document);
-  else process.stdout.write(`${renderAudit(entries, document, paintFor(process.stdout)).join('\n')}\n`);
+  checkNode(window, nodesOf(entries));
+  const shown = windowed({ entries, document, gaps: gapsOf(entries, document.tenures) }, window);
+  if (options.json === true) printJson(shown.document);
+  else if (options.html !== undefined) await writePage(options.html, shown, clusterOf(entries));
+  else
+    process.stdout.write(
+      `${renderAudit(shown.entries, shown.document, paintFor(process.stdout)).join('\n')}\n`,
+    );
   if (options.verify !== true) return;
   const [first, ...more] = document.violations;
   if (first === undefined && document.chain.ok) return;
@@ -42,12 +65,33 @@ async function runAudit(options: AuditOptions): Promise<void> {
   throw new QuorateError('audit-failed', more.length === 0 ? where : `${where}, and ${more.length} more`);
 }
 
+/** Replaced in one step: whoever has the page open, or fetches it meanwhile, never gets half of it. */
+async function writePage(file: string, parts: AuditParts, cluster: string | null): Promise<void> {
+  const { renderPage } = await import('./audit-page/index.ts');
+  const page = renderPage(parts, cluster);
+  const aside = join(dirname(file), `.${basename(file)}.${randomUUID()}`);
+  try {
+    await writeFile(aside, page, { flag: 'wx' });
+    await rename(aside, file);
+  } catch (cause) {
+    await rm(aside, { force: true }).catch(() => {});
+    throw new QuorateError('file-not-written', `${file}: ${String(cause)}`, { cause });
+  }
+  process.stdout.write(`wrote ${file}\n`);
+}
+
+function clusterOf(entries: readonly Entry[]): string | null {
+  const first = entries[0]?.body;
+  return first?.kind === 'config' ? first.cluster : null;
+}
+
 async function readSource(options: AuditOptions): Promise<Source> {
   const { sha256 } = await import('../log/index.ts');
   if (options.dataDir !== undefined) return readOffline(options.dataDir);
   if (!hasConnection(options))
     throw new QuorateError('usage', 'give --config FILE, --address HOST:PORT, or --data-dir DIR');
-  const entries = await withClient(options, (client) => client.entries());
+  const connection = { ...options, node: options.ask, nodeOption: '--ask' };
+  const entries = await withClient(connection, (client) => client.entries());
   return { entries, document: audit(entries, sha256) };
 }
 

@@ -8,17 +8,19 @@ import type { TlsPaths } from '../peer/index.ts';
 
 export interface ConnectionOptions {
   readonly config?: string;
-  readonly node?: string;
+  readonly node?: string | undefined;
+  readonly nodeOption?: string;
   readonly address?: string;
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
 }
 
-export function withConnection(command: Command): Command {
+/** `nodeOption`: where a command means something else by `--node`. */
+export function withConnection(command: Command, nodeOption = '--node'): Command {
   return command
     .option('--config <file>', 'config file of a node of this host: its admin address and certificates')
-    .option('--node <id>', 'the node, where the config file does not say it')
+    .option(`${nodeOption} <id>`, 'the node, where the config file does not say it')
     .option('--address <host:port>', 'admin address of any agent, instead of --config')
     .option('--tls-ca <file>', "the cluster's CA (with --address)")
     .option('--tls-cert <file>', 'own certificate (with --address)')
@@ -51,7 +53,7 @@ function target(options: ConnectionOptions): { readonly address: string; readonl
   const { config, address, tlsCa, tlsCert, tlsKey } = options;
   if (address === undefined) {
     if (config === undefined) throw new QuorateError('usage', 'give --config FILE, or --address HOST:PORT');
-    const loaded = loadConfig(config, { node: options.node });
+    const loaded = loadConfig(config, options);
     const files = {
       ca: tlsCa ?? loaded.tls.ca,
       cert: tlsCert ?? loaded.tls.cert,
@@ -63,7 +65,7 @@ function target(options: ConnectionOptions): { readonly address: string; readonl
   if (!parsed.ok) throw new QuorateError('usage', `--address: ${parsed.why}`);
   const formatted = formatAddress(parsed.value satisfies Address);
   if (config !== undefined) {
-    const { tls } = loadConfig(config, { node: options.node });
+    const { tls } = loadConfig(config, options);
     return {
       address: formatted,
       files: { ca: tlsCa ?? tls.ca, cert: tlsCert ?? tls.cert, key: tlsKey ?? tls.key },

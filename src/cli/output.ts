@@ -74,11 +74,15 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** 0.4 ms, 12 ms, 1.25 s, 3 min 20 s. */
+/** 0.4 ms, 12 ms, 1.25 s, 3 min 20 s, 5 h 12 min, 3 d 4 h. */
 export function humanMs(durationMs: number): string {
   if (durationMs < 10) return `${Number(durationMs.toFixed(1))} ms`;
   if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
   if (durationMs < 60_000) return `${Number((durationMs / 1000).toFixed(2))} s`;
   const seconds = Math.round(durationMs / 1000);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.round(minutes / 60);
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }

@@ -46,17 +46,17 @@ export function checkMembers(members: readonly MemberConfig[], count: number, pr
   }
 }
 
-/** `fromOption` says that the id came from --node, not from the file. */
+/** `option`: that from which the id came; null: from the file. */
 export function checkSelf(
   node: NodeId | null,
-  fromOption: boolean,
+  option: string | null,
   ids: readonly string[],
   problems: Problems,
 ): void {
   if (node === null || ids.length === 0 || ids.includes(node)) return;
   const near = suggest(node, ids);
   const hint = near === null ? `members: ${ids.join(', ')}` : `did you mean "${near}"?`;
-  if (fromOption) problems.add(['members'], `--node ${node} is not a member`, hint);
+  if (option !== null) problems.add(['members'], `${option} ${node} is not a member`, hint);
   else problems.add(['node'], `"${node}" is not a member`, hint);
 }
 

@@ -31,6 +31,8 @@ const MAX_SOCKET_PATH_BYTES = 107;
 export interface LoadOptions {
   /** Overrides the file's `node` (`--node`). */
   readonly node?: string | undefined;
+  /** What the command calls that option, where `--node` means something else. */
+  readonly nodeOption?: string | undefined;
   /** False where nothing is said to anybody: the files under `tls` need not be there. */
   readonly needsTls?: boolean;
 }
@@ -118,7 +120,7 @@ function readRoot(
   const { members, named } = readMembers(root.members, problems);
   checkSelf(
     node,
-    options.node !== undefined,
+    options.node === undefined ? null : (options.nodeOption ?? '--node'),
     named.map(({ id }) => id),
     problems,
   );
@@ -161,14 +163,18 @@ function isComplete<Parts extends object>(parts: Parts): parts is Complete<Parts
 }
 
 function readNode(root: Record<string, unknown>, options: LoadOptions, problems: Problems): NodeId | null {
+  const nodeOption = options.nodeOption ?? '--node';
   if (options.node !== undefined) {
     const result = schema.nodeName.safeParse(options.node);
     if (result.success) return result.data;
-    problems.addAt(1, `--node: ${result.error.issues[0]?.message.split(HINT_MARK)[0] ?? 'not a node id'}`);
+    problems.addAt(
+      1,
+      `${nodeOption}: ${result.error.issues[0]?.message.split(HINT_MARK)[0] ?? 'not a node id'}`,
+    );
     return null;
   }
   if (root.node === undefined) {
-    problems.add(['node'], 'is missing', 'say which member this node is, here or with --node');
+    problems.add(['node'], 'is missing', `say which member this node is, here or with ${nodeOption}`);
     return null;
   }
   return readSection(schema.nodeName, root.node, ['node'], problems);

@@ -1,3 +1,5 @@
+export { Histogram } from './exposition.ts';
+export type { Counted, MetricFacts, ProcessFacts } from './metrics.ts';
 export type { RoleAnswer } from './role-checks.ts';
 export { CHECKS, type Check, decide } from './role-checks.ts';
 export type { RoleFacts, RoleName } from './role-facts.ts';

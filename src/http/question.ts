@@ -3,6 +3,8 @@ import { parseDuration } from '../config/index.ts';
 import { CHECKS, type Check, type MaxLag } from './role-checks.ts';
 
 export const METHODS = ['GET', 'HEAD', 'OPTIONS'] as const;
+const METRICS = '/metrics';
+/** Of the role checks: what a check that is answered 404 may have meant. */
 export const PATHS: readonly string[] = CHECKS.map((check) => `/${check}`);
 
 const PARAMETER = 'max-lag';
@@ -14,6 +16,7 @@ const MAX_SHOWN = 60;
 
 export type Question =
   | { readonly kind: 'check'; readonly check: Check; readonly maxLag: MaxLag | null }
+  | { readonly kind: 'metrics' }
   | {
       readonly kind: 'refused';
       readonly status: 400 | 404 | 405;
@@ -25,12 +28,12 @@ export type Question =
 export function readQuestion(method: string, target: string): Question {
   const [path = '', ...queries] = target.split('?');
   const check = CHECKS.find((one) => path === `/${one}`);
-  if (check === undefined)
+  if (check === undefined && path !== METRICS)
     return {
       kind: 'refused',
       status: 404,
       error: `there is nothing at ${shown(path)}`,
-      remedy: `ask one of ${PATHS.join(' ')}`,
+      remedy: `ask one of ${PATHS.join(' ')}, or ${METRICS}`,
     };
   if (!METHODS.some((one) => one === method))
     return {
@@ -39,6 +42,8 @@ export function readQuestion(method: string, target: string): Question {
       error: `${shown(method)} is not a way to ask`,
       remedy: `use ${METHODS.join(', ')}`,
     };
+  // Prometheus may be told to add parameters (`params:`); what is told is the same whatever they say.
+  if (check === undefined) return { kind: 'metrics' };
   const maxLag = readMaxLag(new URLSearchParams(queries.join('?')));
   if (typeof maxLag === 'string')
     return {

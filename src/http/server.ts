@@ -1,6 +1,6 @@
 /**
- * Role checks on `http.listen`, for load balancers and scripts. Plain HTTP without authentication: it changes nothing, and says
- * nothing but roles.
+ * Role checks and metrics on `http.listen`, for load balancers, scripts and Prometheus. Plain HTTP without authentication: it
+ * changes nothing, and says nothing but roles and numbers.
  *
  * 1. An answer is decided in the step that writes it: facts, decision and write are one turn of the event loop, whatever the
  *    request has waited for (T2). No question is taken while the answer to the one before it has not left.
@@ -12,6 +12,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { InvariantError } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { exposition } from './exposition.ts';
+import { type MetricFacts, metricsOf, type ProcessFacts } from './metrics.ts';
 import { METHODS, PATHS, type Question, readQuestion } from './question.ts';
 import { type Decision, decide } from './role-checks.ts';
 import type { RoleFacts } from './role-facts.ts';
@@ -28,12 +30,14 @@ const KEEP_ALIVE_MS = 75_000;
 
 export interface RoleBackend {
   roleFacts(): RoleFacts;
+  metricFacts(): MetricFacts;
 }
 
 export interface HttpServerOptions {
   /** HOST:PORT, as the config has it. */
   readonly listen: string;
   readonly backend: RoleBackend;
+  readonly process: ProcessFacts;
 }
 
 export class HttpServer {
@@ -88,6 +92,7 @@ export class HttpServer {
     if (question.kind === 'refused') return refuse(method, response, question);
     if (hasBody)
       return respond(method, response, 413, { error: 'a question has no body', remedy: 'send none' });
+    if (question.kind === 'metrics') return this.#tellMetrics(method, response);
     this.#answer(method, response, response.socket, question);
   }
 
@@ -101,17 +106,28 @@ export class HttpServer {
     try {
       decision = decide(question.check, this.#options.backend.roleFacts(), question.maxLag);
     } catch (error) {
-      // A broken invariant must end the process (style 5), not become an answer.
-      if (error instanceof InvariantError) throw error;
-      return respond(method, response, 503, {
-        error: `the role cannot be read: ${String(error)}`,
-        remedy: 'report it',
-      });
+      return unreadable(method, response, 'the role', error);
     }
     const { answer, isPerishable } = decision;
     respond(method, response, answer.ok ? 200 : 503, answer);
     if (isPerishable && socket.writableLength > 0) socket.resetAndDestroy();
   }
+
+  #tellMetrics(method: string, response: ServerResponse): void {
+    let text: string;
+    try {
+      text = exposition(metricsOf(this.#options.backend.metricFacts(), this.#options.process));
+    } catch (error) {
+      return unreadable(method, response, 'what is counted', error);
+    }
+    send(method, response, 200, 'text/plain; version=0.0.4; charset=utf-8', text);
+  }
+}
+
+function unreadable(method: string, response: ServerResponse, what: string, error: unknown): void {
+  // A broken invariant must end the process (style 5), not become an answer.
+  if (error instanceof InvariantError) throw error;
+  respond(method, response, 503, { error: `${what} cannot be read: ${String(error)}`, remedy: 'report it' });
 }
 
 function refuse(
@@ -125,10 +141,13 @@ function refuse(
 }
 
 function respond(method: string, response: ServerResponse, status: number, document: object): void {
-  const body = `${JSON.stringify(document)}\n`;
+  send(method, response, status, 'application/json; charset=utf-8', `${JSON.stringify(document)}\n`);
+}
+
+function send(method: string, response: ServerResponse, status: number, type: string, body: string): void {
   if (method === 'OPTIONS') response.setHeader('allow', METHODS.join(', '));
   response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': type,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
   });

@@ -63,7 +63,17 @@ export interface AuditViolation {
   readonly what: string;
 }
 
+/** What was asked for, and how much of the log lies outside. */
+export interface AuditWindowStatement {
+  readonly since: string | null;
+  readonly until: string | null;
+  readonly node: string | null;
+  readonly leftOut: Readonly<Record<'entries' | 'terms' | 'tenures' | 'operators', number>>;
+}
+
 export interface AuditDocument {
+  /** Only where less than the whole log was asked for. `chain` and `violations` are always of the whole. */
+  readonly window?: AuditWindowStatement;
   readonly chain: { readonly ok: boolean; readonly head: string; readonly entries: number };
   readonly terms: readonly AuditTerm[];
   readonly tenures: readonly AuditTenure[];

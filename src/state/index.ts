@@ -1,4 +1,6 @@
 export { audit } from './audit.ts';
 export * from './audit-document.ts';
+export { type AuditGap, gapsOf } from './audit-gaps.ts';
+export { type AuditParts, type AuditWindow, ownTime, windowed } from './audit-window.ts';
 export * from './eligibility.ts';
 export { isoTime } from './iso-time.ts';

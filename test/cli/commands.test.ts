@@ -1,5 +1,5 @@
 /** Commands in this process, against the admin service over mutual TLS with an agent that answers what it is told. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { statusSchema } from '../../src/admin/index.ts';
@@ -166,6 +166,64 @@ describe('audit', () => {
     const offline = await quorate('audit', '--json', '--data-dir', directory);
     expect(offline).toMatchObject({ code: EXIT.done, err: '' });
     expect(offline.out).toBe((await quorate('audit', '--json', ...withConfig())).out);
+  });
+
+  it('--html writes a page in one step, over an old one, and says where', async () => {
+    const file = inDirectory('audit.html');
+    writeFileSync(file, 'old');
+    const { code, out } = await quorate('audit', '--html', file, ...withConfig());
+    expect({ code, out }).toEqual({ code: EXIT.done, out: `wrote ${file}\n` });
+    expect(readFileSync(file, 'utf8')).toMatch(
+      /^<!doctype html>[\s\S]*<h1>Audit of nas-prod<\/h1>[\s\S]*<\/html>\n$/,
+    );
+    expect(readdirSync(agent.directory).filter((name) => name.includes('audit.html'))).toEqual([
+      'audit.html',
+    ]);
+  });
+
+  it('--html says what cannot be written, and leaves nothing behind', async () => {
+    const { code, err } = await quorate('audit', '--html', inDirectory('no/such/page.html'), ...withConfig());
+    expect(code).toBe(EXIT.failed);
+    expect(err).toMatch(/^quorate: .*no\/such\/page\.html: .*ENOENT.*\[file-not-written\]\n$/);
+    mkdirSync(inDirectory('taken'), { recursive: true });
+    expect((await quorate('audit', '--html', inDirectory('taken'), ...withConfig())).code).toBe(EXIT.failed);
+    expect(readdirSync(agent.directory).filter((name) => name.startsWith('.taken'))).toEqual([]);
+  });
+
+  it('--since, --until and --node show a part, and say what they leave out', async () => {
+    const window = ['--since', '2026-01-02T03:04:06Z', '--until', '2026-01-02 03:04:08', '--node', 'b'];
+    const { code, out } = await quorate('audit', ...window, ...withConfig());
+    expect(code).toBe(EXIT.done);
+    expect(out.split('\n')).toEqual([
+      expect.stringMatching(/^4 .*a has released epoch 3 for b/),
+      expect.stringMatching(/^5 .*b elected/),
+      expect.stringMatching(/^6 .*b may hold/),
+      '',
+      'Shown: from 2026-01-02T03:04:06.000Z to 2026-01-02T03:04:08.000Z, only what concerns b, or no node in particular.',
+      'Left out: 5 of 8 entries, 2 elections, 2 tenures. The chain and the violations are of the whole log.',
+      expect.stringMatching(/^3 entries, 1 elections, 1 tenures/),
+      expect.stringMatching(/^the chain is whole/),
+      'no rule is broken',
+      '',
+    ]);
+    const json = JSON.parse((await quorate('audit', '--json', ...window, ...withConfig())).out);
+    expect(json).toMatchObject({ window: { node: 'b', leftOut: { entries: 5 } }, chain: { entries: 8 } });
+  });
+
+  it.each([
+    [['--since', 'yesterday'], /--since: "yesterday" is not a time; write a time as 2026-01-02T03:04:05Z/],
+    [['--until', '2026-02-30'], /--until: "2026-02-30" is not in the calendar/],
+    [['--since', '2026-01-02T25:00Z'], /is not a time of the day/],
+    [
+      ['--since', '2026-01-03', '--until', '2026-01-02'],
+      /--since 2026-01-03 is later than --until 2026-01-02/,
+    ],
+    [['--node', 'z'], /--node z: the log names no such node; it names a, b, w/],
+    [['--json', '--html', 'x.html'], /either --json or --html/],
+  ])('refuses %j', async (words, why) => {
+    const { code, out, err } = await quorate('audit', ...words, ...withConfig());
+    expect({ code, out }).toEqual({ code: EXIT.usage, out: '' });
+    expect(err).toMatch(why);
   });
 
   it('says that a data directory without a log has none', async () => {

@@ -7,6 +7,7 @@ import { InvariantError } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
 import { HttpServer, type RoleFacts } from '../../src/http/index.ts';
 import { HOLDER, STANDBY } from './facts.ts';
+import { metricFacts, PROCESS } from './metric-facts.ts';
 
 let facts: () => RoleFacts;
 let server: HttpServer;
@@ -16,7 +17,8 @@ beforeEach(async () => {
   facts = () => HOLDER;
   server = new HttpServer({
     listen: '127.0.0.1:0',
-    backend: { roleFacts: () => facts() },
+    backend: { roleFacts: () => facts(), metricFacts: () => metricFacts({ role: facts() }) },
+    process: PROCESS,
   });
   port = await server.start();
 });
@@ -133,7 +135,7 @@ describe('answers', () => {
     const bad = await ask('/standby?max-lag=soon');
     expect(bad.status).toBe(400);
     expect(JSON.parse(bad.text)).toMatchObject({ remedy: expect.stringContaining('max-lag=10') });
-    const nothing = await ask('/metrics');
+    const nothing = await ask('/status');
     expect(nothing.status).toBe(404);
     expect(JSON.parse(nothing.text)).toMatchObject({
       paths: ['/leader', '/holder', '/standby', '/witness', '/health', '/ready'],
@@ -273,7 +275,8 @@ describe('listening', () => {
     const start = (listen: string) =>
       new HttpServer({
         listen,
-        backend: { roleFacts: () => HOLDER },
+        backend: { roleFacts: () => HOLDER, metricFacts },
+        process: PROCESS,
       }).start();
     const inUse = await start(`127.0.0.1:${taken}`).catch((error: unknown) => error);
     expect(inUse).toBeInstanceOf(QuorateError);
@@ -285,10 +288,39 @@ describe('listening', () => {
     other.close();
   });
 
+  it('/metrics in the text format, by GET and HEAD, as of the instant of the scrape', async () => {
+    const told = await ask('/metrics');
+    expect(told.status).toBe(200);
+    expect(told.headers).toMatchObject({
+      'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+      'cache-control': 'no-store',
+    });
+    expect(told.text).toContain('quorate_role_check{check="holder"} 1\n');
+    facts = () => STANDBY;
+    expect((await ask('/metrics')).text).toContain('quorate_role_check{check="holder"} 0\n');
+    const head = await ask('/metrics', { method: 'HEAD' });
+    expect(head).toMatchObject({ status: 200, text: '' });
+    expect(Number(head.headers['content-length'])).toBeGreaterThan(1000);
+    expect((await ask('/metrics', { method: 'POST' })).status).toBe(405);
+  });
+
+  it('/metrics: what cannot be read is 503, and nobody else is harmed', async () => {
+    facts = () => {
+      throw new Error('no');
+    };
+    expect(await ask('/metrics')).toMatchObject({
+      status: 503,
+      text: expect.stringContaining('cannot be read'),
+    });
+    facts = () => HOLDER;
+    expect((await ask('/holder')).status).toBe(200);
+  });
+
   it('IPv6, where the host has it', async () => {
     const six = new HttpServer({
       listen: '[::1]:0',
-      backend: { roleFacts: () => HOLDER },
+      backend: { roleFacts: () => HOLDER, metricFacts },
+      process: PROCESS,
     });
     const found = await six.start().catch((error: unknown) => error);
     await six.close();

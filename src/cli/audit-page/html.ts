@@ -1,0 +1,39 @@
+/** Markup that cannot be broken by what is put into it: every value is escaped, unless it is markup itself. */
+
+export class Html {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export type Value = Html | string | number | null | readonly Html[];
+
+export function html(strings: TemplateStringsArray, ...values: readonly Value[]): Html {
+  let text = strings[0] ?? '';
+  for (const [position, value] of values.entries()) text += toText(value) + (strings[position + 1] ?? '');
+  return new Html(text);
+}
+
+function toText(value: Value): string {
+  if (value === null) return '';
+  if (value instanceof Html) return value.text;
+  if (Array.isArray(value)) return value.map(({ text }: Html) => text).join('\n');
+  return escapeText(String(value));
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** What shows nothing, or turns the text around it the other way (control and bidirectional characters), becomes U+FFFD. */
+const INVISIBLE = /(?![\t\n])[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
+
+export function escapeText(text: string): string {
+  return text.replaceAll(INVISIBLE, '\ufffd').replaceAll(/[&<>"']/g, (one) => ENTITIES[one] ?? one);
+}
