@@ -13,7 +13,6 @@ import {
   type GatewayMemory,
   HookResource,
   InboundResource,
-  type KernelFiles,
   MountResource,
   PortBlockResource,
   PortResource,
@@ -23,6 +22,7 @@ import {
   VirtualIpResource,
   ZfsPoolResource,
 } from '../resources/index.ts';
+import { kernelFiles } from './kernel-files.ts';
 
 export interface LocalParts {
   readonly runner: CommandRunner;
@@ -41,11 +41,6 @@ export interface LocalParts {
   /** Of a port; one for all objects that are made for it. */
   readonly gatewayMemory: GatewayMemory;
 }
-
-const kernel: KernelFiles = {
-  read: (path) => readFileSync(path, 'utf8'),
-  has: (path) => statSync(path, { throwIfNoEntry: false }) !== undefined,
-};
 
 const readMounts = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
 
@@ -98,6 +93,15 @@ function zfsPool(
   const hosts = Object.entries(config.hosts);
   const peerHosts = hosts.flatMap(([id, host]) => (isOther(id) ? [host] : []));
   const ownHost = hosts.find(([id]) => !isOther(id))?.[1] ?? '';
-  const shared = { runner, clock, mayKill, frozenIo, devicesBelow, kernel, readMounts, readDevice };
+  const shared = {
+    runner,
+    clock,
+    mayKill,
+    frozenIo,
+    devicesBelow,
+    kernel: kernelFiles,
+    readMounts,
+    readDevice,
+  };
   return new ZfsPoolResource({ ...config, ...shared, ownHost, peerHosts });
 }
