@@ -160,6 +160,11 @@ class Planner {
     // What was moved along with a dataset above it may have come to lie where this one belongs.
     if ((copy === null || isToMove) && this.#tree.has(source.name))
       return refused('name-taken', `${ends.to} will have another dataset by its name: rename that there`);
+    if (isNew && decision.abandons && this.#tree.isParent(source.name))
+      return refused(
+        'foreign-stream',
+        `part of a first copy is on ${ends.to}, and cannot be given up there while something lies below it`,
+      );
     const bytes = bytesOf(decision, source);
     const free = this.#tree.freeFor(source.name);
     if (bytes > free)
@@ -167,7 +172,7 @@ class Planner {
     this.#tree.spend(bytes);
     const steps = stepsOf(source, here, decision);
     if (isToMove) this.#tree.rename(here, source.name);
-    if (isNew && decision.snapshots.length > 0) this.#tree.add(source.name);
+    if (decision.kind === 'resume' || (isNew && decision.snapshots.length > 0)) this.#tree.add(source.name);
     return { decision, bytes, steps };
   }
 

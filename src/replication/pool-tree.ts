@@ -4,13 +4,14 @@ import type { Dataset } from './pool.ts';
 export class PoolTree {
   /** By the name that was read: the name by then. */
   readonly #names: Map<string, string>;
-  /** By the name by then. */
+  /** By the name by then; only of those that something may lie in. */
   readonly #available: Map<string, number>;
   #spentBytes = 0;
 
   constructor(datasets: readonly Dataset[]) {
     this.#names = new Map(datasets.map(({ name }) => [name, name]));
-    this.#available = new Map(datasets.map(({ name, available }) => [name, available]));
+    const whole = datasets.filter((dataset) => !isFirstPart(dataset));
+    this.#available = new Map(whole.map(({ name, available }) => [name, available]));
   }
 
   nameOf(read: string): string {
@@ -18,11 +19,16 @@ export class PoolTree {
   }
 
   has(name: string): boolean {
-    return this.#available.has(name);
+    return this.#available.has(name) || [...this.#names.values()].includes(name);
+  }
+
+  /** Something lies below it. */
+  isParent(name: string): boolean {
+    return [...this.#names.values()].some((other) => other.startsWith(`${name}/`));
   }
 
   hasParentOf(name: string): boolean {
-    return this.has(parentOf(name));
+    return this.#available.has(parentOf(name));
   }
 
   /** Bytes that it may take, by the quotas of what it lies in. */
@@ -53,5 +59,8 @@ export class PoolTree {
     }
   }
 }
+
+/** Of a first copy that broke off: nothing may be put below it, because then it could not be given up. */
+const isFirstPart = ({ resume, snapshots }: Dataset): boolean => resume !== null && snapshots.length === 0;
 
 const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('/')));

@@ -12,6 +12,8 @@ import { Guids, type ModelDataset, ModelPool, ZfsRefusal } from './zfs-model.ts'
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 300);
 
+const LIMIT_MS = 60_000 + RUNS * 20;
+
 const POOL = 'tank';
 const NAMES = ['tank/a', 'tank/a/x', 'tank/b', 'tank/c'] as const;
 /** Few: names come back. */
@@ -172,39 +174,47 @@ function quietDown(world: World): void {
 }
 
 describe('histories', () => {
-  it(`lose no snapshot and come to an end (${RUNS})`, () => {
-    fc.assert(
-      fc.property(history, fc.boolean(), (events, isCalmThere) => {
-        const world = new World();
-        for (const name of ['tank/a', 'tank/a/x']) world.a.create(name);
-        for (const one of events) if (!(isCalmThere && isThere(one))) world.happens(one);
-        quietDown(world);
-      }),
-      { numRuns: RUNS },
-    );
-  }, 600_000);
+  it(
+    `lose no snapshot and come to an end (${RUNS})`,
+    () => {
+      fc.assert(
+        fc.property(history, fc.boolean(), (events, isCalmThere) => {
+          const world = new World();
+          for (const name of ['tank/a', 'tank/a/x']) world.a.create(name);
+          for (const one of events) if (!(isCalmThere && isThere(one))) world.happens(one);
+          quietDown(world);
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    LIMIT_MS,
+  );
 
-  it('without anybody on the other side have no conflict, and everything arrives', () => {
-    const calm = event.filter(({ kind }) => ['create', 'write', 'replicate'].includes(kind));
-    fc.assert(
-      fc.property(fc.array(calm, { minLength: 5, maxLength: 40, size: 'max' }), (events) => {
-        const world = new World();
-        let count = 0;
-        for (const one of events) {
-          world.happens(one);
-          // A period: all of them at once, by a name that is used once.
-          count += 1;
-          for (const name of world.a.datasets.keys()) world.a.snapshot(name, `p${count}`);
-          world.remember();
-        }
-        quietDown(world);
-        for (const [name, source] of world.a.datasets) {
-          if (name === POOL) continue;
-          const copy = world.b.get(name);
-          expect(copy.snapshots.map(({ guid }) => guid)).toEqual(source.snapshots.map(({ guid }) => guid));
-        }
-      }),
-      { numRuns: RUNS },
-    );
-  }, 600_000);
+  it(
+    'without anybody on the other side have no conflict, and everything arrives',
+    () => {
+      const calm = event.filter(({ kind }) => ['create', 'write', 'replicate'].includes(kind));
+      fc.assert(
+        fc.property(fc.array(calm, { minLength: 5, maxLength: 40, size: 'max' }), (events) => {
+          const world = new World();
+          let count = 0;
+          for (const one of events) {
+            world.happens(one);
+            // A period: all of them at once, by a name that is used once.
+            count += 1;
+            for (const name of world.a.datasets.keys()) world.a.snapshot(name, `p${count}`);
+            world.remember();
+          }
+          quietDown(world);
+          for (const [name, source] of world.a.datasets) {
+            if (name === POOL) continue;
+            const copy = world.b.get(name);
+            expect(copy.snapshots.map(({ guid }) => guid)).toEqual(source.snapshots.map(({ guid }) => guid));
+          }
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    LIMIT_MS,
+  );
 });

@@ -146,6 +146,31 @@ describe('a stream that broke off', () => {
   });
 });
 
+describe('a first copy that broke off', () => {
+  beforeEach(() => {
+    a.create('tank/a/x');
+    a.snapshot('tank/a/x', 's1');
+    const [step] = taskOf('tank/a').steps;
+    if (step !== undefined) perform(step, a, b, true);
+  });
+
+  it('goes on before anything comes to lie below it', () => {
+    expect(stepsIn(planOf(a, b)).map(({ kind }) => kind)).toEqual(['resume', 'full']);
+  });
+
+  it('has nothing put below it when it must be given up and nothing follows', () => {
+    a.destroySnapshot('tank/a', 's1');
+    expect(stepsIn(planOf(a, b))).toEqual([{ kind: 'abandon', dataset: 'tank/a' }]);
+    expect(conflictOf(taskOf('tank/a/x'))).toMatch(/^no-parent/);
+  });
+
+  it('is left where something lies below it already', () => {
+    a.destroySnapshot('tank/a', 's1');
+    b.create('tank/a/y');
+    expect(conflictOf(taskOf('tank/a'))).toMatch(/^foreign-stream: part of a first copy is on b/);
+  });
+});
+
 describe('a conflict', () => {
   beforeEach(replicate);
 
@@ -227,6 +252,7 @@ describe('a dataset that was renamed', () => {
       { kind: 'incremental', dataset: 'tank/new', from: '@s1', snapshot: 's2', isRaw: false },
     ]);
     expect(taskOf('tank/new')).toMatchObject({ state: 'renamed', renamedFrom: 'tank/a' });
+    expect(taskOf('tank/new/x').decision.kind).toBe('nothing');
   });
 
   it('is not, where its old name has a new owner', () => {

@@ -201,8 +201,10 @@ export class ModelPool {
     const dataset = this.get(name);
     if (dataset.partial === null)
       throw new ZfsRefusal(`'${name}' does not have any resumable receive state to abort`);
-    if (this.#isUnfinished(dataset)) this.datasets.delete(name);
-    else dataset.partial = null;
+    if (!this.#isUnfinished(dataset)) dataset.partial = null;
+    else if ([...this.datasets.keys()].some((other) => other.startsWith(`${name}/`)))
+      throw new ZfsRefusal(`cannot destroy '${name}': filesystem has children`);
+    else this.datasets.delete(name);
   }
 
   /** Of a first copy that has not arrived whole there is nothing but the name. */
