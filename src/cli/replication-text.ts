@@ -52,7 +52,7 @@ function directionText({ from, to, because }: DiscoverDocument): string {
 
 function poolLines({ pool, state, why, tasks }: DiscoverDocument['pools'][number], paint: Paint): string[] {
   if (state !== 'planned')
-    return hanging(`${state}`.padEnd(INDENT), state === 'by-drbd' ? 'dim' : 'red', `${pool} ${why}`, paint);
+    return hanging(`${state}`.padEnd(INDENT), state === 'by-drbd' ? 'dim' : 'red', `${pool}: ${why}`, paint);
   const bytes = tasks.reduce((sum, task) => sum + task.bytes, 0);
   const counts = ORDER.flatMap((word) => {
     const count = tasks.filter(({ decision }) => decision === word).length;

@@ -19,6 +19,7 @@ interface DiscoverOptions {
 
 /** Longer than its agent and its executor take to say that they cannot. */
 const ANSWER_LIMIT_MS = 15_000;
+const REACH_LIMIT_MS = 4_000;
 
 export function registerReplication(program: Command): void {
   const group = program.command('replication').description('replication of ZFS pools by snapshots');
@@ -92,18 +93,20 @@ async function ownPools(config: Config): Promise<Said> {
 
 /** Whatever keeps it from answering: then it is not known what it has. */
 async function poolsOf(config: Config, node: NodeId): Promise<Said> {
-  const { askPools, readTls } = await import('../peer/index.ts');
+  const { askFacts, askPools, readTls } = await import('../peer/index.ts');
   const member = memberOf(config, node);
   assert(member !== null, 'a data node of the config');
   try {
-    const packed = await askPools(member.peer, {
+    const options = {
       tls: await readTls(config.tls),
       cluster: config.cluster,
       from: config.node,
       to: node,
-      deadlineMs: ANSWER_LIMIT_MS,
-    });
-    if (packed === null) return { kind: 'unknown', why: `its agent is of a version that does not say it` };
+    };
+    // Who does not answer this soon is not waited for as long as a reading may take.
+    await askFacts(member.peer, { ...options, times: 0, deadlineMs: REACH_LIMIT_MS });
+    const packed = await askPools(member.peer, { ...options, deadlineMs: ANSWER_LIMIT_MS });
+    if (packed === null) return { kind: 'unknown', why: 'its agent is of a version that does not say it' };
     const reading = await unpackReading(packed);
     return reading === null
       ? { kind: 'unknown', why: 'its answer is not understood: is it of another version?' }

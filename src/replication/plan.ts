@@ -73,9 +73,10 @@ export function planReplication(input: PlanInput): PoolPlan {
   ];
   for (const { side, node } of sides)
     if (side.kind === 'unknown') return none('unknown', `what ${node} has of it is not known: ${side.why}`);
-  for (const { side, node } of sides)
-    if (side.kind === 'absent') return none('missing', `${node} does not have it: ${side.why}`);
-  if (source.kind !== 'read' || target.kind !== 'read') return none('unknown', 'not read');
+  const absent = sides.flatMap(({ side, node }) =>
+    side.kind === 'absent' ? [`${node} does not have it: ${side.why}`] : [],
+  );
+  if (source.kind !== 'read' || target.kind !== 'read') return none('missing', absent.join('; '));
   const tasks = new Planner(source.pool, target.pool, input).tasks();
   return { pool, state: 'planned', why: `from ${ends.from} to ${ends.to}`, tasks };
 }

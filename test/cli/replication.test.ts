@@ -157,7 +157,7 @@ describe('the plan', () => {
     const pool = '  - {name: tank, kind: zfs-pool, pool: tank, after: [block]}\n';
     const { out } = await discover({}, {}, configOf(pool + SECTION));
     expect(out).toContain(
-      '\nby-drbd      tank stands on the DRBD resource r0: every write is on both nodes\n',
+      '\nby-drbd      tank: stands on the DRBD resource r0: every write is on both nodes\n',
     );
   });
 });
