@@ -74,6 +74,8 @@ function parseDataset(line: Line, pool: string, points: Points): Dataset {
   const kind = line.oneOf('type', ['filesystem', 'volume']);
   const encryption = line.optional('encryption');
   const token = line.optional('receive_resume_token');
+  const origin = line.optional('origin');
+  if (origin !== null && !SNAPSHOT_NAME.test(origin)) throw line.error('has no snapshot for origin');
   const { snapshots = [], bookmarks = [] } = points.get(name) ?? {};
   return {
     name,
@@ -86,7 +88,7 @@ function parseDataset(line: Line, pool: string, points: Points): Dataset {
     volumeBytes: kind === 'volume' ? line.number('volsize') : null,
     encryption: encryption === 'off' ? null : encryption,
     isReadonly: line.oneOf('readonly', ['on', 'off']) === 'on',
-    origin: line.optional('origin'),
+    origin,
     resume: token === null ? null : { token, stream: readResumeToken(token) },
     wish: line.optional('quorate:replicate') === null ? null : line.oneOf('quorate:replicate', ['on', 'off']),
     snapshots: snapshots.toSorted(byAge),
@@ -121,14 +123,14 @@ const byAge = (left: Point, right: Point): number => left.createtxg - right.crea
 
 /** As ZFS allows them (zfs_namecheck.c); "%" only where ZFS itself names something, and that it does not list. */
 const DATASET_NAME = /^[A-Za-z][A-Za-z0-9_.: -]*(\/[A-Za-z0-9_.: -]+)*$/;
-const SNAPSHOT_NAME = /^([^@#]+)@([A-Za-z0-9_.: -]+)$/;
-const BOOKMARK_NAME = /^([^@#]+)#([A-Za-z0-9_.: -]+)$/;
+const SNAPSHOT_NAME = /^([A-Za-z0-9_.: /-]+)@([A-Za-z0-9_.: -]+)$/;
+const BOOKMARK_NAME = /^([A-Za-z0-9_.: /-]+)#([A-Za-z0-9_.: -]+)$/;
 
 // ---- zpool status
 
 const HEADER = /^\tNAME +STATE +READ +WRITE +CKSUM$/;
 /** A device that is gone has its id for a name, and its path behind it. */
-const DEVICE = /^\t +(?:(\/\S+) .*|\d{1,20} .* was (\/\S+)(?: .*)?)$/;
+const DEVICE = /^\t +(?:(\/[!-~]+) .*|\d{1,20} .* was (\/[!-~]+)(?: .*)?)$/;
 const GROUP =
   /^\t( +(mirror|raidz[123]?|draid[^ ]*|replacing|spare|indirect|hole)-\d+ .*|(logs|cache|spares|special|dedup)\t?.*)$/;
 

@@ -9,6 +9,9 @@ const TOKEN = /^1-[0-9a-f]{1,16}-([0-9a-f]{1,6})-((?:[0-9a-f]{2})+)$/;
 const MAX_PACKED_CHARACTERS = 16_384;
 const MAX_BYTES = 65_536;
 
+/** It ends up on an operator's terminal. */
+const PRINTABLE = /^[ -~]{1,512}$/;
+
 /** Native encoding, little endian, as every machine that ZFS on Linux is built for writes it. */
 const NATIVE_LITTLE_ENDIAN = 0x0001_0000;
 /** Encoding, then version and flags of the list. */
@@ -35,7 +38,8 @@ function streamOf(values: ReadonlyMap<string, string | bigint>): ResumeStream | 
   const [toName, bytes] = [values.get('toname'), values.get('bytes')];
   const toGuid = guid(String(values.get('toguid')));
   const fromGuid = values.has('fromguid') ? guid(String(values.get('fromguid'))) : null;
-  if (typeof toName !== 'string' || typeof bytes !== 'bigint' || toGuid === null) return null;
+  if (typeof toName !== 'string' || !PRINTABLE.test(toName) || typeof bytes !== 'bigint' || toGuid === null)
+    return null;
   // A "from" that is there and is no id must not make an incremental stream look like a full one.
   if (values.has('fromguid') && fromGuid === null) return null;
   return { toName, toGuid, fromGuid, bytes: Number(bytes) };

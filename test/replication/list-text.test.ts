@@ -152,6 +152,7 @@ describe('devices', () => {
 
   it.each([
     ['a word that is neither', status('\t  something  ONLINE 0 0 0'), /neither a device nor a group/],
+    ['letters of a terminal', status('\t  /dev/\u001b[2J  ONLINE 0 0 0'), /neither a device nor a group/],
     ['none', status('\t  mirror-0  ONLINE 0 0 0'), /no device/],
     ['no list', 'no pools available\n', /no list of devices/],
   ])('%s is an error', (_what, text, message) => {
@@ -178,6 +179,11 @@ describe('a line that is not understood is an error that names it', () => {
       'another pool',
       { datasets: LAB.datasets + LAB.datasets.replaceAll('tank', 'bank') },
       /line 4 of "zfs list".*is not of tank/,
+    ],
+    [
+      'an origin that is none',
+      damaged('off\toff\t-\t-\t-', 'off\toff\t\u001b[2J\t-\t-'),
+      /line 1.*no snapshot for origin/,
     ],
     [
       'no line of the pool itself',

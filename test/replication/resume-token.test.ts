@@ -31,6 +31,10 @@ describe('a token', () => {
     ['another version', INCREMENTAL.replace('1-', '2-')],
     ['another size than it says', INCREMENTAL.replace('-e0-', '-e8-')],
     ['cut off', INCREMENTAL.slice(0, -20)],
+    [
+      'letters of a terminal',
+      tokenOf({ toName: 'tank/\u001b[2J@s', snapshot: { guid: '5' }, fromGuid: null }),
+    ],
     ['a "from" that is none', tokenOf({ toName: 'tank/a@s', snapshot: { guid: '5' }, fromGuid: '0' })],
   ])('that is %s is not understood', (_what, token) => expect(readResumeToken(token)).toBeNull());
 
