@@ -6,7 +6,7 @@
  *    copy back, and what is newer would be destroyed. That is a conflict, left to people and to a change of roles.
  * 3. What the copy has, stays: the only thing that is ever thrown away is a stream that broke off and cannot go on.
  */
-import type { Dataset, Point, Resume, Snapshot } from './pool.ts';
+import { type Dataset, isFirstPart, type Point, type Resume, type Snapshot } from './pool.ts';
 
 export type ConflictReason =
   | 'no-common-snapshot'
@@ -69,8 +69,7 @@ export function decide(source: Dataset, target: Dataset | null, ends: Ends): Dec
   if (target.resume === null) return next(source, target, ends, false);
   const partial = judgePartial(source, target, target.resume, ends);
   if (partial !== null) return partial;
-  // Of a first copy that broke off nothing is left when its stream is given up.
-  return target.snapshots.length === 0 ? full(source, ends, true) : next(source, target, ends, true);
+  return isFirstPart(target) ? full(source, ends, true) : next(source, target, ends, true);
 }
 
 /** Null: the stream that broke off was ours, and cannot go on. */

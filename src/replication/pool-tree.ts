@@ -1,5 +1,5 @@
 /** The names of a pool's datasets and its free space, as they will be when the steps planned so far are done. */
-import type { Dataset } from './pool.ts';
+import { type Dataset, isFirstPart } from './pool.ts';
 
 export class PoolTree {
   /** By the name that was read: the name by then. */
@@ -10,6 +10,7 @@ export class PoolTree {
 
   constructor(datasets: readonly Dataset[]) {
     this.#names = new Map(datasets.map(({ name }) => [name, name]));
+    // Nothing may be put below one of those: then it could not be given up.
     const whole = datasets.filter((dataset) => !isFirstPart(dataset));
     this.#available = new Map(whole.map(({ name, available }) => [name, available]));
   }
@@ -59,8 +60,5 @@ export class PoolTree {
     }
   }
 }
-
-/** Of a first copy that broke off: nothing may be put below it, because then it could not be given up. */
-const isFirstPart = ({ resume, snapshots }: Dataset): boolean => resume !== null && snapshots.length === 0;
 
 const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('/')));

@@ -67,6 +67,10 @@ export interface ResumeStream {
   readonly bytes: number;
 }
 
+/** It is nothing but part of a first copy: where its stream is given up, nothing of it is left. */
+export const isFirstPart = ({ resume, snapshots }: Dataset): boolean =>
+  resume !== null && (resume.stream?.fromGuid ?? null) === null && snapshots.length === 0;
+
 export interface Pool {
   readonly name: string;
   readonly guid: Guid;

@@ -131,6 +131,12 @@ describe('a stream that broke off', () => {
     expect(taskOf('tank/a').steps.map(({ kind }) => kind)).toEqual(['abandon', 'incremental']);
   });
 
+  it('of changes is no first copy, even where their base is gone: what is there is not overwritten', () => {
+    a.destroySnapshot('tank/a', 's2');
+    b.destroySnapshot('tank/a', 's1');
+    expect(conflictOf(taskOf('tank/a'))).toMatch(/^no-common-snapshot/);
+  });
+
   it('of somebody else is left to them', () => {
     const { snapshot } = a.send('tank/a', 's2', '@s1', false);
     b.get('tank/a').partial = {
