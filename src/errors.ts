@@ -204,6 +204,12 @@ export const ERRORS = {
     meaning: 'A peer answered and refused.',
     remedy: 'Do what its sentence says; most often the certificates or the member lists differ.',
   },
+  'replication-not-configured': {
+    exit: EXIT.usage,
+    meaning: 'The config has no section `replication`, so no pool is replicated by snapshots.',
+    remedy:
+      'Name the pools on every data node, as `replication: {pools: [tank]}` (docs/replication.md), and restart the agents.',
+  },
   'file-exists': {
     exit: EXIT.usage,
     meaning: 'A file that would be written exists already; nothing was written.',

@@ -25,6 +25,7 @@ import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
 import { MetricCounts, metricFactsOf } from './metrics.ts';
 import { NewCluster } from './new-cluster.ts';
+import { PoolsQuestion } from './pools-question.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { StandAlone } from './stand-alone.ts';
 import { statusOf, TakeoverHistory } from './status.ts';
@@ -60,6 +61,8 @@ export interface AgentParts {
     handlers: Pick<PeerTransportOptions, 'onMessage' | 'onStatement' | 'onBootstrap' | 'onLink'> & {
       /** Asked by a peer (H6). */
       fitness(): Fitness | null;
+      /** What the pools hold, packed; rejects with why that is not known. */
+      pools(): Promise<string>;
     },
   ): Transport;
   /** H6: what a peer says of itself; null where its version does not say it. Rejects when it does not answer in time. */
@@ -88,6 +91,7 @@ export class Agent {
   #fencing: Fencing | null = null;
   #newCluster: NewCluster | null = null;
   readonly #dataLook: DataLook;
+  readonly #pools: PoolsQuestion;
   #diskLoss: DiskLossCheck | null = null;
   #probes: Probes | null = null;
   /** Null: it has not told of any yet. */
@@ -109,6 +113,7 @@ export class Agent {
     this.#executor = parts.executor;
     this.#timing = parts.timing;
     this.#dataLook = new DataLook(parts.executor, parts.clock);
+    this.#pools = new PoolsQuestion(parts.executor, parts.clock);
   }
 
   /** Null until the log is open and the executor was asked (L4). */
@@ -153,6 +158,11 @@ export class Agent {
       onLink: () => {}, // a hint, never a reason to act (H5)
       fitness: () =>
         this.#driver === null ? null : fitnessOf(this.#roleFacts(this.#driver), this.#failedChecks ?? []),
+      pools: async () => {
+        if (config.replication === null)
+          throw new QuorateError('peer-refused', `${config.node} has no "replication" in its config`);
+        return this.#pools.ask();
+      },
     });
     this.#transport = transport;
     // Before anything is answered: a port in use or a wrong certificate must not cost a release.
@@ -321,6 +331,9 @@ export class Agent {
         return this.#upkeep?.onDataRead(event);
       case 'io-resumed':
         return this.#upkeep?.onIoResumed(event);
+      case 'pools-read':
+      case 'pools-unread':
+        return this.#pools.onHeard(event);
       case 'gone':
         this.#fencing?.onExecutorGone();
         return void this.#replaceExecutor();

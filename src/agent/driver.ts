@@ -181,6 +181,8 @@ export class Driver {
       case 'probes':
       case 'data-read':
       case 'io-resumed':
+      case 'pools-read':
+      case 'pools-unread':
         return;
       default:
         return assertNever(event);

@@ -59,6 +59,7 @@ export async function systemParts(
           wallMs: systemClock.wallMs(),
           hostId: hostId(),
         }),
+        pools: () => handlers.pools(),
         self: node,
         cluster,
         listen: members.find(({ id }) => id === node)?.peer ?? '',

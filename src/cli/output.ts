@@ -74,6 +74,13 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
+/** 512 B, 1.5 MiB, 20 GiB. */
+export function humanBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  return `${Number((bytes / 1024 ** power).toPrecision(3))} ${units[power]}`;
+}
+
 /** 0.4 ms, 12 ms, 1.25 s, 3 min 20 s, 5 h 12 min, 3 d 4 h. */
 export function humanMs(durationMs: number): string {
   if (durationMs < 10) return `${Number(durationMs.toFixed(1))} ms`;

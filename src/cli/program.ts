@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   'fence-peer': async (program) => (await import('./fence-peer-command.ts')).registerFencePeer(program),
   doctor: async (program) => (await import('./doctor.ts')).registerDoctor(program),
   'drbd-config': async (program) => (await import('./drbd-config.ts')).registerDrbdConfig(program),
+  replication: async (program) => (await import('./replication.ts')).registerReplication(program),
   pki: async (program) => (await import('./pki.ts')).registerPki(program),
 };
 

@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { leastPromiseMs, type NodeId } from '../core/index.ts';
-import type { MemberConfig, TimingConfig, TlsFiles } from './config.ts';
+import type { MemberConfig, ReplicationConfig, TimingConfig, TlsFiles } from './config.ts';
 import { checkUniquePerNode, type ResourceContext } from './per-node.ts';
 import type { Problems } from './problems.ts';
 import { formatDuration } from './scalars.ts';
@@ -109,6 +109,28 @@ export function checkFencing(
       'before needs the instances: it waits until the old holder is confirmed as stopped (R5)',
       'as "instances: {a: i-..., b: i-...}"',
     );
+}
+
+/** A pattern that cannot match anything is a mistyped one: what it should keep out would be sent. */
+export function checkReplication(section: ReplicationConfig, { members, problems }: ResourceContext): void {
+  const nodes = members.filter(({ witness }) => !witness);
+  if (members.length > 0 && nodes.length !== 2)
+    problems.add(
+      ['replication'],
+      `snapshots go from one data node to one other, the config has ${nodes.length}`,
+      'two data nodes, or leave the section out',
+    );
+  for (const [position, pool] of section.pools.entries())
+    if (section.pools.indexOf(pool) < position)
+      problems.add(['replication', 'pools', position], `"${pool}" is there twice`);
+  for (const key of ['include', 'exclude'] as const)
+    for (const [position, pattern] of section[key].entries()) {
+      const [first = ''] = pattern.split('/');
+      if (first.includes('*') || section.pools.includes(first)) continue;
+      const near = suggest(first, section.pools);
+      const hint = near === null ? `pools: ${section.pools.join(', ')}` : `did you mean "${near}"?`;
+      problems.add(['replication', key, position], `"${first}" is none of the pools`, hint);
+    }
 }
 
 const ISSUE_HINT = "`quorate pki init` makes the CA, `quorate pki issue` a node's certificate and key";

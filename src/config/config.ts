@@ -20,6 +20,8 @@ export interface Config {
   readonly cloud: { readonly region: string | null; readonly endpoint: string | null };
   /** In takeover order. */
   readonly resources: readonly ResourceConfig[];
+  /** Null: no pool is replicated by snapshots. */
+  readonly replication: ReplicationConfig | null;
 }
 
 export interface MemberConfig {
@@ -63,6 +65,14 @@ export interface FencingConfig {
   readonly instances: Readonly<Record<NodeId, string>>;
   /** A security group that lets nothing in or out, for the old holder's interfaces. */
   readonly isolationGroup: string | null;
+}
+
+/** Patterns are names of datasets, in which "*" stands for any characters but "/"; what lies below is meant too. */
+export interface ReplicationConfig {
+  readonly pools: readonly string[];
+  /** Empty: everything. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
 }
 
 interface ResourceCommon {

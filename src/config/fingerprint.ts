@@ -21,6 +21,7 @@ export const FINGERPRINT_PARTS = [
   'max_data_loss',
   'cloud',
   'resources',
+  'replication',
 ] as const;
 
 export type FingerprintPart = (typeof FINGERPRINT_PARTS)[number];
@@ -64,6 +65,7 @@ export function configFingerprint(config: Config): ConfigFingerprint {
     max_data_loss: config.maxDataLossMs,
     cloud: config.cloud,
     resources: config.resources.map(sharedPart),
+    replication: config.replication,
   };
   return Object.fromEntries(
     FINGERPRINT_PARTS.map((part) => [part, hash('sha256', canonicalJson(parts[part]), 'hex')]),

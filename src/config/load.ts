@@ -5,7 +5,15 @@ import { isMap, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { durationMs, type NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { checkFencing, checkListeners, checkMembers, checkSelf, checkTiming, checkTls } from './checks.ts';
+import {
+  checkFencing,
+  checkListeners,
+  checkMembers,
+  checkReplication,
+  checkSelf,
+  checkTiming,
+  checkTls,
+} from './checks.ts';
 import {
   type Config,
   type FencingConfig,
@@ -142,6 +150,9 @@ function readRoot(
   const resources = readResources(root.resources, context);
   if (dataDir !== null) checkDataDir(dataDir, resources, problems);
   if (fencing !== null) checkFencing(fencing, context);
+  const replication =
+    root.replication === undefined ? null : required('replication', schema.replicationSection);
+  if (replication !== null) checkReplication(replication, context);
   const needsRegion = resources.find(isCloud)?.name ?? (fencing?.instances && 'fencing');
   if (cloud !== null && cloud.region === null && needsRegion !== undefined)
     problems.add(
@@ -153,7 +164,7 @@ function readRoot(
   const parts = { cluster, node, dataDir, timing, tls, admin, watchdog, fencing, maxDataLossMs, cloud };
   if (!isComplete(parts)) return null;
   const { fencing: fence, ...rest } = parts;
-  return { file, ...rest, members, http, fencing: fencingOf(fence), resources };
+  return { file, ...rest, members, http, fencing: fencingOf(fence), resources, replication };
 }
 
 type Complete<Parts> = { [Key in keyof Parts]: NonNullable<Parts[Key]> };

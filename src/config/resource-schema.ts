@@ -3,7 +3,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { normalize } from 'node:path';
 import { z } from 'zod';
 import { parseDuration } from './scalars.ts';
-import { filePath, HINT_MARK, parsed, text } from './schema-parts.ts';
+import { filePath, HINT_MARK, parsed, poolName, text } from './schema-parts.ts';
 
 const name = z
   .string()
@@ -146,9 +146,7 @@ export const resourceSections = {
   'zfs-pool': z.strictObject({
     ...common,
     kind: z.literal('zfs-pool'),
-    pool: z
-      .string()
-      .regex(/^[A-Za-z][A-Za-z0-9_.:-]{0,127}$/, `is not the name of a ZFS pool${HINT_MARK}as "tank"`),
+    pool: poolName,
     devices: perNode(
       z.union(
         [poolDevice.transform((one) => [one]), z.array(poolDevice).min(1).max(64)],

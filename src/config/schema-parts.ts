@@ -24,3 +24,7 @@ export const address = parsed(parseAddress).transform((value) => formatAddress(v
 export const text = (maxLength: number) => z.string().min(1).max(maxLength);
 
 export const filePath = text(4096).refine((value) => !value.includes('\u0000'), 'is not a file name');
+
+export const poolName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_.:-]{0,127}$/, `is not the name of a ZFS pool${HINT_MARK}as "tank"`);

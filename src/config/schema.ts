@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { durationMs, nodeId } from '../core/index.ts';
 import { parsePercent } from './scalars.ts';
-import { address, duration, filePath, HINT_MARK, parsed, text } from './schema-parts.ts';
+import { address, duration, filePath, HINT_MARK, parsed, poolName, text } from './schema-parts.ts';
 
 /** `unset` keys take the default; the YAML value null ("timing:") counts as unset only where it says nullable. */
 export const clusterName = z
@@ -82,6 +82,19 @@ export const cloudSection = z.strictObject({
     .default(null),
 });
 
+const datasetPattern = z
+  .string()
+  .max(255)
+  .regex(/^[A-Za-z0-9_.:*-][A-Za-z0-9_.:* -]*(\/[A-Za-z0-9_.:* -]+)*$/, {
+    error: `is not a dataset's name with or without "*"${HINT_MARK}as "tank/home" or "tank/*/cache"; what lies below is meant too`,
+  });
+
+export const replicationSection = z.strictObject({
+  pools: z.array(poolName).min(1).max(16),
+  include: z.array(datasetPattern).max(256).default([]),
+  exclude: z.array(datasetPattern).max(256).default([]),
+});
+
 export const TOP_LEVEL_KEYS = [
   'cluster',
   'node',
@@ -96,4 +109,5 @@ export const TOP_LEVEL_KEYS = [
   'max_data_loss',
   'cloud',
   'resources',
+  'replication',
 ] as const;

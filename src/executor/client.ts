@@ -64,6 +64,8 @@ export interface ExecutorClient {
   resumeIo(epoch: Epoch): void;
   /** Reads the replicated data now; answered by `data-read`. */
   look(): void;
+  /** Answered by `pools-read`, in pieces, or `pools-unread`, with the same number. */
+  readPools(id: number): void;
   setMembers(members: ReadonlyMap<NodeId, string>): void;
   setTiming(timing: Timing): void;
   /**
@@ -168,6 +170,10 @@ class Client implements ExecutorClient {
 
   look(): void {
     this.#send({ kind: 'look' });
+  }
+
+  readPools(id: number): void {
+    this.#send({ kind: 'read-pools', id });
   }
 
   setMembers(members: ReadonlyMap<NodeId, string>): void {

@@ -21,11 +21,15 @@ export const NODE_MARK = 'QUORATE_EXECUTOR_CHILD';
 /** Not `QUORATE_RESOURCE`: a hook finds its resource's name there. */
 export const RESOURCE_MARK = 'QUORATE_RESOURCE_MARK';
 
-/** For each of stdout and stderr. */
+/** For each of stdout and stderr, where the caller names no other limit. */
 const MAX_OUTPUT_BYTES = 256 * 1024;
 /** Of one that is followed. */
 const MAX_FOLLOWED_LINE = 1024 * 1024;
-const TOO_MUCH_OUTPUT: CommandResult = { kind: 'died', why: 'more than 256 KiB of output', isTooMuch: true };
+const tooMuchOutput = (bytes: number): CommandResult => ({
+  kind: 'died',
+  why: `more than ${bytes / 1024} KiB of output`,
+  isTooMuch: true,
+});
 const OUTPUT_LOST: CommandResult = {
   kind: 'died',
   why: 'what it said was lost with the process that had started it',
@@ -108,7 +112,8 @@ export class ChildRunner implements CommandRunner {
         resolve(result);
       };
       options.signal.addEventListener('abort', onAbort, { once: true });
-      const output = new Output(() => kill(TOO_MUCH_OUTPUT));
+      const maxBytes = options.maxOutputBytes ?? MAX_OUTPUT_BYTES;
+      const output = new Output(maxBytes, () => kill(tooMuchOutput(maxBytes)));
       let code: number | null = null;
       const running = this.#spawn(command, options, {
         onOutput: (stream, text) => output.add(stream, text),
@@ -206,7 +211,7 @@ export class ChildRunner implements CommandRunner {
 
   #spawn(
     command: readonly string[],
-    { marker, environment, input, startLimit }: Partial<CommandOptions>,
+    { marker, environment, input, startLimit, maxOutputBytes = MAX_OUTPUT_BYTES }: Partial<CommandOptions>,
     told: Omit<ChildListener, 'onStart'>,
     isFollower = false,
   ): Running {
@@ -219,7 +224,7 @@ export class ChildRunner implements CommandRunner {
       },
       input: input ?? null,
       limit: startLimit ?? null,
-      maxOutputBytes: isFollower ? null : MAX_OUTPUT_BYTES,
+      maxOutputBytes: isFollower ? null : maxOutputBytes,
     };
     let pid: number | null = null;
     let isKilled = false;
@@ -286,16 +291,18 @@ function failureOf(end: ChildEnd): CommandResult | null {
 class Output {
   readonly #texts = { stdout: '', stderr: '' };
   readonly #bytes = { stdout: 0, stderr: 0 };
+  readonly #maxBytes: number;
   readonly #onTooMuch: () => void;
   #isTooMuch = false;
 
-  constructor(onTooMuch: () => void) {
+  constructor(maxBytes: number, onTooMuch: () => void) {
+    this.#maxBytes = maxBytes;
     this.#onTooMuch = onTooMuch;
   }
 
   add(stream: StreamName, text: string): void {
     this.#bytes[stream] += Buffer.byteLength(text);
-    if (this.#bytes[stream] <= MAX_OUTPUT_BYTES) {
+    if (this.#bytes[stream] <= this.#maxBytes) {
       this.#texts[stream] += text;
     } else if (!this.#isTooMuch) {
       this.#isTooMuch = true;
@@ -304,6 +311,6 @@ class Output {
   }
 
   result(code: number): CommandResult {
-    return this.#isTooMuch ? TOO_MUCH_OUTPUT : { kind: 'exited', code, ...this.#texts };
+    return this.#isTooMuch ? tooMuchOutput(this.#maxBytes) : { kind: 'exited', code, ...this.#texts };
   }
 }

@@ -174,7 +174,7 @@ export class Executor {
     this.#lookout.look();
   }
 
-  onOrder(order: Exclude<Order, { kind: 'hello' }>): void {
+  onOrder(order: Exclude<Order, { kind: 'hello' | 'read-pools' }>): void {
     const agent = this.#agent;
     assert(agent !== null, 'orders come from a connected agent');
     switch (order.kind) {

@@ -6,6 +6,7 @@ export {
 } from './client.ts';
 export { ChildRunner } from './commands.ts';
 export { runningExecutor } from './lock.ts';
+export { PoolsReader } from './pools.ts';
 export { type ProcessId, startTimeOf } from './processes.ts';
 export type { ExecutorEvent } from './protocol.ts';
 export { isNearBudget, NEAR_BUDGET_ADVICE } from './release-budget.ts';

@@ -14,7 +14,6 @@ import {
   type GatewayMemory,
   HookResource,
   InboundResource,
-  type KernelFiles,
   MountResource,
   type PoolMemory,
   PortBlockResource,
@@ -25,6 +24,7 @@ import {
   VirtualIpResource,
   ZfsPoolResource,
 } from '../resources/index.ts';
+import { kernelFiles } from './kernel-files.ts';
 
 export interface LocalParts {
   readonly runner: CommandRunner;
@@ -46,11 +46,6 @@ export interface LocalParts {
   readonly poolMemory: PoolMemory;
   readonly dataDir: string;
 }
-
-const kernel: KernelFiles = {
-  read: (path) => readFileSync(path, 'utf8'),
-  has: (path) => statSync(path, { throwIfNoEntry: false }) !== undefined,
-};
 
 const readMounts = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
 
@@ -113,6 +108,15 @@ function zfsPool(
   const hosts = Object.entries(config.hosts);
   const peerHosts = hosts.flatMap(([id, host]) => (isOther(id) ? [host] : []));
   const ownHost = hosts.find(([id]) => !isOther(id))?.[1] ?? '';
-  const shared = { runner, clock, mayKill, frozenIo, devicesBelow, kernel, readMounts, readDevice };
+  const shared = {
+    runner,
+    clock,
+    mayKill,
+    frozenIo,
+    devicesBelow,
+    kernel: kernelFiles,
+    readMounts,
+    readDevice,
+  };
   return new ZfsPoolResource({ ...config, ...shared, memory: poolMemory, ownPaths, ownHost, peerHosts });
 }

@@ -21,6 +21,7 @@ import { Executor } from './executor.ts';
 import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
+import { PoolsReader } from './pools.ts';
 import { releaseOnly } from './release-only.ts';
 import { guardDataOf, otherDataNodes, resourcesOf } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
@@ -100,6 +101,7 @@ async function main(): Promise<void> {
     apis: await loadCloud(config, mayMutate),
   };
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
+  const pools = new PoolsReader(config);
   const statements = new StatementLines(config.cluster, config.tls);
   const running = new Executor({
     node: config.node,
@@ -129,7 +131,11 @@ async function main(): Promise<void> {
       if ('session' in answer) waiting.stop();
       return answer;
     },
-    onOrder: (order) => running.onOrder(order),
+    onOrder: (order) => {
+      // It is about no lease, and nothing that is held.
+      if (order.kind === 'read-pools') void pools.answer(order.id, (event) => channel?.send(event));
+      else running.onOrder(order);
+    },
     onClosed: () => {
       const { saidBye } = running;
       running.onClosed();
@@ -155,7 +161,7 @@ async function main(): Promise<void> {
     if (isEnding) return;
     isEnding = true;
     running.close();
-    await doctor.stop();
+    await Promise.all([doctor.stop(), pools.stop()]);
     await channel?.close();
     lock.close();
     await guard.close();

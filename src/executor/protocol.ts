@@ -1,7 +1,7 @@
 /**
  * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
  *
- *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, members, timing, bye
+ *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, members, timing, bye
  *     executor → agent   welcome, refused, then ExecutorEvents
  *
  * The lease itself does not travel here but on the guard's own socket (T4).
@@ -20,6 +20,8 @@ const asDuration = z.number().transform((value) => durationMs(value));
 export const PROTOCOL_VERSION = 1;
 const MAX_MEMBERS = 16;
 const MAX_TEXT = 4096;
+/** A line has 64 KiB. */
+const MAX_PIECE = 32 * 1024;
 
 const timing = z.strictObject({
   heartbeatMs: asDuration,
@@ -70,6 +72,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('resume-io'), epoch: asEpoch }),
   /** Read the replicated data now; answered by `data-read`. */
   z.strictObject({ kind: z.literal('look') }),
+  /** Read the pools that are replicated by snapshots; answered by `pools-read` or `pools-unread` with the same number. */
+  z.strictObject({ kind: z.literal('read-pools'), id: z.number().int() }),
   /** R5: stop the machine of a node that may still hold. The sender leads until `until`: that was confirmed at `confirmedAt` (L1). */
   z.strictObject({
     kind: z.literal('fence'),
@@ -155,6 +159,14 @@ export const eventSchema = z.discriminatedUnion('kind', [
     /** O3: however old, of one moment; an executor of before does not say. */
     isWhole: z.boolean().nullable().default(null),
   }),
+  /** A piece of a packed reading, in order; the agent only carries it on. */
+  z.strictObject({
+    kind: z.literal('pools-read'),
+    id: z.number().int(),
+    text: text(MAX_PIECE),
+    isLast: z.boolean(),
+  }),
+  z.strictObject({ kind: z.literal('pools-unread'), id: z.number().int(), why: text(MAX_TEXT) }),
   z.strictObject({
     kind: z.literal('probes'),
     resources: z

@@ -26,15 +26,16 @@ export interface Fitness {
   readonly why: string;
 }
 
-export function encodeFactsRequest(from: NodeId, cluster: string): Buffer {
-  return peerSchema().factsRequest.encode({ cluster, from });
+/** `pools`: what its pools hold is asked for too. */
+export function encodeFactsRequest(from: NodeId, cluster: string, pools = false): Buffer {
+  return peerSchema().factsRequest.encode({ cluster, from, pools });
 }
 
 /** Throws `WireError` and nothing else. */
-export function checkFactsRequest(
+export function readFactsRequest(
   bytes: Buffer,
   expected: { readonly cluster: string; readonly from: NodeId },
-): void {
+): { readonly pools: boolean } {
   const wire = decoded(() => peerSchema().factsRequest.decode(bytes));
   if (wire.cluster !== expected.cluster)
     throw new WireError('wrong-cluster', `a question of cluster ${quoted(wire.cluster)}`);
@@ -43,9 +44,11 @@ export function checkFactsRequest(
       'wrong-sender',
       `a question of ${quoted(wire.from)} with the certificate of ${expected.from}`,
     );
+  return { pools: wire.pools === true };
 }
 
-export function encodeFacts(facts: NodeFacts, cluster: string): Buffer {
+/** `pools`: the reading that was asked for. */
+export function encodeFacts(facts: NodeFacts, cluster: string, pools = ''): Buffer {
   const { config, fitness, hostId, ...rest } = facts;
   const said = fitness === null ? {} : { fitness: { ok: fitness.ok, why: printable(fitness.why) } };
   return peerSchema().facts.encode({
@@ -54,6 +57,7 @@ export function encodeFacts(facts: NodeFacts, cluster: string): Buffer {
     cluster,
     config: { ...config },
     hostId: hostId ?? '',
+    pools,
   });
 }
 
@@ -83,6 +87,18 @@ export function decodeFacts(
   return { node: expected.node, version, nodeVersion, config: { ...config }, wallMs, fitness, hostId };
 }
 
+/** The reading of pools in them, still packed; null: its version does not say it. Throws as `decodeFacts`. */
+export function decodePools(
+  bytes: Buffer,
+  expected: { readonly cluster: string; readonly node: NodeId },
+): string | null {
+  decodeFacts(bytes, expected);
+  const { pools = '' } = decoded(() => peerSchema().facts.decode(bytes));
+  if (pools.length > LIMITS.poolsCharacters || !BASE64.test(pools))
+    throw new WireError('malformed', `a reading of pools, ${pools.length} characters`);
+  return pools === '' ? null : pools;
+}
+
 function readFitness(fitness: Fitness | null | undefined): Fitness | null {
   if (fitness === null || fitness === undefined) return null;
   const { ok, why } = fitness;
@@ -101,6 +117,7 @@ function decoded<Wire>(decode: () => Wire): Wire {
 
 /** It ends up on an operator's terminal. */
 const PRINTABLE = /^[\x20-\x7e]*$/;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 const HOST_ID = /^[0-9a-f]{0,8}$/;
 
 /** It quotes commands, which may have said anything. */

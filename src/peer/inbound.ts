@@ -28,7 +28,7 @@ import {
 import { QuorateError } from '../errors.ts';
 import { createServer, serverCredentials } from './channel.ts';
 import { decodeBootstrap, decodeMessage, type Lane, WireError, type WireProblem } from './codec.ts';
-import { checkFactsRequest, encodeFacts, type NodeFacts } from './facts.ts';
+import { encodeFacts, type NodeFacts, readFactsRequest } from './facts.ts';
 import { identityOf, identityUri } from './identity.ts';
 import type { EntryParser } from './kinds.ts';
 import type { PeerLogger } from './logger.ts';
@@ -47,6 +47,8 @@ export interface InboundOptions {
   onBootstrap(entry: Entry): Promise<void>;
   /** What this node says about itself; without it the question is refused. */
   facts?(): NodeFacts;
+  /** What its pools hold, packed; rejects with why that cannot be said. */
+  pools?(): Promise<string>;
   readonly logger: PeerLogger;
 }
 
@@ -245,12 +247,19 @@ export class PeerServer {
   #onFacts(call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void {
     const caller = this.#authenticate(call);
     if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
-    const { cluster, self, facts } = this.#options;
+    const { cluster, self, facts, pools } = this.#options;
     const from = caller.node;
-    const problem = this.#checked(from, () => checkFactsRequest(call.request, { cluster, from }));
-    if (problem instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, problem.message));
+    const question = this.#checked(from, () => readFactsRequest(call.request, { cluster, from }));
+    if (question instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, question.message));
     if (facts === undefined) return reply(refusal(status.UNIMPLEMENTED, `${self} says nothing about itself`));
-    reply(null, encodeFacts(facts(), cluster));
+    if (!question.pools) return reply(null, encodeFacts(facts(), cluster));
+    if (pools === undefined)
+      return reply(refusal(status.UNIMPLEMENTED, `${self} says nothing about its pools`));
+    pools().then(
+      (reading) => reply(null, encodeFacts(facts(), cluster, reading)),
+      (error: unknown) =>
+        reply(refusal(status.FAILED_PRECONDITION, String((error as Error).message ?? error))),
+    );
   }
 
   #refuse(peer: string, why: Refusal): Refusal {

@@ -25,6 +25,7 @@ export { checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
 export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './transport.ts';
 export {
   askFacts,
+  askPools,
   type FactsAnswer,
   openStatementLine,
   type StatementLine,

@@ -13,6 +13,8 @@ export const LIMITS = {
   factsCharacters: 128,
   /** Why it could take over, or not; the rest is cut off by the sender. */
   fitnessCharacters: 500,
+  /** What its pools hold, packed; more is refused. Room is left for the rest of the message. */
+  poolsCharacters: 1_048_576 - 16 * 1024,
   /** Heartbeats waiting in a stream; more are dropped, because a stale heartbeat is worse than none (L1). */
   queuedHeartbeats: 4,
   /** Other messages waiting in a stream; more are dropped, the core retransmits. */

@@ -30,6 +30,8 @@ export interface PeerTransportOptions {
   onBootstrap(entry: Entry): Promise<void>;
   /** What this node says about itself when a peer's doctor asks; without it the question is refused. */
   facts?(): NodeFacts;
+  /** What its pools hold, when a peer's `quorate replication` asks; rejects with why that cannot be said. */
+  pools?(): Promise<string>;
   /** A hint and nothing more: a dead agent has released nothing (H5). */
   onLink(peer: NodeId, up: boolean): void;
   readonly logger: PeerLogger;

@@ -8,7 +8,7 @@ import { QuorateError } from '../errors.ts';
 import { channelOptions, secureContext } from './channel.ts';
 import { encodeBootstrap, encodeMessage, WireError } from './codec.ts';
 import { Dialer, type DialTarget } from './dialer.ts';
-import { decodeFacts, encodeFactsRequest, type NodeFacts } from './facts.ts';
+import { decodeFacts, decodePools, encodeFactsRequest, type NodeFacts } from './facts.ts';
 import { METHOD } from './schema.ts';
 import type { TlsMaterial } from './tls.ts';
 
@@ -69,18 +69,32 @@ export async function askFacts(
       const startedAt = performance.now();
       const answer = await call(METHOD.facts, bytes);
       const roundTripMs = performance.now() - startedAt;
-      answers.push({ facts: factsOf(answer, options), roundTripMs, askedAtMs });
+      answers.push({ facts: understood(decodeFacts, answer, options), roundTripMs, askedAtMs });
     }
     return answers;
   });
 }
 
-function factsOf(
+/**
+ * Asks the node on `address` what its pools hold: a packed reading, null where its version does not say it. Throws as
+ * `sendStatement`; `peer-refused` also where its executor does not answer.
+ */
+export async function askPools(
+  address: string,
+  options: UnaryOptions & { readonly from: NodeId; readonly to: NodeId },
+): Promise<string | null> {
+  const bytes = encodeFactsRequest(options.from, options.cluster, true);
+  const answer = await withPeer(address, options.to, options, (call) => call(METHOD.facts, bytes));
+  return understood(decodePools, answer, options);
+}
+
+function understood<Value>(
+  decode: (bytes: Buffer, expected: { readonly cluster: string; readonly node: NodeId }) => Value,
   bytes: Buffer,
   { cluster, to }: { readonly cluster: string; readonly to: NodeId },
-): NodeFacts {
+): Value {
   try {
-    return decodeFacts(bytes, { cluster, node: to });
+    return decode(bytes, { cluster, node: to });
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     throw new QuorateError('peer-refused', `${to} answered ${error.message}`, { cause: error });

@@ -75,6 +75,7 @@ export interface WireBootstrap {
 export interface WireFactsRequest {
   cluster: string;
   from: string;
+  pools?: boolean;
 }
 
 export interface WireFacts {
@@ -86,4 +87,5 @@ export interface WireFacts {
   wallMs: number;
   fitness?: { ok: boolean; why: string } | null;
   hostId: string;
+  pools?: string;
 }

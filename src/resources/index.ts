@@ -1,4 +1,5 @@
 export { canonicalCidr } from './cidr.ts';
+export { commandError, exitError } from './command-error.ts';
 export { type DrbdData, DrbdResource, replicatedData } from './drbd.ts';
 export { DrbdEvents, type DrbdState, parseEvents } from './drbd-events.ts';
 export { type DrbdFile, type DrbdFileHost, drbdTimeouts, renderDrbdFile } from './drbd-file.ts';
@@ -54,7 +55,7 @@ export { VirtualIpResource } from './virtual-ip.ts';
 
 export { VpcRouteResource } from './vpc-route.ts';
 export { ZfsPoolResource } from './zfs-pool.ts';
-export type { KernelFiles } from './zfs-state.ts';
+export { type KernelFiles, readPoolState, usability } from './zfs-state.ts';
 export { PoolMemory } from './zfs-tree.ts';
 
 /** The AWS SDK is a chunk of its own, one for each service: only who calls this loads it. */

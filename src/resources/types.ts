@@ -116,6 +116,8 @@ export interface CommandOptions {
   readonly input?: string;
   /** It changes nothing: whoever asks the same in the same moment, with the same deadline and signal, gets the same answer. */
   readonly isReading?: boolean;
+  /** For each of stdout and stderr; 256 KiB where absent. Whoever says more is killed. */
+  readonly maxOutputBytes?: number;
 }
 
 export interface StartLimit {

@@ -19,6 +19,7 @@ describe('docs/configuration.md', () => {
     ...keys('watchdog.', schema.watchdogSection),
     ...keys('fencing.', schema.fencingSection),
     ...keys('cloud.', schema.cloudSection),
+    ...keys('replication.', schema.replicationSection),
     ...Object.values(resources.resourceSections).flatMap((section) => keys('resources[].', section)),
     ...resources.RESOURCE_KINDS,
   ])('says what %s means', (key) => expect(configuration).toContain(`\`${key}\``));

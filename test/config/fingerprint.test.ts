@@ -49,6 +49,7 @@ describe('a difference has a name', () => {
     ['eni-77f0c1aa', 'eni-77f0c1ab', 'resources'],
     ['after: [block]', 'after: []', 'resources'],
     ['nfs-server.service', 'nfs-kernel-server.service', 'resources'],
+    ['resources:', 'replication: {pools: [tank]}\nresources:', 'replication'],
   ])('%s → %s: %s', (from, to, part) => {
     expect(differences(GOOD, changed(from, to))).toEqual([part]);
   });

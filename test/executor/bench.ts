@@ -16,7 +16,7 @@ import { GuardCore } from '../../src/executor/guard-core.ts';
 import type { GuardAnswers, GuardOrder, LogLevel } from '../../src/executor/guard-protocol.ts';
 import type { Guard } from '../../src/executor/guard-proxy.ts';
 import { ownProcess } from '../../src/executor/processes.ts';
-import type { Order, SentEvent } from '../../src/executor/protocol.ts';
+import type { SentEvent } from '../../src/executor/protocol.ts';
 import { newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
 import { type ExecutorState, FRESH_STATE } from '../../src/executor/state-file.ts';
 import { SuspendCheck } from '../../src/executor/suspend-check.ts';
@@ -254,7 +254,7 @@ export class Bench {
     await vi.advanceTimersByTimeAsync(20);
   }
 
-  order(order: Exclude<Order, { kind: 'hello' }>): void {
+  order(order: Parameters<Executor['onOrder']>[0]): void {
     this.executor.onOrder(order);
   }
 

@@ -7,6 +7,7 @@ import { epoch, instant, nodeId, type Released, term } from '../../src/core/inde
 import { createExecutorClient } from '../../src/executor/index.ts';
 import { isGone, startTimeOf } from '../../src/executor/processes.ts';
 import { PeerTransport } from '../../src/peer/index.ts';
+import { unpackReading } from '../../src/replication/index.ts';
 import { type Bundle, bundleExecutor } from './support/bundle.ts';
 import { makePki, now, TestNode } from './support/node.ts';
 
@@ -37,6 +38,16 @@ function executorPid(): number {
 }
 
 const serviceRuns = () => node.drbd.exists('service-pid');
+
+it('says what the pools of its config hold, when it is asked', async () => {
+  node = new TestNode({ program: bundle.program });
+  const client = await node.start();
+  await node.event('ready');
+  client.readPools(3);
+  const { id, isLast, text } = await node.event('pools-read');
+  expect({ id, isLast }).toEqual({ id: 3, isLast: true });
+  expect(await unpackReading(text)).toEqual({ version: 1, pools: [] });
+});
 
 describe('a tenure', () => {
   it('takes everything, and gives everything back in the reverse order (R1)', async () => {

@@ -4,8 +4,14 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { nodeId } from '../../src/core/index.ts';
 import { WireError } from '../../src/peer/codec.ts';
-import { checkFactsRequest, decodeFacts, encodeFacts, encodeFactsRequest } from '../../src/peer/facts.ts';
-import { askFacts, type NodeFacts } from '../../src/peer/index.ts';
+import {
+  decodeFacts,
+  decodePools,
+  encodeFacts,
+  encodeFactsRequest,
+  readFactsRequest,
+} from '../../src/peer/facts.ts';
+import { askFacts, askPools, type NodeFacts } from '../../src/peer/index.ts';
 import { LIMITS } from '../../src/peer/limits.ts';
 import { peerSchema } from '../../src/peer/schema.ts';
 import type { WireFacts } from '../../src/peer/wire.ts';
@@ -32,7 +38,7 @@ describe('the bytes', () => {
   it('are the same after the wire', () => {
     expect(decodeFacts(encodeFacts(FACTS, CLUSTER), expected)).toEqual(FACTS);
     expect(() =>
-      checkFactsRequest(encodeFactsRequest(A, CLUSTER), { cluster: CLUSTER, from: A }),
+      readFactsRequest(encodeFactsRequest(A, CLUSTER), { cluster: CLUSTER, from: A }),
     ).not.toThrow();
   });
 
@@ -44,7 +50,7 @@ describe('the bytes', () => {
       fitness: null,
       hostId: null,
     });
-    expect(() => checkFactsRequest(Buffer.from(request, 'hex'), { cluster: CLUSTER, from: A })).not.toThrow();
+    expect(() => readFactsRequest(Buffer.from(request, 'hex'), { cluster: CLUSTER, from: A })).not.toThrow();
   });
 
   it.each([
@@ -86,6 +92,28 @@ describe('the bytes', () => {
   });
 });
 
+describe('what the pools hold', () => {
+  it('travels with the facts where it is asked for, and is nothing of theirs', () => {
+    const request = encodeFactsRequest(A, CLUSTER, true);
+    expect(readFactsRequest(request, { cluster: CLUSTER, from: A })).toEqual({ pools: true });
+    expect(readFactsRequest(encodeFactsRequest(A, CLUSTER), { cluster: CLUSTER, from: A })).toEqual({
+      pools: false,
+    });
+    const bytes = encodeFacts(FACTS, CLUSTER, 'H4sIAA==');
+    expect(decodePools(bytes, expected)).toBe('H4sIAA==');
+    expect(decodeFacts(bytes, expected)).toEqual(FACTS);
+    expect(decodePools(encodeFacts(FACTS, CLUSTER), expected)).toBeNull();
+  });
+
+  it.each([
+    ['letters of a terminal', { pools: '\u001b[2J' }, 'malformed'],
+    ['more than a message takes', { pools: 'A'.repeat(LIMITS.poolsCharacters + 4) }, 'malformed'],
+    ['another node', { pools: 'AAAA', node: 'c' }, 'wrong-sender'],
+  ])('%s is refused', (_what, change, problem) => {
+    expect(() => decodePools(forged(change), expected)).toThrow(expect.objectContaining({ problem }));
+  });
+});
+
 describe('a peer', () => {
   afterEach(closeAll);
   const ask = async (address: string, change: Partial<Parameters<typeof askFacts>[1]> = {}) =>
@@ -118,6 +146,22 @@ describe('a peer', () => {
     }
     // The first one makes the connection, and is not counted.
     expect(count).toBe(4);
+  });
+
+  it('says what its pools hold, up to the limit, or why not', async () => {
+    const whole = 'A'.repeat(LIMITS.poolsCharacters);
+    let answer = async (): Promise<string> => whole;
+    const node = await startNode(B, { facts: () => FACTS, pools: () => answer() });
+    node.transport.setPeers(new Map([[A, '127.0.0.1:1']]));
+    const tls = await testTls(CLUSTER, 'a');
+    const question = () =>
+      askPools(node.address, { tls, cluster: CLUSTER, from: A, to: B, deadlineMs: 10_000 });
+    expect(await question()).toBe(whole);
+    answer = () => Promise.reject(new Error('its executor is gone'));
+    await expect(question()).rejects.toMatchObject({
+      code: 'peer-refused',
+      message: expect.stringContaining('its executor is gone'),
+    });
   });
 
   it('that says nothing about itself refuses', async () => {

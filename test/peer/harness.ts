@@ -92,6 +92,7 @@ export async function startNode(
     readonly cluster?: string;
     readonly onBootstrap?: (entry: Entry) => Promise<void>;
     readonly facts?: () => NodeFacts;
+    readonly pools?: () => Promise<string>;
   } = {},
 ): Promise<TestNode> {
   const inbox = new Mailbox<Message>();
@@ -111,6 +112,7 @@ export async function startNode(
     onStatement: (released) => statements.note(released),
     onBootstrap: options.onBootstrap ?? (async () => {}),
     ...(options.facts === undefined ? {} : { facts: options.facts }),
+    ...(options.pools === undefined ? {} : { pools: options.pools }),
     onLink: (peer, up) => links.note({ peer, up, at: now() }),
     logger: { info: (_fields, line) => log.note(line), warn: (_fields, line) => log.note(line) },
   };

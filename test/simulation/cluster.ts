@@ -272,6 +272,7 @@ function configOf(id: string, members: Shape['members'], shape: Shape): Config {
     cluster: 'simulated',
     node: nodeId(id),
     dataDir: `/${id}`,
+    replication: null,
     members: members.map((member) => ({
       id: nodeId(member.id),
       zone: member.id,

@@ -123,7 +123,7 @@ export class SimulatedExecutorClient implements ExecutorClient {
     });
   }
 
-  #send(order: Exclude<Order, { kind: 'hello' }>): void {
+  #send(order: Exclude<Order, { kind: 'hello' | 'read-pools' }>): void {
     if (this.#agent !== null) this.#process?.order(order, this.#agent);
   }
   arm(id: number): void {
@@ -152,6 +152,10 @@ export class SimulatedExecutorClient implements ExecutorClient {
   }
   look(): void {
     this.#send({ kind: 'look' });
+  }
+
+  readPools(): void {
+    throw new Error('the modelled clusters have no pools that are replicated by snapshots');
   }
   setMembers(members: ReadonlyMap<NodeId, string>): void {
     this.#members = members;

@@ -14,7 +14,7 @@ import type { GuardReport, GuardRequest } from '../../../src/executor/guard-prot
 import { GuardProxy } from '../../../src/executor/guard-proxy.ts';
 import type { GuardSocketHandlers } from '../../../src/executor/guard-socket.ts';
 import { GuardWorker } from '../../../src/executor/guard-worker.ts';
-import type { Hello, Order, SentEvent } from '../../../src/executor/protocol.ts';
+import type { Hello, SentEvent } from '../../../src/executor/protocol.ts';
 import { localResources, otherDataNodes, resourcesOf } from '../../../src/executor/settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from '../../../src/executor/shared-lease.ts';
 import { SuspendCheck } from '../../../src/executor/suspend-check.ts';
@@ -206,7 +206,7 @@ export class ExecutorProcess {
     return answer;
   }
 
-  order(order: Exclude<Order, { kind: 'hello' }>, agent: ConnectedAgent): void {
+  order(order: Parameters<Executor['onOrder']>[0], agent: ConnectedAgent): void {
     this.#inOrder('orders', this.main, () => {
       if (this.#agent === agent) this.#executor.onOrder(order);
     });

@@ -1,0 +1,40 @@
+/** Which datasets are replicated: patterns of names, where a pattern counts for everything below what it matches too. */
+export interface Filters {
+  /** Empty: everything. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** Null: it is not. */
+export function whyFiltered(name: string, { include, exclude }: Filters): string | null {
+  const excluded = exclude.find((pattern) => matches(pattern, name));
+  if (excluded !== undefined) return `"${excluded}" of exclude matches it`;
+  return include.length === 0 || include.some((pattern) => matches(pattern, name))
+    ? null
+    : 'nothing of include matches it';
+}
+
+/** "*" stands for any characters but "/". */
+function matches(pattern: string, name: string): boolean {
+  const wanted = pattern.split('/');
+  const parts = name.split('/');
+  return wanted.every((want, at) => {
+    const part = parts[at];
+    return part !== undefined && matchesPart(want, part);
+  });
+}
+
+/** Without a regular expression: one with many stars can take for ever. */
+function matchesPart(pattern: string, text: string): boolean {
+  const [head = '', ...rest] = pattern.split('*');
+  if (rest.length === 0) return text === head;
+  const tail = rest.pop() ?? '';
+  if (!text.startsWith(head) || !text.endsWith(tail) || text.length < head.length + tail.length) return false;
+  let at = head.length;
+  const end = text.length - tail.length;
+  return rest.every((piece) => {
+    const found = text.indexOf(piece, at);
+    at = found + piece.length;
+    return found >= 0 && at <= end;
+  });
+}

@@ -1,0 +1,19 @@
+export type { ConflictReason, Decision, Ends } from './decide.ts';
+export {
+  type Direction,
+  type DiscoverDocument,
+  type DiscoveredTask,
+  discover,
+  otherDataNode,
+  type Said,
+} from './discover.ts';
+export { type PlanInput, type PoolPlan, planReplication, type Step, type Task } from './plan.ts';
+export type { PoolSide } from './pool.ts';
+export {
+  type PoolsReading,
+  packReading,
+  type ReadingParts,
+  readPools,
+  sideOf,
+  unpackReading,
+} from './reading.ts';

@@ -1,0 +1,308 @@
+/**
+ * ZFS pools as far as replication sees them: datasets, snapshots, bookmarks, holds, and what `zfs receive -s` takes and
+ * refuses, in the words of zfs(8). What a pool holds is told as the commands print it, so that the parsers are in the loop.
+ */
+import { deflateSync } from 'node:zlib';
+import type { PoolTexts } from '../../src/replication/list-text.ts';
+
+/** ZFS said no; the message is its own. */
+export class ZfsRefusal extends Error {}
+
+export interface ModelSnapshot {
+  name: string;
+  readonly guid: string;
+  readonly txg: number;
+  /** What was in the dataset: its whole state as one text. */
+  readonly content: string;
+  holds: number;
+}
+
+export interface ModelPoint {
+  readonly name: string;
+  readonly guid: string;
+  readonly txg: number;
+}
+
+/** A stream that has not come to its end. */
+interface BrokenOff extends Stream {
+  readonly token: string;
+}
+
+export interface ModelDataset {
+  name: string;
+  readonly guid: string;
+  content: string;
+  snapshots: ModelSnapshot[];
+  bookmarks: ModelPoint[];
+  partial: BrokenOff | null;
+  isReadonly: boolean;
+  isEncrypted: boolean;
+}
+
+/** One for both pools of a test: a guid is never used twice. */
+export class Guids {
+  #count = 0n;
+
+  /** 64 bits, beyond what a number holds. */
+  next(): string {
+    this.#count += 1n;
+    return String(2n ** 63n + this.#count * 977n);
+  }
+}
+
+export interface Stream {
+  readonly toName: string;
+  readonly snapshot: ModelSnapshot;
+  readonly fromGuid: string | null;
+  readonly isRaw: boolean;
+}
+
+export class ModelPool {
+  readonly name: string;
+  readonly #guids: Guids;
+  readonly datasets = new Map<string, ModelDataset>();
+  #txg = 10;
+  availableBytes = 1e9;
+
+  constructor(name: string, guids: Guids) {
+    this.name = name;
+    this.#guids = guids;
+    this.create(name);
+  }
+
+  // ---- what people and their programs do
+
+  create(name: string, isEncrypted = false): void {
+    if (this.datasets.has(name)) throw new ZfsRefusal(`cannot create '${name}': dataset already exists`);
+    const parent = name.slice(0, Math.max(0, name.lastIndexOf('/')));
+    if (parent !== '' && !this.datasets.has(parent))
+      throw new ZfsRefusal(`cannot create '${name}': parent does not exist`);
+    this.datasets.set(name, {
+      name,
+      guid: this.#guids.next(),
+      content: '',
+      snapshots: [],
+      bookmarks: [],
+      partial: null,
+      isReadonly: false,
+      isEncrypted,
+    });
+  }
+
+  write(name: string, text: string): void {
+    const dataset = this.get(name);
+    if (dataset.isReadonly) throw new ZfsRefusal('Read-only file system');
+    dataset.content += text;
+  }
+
+  snapshot(name: string, as: string): void {
+    const dataset = this.get(name);
+    if (this.#isUnfinished(dataset)) throw new ZfsRefusal('dataset is inconsistent');
+    if (dataset.snapshots.some((one) => one.name === as)) throw new ZfsRefusal('dataset already exists');
+    const point = { name: as, guid: this.#guids.next(), txg: this.#tick() };
+    dataset.snapshots.push({ ...point, content: dataset.content, holds: 0 });
+  }
+
+  bookmark(name: string, of: string): void {
+    const dataset = this.get(name);
+    const snapshot = find(dataset, of);
+    if (dataset.bookmarks.some((one) => one.name === of)) throw new ZfsRefusal('bookmark exists');
+    dataset.bookmarks.push({ name: of, guid: snapshot.guid, txg: snapshot.txg });
+  }
+
+  hold(name: string, of: string): void {
+    find(this.get(name), of).holds += 1;
+  }
+
+  destroySnapshot(name: string, of: string): void {
+    const dataset = this.get(name);
+    if (find(dataset, of).holds > 0) throw new ZfsRefusal(`cannot destroy '${name}@${of}': dataset is busy`);
+    dataset.snapshots = dataset.snapshots.filter((one) => one.name !== of);
+  }
+
+  rename(from: string, to: string): void {
+    this.get(from);
+    if (from === this.name || to.startsWith(`${from}/`)) throw new ZfsRefusal('new name is a descendant');
+    if (this.datasets.has(to)) throw new ZfsRefusal(`cannot rename '${from}': dataset already exists`);
+    if (!this.datasets.has(to.slice(0, to.lastIndexOf('/')))) throw new ZfsRefusal('parent does not exist');
+    for (const dataset of [...this.datasets.values()]) {
+      if (dataset.name !== from && !dataset.name.startsWith(`${from}/`)) continue;
+      this.datasets.delete(dataset.name);
+      dataset.name = to + dataset.name.slice(from.length);
+      this.datasets.set(dataset.name, dataset);
+    }
+  }
+
+  // ---- send and receive
+
+  send(name: string, of: string, from: string | null, isRaw: boolean): Stream {
+    const dataset = this.get(name);
+    const snapshot = find(dataset, of);
+    if (from === null) return { toName: `${name}@${of}`, snapshot, fromGuid: null, isRaw };
+    const points: readonly ModelPoint[] = from.startsWith('#') ? dataset.bookmarks : dataset.snapshots;
+    const base = points.find((one) => one.name === from.slice(1));
+    if (base === undefined) throw new ZfsRefusal(`incremental source ${name}${from} does not exist`);
+    if (base.txg >= snapshot.txg) throw new ZfsRefusal('not an earlier snapshot from the same fs');
+    return { toName: `${name}@${of}`, snapshot, fromGuid: base.guid, isRaw };
+  }
+
+  /** `zfs send -t`: by the dataset's name in the token, and the snapshot's guid in that dataset. */
+  sendResumed({ toName, snapshot, fromGuid, isRaw }: Stream): Stream {
+    const dataset = this.get(toName.split('@')[0] ?? '');
+    const present = dataset.snapshots.find(({ guid }) => guid === snapshot.guid);
+    if (present === undefined) throw new ZfsRefusal(`'${toName}' used in the initial send no longer exists`);
+    const bases: readonly ModelPoint[] = [...dataset.snapshots, ...dataset.bookmarks];
+    if (fromGuid !== null && !bases.some(({ guid }) => guid === fromGuid))
+      throw new ZfsRefusal('incremental source no longer exists');
+    return { toName, snapshot: present, fromGuid, isRaw };
+  }
+
+  /** `zfs receive -s -u -o readonly=on`, without -F. `breaksOff`: the stream ends before its end. */
+  receive(name: string, stream: Stream, breaksOff: boolean, token: string | null = null): void {
+    const dataset = this.datasets.get(name) ?? null;
+    if (token === null) this.#check(name, dataset, stream);
+    else if (dataset?.partial?.token !== token) throw new ZfsRefusal('kernel modules must be upgraded');
+    if (dataset === null) this.create(name, stream.isRaw);
+    const target = this.get(name);
+    if (dataset === null) target.isReadonly = true;
+    if (breaksOff) {
+      target.partial = { ...stream, token: tokenOf(stream) };
+      return;
+    }
+    target.partial = null;
+    const { guid, content, name: as } = stream.snapshot;
+    target.snapshots.push({ name: as, guid, content, txg: this.#tick(), holds: 0 });
+    target.content = content;
+  }
+
+  #check(name: string, dataset: ModelDataset | null, { snapshot, fromGuid, isRaw }: Stream): void {
+    const parent = name.slice(0, name.lastIndexOf('/'));
+    if (!this.datasets.has(parent)) throw new ZfsRefusal(`parent '${parent}' does not exist`);
+    if (fromGuid === null) {
+      if (dataset !== null)
+        throw new ZfsRefusal(`destination '${name}' exists\nmust specify -F to overwrite it`);
+      return;
+    }
+    if (dataset === null) throw new ZfsRefusal(`destination '${name}' does not exist`);
+    if (dataset.partial !== null)
+      throw new ZfsRefusal(`destination ${name} contains partially-complete state from "zfs receive -s".`);
+    const newest = dataset.snapshots.at(-1);
+    if (newest === undefined || newest.guid !== fromGuid)
+      throw new ZfsRefusal(`most recent snapshot of ${name} does not\nmatch incremental source`);
+    if (dataset.content !== newest.content)
+      throw new ZfsRefusal(`destination ${name} has been modified\nsince most recent snapshot`);
+    if (dataset.snapshots.some((one) => one.name === snapshot.name))
+      throw new ZfsRefusal(`destination ${name}@${snapshot.name} exists`);
+    if (isRaw && !dataset.isEncrypted) throw new ZfsRefusal('IV set guid mismatch');
+  }
+
+  /** `zfs receive -A`. */
+  abandon(name: string): void {
+    const dataset = this.get(name);
+    if (dataset.partial === null)
+      throw new ZfsRefusal(`'${name}' does not have any resumable receive state to abort`);
+    if (!this.#isUnfinished(dataset)) dataset.partial = null;
+    else if ([...this.datasets.keys()].some((other) => other.startsWith(`${name}/`)))
+      throw new ZfsRefusal(`cannot destroy '${name}': filesystem has children`);
+    else this.datasets.delete(name);
+  }
+
+  /** Of a first copy that has not arrived whole there is nothing but the name. */
+  #isUnfinished({ partial, snapshots }: ModelDataset): boolean {
+    return partial !== null && partial.fromGuid === null && snapshots.length === 0;
+  }
+
+  get(name: string): ModelDataset {
+    const dataset = this.datasets.get(name);
+    if (dataset === undefined) throw new ZfsRefusal(`cannot open '${name}': dataset does not exist`);
+    return dataset;
+  }
+
+  #tick(): number {
+    this.#txg += 1;
+    return this.#txg;
+  }
+
+  // ---- as the commands print it
+
+  texts(): PoolTexts {
+    const datasets = [...this.datasets.values()];
+    const line = (cells: readonly (string | number)[]): string => `${cells.join('\t')}\n`;
+    return {
+      pool: line([this.name, '800996640596712129', 1e9, 1e9]),
+      status: `  pool: ${this.name}\n state: ONLINE\nconfig:\n\n\tNAME        STATE     READ WRITE CKSUM\n\t${this.name}        ONLINE       0     0     0\n\t  /dev/vdb  ONLINE       0     0     0\n\nerrors: No known data errors\n`,
+      datasets: datasets.map((one) => line(this.#cells(one))).join(''),
+      points: datasets
+        .flatMap(({ name, snapshots, bookmarks }) => [
+          ...snapshots.map((one, at) => {
+            const written = one.content.length - (snapshots[at - 1]?.content.length ?? 0);
+            return line([
+              `${name}@${one.name}`,
+              'snapshot',
+              one.guid,
+              one.txg,
+              Math.max(0, written),
+              one.holds,
+            ]);
+          }),
+          ...bookmarks.map((one) => line([`${name}#${one.name}`, 'bookmark', one.guid, one.txg, '-', '-'])),
+        ])
+        .join(''),
+    };
+  }
+
+  #cells(one: ModelDataset): readonly (string | number)[] {
+    const newest = one.snapshots.at(-1)?.content;
+    const isModified = newest === undefined ? one.content !== '' : newest !== one.content;
+    return [
+      ...[one.name, 'filesystem', one.guid, one.content.length, this.availableBytes, one.content.length, 0],
+      ...[
+        isModified ? 1 : 0,
+        '-',
+        one.isEncrypted ? 'aes-256-gcm' : 'off',
+        one.isReadonly ? 'on' : 'off',
+        '-',
+      ],
+      ...[one.partial?.token ?? '-', '-'],
+    ];
+  }
+}
+
+function find({ name, snapshots }: ModelDataset, of: string): ModelSnapshot {
+  const snapshot = snapshots.find((one) => one.name === of);
+  if (snapshot === undefined) throw new ZfsRefusal(`could not find any snapshots to destroy: ${name}@${of}`);
+  return snapshot;
+}
+
+/** As the kernel packs it: an nvlist in its native form, little endian, deflated. */
+export function tokenOf({
+  toName,
+  snapshot,
+  fromGuid,
+}: Pick<Stream, 'toName' | 'fromGuid'> & { snapshot: { guid: string } }): string {
+  const pairs = [
+    ...(fromGuid === null ? [] : [pair('fromguid', BigInt(fromGuid))]),
+    pair('object', 2n),
+    pair('offset', 0n),
+    pair('bytes', 0n),
+    pair('toguid', BigInt(snapshot.guid)),
+    pair('toname', toName),
+  ];
+  const packed = Buffer.concat([Buffer.from('000100000000000001000000', 'hex'), ...pairs, Buffer.alloc(4)]);
+  const hex = deflateSync(packed).toString('hex');
+  return `1-${snapshot.guid.length.toString(16)}-${packed.length.toString(16)}-${hex}`;
+}
+
+function pair(name: string, value: bigint | string): Buffer {
+  const start = Math.ceil((16 + name.length + 1) / 8) * 8;
+  const size = typeof value === 'bigint' ? 8 : Math.ceil((value.length + 1) / 8) * 8;
+  const bytes = Buffer.alloc(start + size);
+  bytes.writeInt32LE(start + size, 0);
+  bytes.writeInt16LE(name.length + 1, 4);
+  bytes.writeInt32LE(1, 8);
+  bytes.writeInt32LE(typeof value === 'bigint' ? 8 : 9, 12);
+  bytes.write(name, 16);
+  if (typeof value === 'bigint') bytes.writeBigUInt64LE(value, start);
+  else bytes.write(value, start);
+  return bytes;
+}
