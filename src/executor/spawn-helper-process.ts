@@ -254,9 +254,10 @@ export class SpawnHelper {
   }
 
   async #endTold(remote: Remote, child: ProcessId): Promise<void> {
-    signalGroupOf(child);
-    while (!isGone(child)) await this.#clock.sleep(POLL_MS);
-    while (!isGroupGone(child.pid)) await this.#clock.sleep(POLL_MS);
+    // One that had ended by itself, unheard, may have left a daemon in its group, which is left alone.
+    if (signalGroupOf(child)) {
+      while (!isGroupGone(child.pid)) await this.#clock.sleep(POLL_MS);
+    }
     this.#ended(remote, { kind: 'lost' });
   }
 
@@ -295,6 +296,6 @@ export class SpawnHelper {
 }
 
 /** Of a leader that is still the same process: its number may be somebody else's by now. */
-function signalGroupOf(child: ProcessId): void {
-  if (startTimeOf(child.pid) === child.startTime) signalProcess(-child.pid, 'SIGKILL');
+function signalGroupOf(child: ProcessId): boolean {
+  return startTimeOf(child.pid) === child.startTime && signalProcess(-child.pid, 'SIGKILL');
 }

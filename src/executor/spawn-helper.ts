@@ -1,7 +1,7 @@
 /**
- * Entry of the spawn helper (dist/spawn-helper.mjs): a small process that starts the executor's commands. A fork costs
- * the time to copy the tables of the whole memory, 12 ms for 200 MB and 1.7 ms for this one (measured), and whoever forks stands still meanwhile: the
- * guard's thread must not (T4).
+ * Entry of the spawn helper (dist/spawn-helper.mjs): a small process that starts the executor's commands. A fork copies
+ * the tables of the whole memory, which takes 12 ms for 200 MB and 1.7 ms for this one (measured), and whoever forks
+ * stands still meanwhile: the guard's thread must not (T4).
  *
  * It decides nothing. It carries the mark of the executor's children in its environment, as they do: a successor finds it
  * and ends it first (O1). When the executor is gone, so are it and what still runs.
