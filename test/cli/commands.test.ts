@@ -9,6 +9,7 @@ import { LogStore, sha256 } from '../../src/log/index.ts';
 import { audit } from '../../src/state/index.ts';
 import { type FakeAgent, identities, STATUS, startFakeAgent } from '../admin/fake.ts';
 import { a, b, chain, config, elected, FAILOVER, granted } from '../state/story.ts';
+import { captured } from './captured.ts';
 
 let agent: FakeAgent;
 beforeAll(async () => {
@@ -26,21 +27,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function quorate(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-  const code = await run(words);
-  vi.restoreAllMocks();
-  return { code, out, err };
-}
+const quorate = (...words: string[]) => captured(() => run(words));
 const inDirectory = (name: string): string => join(agent.directory, name);
 const withConfig = (): string[] => ['--config', inDirectory('q.yaml')];
 const withAddress = (role: string): string[] => [

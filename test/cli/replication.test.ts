@@ -1,7 +1,7 @@
 /** `quorate replication discover`: the document, the text, and what it says where somebody does not answer. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { run } from '../../src/cli/program.ts';
 import { type Questions, show } from '../../src/cli/replication.ts';
@@ -14,6 +14,7 @@ import { A, B, closeAll, startNode } from '../peer/harness.ts';
 import { perform, planOf, stepsIn } from '../replication/perform.ts';
 import { Guids, ModelPool } from '../replication/zfs-model.ts';
 import { testTls } from '../support/pki.ts';
+import { type Captured, captured } from './captured.ts';
 
 let directory = '';
 let remove = (): void => undefined;
@@ -55,27 +56,17 @@ function twoPools(): { readonly own: Said; readonly theirs: Said } {
   return { own: reading(a), theirs: reading(b) };
 }
 
-async function said(work: () => Promise<unknown>): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-  const code = await work().then(
-    (value) => (typeof value === 'number' ? value : EXIT.done),
-    (error: { exitCode: number; message: string }) => {
-      err += error.message;
-      return error.exitCode;
-    },
+/** As the command ends: with the code of its error, and its words. */
+const said = (work: () => Promise<unknown>): Promise<Captured> =>
+  captured(() =>
+    work().then(
+      (value) => (typeof value === 'number' ? value : EXIT.done),
+      (error: { exitCode: number; message: string }) => {
+        process.stderr.write(error.message);
+        return error.exitCode;
+      },
+    ),
   );
-  vi.restoreAllMocks();
-  return { code, out, err };
-}
 
 const answers = (change: Partial<Questions> = {}): Questions => {
   const { own, theirs } = twoPools();
