@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { ENGINES, type EngineName } from './engine.ts';
 import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
-import { TIMINGS, type TimingName } from './plan.ts';
+import { STORAGES, type StorageName, TIMINGS, type TimingName } from './plan.ts';
 
 export type LabCommand =
   | { readonly kind: 'up'; readonly isBare: boolean }
@@ -25,6 +25,7 @@ export interface Arguments {
   /** Of a lab that is made. */
   readonly engine: EngineName;
   readonly timing: TimingName;
+  readonly storage: StorageName;
 }
 
 export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
@@ -39,11 +40,13 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
   --engine NAME  of a lab that is made: uml (user-mode Linux, the default), or qemu: slower, and with everything that a host has
   --timing NAME  of a lab that is made: product (the default with uml); patient, where the machine is busy with other things;
                  emulated (the default with qemu)
+  --storage NAME of a lab that is made: what is on DRBD: ext4 (the default), or zfs, a pool (with qemu, after build-zfs)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
 `;
 
 const OWN_TIMING: Readonly<Record<EngineName, TimingName>> = { uml: 'product', qemu: 'emulated' };
 const TIMING_NAMES = Object.keys(TIMINGS) as readonly TimingName[];
+const STORAGE_NAMES = Object.keys(STORAGES) as readonly StorageName[];
 
 /** Throws a RangeError with one sentence. */
 export function parseArguments(words: readonly string[], scenarios: readonly string[]): Arguments {
@@ -59,6 +62,11 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
   if (name !== 'up' && values.bare === true) throw new RangeError('--bare belongs to "up"');
   const engine = oneOf('--engine', values.engine ?? 'uml', ENGINES);
   const timing = oneOf('--timing', values.timing ?? OWN_TIMING[engine], TIMING_NAMES);
+  const storage = oneOf('--storage', values.storage ?? 'ext4', STORAGE_NAMES);
+  if (storage === 'zfs' && engine !== 'qemu')
+    throw new RangeError(
+      '--storage zfs needs --engine qemu: there is no ZFS for the kernel of user-mode Linux',
+    );
   return {
     command: commandOf(name, rest, {
       scenarios,
@@ -69,6 +77,7 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
     folder,
     engine,
     timing,
+    storage,
   };
 }
 
@@ -89,6 +98,7 @@ function parse(words: readonly string[]) {
         folder: { type: 'string' },
         engine: { type: 'string' },
         timing: { type: 'string' },
+        storage: { type: 'string' },
         bare: { type: 'boolean' },
       },
     });

@@ -15,7 +15,7 @@ import {
   type NodeName,
   replAddress,
 } from './hosts.ts';
-import { DATA_DISK_BYTES, planConfig, planDrbd, planStore, STORE_CONTROL, type TimingName } from './plan.ts';
+import { type HostPlan, planConfig, planDrbd, planStore, STORAGES, STORE_CONTROL } from './plan.ts';
 
 const STATE_DISK = '64M';
 /** By guest/init.sh. */
@@ -30,15 +30,9 @@ export interface LabFiles {
   readonly dataDisk: (node: NodeName) => string | null;
 }
 
-export interface LabFilesOptions {
-  readonly cluster: string;
-  readonly timing: TimingName;
-  /** A new one. */
-  readonly folder: string;
-}
-
-export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles> {
-  const { cluster, timing, folder } = options;
+/** `folder`: a new one. */
+export async function writeLabFiles(plan: HostPlan, folder: string): Promise<LabFiles> {
+  const { cluster, timing, storage } = plan;
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
   const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
@@ -55,7 +49,7 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
     put('ca.pem', authority.certificate);
     put('node.pem', pair.certificate);
     put('node.key', pair.key, 0o600);
-    put('quorate.yaml', stringify(planConfig(cluster, node, timing, writeScripts(root))));
+    put('quorate.yaml', stringify(planConfig(plan, node, writeScripts(root))));
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node)));
@@ -66,7 +60,7 @@ export async function writeLabFiles(options: LabFilesOptions): Promise<LabFiles>
   for (const node of DATA_NODES) {
     const disk = join(folder, `data-${node}.img`);
     writeFileSync(disk, '');
-    truncateSync(disk, DATA_DISK_BYTES);
+    truncateSync(disk, STORAGES[storage].diskBytes);
   }
   const { certificate: cert, key } = operator;
   return { operator: { ca: authority.certificate, cert, key }, stateDisk, dataDisk };

@@ -5,7 +5,7 @@ import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
 import { Lab } from './lab.ts';
 import { type Output, perform } from './perform.ts';
-import type { TimingName } from './plan.ts';
+import type { StorageName, TimingName } from './plan.ts';
 import { serveLab } from './server.ts';
 
 export interface Task {
@@ -16,6 +16,7 @@ export interface Task {
   readonly seed: number;
   readonly engine: EngineName;
   readonly timing: TimingName;
+  readonly storage: StorageName;
   readonly isBare: boolean;
   /** `up`: keep it until `down`. */
   readonly command: LabCommand;
@@ -31,7 +32,7 @@ const NICENESS = -10;
 export async function inside(task: Task, output: Output): Promise<number> {
   setPriority(NICENESS);
   const engine = await engineNamed(task.engine, output.say);
-  const { owner, folder, dist, checkout, seed, timing, isBare, command } = task;
+  const { owner, folder, dist, checkout, seed, timing, storage, isBare, command } = task;
   const lab = await Lab.create({
     owner,
     folder,
@@ -39,6 +40,7 @@ export async function inside(task: Task, output: Output): Promise<number> {
     checkout,
     engine,
     timing,
+    storage,
     isBare,
     seed,
     say: output.say,

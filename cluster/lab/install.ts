@@ -1,6 +1,6 @@
 /** What an operator does once on new hosts (docs/install.md), by the same commands. */
 import { DATA_NODES, isDataNode, type NodeName } from './hosts.ts';
-import { DRBD_DEVICE } from './plan.ts';
+import { DRBD_DEVICE, MOUNT_POINT, POOL, type StorageName } from './plan.ts';
 
 const CONNECT_LIMIT_MS = 60_000;
 
@@ -9,8 +9,18 @@ export interface Guests {
   waitFor(what: string, condition: () => Promise<boolean>, limitMs: number): Promise<void>;
 }
 
+/** On the Primary; the file system is not mounted afterwards. */
+const MAKE_STORAGE: Readonly<Record<StorageName, string>> = {
+  ext4: `mkfs.ext4 -q ${DRBD_DEVICE}`,
+  zfs: [
+    `zpool create -o cachefile=none -o ashift=12 -O mountpoint=none ${POOL} ${DRBD_DEVICE}`,
+    `zfs create -o mountpoint=${MOUNT_POINT} ${POOL}/data`,
+    `zpool export ${POOL}`,
+  ].join(' && '),
+};
+
 /** Both disks are new, so they are declared equal instead of being copied. */
-export async function installData(guests: Guests): Promise<void> {
+export async function installData(guests: Guests, storage: StorageName): Promise<void> {
   await Promise.all(
     DATA_NODES.map((node) => guests.must(node, 'drbdadm create-md --force r0 && drbdadm up r0')),
   );
@@ -19,7 +29,7 @@ export async function installData(guests: Guests): Promise<void> {
   await guests.waitFor('DRBD is connected', isConnected, CONNECT_LIMIT_MS);
   await guests.must('a', 'drbdadm new-current-uuid --clear-bitmap r0');
   await guests.must('a', 'drbdadm primary r0');
-  await guests.must('a', `mkfs.ext4 -q ${DRBD_DEVICE}`);
+  await guests.must('a', MAKE_STORAGE[storage]);
   await guests.must('a', 'drbdadm secondary r0');
 }
 

@@ -34,6 +34,7 @@ import {
   PACES,
   planController,
   ROUTER,
+  type StorageName,
   TIMINGS,
   type TimingName,
 } from './plan.ts';
@@ -59,6 +60,7 @@ export interface LabOptions {
   readonly checkout: string;
   readonly engine: Engine;
   readonly timing: TimingName;
+  readonly storage: StorageName;
   readonly seed: number;
   /** DRBD alone, Secondary on both nodes, and nothing of the product. */
   readonly isBare: boolean;
@@ -99,11 +101,8 @@ export class Lab {
     const { folder, checkout, engine, dist, say } = this.options;
     const run = join(folder, 'run');
     const cluster = `lab-${this.options.owner}`;
-    const files = await writeLabFiles({
-      cluster,
-      timing: this.options.timing,
-      folder: run,
-    });
+    const { timing, storage } = this.options;
+    const files = await writeLabFiles({ cluster, timing, storage }, run);
     this.#operator = files.operator;
     const shared = { folder: run, dist, checkout };
     await engine.prepare(shared);
@@ -116,7 +115,7 @@ export class Lab {
         dataDisk: files.dataDisk(node),
         consoleLog: this.logFile(node, 'console'),
         agentLog: this.logFile(node, 'agent'),
-        watchdogS: TIMINGS[this.options.timing].watchdogS,
+        watchdogS: TIMINGS[timing].watchdogS,
         onReset: () => void this.#afterReset(node),
       };
       for (const log of [plan.consoleLog, plan.agentLog]) writeFileSync(log, '');
@@ -124,8 +123,8 @@ export class Lab {
     }
     await Promise.all(NODES.map((node) => this.powerOn(node)));
     say('three guests are up');
-    await installData(this);
-    say('DRBD is set up, with a file system on it');
+    await installData(this, storage);
+    say(`DRBD is set up, with ${storage} on it`);
     if (this.options.isBare) return;
     // One after the other where they would be in each other's way.
     for (const node of NODES) {

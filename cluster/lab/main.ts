@@ -20,8 +20,8 @@ import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
 import { inside, type Task } from './inside.ts';
 import type { Output } from './perform.ts';
-import type { TimingName } from './plan.ts';
-import { whyNoLab, whyNoZfsBuild } from './prerequisites.ts';
+import type { StorageName, TimingName } from './plan.ts';
+import { whyNoLab, whyNoStorage, whyNoZfsBuild } from './prerequisites.ts';
 import { buildZfs, guestImage } from './qemu/index.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 import { ask, socketOf } from './server.ts';
@@ -69,11 +69,12 @@ interface Making {
   readonly folder: string;
   readonly engine: EngineName;
   readonly timing: TimingName;
+  readonly storage: StorageName;
 }
 
 /** Ends the program where a lab cannot be made here. */
-async function prepare({ engine }: Making): Promise<void> {
-  const why = await whyNoLab(engine);
+async function prepare({ engine, storage }: Making): Promise<void> {
+  const why = (await whyNoLab(engine)) ?? (await whyNoStorage(storage, output.say));
   if (why !== null) endWith(1, why);
   await engineNamed(engine, output.say);
 }
@@ -173,12 +174,13 @@ async function main(words: readonly string[]): Promise<number> {
     folder: given,
     engine,
     timing,
+    storage,
   } = parseArguments(
     words,
     SCENARIOS.map(({ name }) => name),
   );
   const folder = resolve(given ?? join(checkout, '.local/lab'));
-  const making: Making = { folder, engine, timing };
+  const making: Making = { folder, engine, timing, storage };
   if (command.kind === 'build-zfs') return buildModules();
   if (command.kind === 'up') return up(making, command.isBare);
   // Without the product, so never in a lab that has it.

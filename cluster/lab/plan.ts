@@ -25,10 +25,22 @@ export const REGION = 'us-east-1';
 const INTERFACES: Readonly<Record<DataNode, string>> = { a: 'eni-0000000a', b: 'eni-0000000b' };
 const INSTANCES: Readonly<Record<NodeName, string>> = { a: 'i-0000000a', b: 'i-0000000b', w: 'i-0000000c' };
 export const DRBD_DEVICE = '/dev/drbd0';
-/** The size of a guest's data disk; the file system has less. */
-export const DATA_DISK_BYTES = 64 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+/**
+ * What is on `/dev/drbd0`: ext4, or a pool of ZFS with one file system. Either way its mount point is the same, and so is the
+ * name of the resource.
+ */
+export const STORAGES = {
+  ext4: { diskBytes: 64 * MIB },
+  /** A pool takes no device below 64 MiB, and keeps some of it back. */
+  zfs: { diskBytes: 256 * MIB },
+} as const;
+export type StorageName = keyof typeof STORAGES;
+export const POOL = 'tank';
+export const MOUNT_POINT = '/srv/data';
 const STORE_BLOCKS = 4096;
-const STORE_FILE = '/srv/data/records';
+const STORE_FILE = `${MOUNT_POINT}/records`;
 
 export const interfaceOf = (node: DataNode): string => INTERFACES[node];
 export const instanceOf = (node: NodeName): string => INSTANCES[node];
@@ -88,10 +100,16 @@ export const PACES: Readonly<Record<TimingName, Pace>> = {
   },
 };
 
+/** What all hosts of a lab have in common. */
+export interface HostPlan {
+  readonly cluster: string;
+  readonly timing: TimingName;
+  readonly storage: StorageName;
+}
+
 export function planConfig(
-  cluster: string,
+  { cluster, timing: timingName, storage }: HostPlan,
   node: NodeName,
-  timingName: TimingName,
   scripts: StoreScripts,
 ): Record<string, unknown> {
   const timing = TIMINGS[timingName];
@@ -117,15 +135,23 @@ export function planConfig(
     watchdog: { device: '/dev/lab/watchdog', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
-    resources: resources(scripts),
+    resources: resources(storage, scripts),
   };
 }
 
-function resources({ start, stop, probe }: StoreScripts): readonly Record<string, unknown>[] {
+const FILE_SYSTEM: Readonly<Record<StorageName, Record<string, unknown>>> = {
+  ext4: { kind: 'mount', device: DRBD_DEVICE, mount_point: MOUNT_POINT, fstype: 'ext4' },
+  zfs: { kind: 'zfs-pool', pool: POOL },
+};
+
+function resources(
+  storage: StorageName,
+  { start, stop, probe }: StoreScripts,
+): readonly Record<string, unknown>[] {
   const gateway = each((id) => gatewayOf('svc', id));
   return [
     { name: 'block', kind: 'drbd', resource: 'r0' },
-    { name: 'data', kind: 'mount', device: DRBD_DEVICE, mount_point: '/srv/data', fstype: 'ext4' },
+    { name: 'data', ...FILE_SYSTEM[storage] },
     {
       name: 'port2',
       kind: 'port',

@@ -4,6 +4,8 @@ import { delimiter, join } from 'node:path';
 import { whyNoNetwork } from '../network/index.ts';
 import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
+import type { StorageName } from './plan.ts';
+import { guestImage, zfsModules } from './qemu/index.ts';
 
 type Programs = Readonly<Record<string, string>>;
 
@@ -22,6 +24,15 @@ export async function whyNoLab(engine: EngineName): Promise<string | null> {
   if (!existsSync('/dev/net/tun'))
     return 'the lab needs /dev/net/tun: modprobe tun, or mkdir -p /dev/net && mknod /dev/net/tun c 10 200';
   return whyNoNetwork();
+}
+
+/** Null where the guests can have it. */
+export async function whyNoStorage(
+  storage: StorageName,
+  say: (text: string) => void,
+): Promise<string | null> {
+  if (storage !== 'zfs' || zfsModules(await guestImage(say)) !== null) return null;
+  return 'the modules of ZFS are not built for the guests: scripts/lab build-zfs, about 5 minutes';
 }
 
 /** Null where ZFS's modules can be built. */

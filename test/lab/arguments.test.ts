@@ -44,6 +44,13 @@ describe('the command line of scripts/lab', () => {
     });
   });
 
+  it('ZFS is for the engine that has it', () => {
+    expect(parse('up')).toMatchObject({ storage: 'ext4' });
+    expect(parse('run all --engine qemu --storage zfs')).toMatchObject({ storage: 'zfs' });
+    expect(() => parse('up --storage zfs')).toThrow(/needs --engine qemu/);
+    expect(() => parse('up --engine qemu --storage btrfs')).toThrow(/--storage btrfs: ext4 or zfs/);
+  });
+
   it.each([
     ['', /a command is missing/],
     ['fly', /unknown command fly/],

@@ -73,9 +73,10 @@ describe('the wires', () => {
 
 describe('the files', () => {
   const scripts = { start: '/x/start', stop: '/x/stop', probe: '/x/probe' };
-  it('the nodes of a cluster have the same config but for themselves', () => {
+  it.each(['ext4', 'zfs'] as const)('%s: the nodes have the same config but for themselves', (storage) => {
+    const plan = { cluster: 'lab', timing: 'product', storage } as const;
     const texts = NODES.map((node) => {
-      const { node: _own, admin: _admin, ...rest } = planConfig('lab', node, 'product', scripts);
+      const { node: _own, admin: _admin, ...rest } = planConfig(plan, node, scripts);
       return stringify(rest);
     });
     expect(new Set(texts).size).toBe(1);
