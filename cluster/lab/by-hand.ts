@@ -11,11 +11,11 @@ import type { Lab } from './lab.ts';
 import { now } from './now.ts';
 import { Observer } from './observer.ts';
 import { outageMs } from './outage.ts';
-import { ALLOCATION, DRBD_DEVICE, interfaceOf, PACES, REGION } from './plan.ts';
+import { ALLOCATION, drbdDevice, interfaceOf, PACES, REGION } from './plan.ts';
+import { WARM_UP } from './stage.ts';
 
 const CONNECT_LIMIT_MS = 30_000;
 const SERVE_LIMIT_MS = 30_000;
-const SERVED_WRITES = 20;
 
 export interface HandResult {
   readonly scenario: 'power-cut-by-hand';
@@ -35,19 +35,19 @@ export interface HandResult {
 /** In a bare lab: DRBD is set up, nobody is Primary. One power cut of the holder. */
 export async function powerCutByHand(lab: Lab): Promise<HandResult> {
   const holder: DataNode = 'a';
-  const { lookPauseMs, warmUpWrites } = PACES[lab.options.timing];
+  const { lookPauseMs, someWrites } = PACES[lab.options.timing];
   const standby = peerOf(holder);
   await Promise.all([prepare(lab, holder), prepare(lab, standby)]);
   await take(lab, holder);
   const observer = new Observer(() => lab.addressLeadsTo(), lookPauseMs);
   observer.start();
   await lab.startWriting();
-  await served(lab, warmUpWrites);
+  await served(lab, WARM_UP * someWrites);
   lab.options.say(`${holder} loses its power`);
   const from = now();
   await lab.powerOff(holder);
   const split = await take(lab, standby);
-  await served(lab, SERVED_WRITES);
+  await served(lab, someWrites);
   const until = now();
   await lab.stopWriting();
   await observer.stop();
@@ -92,7 +92,7 @@ async function take(lab: Lab, node: DataNode): Promise<HandResult['split']> {
       // Until DRBD knows that its peer is gone it refuses: there is another Primary.
       'until drbdadm primary r0 2>/dev/null; do sleep 0.02; done',
       stamp('drbd'),
-      `mount -t ext4 ${DRBD_DEVICE} /srv/data || exit 1`,
+      `mount -t ext4 ${drbdDevice(0)} /srv/data || exit 1`,
       stamp('pool'),
       `ip link set eth1 up && ip addr replace ${serviceAddress(node)}/24 dev eth1 || exit 1`,
       `busybox wget -q -O /dev/null --header 'Authorization: ${key}' --post-data '${query}' http://${CONTROLLER.host}:${CONTROLLER.port}/ || exit 1`,

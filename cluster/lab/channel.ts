@@ -12,7 +12,7 @@ export interface Ran {
 /** What a guest's kernel says at one moment. */
 export interface Look {
   readonly uptimeS: number;
-  /** Writes that /dev/drbd0 has completed since it was set up; null: there is no such device. */
+  /** Writes that the DRBD devices have completed since they were set up; null: there is none. */
   readonly writes: number | null;
   /** As in /proc/drbd: `Primary`, `Secondary`, ...; null: not set up. */
   readonly role: string | null;

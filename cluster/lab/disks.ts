@@ -27,7 +27,8 @@ const LIMIT_MS = 20_000;
 export interface LabFiles {
   readonly operator: TlsMaterial;
   readonly stateDisk: (node: NodeName) => string;
-  readonly dataDisk: (node: NodeName) => string | null;
+  /** None for a witness. */
+  readonly dataDisks: (node: NodeName) => readonly string[];
 }
 
 /** `folder`: a new one. */
@@ -36,8 +37,11 @@ export async function writeLabFiles(plan: HostPlan, folder: string): Promise<Lab
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
   const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
-  const dataDisk = (node: NodeName): string | null =>
-    isDataNode(node) ? join(folder, `data-${node}.img`) : null;
+  const { volumes, diskBytes } = STORAGES[storage];
+  const dataDisks = (node: NodeName): readonly string[] =>
+    Array.from({ length: isDataNode(node) ? volumes : 0 }, (_, volume) =>
+      join(folder, `data${volume}-${node}.img`),
+    );
   for (const node of NODES) {
     const root = join(folder, `state-${node}`);
     const etc = join(root, 'etc');
@@ -53,17 +57,16 @@ export async function writeLabFiles(plan: HostPlan, folder: string): Promise<Lab
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node)));
-      put('r0.res', planDrbd(timing));
+      put('r0.res', planDrbd(timing, storage));
     }
     await makeDisk(stateDisk(node), root);
   }
-  for (const node of DATA_NODES) {
-    const disk = join(folder, `data-${node}.img`);
+  for (const disk of DATA_NODES.flatMap(dataDisks)) {
     writeFileSync(disk, '');
-    truncateSync(disk, STORAGES[storage].diskBytes);
+    truncateSync(disk, diskBytes);
   }
   const { certificate: cert, key } = operator;
-  return { operator: { ca: authority.certificate, cert, key }, stateDisk, dataDisk };
+  return { operator: { ca: authority.certificate, cert, key }, stateDisk, dataDisks };
 }
 
 /**

@@ -15,8 +15,8 @@ export interface LabPlan {
 export interface MachinePlan extends LabPlan {
   readonly node: NodeName;
   readonly stateDisk: string;
-  /** Null: a witness has none. */
-  readonly dataDisk: string | null;
+  /** One for each of DRBD's volumes; a witness has none. */
+  readonly dataDisks: readonly string[];
   /** Appended to, over all boots. */
   readonly consoleLog: string;
   readonly agentLog: string;

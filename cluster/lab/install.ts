@@ -1,6 +1,6 @@
 /** What an operator does once on new hosts (docs/install.md), by the same commands. */
 import { DATA_NODES, isDataNode, type NodeName } from './hosts.ts';
-import { DRBD_DEVICE, MOUNT_POINT, POOL, type StorageName } from './plan.ts';
+import { drbdDevice, MOUNT_POINT, POOL, type StorageName } from './plan.ts';
 
 const CONNECT_LIMIT_MS = 60_000;
 
@@ -11,9 +11,9 @@ export interface Guests {
 
 /** On the Primary; the file system is not mounted afterwards. */
 const MAKE_STORAGE: Readonly<Record<StorageName, string>> = {
-  ext4: `mkfs.ext4 -q ${DRBD_DEVICE}`,
+  ext4: `mkfs.ext4 -q ${drbdDevice(0)}`,
   zfs: [
-    `zpool create -o cachefile=none -o ashift=12 -O mountpoint=none ${POOL} ${DRBD_DEVICE}`,
+    `zpool create -o cachefile=none -o ashift=12 -O mountpoint=none ${POOL} ${drbdDevice(0)} ${drbdDevice(1)}`,
     `zfs create -o mountpoint=${MOUNT_POINT} ${POOL}/data`,
     `zpool export ${POOL}`,
   ].join(' && '),

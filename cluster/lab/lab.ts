@@ -112,7 +112,7 @@ export class Lab {
         ...shared,
         node,
         stateDisk: files.stateDisk(node),
-        dataDisk: files.dataDisk(node),
+        dataDisks: files.dataDisks(node),
         consoleLog: this.logFile(node, 'console'),
         agentLog: this.logFile(node, 'agent'),
         watchdogS: TIMINGS[timing].watchdogS,

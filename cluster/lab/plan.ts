@@ -1,4 +1,5 @@
 /** The agents' configs, DRBD's resource, and the first state of the cloud. Pure. */
+import { leastPromiseMs } from '../../src/core/index.ts';
 import { renderDrbdFile } from '../../src/resources/index.ts';
 import type { ControllerStateInput } from '../local/controller/index.ts';
 import type { Patience } from '../local/demo/writer.ts';
@@ -24,17 +25,16 @@ export const ALLOCATION = 'eipalloc-0a10c001';
 export const REGION = 'us-east-1';
 const INTERFACES: Readonly<Record<DataNode, string>> = { a: 'eni-0000000a', b: 'eni-0000000b' };
 const INSTANCES: Readonly<Record<NodeName, string>> = { a: 'i-0000000a', b: 'i-0000000b', w: 'i-0000000c' };
-export const DRBD_DEVICE = '/dev/drbd0';
+/** By the number of the volume, which is the minor number too. */
+export const drbdDevice = (volume: number): string => `/dev/drbd${volume}`;
+const dataDisk = (volume: number): string => `/dev/lab/data${volume}`;
 const MIB = 1024 * 1024;
 
-/**
- * What is on `/dev/drbd0`: ext4, or a pool of ZFS with one file system. Either way its mount point is the same, and so is the
- * name of the resource.
- */
+/** What is on DRBD: ext4, or a pool of ZFS. Either way its mount point is the same, and so is the name of the resource. */
 export const STORAGES = {
-  ext4: { diskBytes: 64 * MIB },
-  /** A pool takes no device below 64 MiB, and keeps some of it back. */
-  zfs: { diskBytes: 256 * MIB },
+  ext4: { volumes: 1, diskBytes: 64 * MIB },
+  /** Over two volumes of one resource. A pool takes no device below 64 MiB, and keeps some of it back. */
+  zfs: { volumes: 2, diskBytes: 128 * MIB },
 } as const;
 export type StorageName = keyof typeof STORAGES;
 export const POOL = 'tank';
@@ -67,12 +67,27 @@ export const TIMINGS = {
   emulated: { heartbeatMs: 1_000, leaseMs: 15_000, releaseMs: 30_000, watchdogS: 10 },
 } as const;
 export type TimingName = keyof typeof TIMINGS;
+/** Of the product, where the config says nothing. */
+const GUARD_MS = 25;
+const CLOCK_ERROR_RATE = 0.005;
+
+/** L5. */
+export function promiseMs(name: TimingName): number {
+  const { watchdogS, ...timing } = TIMINGS[name];
+  return leastPromiseMs({
+    ...timing,
+    guardMs: GUARD_MS,
+    watchdogTimeoutMs: watchdogS * 1_000,
+    clockErrorRate: CLOCK_ERROR_RATE,
+  });
+}
 
 /** How hard the lab itself may press its guests, which have one processor each, and how long it waits for them. */
 export interface Pace {
   /** Without one the writer keeps that of both data nodes busy, and nothing else runs in time. */
   readonly writePauseMs: number;
-  readonly warmUpWrites: number;
+  /** So many make sure that the client is served. */
+  readonly someWrites: number;
   /** Of the writer: then it connects anew and asks again. */
   readonly patience: Patience;
   /** Of the observer, between two looks. */
@@ -83,7 +98,7 @@ export interface Pace {
 
 const LIVELY: Pace = {
   writePauseMs: 20,
-  warmUpWrites: 100,
+  someWrites: 20,
   patience: { answerMs: 1_000, connectMs: 250 },
   lookPauseMs: 100,
   quickMs: 300,
@@ -93,7 +108,7 @@ export const PACES: Readonly<Record<TimingName, Pace>> = {
   patient: LIVELY,
   emulated: {
     writePauseMs: 1_000,
-    warmUpWrites: 20,
+    someWrites: 5,
     patience: { answerMs: 10_000, connectMs: 3_000 },
     lookPauseMs: 500,
     quickMs: 2_000,
@@ -140,7 +155,7 @@ export function planConfig(
 }
 
 const FILE_SYSTEM: Readonly<Record<StorageName, Record<string, unknown>>> = {
-  ext4: { kind: 'mount', device: DRBD_DEVICE, mount_point: MOUNT_POINT, fstype: 'ext4' },
+  ext4: { kind: 'mount', device: drbdDevice(0), mount_point: MOUNT_POINT, fstype: 'ext4' },
   zfs: { kind: 'zfs-pool', pool: POOL },
 };
 
@@ -195,14 +210,18 @@ export function planStore(node: DataNode): StandbyOptions {
 }
 
 /** As `quorate drbd-config` writes it for hosts, with this lab's addresses and disks. */
-export function planDrbd(timingName: TimingName): string {
+export function planDrbd(timingName: TimingName, storage: StorageName): string {
+  const { volumes } = STORAGES[storage];
   return renderDrbdFile({
     resource: 'r0',
     version: '8.4',
     hosts: DATA_NODES.map((node) => ({
       name: node,
       address: replAddress(node),
-      volumes: [{ disk: '/dev/lab/data', metaDisk: 'internal' }],
+      volumes: Array.from({ length: volumes }, (_, volume) => ({
+        disk: dataDisk(volume),
+        metaDisk: 'internal',
+      })),
     })),
     tieBreaker: null,
     port: PORT.drbd,

@@ -8,9 +8,11 @@ import type { Holder, Lab } from './lab.ts';
 import { now } from './now.ts';
 import { Observer } from './observer.ts';
 import { outageMs } from './outage.ts';
-import { PACES } from './plan.ts';
+import { PACES, type Pace } from './plan.ts';
 import { type Split, splitOf } from './split.ts';
 
+/** So many times some writes come before the event. */
+export const WARM_UP = 5;
 /** Takeovers take seconds; a machine that is busy with other things makes many of them, an emulated one more. */
 const MOVE_LIMIT_MS = 300_000;
 const SERVE_LIMIT_MS = 300_000;
@@ -56,6 +58,9 @@ export class Stage {
   }
   get standby(): DataNode {
     return peerOf(this.#start.node);
+  }
+  get #pace(): Pace {
+    return PACES[this.lab.options.timing];
   }
   get failures(): readonly string[] {
     return this.#failures;
@@ -112,10 +117,10 @@ export class Stage {
     return holder;
   }
 
-  /** The client's writes are acknowledged again, `count` more of them. */
-  async served(count = 20): Promise<void> {
-    const before = this.lab.acknowledgements.length;
-    const enough = (): boolean => this.lab.acknowledgements.length >= before + count;
+  /** The client's writes are acknowledged again, some more of them; `times` as many. */
+  async served(times = 1): Promise<void> {
+    const enoughWrites = this.lab.acknowledgements.length + times * this.#pace.someWrites;
+    const enough = (): boolean => this.lab.acknowledgements.length >= enoughWrites;
     await this.waitFor('the client is served', enough, SERVE_LIMIT_MS);
   }
 
@@ -164,13 +169,13 @@ export class Stage {
 export async function runScenario(lab: Lab, scenario: Scenario): Promise<ScenarioResult> {
   const start = await lab.healthy();
   const before = (await lab.entries()).length;
-  const { lookPauseMs, warmUpWrites } = PACES[lab.options.timing];
+  const { lookPauseMs, someWrites } = PACES[lab.options.timing];
   const observer = new Observer(() => lab.addressLeadsTo(), lookPauseMs);
   const stage = new Stage(lab, observer, start);
   observer.start();
   await lab.startWriting();
   try {
-    await stage.served(warmUpWrites);
+    await stage.served(WARM_UP);
     await scenario.run(stage);
     await stage.served();
   } catch (error) {
@@ -179,7 +184,7 @@ export async function runScenario(lab: Lab, scenario: Scenario): Promise<Scenari
   const endedAt = now();
   await lab.stopWriting();
   await observer.stop();
-  const writes = await verified(stage, warmUpWrites);
+  const writes = await verified(stage, WARM_UP * someWrites);
   const entries = await logOf(stage);
   for (const { what } of audit(entries, sha256).violations)
     stage.expect(false, `the log breaks a rule: ${what}`);

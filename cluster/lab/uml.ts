@@ -34,7 +34,7 @@ const SCHEDULING: readonly string[] = [
 
 /** Pure. */
 export function umlArguments(plan: MachinePlan, packages: Unpacked): readonly string[] {
-  const { node, stateDisk, dataDisk, folder, dist, watchdogS } = plan;
+  const { node, stateDisk, dataDisks, folder, dist, watchdogS } = plan;
   const guest = guestOf(plan);
   return [
     `umid=${node}`,
@@ -45,9 +45,9 @@ export function umlArguments(plan: MachinePlan, packages: Unpacked): readonly st
     'rootflags=/',
     'ro',
     'quiet',
-    // The second disk exists in every guest, so that the state has one name.
-    ...(dataDisk === null ? [] : [`ubd0=${dataDisk}`]),
-    `ubd1=${stateDisk}`,
+    // The first disk exists in every guest, so that the state has one name.
+    `ubd0=${stateDisk}`,
+    ...dataDisks.map((disk, index) => `ubd${index + 1}=${disk}`),
     // Not the vector driver: bulk TCP went at 165 KiB/s through it.
     ...LINKS.map((link, index) => `eth${index}=tuntap,${tapOf(link, node)},${macOf(link, node)}`),
     'con0=null,fd:1',

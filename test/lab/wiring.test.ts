@@ -97,8 +97,8 @@ describe('the files', () => {
     const ours = shipped
       .replace('10.0.1.10:7789', '10.0.11.10:7789')
       .replace('10.0.2.10:7789', '10.0.12.10:7789')
-      .replaceAll('/dev/nvme1n1', '/dev/lab/data');
-    expect(planDrbd('product')).toBe(ours);
+      .replaceAll('/dev/nvme1n1', '/dev/lab/data0');
+    expect(planDrbd('product', 'ext4')).toBe(ours);
     // A scenario changes it there.
     expect(ours).toContain('on-io-error detach;');
   });
@@ -118,7 +118,7 @@ describe('the files', () => {
     const plan = {
       node: 'w',
       stateDisk: '/s',
-      dataDisk: null,
+      dataDisks: [],
       consoleLog: '/c',
       agentLog: '/a',
       folder: '/f',
@@ -127,14 +127,19 @@ describe('the files', () => {
       watchdogS: 2,
       onReset: () => undefined,
     } as const;
-    const holder = { ...plan, node: 'a', dataDisk: '/data' } as const;
+    const holder = { ...plan, node: 'a', dataDisks: ['/data0', '/data1'] } as const;
 
     it('in user-mode Linux', () => {
       const packages = { kernel: '/k', modules: '/m', kit: '/kit' };
-      expect(umlArguments(plan, packages)).toContain('ubd1=/s');
-      expect(umlArguments(plan, packages).some((word) => word.startsWith('ubd0='))).toBe(false);
+      expect(umlArguments(plan, packages)).toContain('ubd0=/s');
+      expect(umlArguments(plan, packages).some((word) => word.startsWith('ubd1='))).toBe(false);
       expect(umlArguments(holder, packages)).toEqual(
-        expect.arrayContaining(['ubd0=/data', `eth0=tuntap,repl-a,${macOf('repl', 'a')}`, 'lab_watchdog=2']),
+        expect.arrayContaining([
+          'ubd1=/data0',
+          'ubd2=/data1',
+          `eth0=tuntap,repl-a,${macOf('repl', 'a')}`,
+          'lab_watchdog=2',
+        ]),
       );
     });
 
@@ -145,12 +150,13 @@ describe('the files', () => {
       const files = (words: readonly string[]): readonly string[] =>
         after(words, '-drive').map((drive) => /file=([^,]*)/.exec(drive)?.[1] ?? '');
       const ours = qemuArguments(holder, image);
-      expect(files(ours)).toEqual(['/r', '/f/product.img', '/s', '/data']);
+      expect(files(ours)).toEqual(['/r', '/f/product.img', '/s', '/data0', '/data1']);
       expect(files(qemuArguments(plan, image))).toEqual(['/r', '/f/product.img', '/s']);
       // What all guests read, none of them writes.
       expect(after(ours, '-drive').map((drive) => drive.includes('readonly=on'))).toEqual([
         true,
         true,
+        false,
         false,
         false,
       ]);

@@ -7,9 +7,13 @@ while IFS= read -r request; do
     look)
       drbd='' writes=''
       [[ -r /proc/drbd ]] && IFS= read -r -d '' drbd </proc/drbd
-      [[ -r /sys/block/drbd0/stat ]] && read -r -a writes </sys/block/drbd0/stat
+      for volume in 0 1; do
+        [[ -r /sys/block/drbd$volume/stat ]] || continue
+        read -r -a stat </sys/block/drbd$volume/stat
+        writes=$((writes + stat[4]))
+      done
       read -r uptime _ </proc/uptime
-      printf '%s|%s|%s\n' "$uptime" "${writes[4]-}" "${drbd//$'\n'/ }"
+      printf '%s|%s|%s\n' "$uptime" "$writes" "${drbd//$'\n'/ }"
       ;;
     run\ *)
       IFS= read -r -N "${request#run }" command

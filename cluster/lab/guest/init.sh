@@ -1,7 +1,7 @@
 #!/bin/sh
 # A guest's root is there and its modules are loaded (uml.sh, qemu.sh): starts what a distribution's init would. It gets
 #   lab=NODE  lab_guest=DIR (this folder)  lab_dist=DIR (bundles)  lab_node=FILE
-#   lab_data=NAME  lab_state=NAME  lab_watchdog_device=NAME  lab_log=NAME (devices, by the engine's names)
+#   lab_data="NAME ..."  lab_state=NAME  lab_watchdog_device=NAME  lab_log=NAME (devices, by the engine's names)
 export HOME=/root TERM=dumb
 mkdir -p /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
@@ -12,7 +12,11 @@ mkdir -p /run/lock /run/lab /var/lib/drbd /var/lock /srv/data
 echo "$lab" >/proc/sys/kernel/hostname
 # As udev would: names that say what a device is for.
 mkdir -p /dev/lab
-ln -s "../$lab_data" /dev/lab/data
+volume=0
+for disk in $lab_data; do
+  [ ! -b "/dev/$disk" ] || ln -s "../$disk" "/dev/lab/data$volume"
+  volume=$((volume + 1))
+done
 ln -s "../$lab_state" /dev/lab/state
 ln -s "../$lab_watchdog_device" /dev/lab/watchdog
 ln -s "../$lab_log" /dev/lab/log

@@ -7,7 +7,7 @@ mount -t sysfs sys /sys
 for word in $(cat /proc/cmdline); do
   case $word in lab=* | lab_*=*) export "$word" ;; esac
 done
-export lab_data=vdd lab_state=vdc lab_log=ttyS1 lab_watchdog_device=watchdog0
+export lab_data="vdd vde" lab_state=vdc lab_log=ttyS1 lab_watchdog_device=watchdog0
 top=/opt/quorate
 export lab_guest=$top/guest lab_dist=$top/dist lab_node=$top/bin/node
 # In an emulated processor compiled code is thrown away all the time, and everything else waits for it.

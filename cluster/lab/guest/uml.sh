@@ -9,7 +9,7 @@ mount -t proc proc /proc
 for word in $(cat /proc/cmdline); do
   case $word in lab=* | lab_*=*) export "$word" ;; esac
 done
-export lab_data=ubda lab_state=ubdb lab_log=tty1
+export lab_data="ubdb ubdc" lab_state=ubda lab_log=tty1
 # The kernel's own watchdog device is watchdog0.
 export lab_watchdog_device=watchdog1
 

@@ -37,12 +37,10 @@ const productDisk = (folder: string): string => join(folder, 'product.img');
 
 /** Pure. */
 export function qemuArguments(plan: MachinePlan, image: GuestImage): readonly string[] {
-  const { node, folder, stateDisk, dataDisk, watchdogS } = plan;
-  // In the order of their names in the guest: vda, vdb, vdc, vdd.
+  const { node, folder, stateDisk, dataDisks, watchdogS } = plan;
+  // In the order of their names in the guest: vda, vdb, vdc; vdd and on.
   const shared = [image.root, productDisk(folder)].map((file) => `file=${file},readonly=on,cache=unsafe`);
-  const own = [stateDisk, ...(dataDisk === null ? [] : [dataDisk])].map(
-    (file) => `file=${file},cache=writeback`,
-  );
+  const own = [stateDisk, ...dataDisks].map((file) => `file=${file},cache=writeback`);
   const kernel = [...QUICK_KERNEL, `lab=${node}`, `lab_watchdog=${watchdogS}`];
   return [
     ...['-name', `lab-${node}`, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],

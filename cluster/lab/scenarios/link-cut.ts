@@ -13,7 +13,7 @@ export const linkCut: Scenario = {
         ({ body }) => body.kind === 'peer-outdated' && body.peer === standby,
       ),
     );
-    await stage.served(50);
+    await stage.served(3);
     await stage.expectRole(holder, 'Primary');
     await lab.heal(standby, 'repl');
     await stage.restore();

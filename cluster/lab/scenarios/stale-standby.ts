@@ -1,9 +1,10 @@
+import { promiseMs } from '../plan.ts';
 import type { Scenario } from '../stage.ts';
 
 const RESOURCE_FILE = '/etc/quorate/r0.res';
+/** Several of them. */
+const ELECTIONS_MS = 15_000;
 const SLOW = 'c-plan-ahead 0; resync-rate 32k;';
-/** Longer than the promise and several elections. */
-const WAIT_MS = 25_000;
 
 export const staleStandby: Scenario = {
   name: 'stale-standby',
@@ -15,15 +16,16 @@ export const staleStandby: Scenario = {
     await lab.must(standby, `sed -i 's/on-io-error detach;/& ${SLOW}/' ${RESOURCE_FILE} && sync`);
     await lab.powerOff(standby);
     stage.say(`${standby} loses its power`);
-    await stage.served(200);
+    await stage.served(10);
     await lab.powerOn(standby);
     await stage.waitFor(
       `${standby} is being resynced`,
       () => stage.observer.last(standby)?.connection === 'SyncTarget',
     );
     await stage.fault(`${holder} loses its power during the resync`, () => lab.powerOff(holder));
-    await stage.neverHolds(standby, WAIT_MS);
-    stage.note(`${standby} did not take over for ${WAIT_MS / 1000} s`);
+    const waitMs = promiseMs(lab.options.timing) + ELECTIONS_MS;
+    await stage.neverHolds(standby, waitMs);
+    stage.note(`${standby} did not take over for ${Math.round(waitMs / 1000)} s`);
     await lab.powerOn(holder);
     await stage.takenOver(holder);
     await stage.served();

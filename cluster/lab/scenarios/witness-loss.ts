@@ -8,7 +8,7 @@ export const witnessLoss: Scenario = {
     const { holder, standby, lab } = stage;
     stage.say('the witness loses its power');
     await lab.powerOff('w');
-    await stage.served(100);
+    await stage.served(5);
     await stage.expectRole(holder, 'Primary');
     await stage.fault(`${standby} loses its power`, () => lab.powerOff(standby));
     await stage.waitFor(`${holder} has given up`, () => stage.role(holder) === 'Secondary');

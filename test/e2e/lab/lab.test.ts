@@ -53,7 +53,7 @@ const namespacesOf = (pid: number): string[] =>
 function guestsLeft(): string[] {
   return readdirSync('/proc').filter((pid) => {
     try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`ubd1=${folder}`);
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`ubd0=${folder}`);
     } catch {
       return false;
     }
