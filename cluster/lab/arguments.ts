@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { ENGINES, type EngineName } from './engine.ts';
 import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
-import { STORAGES, type StorageName, TIMINGS, type TimingName } from './plan.ts';
+import { SERVICES, type ServiceName, STORAGES, type StorageName, TIMINGS, type TimingName } from './plan.ts';
 
 export type LabCommand =
   | { readonly kind: 'up'; readonly isBare: boolean }
@@ -26,6 +26,7 @@ export interface Arguments {
   readonly engine: EngineName;
   readonly timing: TimingName;
   readonly storage: StorageName;
+  readonly services: ServiceName;
 }
 
 export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
@@ -41,6 +42,7 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
   --timing NAME  of a lab that is made: product (the default with uml); patient, where the machine is busy with other things;
                  emulated (the default with qemu)
   --storage NAME of a lab that is made: what is on DRBD: ext4 (the default), or zfs, a pool (with qemu, after build-zfs)
+  --services NAME of a lab that is made: store (the default), or files: NFS and iSCSI beside it, with clients (with --storage zfs)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
 `;
 
@@ -67,6 +69,9 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
     throw new RangeError(
       '--storage zfs needs --engine qemu: there is no ZFS for the kernel of user-mode Linux',
     );
+  const services = oneOf('--services', values.services ?? 'store', SERVICES);
+  if (services === 'files' && storage !== 'zfs')
+    throw new RangeError('--services files needs --storage zfs: the disk of iSCSI is a volume of the pool');
   return {
     command: commandOf(name, rest, {
       scenarios,
@@ -78,6 +83,7 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
     engine,
     timing,
     storage,
+    services,
   };
 }
 
@@ -99,6 +105,7 @@ function parse(words: readonly string[]) {
         engine: { type: 'string' },
         timing: { type: 'string' },
         storage: { type: 'string' },
+        services: { type: 'string' },
         bare: { type: 'boolean' },
       },
     });

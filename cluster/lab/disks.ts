@@ -14,6 +14,7 @@ import {
   NODES,
   type NodeName,
   replAddress,
+  serviceSubnet,
 } from './hosts.ts';
 import { type HostPlan, planConfig, planDrbd, planStore, STORAGES, STORE_CONTROL } from './plan.ts';
 
@@ -82,6 +83,8 @@ function writeScripts(root: string): StoreScripts {
     '#!/bin/bash',
     `case $HOSTNAME in ${gateways} esac`,
     'ip route replace default via "$gateway" dev eth1 || exit 1',
+    // Where the witness's host is a client: not over the replication link, by which the hosts reach each other.
+    `ip route replace ${serviceSubnet('w')} via "$gateway" dev eth1 || exit 1`,
     `exec ${inGuest(written.start)}`,
   ];
   const start = join(root, 'bin/start');

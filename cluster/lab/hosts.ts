@@ -31,7 +31,7 @@ export const CONTROLLER = { host: '10.0.0.2', port: 7420 } as const;
 export const LAB_ADDRESS = '10.0.9.100';
 export const PORT = {
   command: 7,
-  store: 2049,
+  store: 7440,
   storeControl: 7430,
   peer: 7400,
   admin: 7401,
@@ -40,6 +40,7 @@ export const PORT = {
 
 export const replAddress = (node: NodeName): string => `10.0.1${NUMBERS[node]}.10`;
 export const serviceAddress = (node: NodeName): string => `10.0.${NUMBERS[node]}.11`;
+export const serviceSubnet = (node: NodeName): string => `10.0.${NUMBERS[node]}.0/24`;
 export const managementAddress = (node: NodeName): string => `10.0.9.${NUMBERS[node]}`;
 export const gatewayOf = (link: CuttableLink, node: NodeName): string =>
   link === 'repl' ? `10.0.1${NUMBERS[node]}.1` : `10.0.${NUMBERS[node]}.1`;

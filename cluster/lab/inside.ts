@@ -5,7 +5,7 @@ import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
 import { Lab } from './lab.ts';
 import { type Output, perform } from './perform.ts';
-import type { StorageName, TimingName } from './plan.ts';
+import type { ServiceName, StorageName, TimingName } from './plan.ts';
 import { serveLab } from './server.ts';
 
 export interface Task {
@@ -17,6 +17,7 @@ export interface Task {
   readonly engine: EngineName;
   readonly timing: TimingName;
   readonly storage: StorageName;
+  readonly services: ServiceName;
   readonly isBare: boolean;
   /** `up`: keep it until `down`. */
   readonly command: LabCommand;
@@ -32,7 +33,7 @@ const NICENESS = -10;
 export async function inside(task: Task, output: Output): Promise<number> {
   setPriority(NICENESS);
   const engine = await engineNamed(task.engine, output.say);
-  const { owner, folder, dist, checkout, seed, timing, storage, isBare, command } = task;
+  const { owner, folder, dist, checkout, seed, timing, storage, services, isBare, command } = task;
   const lab = await Lab.create({
     owner,
     folder,
@@ -41,6 +42,7 @@ export async function inside(task: Task, output: Output): Promise<number> {
     engine,
     timing,
     storage,
+    services,
     isBare,
     seed,
     say: output.say,

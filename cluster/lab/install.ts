@@ -15,6 +15,7 @@ const MAKE_STORAGE: Readonly<Record<StorageName, string>> = {
   zfs: [
     `zpool create -o cachefile=none -o ashift=12 -O mountpoint=none ${POOL} ${drbdDevice(0)} ${drbdDevice(1)}`,
     `zfs create -o mountpoint=${MOUNT_POINT} ${POOL}/data`,
+    `zfs create -V 16M ${POOL}/disk`,
     `zpool export ${POOL}`,
   ].join(' && '),
 };

@@ -34,6 +34,7 @@ import {
   PACES,
   planController,
   ROUTER,
+  type ServiceName,
   type StorageName,
   TIMINGS,
   type TimingName,
@@ -61,6 +62,7 @@ export interface LabOptions {
   readonly engine: Engine;
   readonly timing: TimingName;
   readonly storage: StorageName;
+  readonly services: ServiceName;
   readonly seed: number;
   /** DRBD alone, Secondary on both nodes, and nothing of the product. */
   readonly isBare: boolean;
@@ -101,8 +103,8 @@ export class Lab {
     const { folder, checkout, engine, dist, say } = this.options;
     const run = join(folder, 'run');
     const cluster = `lab-${this.options.owner}`;
-    const { timing, storage } = this.options;
-    const files = await writeLabFiles({ cluster, timing, storage }, run);
+    const { timing, storage, services } = this.options;
+    const files = await writeLabFiles({ cluster, timing, storage, services }, run);
     this.#operator = files.operator;
     const shared = { folder: run, dist, checkout };
     await engine.prepare(shared);
@@ -245,14 +247,14 @@ export class Lab {
   }
 
   /** Rejects when the command fails. */
-  async must(node: NodeName, command: string): Promise<string> {
-    const { exit, output } = await runIn(node, command);
+  async must(node: NodeName, command: string, limitMs?: number): Promise<string> {
+    const { exit, output } = await runIn(node, command, limitMs);
     if (exit !== 0) throw new Error(`${node}: ${command} ended with code ${exit}: ${output.trim()}`);
     return output;
   }
 
-  run(node: NodeName, command: string): Promise<Ran> {
-    return runIn(node, command);
+  run(node: NodeName, command: string, limitMs?: number): Promise<Ran> {
+    return runIn(node, command, limitMs);
   }
 
   admin(node: NodeName): AdminClient {

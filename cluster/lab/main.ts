@@ -20,7 +20,7 @@ import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
 import { inside, type Task } from './inside.ts';
 import type { Output } from './perform.ts';
-import type { StorageName, TimingName } from './plan.ts';
+import type { ServiceName, StorageName, TimingName } from './plan.ts';
 import { whyNoLab, whyNoStorage, whyNoZfsBuild } from './prerequisites.ts';
 import { buildZfs, guestImage } from './qemu/index.ts';
 import { SCENARIOS } from './scenarios/index.ts';
@@ -70,6 +70,7 @@ interface Making {
   readonly engine: EngineName;
   readonly timing: TimingName;
   readonly storage: StorageName;
+  readonly services: ServiceName;
 }
 
 /** Ends the program where a lab cannot be made here. */
@@ -175,12 +176,13 @@ async function main(words: readonly string[]): Promise<number> {
     engine,
     timing,
     storage,
+    services,
   } = parseArguments(
     words,
     SCENARIOS.map(({ name }) => name),
   );
   const folder = resolve(given ?? join(checkout, '.local/lab'));
-  const making: Making = { folder, engine, timing, storage };
+  const making: Making = { folder, engine, timing, storage, services };
   if (command.kind === 'build-zfs') return buildModules();
   if (command.kind === 'up') return up(making, command.isBare);
   // Without the product, so never in a lab that has it.

@@ -86,7 +86,7 @@ async function runAll(
 
 /** Pure. */
 export function inWords(result: ScenarioResult): string {
-  const { scenario, ok, outageMs, split, writes, maxHolders, failures, notes } = result;
+  const { scenario, ok, outageMs, split, writes, maxHolders, clients, failures, notes } = result;
   const parts =
     split === null
       ? 'nobody took over'
@@ -95,6 +95,10 @@ export function inWords(result: ScenarioResult): string {
           .join(', ');
   return [
     `${scenario}: ${ok ? 'ok' : 'FAILED'}: outage ${outageMs} ms (${parts}); ${writes.acknowledged} writes acknowledged, ${writes.lost} lost; at most ${maxHolders} held`,
+    ...clients.map(
+      ({ way, acknowledged, lost, longestGapMs }) =>
+        `  ${way}: ${acknowledged} acknowledged, ${lost} lost, longest gap ${longestGapMs} ms`,
+    ),
     ...notes.map((note) => `  ${note}`),
     ...failures.map((failure) => `  FAILED: ${failure}`),
   ].join('\n');

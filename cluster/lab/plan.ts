@@ -39,6 +39,8 @@ export const STORAGES = {
 export type StorageName = keyof typeof STORAGES;
 export const POOL = 'tank';
 export const MOUNT_POINT = '/srv/data';
+/** Of the pool's volume that is an iSCSI disk: without udev there is no other name. */
+export const VOLUME_DEVICE = '/dev/zd0';
 const STORE_BLOCKS = 4096;
 const STORE_FILE = `${MOUNT_POINT}/records`;
 
@@ -52,7 +54,7 @@ export const RESOURCES = {
   drbd: ['block'],
   pool: ['data'],
   address: ['port2', 'eip'],
-  service: ['store'],
+  service: ['store', 'nfs', 'target', 'door'],
 } as const;
 
 /**
@@ -115,15 +117,20 @@ export const PACES: Readonly<Record<TimingName, Pace>> = {
   },
 };
 
+/** `store`: the store alone. `files`: the kernel's NFS server and an iSCSI target beside it, behind a door (port-block). */
+export const SERVICES = ['store', 'files'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
 /** What all hosts of a lab have in common. */
 export interface HostPlan {
   readonly cluster: string;
   readonly timing: TimingName;
   readonly storage: StorageName;
+  readonly services: ServiceName;
 }
 
 export function planConfig(
-  { cluster, timing: timingName, storage }: HostPlan,
+  { cluster, timing: timingName, storage, services }: HostPlan,
   node: NodeName,
   scripts: StoreScripts,
 ): Record<string, unknown> {
@@ -150,7 +157,7 @@ export function planConfig(
     watchdog: { device: '/dev/lab/watchdog', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
-    resources: resources(storage, scripts),
+    resources: [...resources(storage, scripts), ...(services === 'files' ? FILE_SERVICES : [])],
   };
 }
 
@@ -194,6 +201,29 @@ function resources(
     },
   ];
 }
+
+/** In QEMU's guests, which alone have what these need. */
+const SERVE_FOLDER = '/opt/quorate/guest/serve';
+
+const served = (name: string, script: string, after: readonly string[]): Record<string, unknown> => ({
+  ...{ name, kind: 'service', after },
+  start: [`${SERVE_FOLDER}/${script}`, 'start'],
+  stop: [`${SERVE_FOLDER}/${script}`, 'stop'],
+  probe: [`${SERVE_FOLDER}/${script}`, 'probe'],
+});
+
+/** As docs/services.md has them, with scripts in the place of units. */
+const FILE_SERVICES: readonly Record<string, unknown>[] = [
+  served('nfs', 'nfs.sh', ['data', 'port2']),
+  served('target', 'iscsi.sh', ['data', 'port2']),
+  {
+    name: 'door',
+    kind: 'port-block',
+    addresses: [],
+    ports: ['2049/tcp', '111/tcp', '20048/tcp', '20048/udp', '3260/tcp'],
+    after: ['nfs', 'target', 'store', 'eip'],
+  },
+];
 
 function each<Value>(of: (node: DataNode) => Value): Readonly<Record<string, Value>> {
   return Object.fromEntries(DATA_NODES.map((node) => [node, of(node)]));

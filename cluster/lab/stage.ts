@@ -3,6 +3,7 @@ import type { Entry } from '../../src/core/index.ts';
 import { sha256 } from '../../src/log/index.ts';
 import { audit } from '../../src/state/index.ts';
 import type { EngineName } from './engine.ts';
+import { type ClientResult, FileClients } from './file-clients.ts';
 import { type DataNode, type NodeName, peerOf } from './hosts.ts';
 import type { Holder, Lab } from './lab.ts';
 import { now } from './now.ts';
@@ -22,6 +23,8 @@ export interface Scenario {
   readonly name: string;
   /** What happens, and what must hold. */
   readonly about: string;
+  /** The witness's host goes down in it, and with it the clients of NFS and iSCSI, which are left out. */
+  readonly stopsClientHost?: true;
   run(stage: Stage): Promise<void>;
 }
 
@@ -32,8 +35,11 @@ export interface ScenarioResult {
   readonly outageMs: number;
   /** Of the last takeover; null where nobody took over. */
   readonly split: Split | null;
+  /** Of the store's client and of all others. */
   readonly writes: { readonly acknowledged: number; readonly lost: number };
   readonly maxHolders: number;
+  /** Where the lab serves files. */
+  readonly clients: readonly ClientResult[];
   readonly failures: readonly string[];
   readonly notes: readonly string[];
 }
@@ -174,17 +180,24 @@ export async function runScenario(lab: Lab, scenario: Scenario): Promise<Scenari
   const stage = new Stage(lab, observer, start);
   observer.start();
   await lab.startWriting();
+  const isServingFiles = lab.options.services === 'files' && scenario.stopsClientHost !== true;
+  const clients = isServingFiles ? new FileClients(lab) : null;
   try {
+    await clients?.start();
     await stage.served(WARM_UP);
     await scenario.run(stage);
     await stage.served();
+    await clients?.served();
   } catch (error) {
     stage.expect(false, error instanceof Error ? error.message : String(error));
   }
   const endedAt = now();
   await lab.stopWriting();
   await observer.stop();
-  const writes = await verified(stage, WARM_UP * someWrites);
+  const stored = await verified(stage, WARM_UP * someWrites);
+  const fileResults = clients === null ? [] : await verifiedFiles(stage, clients);
+  const all = [stored, ...fileResults];
+  const total = (what: 'acknowledged' | 'lost'): number => all.reduce((sum, one) => sum + one[what], 0);
   const entries = await logOf(stage);
   for (const { what } of audit(entries, sha256).violations)
     stage.expect(false, `the log breaks a rule: ${what}`);
@@ -198,8 +211,9 @@ export async function runScenario(lab: Lab, scenario: Scenario): Promise<Scenari
     ok: stage.failures.length === 0,
     outageMs: Math.round(outageMs(lab.acknowledgements, from, endedAt)),
     split: splitOf(entries, before),
-    writes,
+    writes: { acknowledged: total('acknowledged'), lost: total('lost') },
     maxHolders,
+    clients: fileResults,
     failures: stage.failures,
     notes: stage.notes,
   };
@@ -233,5 +247,25 @@ async function verified(stage: Stage, atLeast: number): Promise<ScenarioResult['
       `the records could not be read: ${error instanceof Error ? error.message : String(error)}`,
     );
     return { acknowledged: length, lost: length };
+  }
+}
+
+/** As `verified`, for the clients of NFS and iSCSI, none of which may have met an error. */
+async function verifiedFiles(stage: Stage, clients: FileClients): Promise<readonly ClientResult[]> {
+  try {
+    await clients.stop();
+    const holder = await stage.lab.holder();
+    if (holder === null) throw new Error('nobody holds');
+    const results = await clients.results(holder.node);
+    for (const { way, acknowledged, lost, errors } of results) {
+      stage.expect(acknowledged > 0, `${way}: nothing was written`);
+      stage.expect(lost === 0, `${way}: ${lost} acknowledged records are lost`);
+      stage.expect(errors.length === 0, `${way}: ${errors.length} errors, the first: ${errors[0]}`);
+    }
+    return results;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    stage.expect(false, `what NFS and iSCSI clients wrote could not be read: ${why}`);
+    return [];
   }
 }

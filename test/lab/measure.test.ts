@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseLook } from '../../cluster/lab/channel.ts';
 import { eventOf, reportOf } from '../../cluster/lab/demo.ts';
+import { longestGapMs, lostOf, parseAcknowledged } from '../../cluster/lab/file-clients.ts';
 import { maxHolders, type Proof } from '../../cluster/lab/holders.ts';
 import { addressProofs } from '../../cluster/lab/observer.ts';
 import { outageMs } from '../../cluster/lab/outage.ts';
@@ -138,6 +139,7 @@ describe('the report of the demo', () => {
       serviceMs: 200,
     },
     writes: { acknowledged: 500, lost: 0 },
+    clients: [],
     maxHolders: 1,
     failures: [],
     notes: [],
@@ -176,5 +178,34 @@ describe('the report of the demo', () => {
       maxHolders: 2,
       audit: { ok: false },
     });
+  });
+});
+
+describe('the clients of NFS and iSCSI', () => {
+  const record = (way: string, number: number): string => `${`${way} record ${number}`.padEnd(511)}\n`;
+  const acknowledged = parseAcknowledged('1 10.00\n2 11.50\n3 71.75\n4 7');
+
+  it('a line that was cut off is no acknowledgement', () => {
+    expect(acknowledged.map(({ number }) => number)).toEqual([1, 2, 3]);
+  });
+
+  it('the longest gap', () => {
+    expect(longestGapMs(acknowledged)).toBe(60_250);
+    expect(longestGapMs([])).toBe(0);
+  });
+
+  it.each([
+    ['all there', ['nfs4', 1], ['nfs4', 2], ['nfs4', 3], []],
+    ['one of another client', ['nfs4', 1], ['nfs3', 2], ['nfs4', 3], [2]],
+    ['an older one in its place', ['nfs4', 1], ['nfs4', 1], ['nfs4', 3], [2]],
+  ] as const)('%s', (_name, one, two, three, lost) => {
+    const content = '\0'.repeat(512) + [one, two, three].map(([way, number]) => record(way, number)).join('');
+    expect(lostOf('nfs4', acknowledged, Buffer.from(content, 'latin1'))).toEqual(lost);
+  });
+
+  it('a file that ends too early', () => {
+    const content = Buffer.from('\0'.repeat(512) + record('iscsi', 1) + record('iscsi', 2), 'latin1');
+    expect(lostOf('iscsi', acknowledged, content)).toEqual([3]);
+    expect(lostOf('iscsi', acknowledged, content.subarray(0, -1))).toEqual([2, 3]);
   });
 });

@@ -73,8 +73,12 @@ describe('the wires', () => {
 
 describe('the files', () => {
   const scripts = { start: '/x/start', stop: '/x/stop', probe: '/x/probe' };
-  it.each(['ext4', 'zfs'] as const)('%s: the nodes have the same config but for themselves', (storage) => {
-    const plan = { cluster: 'lab', timing: 'product', storage } as const;
+  it.each([
+    ['ext4', 'store'],
+    ['zfs', 'store'],
+    ['zfs', 'files'],
+  ] as const)('%s, %s: the nodes have the same config but for themselves', (storage, services) => {
+    const plan = { cluster: 'lab', timing: 'product', storage, services } as const;
     const texts = NODES.map((node) => {
       const { node: _own, admin: _admin, ...rest } = planConfig(plan, node, scripts);
       return stringify(rest);

@@ -4,6 +4,7 @@ export const witnessLoss: Scenario = {
   name: 'witness-loss',
   about:
     'The witness loses its power: nothing happens. Then the standby loses its power, too: the holder is alone, its writes freeze, and it gives everything up. When the witness is back, the holder serves again.',
+  stopsClientHost: true,
   async run(stage) {
     const { holder, standby, lab } = stage;
     stage.say('the witness loses its power');
