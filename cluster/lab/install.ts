@@ -26,7 +26,8 @@ export async function installData(guests: Guests, storage: StorageName): Promise
     DATA_NODES.map((node) => guests.must(node, 'drbdadm create-md --force r0 && drbdadm up r0')),
   );
   const isConnected = async (): Promise<boolean> =>
-    (await guests.must('a', 'drbdadm cstate r0')).trim() === 'Connected';
+    // A line for each volume.
+    /^(Connected\s*)+$/.test(await guests.must('a', 'drbdadm cstate r0'));
   await guests.waitFor('DRBD is connected', isConnected, CONNECT_LIMIT_MS);
   await guests.must('a', 'drbdadm new-current-uuid --clear-bitmap r0');
   await guests.must('a', 'drbdadm primary r0');
