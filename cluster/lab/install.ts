@@ -1,6 +1,6 @@
 /** What an operator does once on new hosts (docs/install.md), by the same commands. */
 import { DATA_NODES, isDataNode, type NodeName } from './hosts.ts';
-import { drbdDevice, MOUNT_POINT, POOL, type StorageName } from './plan.ts';
+import { drbdDevice, MOUNT_POINT, POOL, STORAGES, type StorageName } from './plan.ts';
 
 const CONNECT_LIMIT_MS = 60_000;
 
@@ -29,7 +29,8 @@ export async function installData(guests: Guests, storage: StorageName): Promise
     // A line for each volume.
     /^(Connected\s*)+$/.test(await guests.must('a', 'drbdadm cstate r0'));
   await guests.waitFor('DRBD is connected', isConnected, CONNECT_LIMIT_MS);
-  await guests.must('a', 'drbdadm new-current-uuid --clear-bitmap r0');
+  for (let volume = 0; volume < STORAGES[storage].volumes; volume += 1)
+    await guests.must('a', `drbdadm new-current-uuid --clear-bitmap r0/${volume}`);
   await guests.must('a', 'drbdadm primary r0');
   await guests.must('a', MAKE_STORAGE[storage]);
   await guests.must('a', 'drbdadm secondary r0');
