@@ -14,11 +14,11 @@ import {
   NODES,
   type NodeName,
   replAddress,
-  serviceSubnet,
 } from './hosts.ts';
 import { type HostPlan, planConfig, planDrbd, planStore, STORAGES, STORE_CONTROL } from './plan.ts';
 
-const STATE_DISK = '64M';
+/** The doctor wants to see room (D3). */
+const STATE_DISK = '256M';
 /** By guest/init.sh. */
 const STATE_MOUNT = '/var/lib/quorate';
 /** In a guest: what the `service` resource starts. */
@@ -83,8 +83,6 @@ function writeScripts(root: string): StoreScripts {
     '#!/bin/bash',
     `case $HOSTNAME in ${gateways} esac`,
     'ip route replace default via "$gateway" dev eth1 || exit 1',
-    // Where the witness's host is a client: not over the replication link, by which the hosts reach each other.
-    `ip route replace ${serviceSubnet('w')} via "$gateway" dev eth1 || exit 1`,
     `exec ${inGuest(written.start)}`,
   ];
   const start = join(root, 'bin/start');

@@ -4,7 +4,7 @@
  *
  * What they were told is stored is read at the end on the holder itself, past the server.
  */
-import { type DataNode, ELASTIC_IP, gatewayOf, type NodeName } from './hosts.ts';
+import { CLIENT_GATEWAY, type DataNode, ELASTIC_IP, type NodeName } from './hosts.ts';
 import { MOUNT_POINT, VOLUME_DEVICE } from './plan.ts';
 
 /** As in guest/clients.sh. */
@@ -49,7 +49,7 @@ export class FileClients {
 
   /** Mounted before and still there: nothing is done. */
   async start(): Promise<void> {
-    const settings = `CLIENTS_ADDRESS=${ELASTIC_IP} CLIENTS_GATEWAY=${gatewayOf('svc', HOST)}`;
+    const settings = `CLIENTS_ADDRESS=${ELASTIC_IP} CLIENTS_GATEWAY=${CLIENT_GATEWAY}`;
     await this.#guests.must(HOST, `${settings} ${SCRIPT} mount`, MOUNT_LIMIT_MS);
     await this.#guests.must(HOST, `${SCRIPT} write`);
     await this.served();

@@ -3,7 +3,8 @@
  *
  * Three guests with three network cards each: eth0 for replication and the agents, eth1 for clients, eth2 for management
  * (the lab's own commands, never cut). Every card of a guest has a segment of its own, as a subnet in each of three zones;
- * a router, which the EC2 controller programs, joins them. The client is outside.
+ * a router, which the EC2 controller programs, joins them. The client is outside, and so is the second card of the witness,
+ * which serves nobody: its kernel is the client of NFS and iSCSI.
  */
 export const DATA_NODES = ['a', 'b'] as const;
 export const NODES = ['a', 'b', 'w'] as const;
@@ -27,6 +28,9 @@ export const zoneOf = (node: NodeName): string => `us-east-1${node === 'w' ? 'c'
 /** RFC 5737's and RFC 1918's; all of it stays inside the namespaces. */
 export const ELASTIC_IP = '203.0.113.10';
 export const CLIENT_ADDRESS = '198.51.100.100';
+/** Of the witness's kernel. */
+export const SECOND_CLIENT_ADDRESS = '198.51.100.101';
+export const CLIENT_GATEWAY = '198.51.100.1';
 export const CONTROLLER = { host: '10.0.0.2', port: 7420 } as const;
 export const LAB_ADDRESS = '10.0.9.100';
 export const PORT = {
@@ -39,15 +43,16 @@ export const PORT = {
 } as const;
 
 export const replAddress = (node: NodeName): string => `10.0.1${NUMBERS[node]}.10`;
-export const serviceAddress = (node: NodeName): string => `10.0.${NUMBERS[node]}.11`;
-export const serviceSubnet = (node: NodeName): string => `10.0.${NUMBERS[node]}.0/24`;
+export const serviceAddress = (node: DataNode): string => `10.0.${NUMBERS[node]}.11`;
 export const managementAddress = (node: NodeName): string => `10.0.9.${NUMBERS[node]}`;
 export const gatewayOf = (link: CuttableLink, node: NodeName): string =>
   link === 'repl' ? `10.0.1${NUMBERS[node]}.1` : `10.0.${NUMBERS[node]}.1`;
 
 export const tapOf = (link: Link, node: NodeName): string => `${link}-${node}`;
-export const bridgeOf = (link: Link, node: NodeName): string =>
-  link === 'mgmt' ? 'br-mgmt' : `br-${link}-${node}`;
+export function bridgeOf(link: Link, node: NodeName): string {
+  if (link === 'mgmt') return 'br-mgmt';
+  return link === 'svc' && !isDataNode(node) ? 'br-net' : `br-${link}-${node}`;
+}
 /** The router's end. */
 export const routerPort = (link: CuttableLink, node: NodeName): string => `${link}-${node}`;
 
@@ -64,7 +69,9 @@ export interface WiringPlan {
   readonly inside: Readonly<Record<Place, readonly string[]>>;
 }
 
-const SEGMENTS = NODES.flatMap((node) => (['repl', 'svc'] as const).map((link) => ({ node, link })));
+const SEGMENTS = NODES.flatMap((node) =>
+  (isDataNode(node) ? (['repl', 'svc'] as const) : (['repl'] as const)).map((link) => ({ node, link })),
+);
 /** Both ends of a cable get different indexes: see Namespaces of the test network. */
 const FIRST_INDEX = { near: 100, far: 1000 } as const;
 
@@ -110,7 +117,7 @@ const ROUTER: readonly string[] = [
     `addr add ${gatewayOf(link, node)}/24 dev ${routerPort(link, node)}`,
     `link set ${routerPort(link, node)} up`,
   ]),
-  'addr add 198.51.100.1/24 dev net',
+  `addr add ${CLIENT_GATEWAY}/24 dev net`,
   'link set net up',
 ];
 
@@ -118,7 +125,7 @@ const CLIENT: readonly string[] = [
   'link set lo up',
   `addr add ${CLIENT_ADDRESS}/24 dev eth0`,
   'link set eth0 up',
-  'route add default via 198.51.100.1',
+  `route add default via ${CLIENT_GATEWAY}`,
 ];
 
 export const WIRING: WiringPlan = {
@@ -134,7 +141,7 @@ export function bootNetwork(node: NodeName): readonly string[] {
     'link set eth0 up',
     // Clients are elsewhere: the way to them comes and goes with the second port.
     `route add 10.0.0.0/8 via ${gatewayOf('repl', node)}`,
-    ...(isDataNode(node) ? [] : [`addr add ${serviceAddress(node)}/24 dev eth1`, 'link set eth1 up']),
+    ...(isDataNode(node) ? [] : [`addr add ${SECOND_CLIENT_ADDRESS}/24 dev eth1`, 'link set eth1 up']),
     `addr add ${managementAddress(node)}/24 dev eth2`,
     'link set eth2 up',
   ];

@@ -16,7 +16,7 @@ case $1 in
     # What is acknowledged must be on DRBD, not in the page cache of a node that dies. Its names are the same on both nodes.
     tgtadm --lld iscsi --op new --mode logicalunit --tid 1 --lun 1 --backing-store $volume --bsoflags sync || exit 1
     tgtadm --lld iscsi --op update --mode logicalunit --tid 1 --lun 1 --params scsi_id=lab-1,scsi_sn=lab-1 || exit 1
-    tgtadm --lld iscsi --op bind --mode target --tid 1 --initiator-address 10.0.0.0/8
+    tgtadm --lld iscsi --op bind --mode target --tid 1 --initiator-address 198.51.100.0/24
     ;;
   stop)
     pids=$(pidof tgtd) || exit 0

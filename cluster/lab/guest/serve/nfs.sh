@@ -18,11 +18,15 @@ case $1 in
     grep -q ' /proc/fs/nfsd ' /proc/mounts || mount -t nfsd nfsd /proc/fs/nfsd
     mkdir -p /var/lib/nfs/rpc_pipefs /var/lib/nfs/v4recovery
     grep -q ' /var/lib/nfs/rpc_pipefs ' /proc/mounts || mount -t rpc_pipefs rpc /var/lib/nfs/rpc_pipefs
+    # Version 3 and its helpers are registered there. Its user is what the package's script would have made.
+    grep -q ^_rpc: /etc/passwd || echo '_rpc:x:104:65534::/run/rpcbind:/usr/sbin/nologin' >>/etc/passwd
+    mkdir -p /run/rpcbind
+    pidof rpcbind >/dev/null || rpcbind
     # Which v4 clients had state, is on the device that moves.
     mkdir -p $state
     pidof nfsdcld >/dev/null || nfsdcld --storagedir=$state
     # The root of version 4 is the export itself: a guest's own root is an overlay, which cannot be exported.
-    echo '/srv/data 10.0.0.0/8(rw,sync,no_subtree_check,no_root_squash,fsid=0)' >/etc/exports
+    echo '/srv/data 198.51.100.0/24(rw,sync,no_subtree_check,no_root_squash,fsid=0)' >/etc/exports
     exportfs -ra || exit 1
     pidof rpc.mountd >/dev/null || rpc.mountd --port 20048
     rpc.nfsd --lease-time 10 --grace-time 10 2
