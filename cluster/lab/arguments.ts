@@ -2,7 +2,16 @@
 import { parseArgs } from 'node:util';
 import { ENGINES, type EngineName } from './engine.ts';
 import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
-import { SERVICES, type ServiceName, STORAGES, type StorageName, TIMINGS, type TimingName } from './plan.ts';
+import {
+  SERVICES,
+  type ServiceName,
+  STORAGES,
+  type StorageName,
+  TIMINGS,
+  type TimingName,
+  WATCHDOGS,
+  type WatchdogName,
+} from './plan.ts';
 
 export type LabCommand =
   | { readonly kind: 'up'; readonly isBare: boolean }
@@ -27,6 +36,7 @@ export interface Arguments {
   readonly timing: TimingName;
   readonly storage: StorageName;
   readonly services: ServiceName;
+  readonly watchdog: WatchdogName;
 }
 
 export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
@@ -43,6 +53,7 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
                  emulated (the default with qemu)
   --storage NAME of a lab that is made: what is on DRBD: ext4 (the default), or zfs, a pool (with qemu, after build-zfs)
   --services NAME of a lab that is made: store (the default), or files: NFS and iSCSI beside it, with clients (with --storage zfs)
+  --watchdog off of a lab that is made: without softdog, so that what outlives D ends by sysrq alone (with qemu)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
 `;
 
@@ -72,6 +83,9 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
   const services = oneOf('--services', values.services ?? 'store', SERVICES);
   if (services === 'files' && storage !== 'zfs')
     throw new RangeError('--services files needs --storage zfs: the disk of iSCSI is a volume of the pool');
+  const watchdog = oneOf('--watchdog', values.watchdog ?? 'softdog', WATCHDOGS);
+  if (watchdog === 'off' && engine !== 'qemu')
+    throw new RangeError('--watchdog off needs --engine qemu: sysrq does not end user-mode Linux');
   return {
     command: commandOf(name, rest, {
       scenarios,
@@ -84,6 +98,7 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
     timing,
     storage,
     services,
+    watchdog,
   };
 }
 
@@ -106,6 +121,7 @@ function parse(words: readonly string[]) {
         timing: { type: 'string' },
         storage: { type: 'string' },
         services: { type: 'string' },
+        watchdog: { type: 'string' },
         bare: { type: 'boolean' },
       },
     });

@@ -5,7 +5,7 @@ import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
 import { Lab } from './lab.ts';
 import { type Output, perform } from './perform.ts';
-import type { ServiceName, StorageName, TimingName } from './plan.ts';
+import type { ServiceName, StorageName, TimingName, WatchdogName } from './plan.ts';
 import { serveLab } from './server.ts';
 
 export interface Task {
@@ -18,6 +18,7 @@ export interface Task {
   readonly timing: TimingName;
   readonly storage: StorageName;
   readonly services: ServiceName;
+  readonly watchdog: WatchdogName;
   readonly isBare: boolean;
   /** `up`: keep it until `down`. */
   readonly command: LabCommand;
@@ -33,7 +34,7 @@ const NICENESS = -10;
 export async function inside(task: Task, output: Output): Promise<number> {
   setPriority(NICENESS);
   const engine = await engineNamed(task.engine, output.say);
-  const { owner, folder, dist, checkout, seed, timing, storage, services, isBare, command } = task;
+  const { owner, folder, dist, checkout, seed, timing, storage, services, watchdog, isBare, command } = task;
   const lab = await Lab.create({
     owner,
     folder,
@@ -43,6 +44,7 @@ export async function inside(task: Task, output: Output): Promise<number> {
     timing,
     storage,
     services,
+    watchdog,
     isBare,
     seed,
     say: output.say,

@@ -38,6 +38,7 @@ import {
   type StorageName,
   TIMINGS,
   type TimingName,
+  type WatchdogName,
 } from './plan.ts';
 import { cutLink, healLink, namespaceOf } from './wires.ts';
 
@@ -63,6 +64,7 @@ export interface LabOptions {
   readonly timing: TimingName;
   readonly storage: StorageName;
   readonly services: ServiceName;
+  readonly watchdog: WatchdogName;
   readonly seed: number;
   /** DRBD alone, Secondary on both nodes, and nothing of the product. */
   readonly isBare: boolean;
@@ -103,8 +105,8 @@ export class Lab {
     const { folder, checkout, engine, dist, say } = this.options;
     const run = join(folder, 'run');
     const cluster = `lab-${this.options.owner}`;
-    const { timing, storage, services } = this.options;
-    const files = await writeLabFiles({ cluster, timing, storage, services }, run);
+    const { timing, storage, services, watchdog } = this.options;
+    const files = await writeLabFiles({ cluster, timing, storage, services, watchdog }, run);
     this.#operator = files.operator;
     const shared = { folder: run, dist, checkout };
     await engine.prepare(shared);

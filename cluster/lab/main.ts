@@ -20,7 +20,7 @@ import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
 import { inside, type Task } from './inside.ts';
 import type { Output } from './perform.ts';
-import type { ServiceName, StorageName, TimingName } from './plan.ts';
+import type { ServiceName, StorageName, TimingName, WatchdogName } from './plan.ts';
 import { whyNoLab, whyNoStorage, whyNoZfsBuild } from './prerequisites.ts';
 import { buildZfs, guestImage } from './qemu/index.ts';
 import { SCENARIOS } from './scenarios/index.ts';
@@ -71,6 +71,7 @@ interface Making {
   readonly timing: TimingName;
   readonly storage: StorageName;
   readonly services: ServiceName;
+  readonly watchdog: WatchdogName;
 }
 
 /** Ends the program where a lab cannot be made here. */
@@ -177,12 +178,13 @@ async function main(words: readonly string[]): Promise<number> {
     timing,
     storage,
     services,
+    watchdog,
   } = parseArguments(
     words,
     SCENARIOS.map(({ name }) => name),
   );
   const folder = resolve(given ?? join(checkout, '.local/lab'));
-  const making: Making = { folder, engine, timing, storage, services };
+  const making: Making = { folder, engine, timing, storage, services, watchdog };
   if (command.kind === 'build-zfs') return buildModules();
   if (command.kind === 'up') return up(making, command.isBare);
   // Without the product, so never in a lab that has it.

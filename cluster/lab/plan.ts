@@ -74,12 +74,12 @@ const GUARD_MS = 25;
 const CLOCK_ERROR_RATE = 0.005;
 
 /** L5. */
-export function promiseMs(name: TimingName): number {
+export function promiseMs(name: TimingName, watchdog: WatchdogName): number {
   const { watchdogS, ...timing } = TIMINGS[name];
   return leastPromiseMs({
     ...timing,
     guardMs: GUARD_MS,
-    watchdogTimeoutMs: watchdogS * 1_000,
+    watchdogTimeoutMs: watchdog === 'off' ? null : watchdogS * 1_000,
     clockErrorRate: CLOCK_ERROR_RATE,
   });
 }
@@ -121,16 +121,21 @@ export const PACES: Readonly<Record<TimingName, Pace>> = {
 export const SERVICES = ['store', 'files'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
+/** `off`: what outlives D ends by sysrq alone (R1). */
+export const WATCHDOGS = ['softdog', 'off'] as const;
+export type WatchdogName = (typeof WATCHDOGS)[number];
+
 /** What all hosts of a lab have in common. */
 export interface HostPlan {
   readonly cluster: string;
   readonly timing: TimingName;
   readonly storage: StorageName;
   readonly services: ServiceName;
+  readonly watchdog: WatchdogName;
 }
 
 export function planConfig(
-  { cluster, timing: timingName, storage, services }: HostPlan,
+  { cluster, timing: timingName, storage, services, watchdog }: HostPlan,
   node: NodeName,
   scripts: StoreScripts,
 ): Record<string, unknown> {
@@ -154,7 +159,10 @@ export function planConfig(
     // On the management port, where operators are.
     admin: { listen: `${managementAddress(node)}:${PORT.admin}` },
     // softdog; user-mode Linux has no sysfs files for it, so W is said here.
-    watchdog: { device: '/dev/lab/watchdog', mode: 'required', timeout: `${timing.watchdogS}s` },
+    watchdog:
+      watchdog === 'off'
+        ? { mode: 'off' }
+        : { device: '/dev/lab/watchdog', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
     resources: [...resources(storage, scripts), ...(services === 'files' ? FILE_SERVICES : [])],

@@ -49,6 +49,8 @@ describe('the command line of scripts/lab', () => {
     expect(parse('run all --engine qemu --storage zfs')).toMatchObject({ storage: 'zfs' });
     expect(() => parse('up --storage zfs')).toThrow(/needs --engine qemu/);
     expect(parse('up --engine qemu --storage zfs --services files')).toMatchObject({ services: 'files' });
+    expect(parse('up --engine qemu --watchdog off')).toMatchObject({ watchdog: 'off' });
+    expect(() => parse('up --watchdog off')).toThrow(/needs --engine qemu/);
     expect(() => parse('up --engine qemu --services files')).toThrow(/needs --storage zfs/);
     expect(() => parse('up --engine qemu --storage btrfs')).toThrow(/--storage btrfs: ext4 or zfs/);
   });

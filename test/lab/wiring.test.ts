@@ -74,17 +74,20 @@ describe('the wires', () => {
 describe('the files', () => {
   const scripts = { start: '/x/start', stop: '/x/stop', probe: '/x/probe' };
   it.each([
-    ['ext4', 'store'],
-    ['zfs', 'store'],
-    ['zfs', 'files'],
-  ] as const)('%s, %s: the nodes have the same config but for themselves', (storage, services) => {
-    const plan = { cluster: 'lab', timing: 'product', storage, services } as const;
-    const texts = NODES.map((node) => {
-      const { node: _own, admin: _admin, ...rest } = planConfig(plan, node, scripts);
-      return stringify(rest);
-    });
-    expect(new Set(texts).size).toBe(1);
-  });
+    ['ext4', 'store', 'softdog'],
+    ['zfs', 'store', 'off'],
+    ['zfs', 'files', 'softdog'],
+  ] as const)(
+    '%s, %s, %s: the nodes have the same config but for themselves',
+    (storage, services, watchdog) => {
+      const plan = { cluster: 'lab', timing: 'product', storage, services, watchdog } as const;
+      const texts = NODES.map((node) => {
+        const { node: _own, admin: _admin, ...rest } = planConfig(plan, node, scripts);
+        return stringify(rest);
+      });
+      expect(new Set(texts).size).toBe(1);
+    },
+  );
 
   it.each(Object.entries(TIMINGS))('%s: the timing is one that the product takes', (_name, timing) => {
     const { heartbeatMs, leaseMs, releaseMs, watchdogS } = timing;

@@ -23,7 +23,7 @@ export const staleStandby: Scenario = {
       () => stage.observer.last(standby)?.connection === 'SyncTarget',
     );
     await stage.fault(`${holder} loses its power during the resync`, () => lab.powerOff(holder));
-    const waitMs = promiseMs(lab.options.timing) + ELECTIONS_MS;
+    const waitMs = promiseMs(lab.options.timing, lab.options.watchdog) + ELECTIONS_MS;
     await stage.neverHolds(standby, waitMs);
     stage.note(`${standby} did not take over for ${Math.round(waitMs / 1000)} s`);
     await lab.powerOn(holder);
