@@ -82,8 +82,13 @@ export class Stage {
     this.lab.options.say(text);
   }
 
-  /** The outage is counted from the last one on. */
+  /** The outage is counted from the last one on. Rejects where it would happen to another holder than the scenario is about. */
   async fault(what: string, happens: () => Promise<unknown> | unknown): Promise<void> {
+    const holder = await this.lab.holder();
+    if (holder !== null && holder.epoch !== this.#start.epoch)
+      throw new Error(
+        `${holder.node} has taken over before the event: this machine is too busy, or --timing too strict`,
+      );
     this.say(what);
     this.#faultAt = now();
     await happens();
