@@ -6,7 +6,7 @@ export const BASE_STYLE = `
 :root {
   color-scheme: light dark;
   --ground: #ffffff; --panel: #f4f6f8; --text: #1b1f24; --muted: #4f5963; --line: #c9d0d7;
-  --held: #1f5fbf; --gap: #b35900; --gap-ground: #fbe9d7; --bad: #b42318; --good: #17663a; --link: #0b57d0;
+  --held: #1f5fbf; --gap: #a65200; --gap-ground: #fbe9d7; --bad: #b42318; --good: #17663a; --link: #0b57d0;
 }
 @media (prefers-color-scheme: dark) {
   :root {

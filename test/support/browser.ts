@@ -26,10 +26,12 @@ export interface View {
   readonly isDark?: boolean;
 }
 
-/** A page with what its own policy has refused, and other complaints of the console. */
 export interface Opened {
   readonly page: Page;
+  /** What its own policy has refused, and what else the console says. */
   readonly complaints: readonly string[];
+  /** Every URL that it has asked for. */
+  readonly asked: readonly string[];
 }
 
 export class Browser {
@@ -62,8 +64,10 @@ export class Browser {
       if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
     });
     page.on('pageerror', (error) => complaints.push(String(error)));
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(request.url()));
     await page.goto(url, { waitUntil: 'load' });
-    return { page, complaints };
+    return { page, complaints, asked };
   }
 
   async closePage(): Promise<void> {
