@@ -27,7 +27,7 @@ footer p { max-width: none; }
 .sign { flex: 0 0 auto; width: 1.3em; height: 1.3em; border-radius: 50%; display: grid; place-items: center; font-size: 1.2rem; background: var(--held); color: var(--ground); }
 .ill .sign, .gap .sign { background: var(--gap); }
 .unknown .sign { background: var(--bad); }
-.holder .facts { margin: .9rem 0 0; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .75rem 1rem; }
+.holder .facts { margin: .9rem 0 0; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .75rem 1rem; }
 .holder .facts div { background: none; padding: 0; }
 .holder .facts dt { color: var(--text); }
 .holder .facts dd { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
@@ -87,6 +87,9 @@ footer p { max-width: none; }
 .past-state { border-left: .4rem dashed var(--muted); padding-left: 1rem; margin-top: .8rem; filter: grayscale(1); }
 @media (min-width: 60rem) {
   .first { grid-template-columns: minmax(0, 5fr) minmax(0, 4fr); }
+}
+@media (min-width: 30rem) {
+  .holder .facts { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 }
 @media (max-width: 44rem) {
   .holder .title { font-size: 1.6rem; }

@@ -129,7 +129,10 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
           );
           if (process.env.QUORATE_SCREENSHOTS_ALL !== undefined) {
             const file = `${name}-${view.width}${view.isDark ? '-dark' : ''}.png`;
-            writeFileSync(join(process.env.QUORATE_SCREENSHOTS_ALL, file), await picture(page));
+            writeFileSync(
+              join(process.env.QUORATE_SCREENSHOTS_ALL, file),
+              await picture(page, Number(process.env.QUORATE_SHOT_LIMIT ?? 4000)),
+            );
           }
           const found = await runAxe((await live(view, true)).page);
           expect(found.violations).toEqual([]);

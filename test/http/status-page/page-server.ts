@@ -1,6 +1,6 @@
 /** The real server with the real page in front of facts that the test holds. */
 import { bundleStatusPage } from '../../../scripts/status-page.mjs';
-import { HttpServer, type StatusFacts } from '../../../src/http/index.ts';
+import { HttpServer, type RoleBackend, type StatusFacts, type StatusPage } from '../../../src/http/index.ts';
 import { statusPageOf } from '../../../src/http/status-page/index.ts';
 import { HOLDER } from '../facts.ts';
 import { metricFacts, PROCESS } from '../metric-facts.ts';
@@ -11,11 +11,11 @@ export class PageServer {
   /** How often the facts were read. */
   reads = 0;
   readonly #listeners = new Set<() => void>();
-  readonly #page: Awaited<ReturnType<typeof pageOf>> | null;
+  readonly #page: StatusPage | null;
   #server: HttpServer | null = null;
   port = 0;
 
-  private constructor(page: Awaited<ReturnType<typeof pageOf>> | null) {
+  private constructor(page: StatusPage | null) {
     this.#page = page;
   }
 
@@ -26,21 +26,23 @@ export class PageServer {
     return server;
   }
 
+  readonly backend: RoleBackend = {
+    roleFacts: () => HOLDER,
+    metricFacts,
+    statusFacts: () => {
+      this.reads += 1;
+      return this.facts();
+    },
+    onChange: (listener) => {
+      this.#listeners.add(listener);
+      return () => void this.#listeners.delete(listener);
+    },
+  };
+
   async open(port: number): Promise<void> {
     this.#server = new HttpServer({
       listen: `127.0.0.1:${port}`,
-      backend: {
-        roleFacts: () => HOLDER,
-        metricFacts,
-        statusFacts: () => {
-          this.reads += 1;
-          return this.facts();
-        },
-        onChange: (listener) => {
-          this.#listeners.add(listener);
-          return () => void this.#listeners.delete(listener);
-        },
-      },
+      backend: this.backend,
       process: PROCESS,
       page: this.#page,
     });
