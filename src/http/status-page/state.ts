@@ -6,8 +6,10 @@
  * 2. What changes by itself with every instant stands in the pulse, so that the state changes only when something has happened.
  */
 import type { NodeStatus, ResourceStatus, StatusDocument, TakeoverStep } from '../../admin/index.ts';
+import { assertNever } from '../../core/index.ts';
 import type { MetricFacts, ProcessFacts } from '../metrics.ts';
 import { decide, type RoleAnswer } from '../role-checks.ts';
+import type { RoleFacts } from '../role-facts.ts';
 import { type Warning, warningsOf } from './warnings.ts';
 
 export interface StatusFacts {
@@ -57,6 +59,13 @@ export type Holding =
       readonly epoch: number;
       readonly since: string | null;
       readonly isTaken: boolean;
+    }
+  /** In order, or after a failure; whether all of it is gone is not known yet. Told by the node itself only. */
+  | {
+      readonly kind: 'releasing';
+      readonly node: string;
+      readonly epoch: number;
+      readonly since: string | null;
     }
   | { readonly kind: 'nobody'; readonly why: string }
   /** `last`: what the log says as far as it is known here; somebody else may hold by now. */
@@ -162,10 +171,11 @@ export function newsOf(facts: StatusFacts, process: ProcessFacts): News {
   };
 }
 
-function holdingOf({ status, metrics, tenure }: StatusFacts, { leader }: RoleAnswer): Holding {
+function holdingOf(facts: StatusFacts, { leader }: RoleAnswer): Holding {
+  const { status, metrics, tenure } = facts;
   const open = metrics.role.tenure;
-  const since = tenure?.grantedAt ?? null;
-  const last = open === null ? null : { node: open.node, epoch: open.epoch, since };
+  const last =
+    open === null ? null : { node: open.node, epoch: open.epoch, since: tenure?.grantedAt ?? null };
   if (leader === null) {
     const why =
       status.nodes.length === 0
@@ -174,9 +184,31 @@ function holdingOf({ status, metrics, tenure }: StatusFacts, { leader }: RoleAns
     return { kind: 'unknown', why, last };
   }
   // A newer leader outlives the promise to every earlier one (L2): its tenure is over, with or without a release in the log.
-  if (open === null || open.node !== leader)
+  if (last?.node !== leader)
     return { kind: 'nobody', why: `${leader} leads term ${status.term}, and has not been granted a tenure` };
-  return { kind: 'held', node: open.node, epoch: open.epoch, since, isTaken: tenure?.isTaken ?? false };
+  if (leader === status.observer) return ownHolding(metrics.role, last);
+  return { kind: 'held', ...last, isTaken: tenure?.isTaken ?? false };
+}
+
+/** Of itself a node knows more than the log: what it has given up since. */
+function ownHolding(
+  role: RoleFacts,
+  last: NonNullable<Extract<Holding, { kind: 'unknown' }>['last']>,
+): Holding {
+  const { reason } = decide('holder', role).answer;
+  switch (role.executor) {
+    case 'ready':
+      return role.held?.epoch === last.epoch
+        ? { kind: 'held', ...last, isTaken: role.held.isComplete }
+        : { kind: 'nobody', why: reason };
+    case 'releasing':
+      return { kind: 'releasing', ...last };
+    case 'unverified':
+    case 'lost':
+      return { kind: 'unknown', why: reason, last };
+    default:
+      return assertNever(role.executor);
+  }
 }
 
 /** Whoever follows a leader that it does not hear knows of no majority, and of no lack of one. */

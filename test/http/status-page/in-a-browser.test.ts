@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { instant, nodeId } from '../../../src/core/index.ts';
+import { epoch, instant, nodeId } from '../../../src/core/index.ts';
 import type { StatusFacts } from '../../../src/http/index.ts';
 import { MAX_READERS } from '../../../src/http/status-page/index.ts';
 import { Browser, CHROMIUM, type Opened, picture, runAxe, type View } from '../../support/browser.ts';
@@ -74,6 +74,7 @@ const CUT_OFF = statusFacts({
 });
 
 const TAKING = statusFacts({
+  metrics: { role: { ...HOLDER, held: { epoch: epoch(8), isComplete: false } } },
   facts: { tenure: { grantedAt: '2026-01-08T09:10:10.900Z', isTaken: false } },
 });
 

@@ -53,8 +53,22 @@ describe('who holds', () => {
     expect(stateOf(withRole({ ...STANDBY, tenure: null }, { tenure: null })).holding.kind).toBe('nobody');
   });
 
-  it('is taking over until the log says that it has', () => {
-    const facts = statusFacts({ facts: { tenure: { grantedAt: null, isTaken: false } } });
+  it.each([
+    ['is taking over', { held: { epoch: epoch(8), isComplete: false } }, { kind: 'held', isTaken: false }],
+    ['is letting go', { executor: 'releasing' as const }, { kind: 'releasing', node: 'a', epoch: 8 }],
+    ['has let go', { held: null }, { kind: 'nobody', why: expect.stringContaining('holds nothing') }],
+    [
+      'has lost its executor',
+      { executor: 'lost' as const },
+      { kind: 'unknown', why: expect.stringContaining('no connection to the executor'), last: { node: 'a' } },
+    ],
+    ['is not sure', { executor: 'unverified' as const }, { kind: 'unknown' }],
+  ])('the holder itself %s, whatever the log says', (_what, change, expected) => {
+    expect(stateOf(withRole({ ...HOLDER, ...change })).holding).toMatchObject(expected);
+  });
+
+  it('another is taking over until the log says that it has', () => {
+    const facts = withRole(STANDBY, { tenure: { grantedAt: null, isTaken: false } });
     expect(stateOf(facts).holding).toMatchObject({ kind: 'held', isTaken: false, since: null });
   });
 

@@ -56,13 +56,13 @@ const SIGNS = { well: '✓', ill: '!', gap: '…', unknown: '?' } as const;
 
 function moodOf(holding: Holding, actions: number): keyof typeof SIGNS {
   if (holding.kind === 'unknown') return 'unknown';
-  if (holding.kind === 'nobody' || !holding.isTaken) return 'gap';
+  if (holding.kind !== 'held' || !holding.isTaken) return 'gap';
   return actions > 0 ? 'ill' : 'well';
 }
 
 function HoldingWords({ holding, pulse }: { holding: Holding; pulse: Pulse }) {
   if (holding.kind === 'nobody') return <>{holding.why}.</>;
-  const held = holding.kind === 'held' ? holding : holding.last;
+  const held = holding.kind === 'unknown' ? holding.last : holding;
   if (held === null) return <>{holding.kind === 'unknown' ? holding.why : ''}.</>;
   const since =
     held.since === null ? null : (

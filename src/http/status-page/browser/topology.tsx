@@ -9,7 +9,7 @@ import {
   type PlacedNode,
   WIDTH,
 } from './topology-layout.ts';
-import { linkWords, MIRROR_WORDS } from './words.ts';
+import { linkWords, MIRROR_WORDS, partOf } from './words.ts';
 
 const MAX_NAME = 12;
 /** Room for a line that is wider than the boxes that it ends in. */
@@ -93,12 +93,11 @@ function LinkLine({ link }: { link: Link }) {
 
 function NodeBox({ placed, state }: { placed: PlacedNode; state: PageState }) {
   const { node, x, y, width, height } = placed;
-  const { holding } = state;
-  const holds = holding.kind === 'held' && holding.node === node.id;
+  const part = partOf(node.id, state.holding);
   const isGone = node.link === 'down' || node.role === 'damaged';
   const middle = x + width / 2;
   return (
-    <g class={`node ${holds ? (holding.isTaken ? 'holder' : 'taking') : ''} ${isGone ? 'gone' : ''}`}>
+    <g class={`node ${part === null ? '' : part === 'holds' ? 'holder' : 'taking'} ${isGone ? 'gone' : ''}`}>
       <rect x={x} y={y} width={width} height={height} rx="6" />
       <text class="id" x={middle} y={y + 21} text-anchor="middle">
         {short(node.id, MAX_NAME)}
@@ -107,7 +106,7 @@ function NodeBox({ placed, state }: { placed: PlacedNode; state: PageState }) {
         {node.kind === 'witness' ? `witness, ${node.role ?? '?'}` : (node.role ?? 'role not known')}
       </text>
       <text x={middle} y={y + 54} text-anchor="middle">
-        {holds ? (holding.isTaken ? '● holds' : '◐ takes over') : nodeNote(node)}
+        {part === null ? nodeNote(node) : `${part === 'holds' ? '●' : '◐'} ${part}`}
       </text>
     </g>
   );

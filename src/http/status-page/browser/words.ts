@@ -14,6 +14,8 @@ export function holdingTitle(holding: Holding): string {
   switch (holding.kind) {
     case 'held':
       return holding.isTaken ? `${holding.node} holds` : `${holding.node} is taking over`;
+    case 'releasing':
+      return `${holding.node} is letting go`;
     case 'nobody':
       return 'Nobody holds';
     case 'unknown':
@@ -22,9 +24,15 @@ export function holdingTitle(holding: Holding): string {
 }
 
 export function roleWords({ id, role, standby }: PageNode, holding: Holding): string {
-  const isHolder = holding.kind === 'held' && holding.node === id;
-  const part = isHolder ? (holding.isTaken ? ', holds' : ', takes over') : standby ? ', standby' : '';
-  return `${role ?? 'not known'}${part}`;
+  const part = partOf(id, holding) ?? (standby ? 'standby' : null);
+  return `${role ?? 'not known'}${part === null ? '' : `, ${part}`}`;
+}
+
+/** What a node has to do with the tenure, if it is known: `holds`, `takes over`, `lets go`. */
+export function partOf(id: string, holding: Holding): 'holds' | 'takes over' | 'lets go' | null {
+  if (holding.kind === 'releasing' && holding.node === id) return 'lets go';
+  if (holding.kind !== 'held' || holding.node !== id) return null;
+  return holding.isTaken ? 'holds' : 'takes over';
 }
 
 export function linkWords({ link, answers }: PageNode): string {
