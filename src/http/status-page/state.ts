@@ -110,7 +110,7 @@ export interface PageState {
     readonly releaseBoundMs: number;
   };
   readonly nodes: readonly PageNode[];
-  /** Of this node; null for a witness. */
+  /** Of this node's replicated data; null for a witness, and where nothing is replicated. */
   readonly disk: 'up-to-date' | 'failed' | 'unknown' | null;
   readonly ioSuspended: boolean | null;
   /** Of this node; null where its executor has told nothing, or is gone. */
@@ -156,7 +156,7 @@ export function newsOf(facts: StatusFacts, process: ProcessFacts): News {
       promiseMs: metrics.promiseMs,
       releaseBoundMs: metrics.releaseBoundMs,
     },
-    disk: role.kind === 'witness' ? null : role.disk,
+    disk: role.kind === 'witness' || !isReplicated(facts) ? null : role.disk,
     ioSuspended: metrics.probes?.ioSuspended ?? null,
     takeovers: facts.takeovers.map(clipped).reverse(),
   };
@@ -225,10 +225,14 @@ function nodeOf(node: NodeStatus, facts: StatusFacts, answer: RoleAnswer): PageN
     role: isSelf ? node.role : otherRole(node, link, answer),
     answers: isSelf || answering === null ? null : answering.includes(node.id),
     inSync: node.inSync,
-    mirror: isSelf ? null : (metrics.probes?.peers[node.id] ?? null),
+    mirror: isSelf || !isReplicated(facts) ? null : (metrics.probes?.peers[node.id] ?? null),
     lagEntries: lagOf(node, isSelf, facts, answer),
   };
 }
+
+/** Without a mirror, everybody's data is as good as everybody else's: it would say "in sync" of what is not there. */
+const isReplicated = ({ status, metrics }: StatusFacts): boolean =>
+  metrics.probes === null || status.resources.some(({ kind }) => kind === 'drbd');
 
 /** Of a leader that is not heard any more, nobody knows what the others follow. */
 function otherRole(node: NodeStatus, link: PageNode['link'], { leader }: RoleAnswer): PageNode['role'] {

@@ -78,11 +78,11 @@ footer p { max-width: none; }
 .segment.elect rect { fill: var(--elect); } .segment.elect line { stroke: var(--elect); }
 .segment.grant rect { fill: var(--grant); } .segment.grant line { stroke: var(--grant); }
 .segment.failed rect { fill: var(--bad); } .segment.failed line { stroke: var(--bad); }
-.gap-ground { fill: var(--gap-ground); } .gap-line { fill: var(--gap); }
 .patterns { position: absolute; }
 .lost { border: .2rem solid var(--bad); background: var(--bad-ground); border-radius: .5rem; padding: 1rem 1.1rem; }
 .lost h2 { margin: 0; font-size: 1.5rem; color: var(--bad); }
 .lost-words { font-size: 1.2rem; }
+main .lost time, main .past > summary time { display: inline-block; white-space: nowrap; }
 .past { margin-top: 1.2rem; }
 .past-state { border-left: .4rem dashed var(--muted); padding-left: 1rem; margin-top: .8rem; filter: grayscale(1); }
 @media (min-width: 60rem) {

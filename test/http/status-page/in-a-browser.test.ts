@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { epoch, instant, nodeId } from '../../../src/core/index.ts';
+import { epoch, instant, nodeId, term } from '../../../src/core/index.ts';
 import type { StatusFacts } from '../../../src/http/index.ts';
 import { MAX_READERS } from '../../../src/http/status-page/index.ts';
 import { Browser, CHROMIUM, type Opened, picture, runAxe, type View } from '../../support/browser.ts';
@@ -15,12 +15,14 @@ const LIMIT_MS = 60_000;
 /** With QUORATE_SCREENSHOTS=1 the pictures of the docs are made anew (scripts/screenshots). */
 const IMAGES = fileURLToPath(new URL('../../../docs/images', import.meta.url));
 
-/** As at a running agent: its clocks go on. */
+const BEGAN = performance.now();
+const WAIT = { timeout: 20_000 };
+
+/** As at a running agent: its clocks go on, whatever it tells. */
 function running(facts: StatusFacts): () => StatusFacts {
-  const began = performance.now();
   return () => {
     const { role } = facts.metrics;
-    const passedMs = performance.now() - began;
+    const passedMs = performance.now() - BEGAN;
     const now = instant(role.now + passedMs);
     const leaseUntil = role.leaseUntil === null ? null : instant(now + 300 + ((passedMs / 7) % 290));
     const metrics = { ...facts.metrics, role: { ...role, now, leaseUntil } };
@@ -28,10 +30,38 @@ function running(facts: StatusFacts): () => StatusFacts {
   };
 }
 
-const WELL = statusFacts({ facts: { takeovers: TAKEOVERS } });
+/** The tenure of the last of the takeovers. */
+const TENURE = {
+  tenure: { node: nodeId('a'), epoch: epoch(23) },
+  held: { epoch: epoch(23), isComplete: true },
+};
+const WELL = statusFacts({
+  metrics: { role: { ...HOLDER, ...TENURE, term: term(9) } },
+  status: {
+    ...{ term: 9, epoch: 23, commitIndex: 24 },
+    nodes: statusFacts().status.nodes.map((node) => ({ ...node, matchIndex: 24 })),
+  },
+});
 
 const [aNode, bNode, wNode] = WELL.status.nodes;
 if (aNode === undefined || bNode === undefined || wNode === undefined) throw new Error('three nodes');
+
+/** `b` has lost its power. */
+const ALONE = statusFacts({
+  metrics: {
+    role: { ...HOLDER, ...TENURE, term: term(9) },
+    probes: { peers: { b: 'not-in-sync' }, ioSuspended: false, resources: [] },
+  },
+  status: {
+    ...{ term: 9, epoch: 23, commitIndex: 25 },
+    nodes: [
+      { ...aNode, matchIndex: 25 },
+      { ...bNode, reachable: false, role: 'unreachable', inSync: false, matchIndex: 24 },
+      { ...wNode, matchIndex: 25 },
+    ],
+  },
+  facts: { answering: ['w'] },
+});
 
 /** The holder has lost its mirror, and more. */
 const ILL = statusFacts({
@@ -84,7 +114,7 @@ const EMPTY = statusFacts({
   facts: { takeovers: [], tenure: null, answering: null },
 });
 
-const STATES = { well: WELL, ill: ILL, 'cut off': CUT_OFF, taking: TAKING, empty: EMPTY };
+const STATES = { well: WELL, alone: ALONE, ill: ILL, 'cut off': CUT_OFF, taking: TAKING, empty: EMPTY };
 const VIEWS: readonly View[] = [
   { width: 360 },
   { width: 360, isDark: true },
@@ -149,16 +179,16 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
     async () => {
       const { page } = await live({ width: 1280 });
       const ears = page.locator('[role=status]');
-      await expect.poll(() => ears.textContent()).toBe('Live. a holds. No warnings.');
+      await expect.poll(() => ears.textContent(), WAIT).toBe('Live. a holds. No warnings.');
       const time = page.locator('.live time');
       const before = await time.getAttribute('datetime');
-      await expect.poll(() => time.getAttribute('datetime')).not.toBe(before);
+      await expect.poll(() => time.getAttribute('datetime'), WAIT).not.toBe(before);
       expect(await ears.textContent()).toBe('Live. a holds. No warnings.');
       server.change(running(ILL));
-      await expect.poll(() => page.locator('.warnings li').count()).toBeGreaterThan(5);
+      await expect.poll(() => page.locator('.warnings li').count(), WAIT).toBeGreaterThan(5);
       expect(await ears.textContent()).toContain('b cannot be reached from a.');
       server.change(running(CUT_OFF));
-      await expect.poll(() => page.locator('#holder').textContent()).toContain('Not known who holds');
+      await expect.poll(() => page.locator('#holder').textContent(), WAIT).toContain('Not known who holds');
       expect(await ears.textContent()).toContain('Not known who holds.');
       // Neither a tenure of the log nor a leader of before is told as present.
       expect(await page.locator('.node.holder').count()).toBe(0);
@@ -172,22 +202,45 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
     async () => {
       const { page } = await live({ width: 360 });
       const { port } = server;
-      await server.close();
       const lost = page.locator('.lost');
-      await lost.waitFor();
-      expect(await lost.textContent()).toMatch(/No news.*has ended.*Last news: 2026-01-08 09:10:1\d UTC/);
-      expect(await page.locator('#holder').isVisible()).toBe(false);
-      expect(await page.locator('.live').count()).toBe(0);
-      expect(await page.locator('[role=status]').textContent()).toContain('not known');
-      // What was so is there for who asks, under its time.
-      await page.locator('.past summary').click();
-      expect(await page.locator('.past #holder').isVisible()).toBe(true);
-      await server.open(port);
+      await server.close();
+      try {
+        await lost.waitFor();
+        expect(await lost.textContent()).toMatch(
+          /No news.*has ended.*Last news: 2026-01-08 09:\d\d:\d\d UTC/,
+        );
+        expect(await page.locator('#holder').isVisible()).toBe(false);
+        expect(await page.locator('.live').count()).toBe(0);
+        expect(await page.locator('[role=status]').textContent()).toContain('not known');
+        // What was so is there for who asks, under its time.
+        await page.locator('.past summary').click();
+        expect(await page.locator('.past #holder').isVisible()).toBe(true);
+      } finally {
+        await server.open(port);
+      }
       await page.locator('.live').waitFor();
       expect(await lost.count()).toBe(0);
     },
     LIMIT_MS,
   );
+
+  for (const view of VIEWS)
+    it(
+      `without news, ${view.width} px${view.isDark ? ', dark' : ''}: axe objects to nothing`,
+      async () => {
+        const { page } = await live(view, true);
+        const { port } = server;
+        await server.close();
+        try {
+          await page.locator('.past summary').click();
+          expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(view.width);
+          expect((await runAxe(page)).violations).toEqual([]);
+        } finally {
+          await server.open(port);
+        }
+      },
+      LIMIT_MS,
+    );
 
   it(
     'a node that is there and says nothing: after three seconds nothing is present',
@@ -227,7 +280,9 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
       );
       const { page } = await browser.open(server.url, { width: 360 });
       await page.locator('.lost').waitFor();
-      await expect.poll(() => page.locator('.lost').textContent()).toContain('as many readers as it takes');
+      await expect
+        .poll(() => page.locator('.lost').textContent(), WAIT)
+        .toContain('as many readers as it takes');
       expect(await page.locator('.lost').textContent()).toContain('Nothing was heard yet.');
       for (const { body } of readers) await body?.cancel();
       await page.locator('.live').waitFor();
@@ -274,7 +329,7 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
         far.src = 'http://127.0.0.9:1/x';
         document.body.append(far);
       }`);
-      await expect.poll(() => complaints.join(' ')).toMatch(/Content Security Policy/);
+      await expect.poll(() => complaints.join(' '), WAIT).toMatch(/Content Security Policy/);
       expect(await page.evaluate('window.ran')).toBeUndefined();
     },
     LIMIT_MS,
@@ -288,8 +343,13 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
         server.facts = running(facts);
         writeFileSync(join(IMAGES, name), await picture((await live(view)).page, limitPx));
       };
-      await take('status-desktop.png', WELL, { width: 1280 }, 1160);
-      await take('status-phone.png', ILL, { width: 390, isDark: true }, 1500);
+      await take('status-overview.png', WELL, { width: 1280 }, 735);
+      await take('status-desktop.png', WELL, { width: 1280 }, 1735);
+      await take('status-phone.png', ALONE, { width: 390, isDark: true }, 1420);
+      const { page } = await live({ width: 390, height: 320 });
+      await server.close();
+      await page.locator('.lost').waitFor();
+      writeFileSync(join(IMAGES, 'status-lost.png'), await picture(page));
     },
     LIMIT_MS,
   );

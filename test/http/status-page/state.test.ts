@@ -132,6 +132,13 @@ describe('resources', () => {
     expect(warned({ ...standby, status: { ...standby.status, resources } })).toEqual([]);
   });
 
+  it('without a mirror nothing is said of one', () => {
+    const resources = [{ name: 'nfs', kind: 'service', probe: 'held' as const, detail: null }];
+    const { disk, nodes } = stateOf(statusFacts({ status: { resources } }));
+    expect(disk).toBeNull();
+    expect(nodes.map(({ mirror }) => mirror)).toEqual([null, null, null]);
+  });
+
   it('a witness has no disk', () => {
     expect(stateOf(withRole({ ...STANDBY, kind: 'witness' })).disk).toBeNull();
     expect(stateOf(withRole({ ...STANDBY, disk: 'unknown' })).disk).toBe('unknown');

@@ -38,7 +38,7 @@ function heardOf(view: View): Heard {
 
 function changeOf(before: Heard | null, now: Heard): string {
   if (now.kind === 'lost')
-    return before?.kind === 'lost' ? '' : 'No news of this node: what is so now is not known.';
+    return before?.kind === 'lost' ? '' : 'No news of this node: the present state is not known.';
   if (now.kind === 'waiting') return '';
   if (before?.kind !== 'live') {
     const count = now.warnings.size;

@@ -55,7 +55,7 @@ function NotLive({ view }: { view: Exclude<View, { kind: 'live' }> }) {
         ) : (
           <section class="lost" aria-labelledby="lost">
             <h2 id="lost">
-              <span aria-hidden="true">✕ </span>No news: what is so now is not known
+              <span aria-hidden="true">✕ </span>No news: the present state is not known
             </h2>
             <p>
               {LOSS_WORDS[view.why]} It is tried again every few seconds.
@@ -67,7 +67,7 @@ function NotLive({ view }: { view: Exclude<View, { kind: 'live' }> }) {
         {known === null ? null : (
           <details class="past">
             <summary>
-              What was so at <Time at={known.pulse.at} hasDay />
+              Last known state, of <Time at={known.pulse.at} hasDay />
             </summary>
             <div class="past-state">
               <State known={known} />

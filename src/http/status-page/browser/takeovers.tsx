@@ -88,6 +88,7 @@ function Bar({ segments, scaleMs }: { segments: readonly Segment[]; scaleMs: num
   let beganMs = 0;
   return (
     <svg class="bar" width="100%" height={BAR_PX} aria-hidden="true">
+      <line class="rail" x1="0" x2="100%" y1={BAR_PX / 2} y2={BAR_PX / 2} />
       {segments.map(({ kind, ms }, at) => {
         const x = beganMs / scaleMs;
         const share = ms / scaleMs;
