@@ -35,7 +35,6 @@ figcaption { margin-top: .5rem; }
 svg { display: block; }
 time { white-space: nowrap; }
 svg text { fill: var(--text); font: 13px system-ui, sans-serif; }
-.rail, .tick { stroke: var(--line); stroke-width: 1; }
 .gap-ground { fill: var(--gap-ground); } .gap-line { fill: var(--gap); }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 0; padding: 0; font-size: .9rem; }
 .legend li { display: flex; align-items: center; gap: .4rem; }

@@ -6,6 +6,7 @@ svg.timeline { overflow: visible; }
 svg text.axis { fill: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; }
 svg text.lane { font-weight: 600; }
 svg text.label { font-size: 12px; stroke: var(--panel); stroke-width: 3; paint-order: stroke; }
+.rail, .tick { stroke: var(--line); stroke-width: 1; }
 .held rect { fill: var(--held); } .held line { stroke: var(--held); }
 .nobody rect { fill: url(#hatch); } .nobody line { stroke: var(--gap); }
 .held.many rect { fill: url(#many); }

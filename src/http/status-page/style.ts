@@ -2,7 +2,7 @@
 import { BASE_STYLE } from '../../page/index.ts';
 
 export const STYLE = `${BASE_STYLE}
-:root { --step: #1f5fbf; --step-2: #4a86dd; --elect: #a65200; --grant: #8a6d3b; --on: #ffffff; --holder-ground: #e7effb; --bad-ground: #fcebe9; }
+:root { --step: #174a99; --step-2: #3b74c9; --elect: #a65200; --grant: #8a6d3b; --on: #ffffff; --holder-ground: #e7effb; --bad-ground: #fcebe9; }
 @media (prefers-color-scheme: dark) {
   :root { --step: #6ea8fe; --step-2: #4b87e0; --elect: #ffa657; --grant: #c8a86b; --on: #10141a; --holder-ground: #1b2a40; --bad-ground: #3a1f1d; }
 }
@@ -64,6 +64,7 @@ footer p { max-width: none; }
 .takeovers > li { background: var(--panel); border-radius: .5rem; padding: .75rem 1.1rem; }
 .takeovers h3 { margin: 0; font-size: 1rem; }
 .takeovers h3 .quiet { font-weight: 400; }
+.takeovers p { max-width: none; }
 .takeovers .bar { margin: .5rem 0; }
 .segments { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-size: .9rem; }
 .segments li { display: flex; align-items: flex-start; gap: .4rem; }

@@ -344,7 +344,7 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
         writeFileSync(join(IMAGES, name), await picture((await live(view)).page, limitPx));
       };
       await take('status-overview.png', WELL, { width: 1280 }, 735);
-      await take('status-desktop.png', WELL, { width: 1280 }, 1735);
+      await take('status-desktop.png', WELL, { width: 1280 }, 1725);
       await take('status-phone.png', ALONE, { width: 390, isDark: true }, 1420);
       const { page } = await live({ width: 390, height: 320 });
       await server.close();

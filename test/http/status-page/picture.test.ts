@@ -1,6 +1,6 @@
 /** What the page draws: where nodes and links are, and what a takeover was spent on. */
 import { describe, expect, it } from 'vitest';
-import { segmentsOf, sumMs } from '../../../src/http/status-page/browser/takeover-segments.ts';
+import { segmentsOf, sinceSign, sumMs } from '../../../src/http/status-page/browser/takeover-segments.ts';
 import { type Box, layoutOf, WIDTH } from '../../../src/http/status-page/browser/topology-layout.ts';
 import type { PageNode } from '../../../src/http/status-page/index.ts';
 import { TAKEOVERS } from './status-facts.ts';
@@ -80,6 +80,14 @@ describe('a takeover', () => {
     ]);
     expect(segmentsOf(boot).map(({ kind }) => kind)[0]).toBe('elect');
     expect(sumMs(segmentsOf(failed))).toBe(1468 + 16 + 52 + 44 + 12 + 512);
+  });
+
+  it('lasts from the last sign of the old leader, where all of it is known', () => {
+    const ok = { ...failed, result: 'ok' as const };
+    expect(sinceSign(ok)).toBe(1468 + 16 + 52 + 640);
+    expect(sinceSign(failed)).toBeNull();
+    expect(sinceSign(boot)).toBeNull();
+    expect(sinceSign({ ...ok, grantMs: null })).toBeNull();
   });
 
   it('only the last step of one that failed has failed', () => {

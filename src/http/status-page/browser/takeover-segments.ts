@@ -26,3 +26,10 @@ export function segmentsOf(takeover: PastTakeover): Segment[] {
 }
 
 export const sumMs = (segments: readonly Segment[]): number => segments.reduce((sum, { ms }) => sum + ms, 0);
+
+/** From the last sign of the old leader to the end of the takeover; null where one of its parts is not known. */
+export function sinceSign({ detectMs, electMs, grantMs, totalMs, result }: PastTakeover): number | null {
+  if (result !== 'ok' || detectMs === null || electMs === null || grantMs === null || totalMs === null)
+    return null;
+  return detectMs + electMs + grantMs + totalMs;
+}

@@ -1,7 +1,10 @@
-/** The last takeovers, each as a bar of what it was spent on, on one scale, and as a list that says the same. */
+/**
+ * The last takeovers, each as a bar of what it was spent on, and as a list that says the same. A bar is the whole of its own takeover: on
+ * one scale the silence before a power cut's would leave nothing to be seen of the steps of all others.
+ */
 import { electionWords, humanMs } from '../../../page/index.ts';
 import type { PageState, PastTakeover } from '../state.ts';
-import { type Segment, segmentsOf, sumMs } from './takeover-segments.ts';
+import { type Segment, segmentsOf, sinceSign, sumMs } from './takeover-segments.ts';
 import { Time } from './time.tsx';
 
 const BAR_PX = 22;
@@ -10,7 +13,6 @@ const NUMBER_SHARE = 0.05;
 
 export function Takeovers({ state }: { state: PageState }) {
   const { takeovers } = state;
-  const scaleMs = takeovers.reduce((most, takeover) => Math.max(most, sumMs(segmentsOf(takeover))), 1);
   return (
     <section aria-labelledby="takeovers">
       <h2 id="takeovers">Last takeovers</h2>
@@ -19,13 +21,13 @@ export function Takeovers({ state }: { state: PageState }) {
       ) : (
         <>
           <p class="muted">
-            From the log, newest first; the widest bar is {humanMs(scaleMs)}. Steps that do not wait for each
-            other run side by side: together they may be longer than the takeover was.
+            From the log, newest first. Each bar is the whole of its own takeover. Steps that do not wait for
+            each other run side by side: together they may be longer than the takeover was.
           </p>
           <Hatch />
           <ol class="takeovers">
             {takeovers.map((takeover) => (
-              <Takeover key={takeover.epoch} takeover={takeover} scaleMs={scaleMs} />
+              <Takeover key={takeover.epoch} takeover={takeover} />
             ))}
           </ol>
         </>
@@ -34,9 +36,10 @@ export function Takeovers({ state }: { state: PageState }) {
   );
 }
 
-function Takeover({ takeover, scaleMs }: { takeover: PastTakeover; scaleMs: number }) {
+function Takeover({ takeover }: { takeover: PastTakeover }) {
   const { epoch, reason, grantedAt, result } = takeover;
   const segments = segmentsOf(takeover);
+  const sinceSignMs = sinceSign(takeover);
   return (
     <li>
       <h3 class={result === 'failed' ? 'bad' : ''}>{titleOf(takeover)}</h3>
@@ -47,8 +50,9 @@ function Takeover({ takeover, scaleMs }: { takeover: PastTakeover; scaleMs: numb
           </>
         )}
         epoch {epoch} · {electionWords(reason)}
+        {sinceSignMs === null ? null : <> · {humanMs(sinceSignMs)} after the old leader's last sign</>}
       </p>
-      <Bar segments={segments} scaleMs={scaleMs} />
+      <Bar segments={segments} />
       <ol class="segments">
         {segments.map(({ kind, name, ms, result: outcome }, at) => (
           <li key={at}>
@@ -84,11 +88,11 @@ function titleOf({ node, from, result, totalMs }: PastTakeover): string {
   }
 }
 
-function Bar({ segments, scaleMs }: { segments: readonly Segment[]; scaleMs: number }) {
+function Bar({ segments }: { segments: readonly Segment[] }) {
+  const scaleMs = Math.max(sumMs(segments), Number.MIN_VALUE);
   let beganMs = 0;
   return (
     <svg class="bar" width="100%" height={BAR_PX} aria-hidden="true">
-      <line class="rail" x1="0" x2="100%" y1={BAR_PX / 2} y2={BAR_PX / 2} />
       {segments.map(({ kind, ms }, at) => {
         const x = beganMs / scaleMs;
         const share = ms / scaleMs;
