@@ -26,7 +26,7 @@ is_built() {
   [[ -f $stamp && -f $root/dist/quorate.mjs ]] || return 1
   # One file newer than the stamp is enough; directories show what was deleted or renamed.
   [[ -z $(find "$root/src" "$root/cluster" "$root/scripts" "$root/package-lock.json" "$root/tsconfig.json" \
-    \( -type d -o -name '*.ts' -o -name '*.mjs' -o -name '*.json' \) -newer "$stamp" -print -quit 2>/dev/null) ]]
+    \( -type d -o -name '*.ts' -o -name '*.tsx' -o -name '*.mjs' -o -name '*.json' \) -newer "$stamp" -print -quit 2>/dev/null) ]]
 }
 
 # npm keeps what it has installed in node_modules/.package-lock.json. Only when the lock file is younger is it worth

@@ -28,7 +28,9 @@ import { NewCluster } from './new-cluster.ts';
 import { PoolsQuestion } from './pools-question.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { StandAlone } from './stand-alone.ts';
-import { statusOf, TakeoverHistory } from './status.ts';
+import { statusOf } from './status.ts';
+import { statusFactsOf } from './status-facts.ts';
+import { TakeoverHistory } from './takeover-history.ts';
 import { whyNotUnwatched } from './unwatched.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -233,6 +235,15 @@ export class Agent {
       status: () => this.#status(),
       roleFacts: () => this.#roleFacts(driver),
       metricFacts: () => this.#metricFacts(driver),
+      statusFacts: () =>
+        statusFactsOf({
+          driver,
+          status: this.#status(),
+          metrics: this.#metricFacts(driver),
+          failedChecks: this.#failedChecks,
+          takeovers: this.#takeovers.kept,
+          wallMs: parts.clock.wallMs(),
+        }),
       bootstrap: (request) => newCluster.bootstrap(request.inSync),
       hasWholeData: () => this.#dataLook.isWhole(),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
@@ -381,6 +392,7 @@ export class Agent {
 
   #onCoreEvent(event: CoreEvent): void {
     this.#counts.onCoreEvent(event);
+    this.#backend?.onChanged();
     this.#log.info({ node: this.#config.node, ...event }, event.event);
   }
 

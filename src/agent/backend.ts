@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts';
 import { type Config, dataNodes, graphOf } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import type { MetricFacts, RoleFacts } from '../http/index.ts';
+import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
 import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
@@ -29,6 +29,7 @@ export interface BackendOptions {
   readonly status: () => StatusDocument;
   readonly roleFacts: () => RoleFacts;
   readonly metricFacts: () => MetricFacts;
+  readonly statusFacts: () => StatusFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
   /** Reads the own block layer anew: is its data, however old, of one moment? */
   readonly hasWholeData: () => Promise<boolean | null>;
@@ -40,6 +41,7 @@ export class Backend implements AdminBackend {
   readonly #options: BackendOptions;
   readonly #takeovers: TakeoverWatch;
   readonly #failover: Failover;
+  readonly #listeners = new Set<() => void>();
 
   constructor(options: BackendOptions) {
     this.#options = options;
@@ -49,6 +51,18 @@ export class Backend implements AdminBackend {
 
   onCommitted(entry: Entry): void {
     this.#takeovers.onCommitted(entry);
+    this.onChanged();
+  }
+
+  /** In the step in which something has changed: who listens notes it, and reads later. */
+  onChanged(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Until what it returns is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   status(): StatusDocument {
@@ -62,6 +76,10 @@ export class Backend implements AdminBackend {
 
   metricFacts(): MetricFacts {
     return this.#options.metricFacts();
+  }
+
+  statusFacts(): StatusFacts {
+    return this.#options.statusFacts();
   }
 
   entries(from: LogIndex, limit: number) {

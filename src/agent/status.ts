@@ -2,41 +2,16 @@
 
 import type { ResourceStatus, StatusDocument } from '../admin/index.ts';
 import { type Config, memberOf } from '../config/index.ts';
-import type { Entry, NodeId } from '../core/index.ts';
+import type { NodeId } from '../core/index.ts';
 import { DEGRADED } from '../degraded.ts';
 import type { Driver } from './driver.ts';
-
-type Takeover = NonNullable<StatusDocument['lastTakeover']>;
-
-/** The last takeover, followed through the committed entries. */
-export class TakeoverHistory {
-  #reason: string | null = null;
-  #grantedAt: number | null = null;
-  #last: Takeover | null = null;
-
-  onCommitted({ index, body }: Entry): void {
-    if (body.kind === 'elected') this.#reason = body.reason;
-    if (body.kind === 'tenure-granted') {
-      this.#grantedAt = body.at;
-      const startedAt = this.#grantedAt === null ? null : new Date(this.#grantedAt).toISOString();
-      this.#last = { epoch: index, reason: this.#reason, startedAt, steps: [], totalMs: null };
-    }
-    if (body.kind === 'takeover-done' && this.#last !== null && this.#last.epoch === body.epoch) {
-      this.#last = { ...this.#last, steps: [...body.steps], totalMs: body.totalMs };
-    }
-  }
-
-  get last(): Takeover | null {
-    return this.#last;
-  }
-}
 
 export interface StatusSources {
   readonly config: Config;
   readonly driver: Driver;
   readonly isUp: (peer: NodeId) => boolean;
   readonly resources: readonly ResourceStatus[];
-  readonly lastTakeover: Takeover | null;
+  readonly lastTakeover: StatusDocument['lastTakeover'];
   /** H6: of the tenure that this node holds, what it goes on without, and why. */
   readonly degraded: ReadonlyMap<string, string>;
 }

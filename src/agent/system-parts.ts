@@ -9,7 +9,7 @@ import type { Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { createExecutorClient, ResumeWatch, readWatchdogTimeoutMs, SuspendCheck } from '../executor/index.ts';
 import { HOST_ID_FILE, readHostId } from '../host-id.ts';
-import { HttpServer, type ProcessFacts } from '../http/index.ts';
+import { HttpServer, loadStatusPage, type ProcessFacts } from '../http/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
 import { askFacts, PeerTransport, readTls, type TlsMaterial } from '../peer/index.ts';
 import { VERSION } from '../version.ts';
@@ -79,7 +79,12 @@ export async function systemParts(
       const http =
         config.http === null
           ? null
-          : new HttpServer({ listen: config.http.listen, backend, process: processFacts(tls) });
+          : new HttpServer({
+              listen: config.http.listen,
+              backend,
+              process: processFacts(tls),
+              page: loadStatusPage(),
+            });
       const close = async () =>
         void (await Promise.allSettled([admin.close(), local.close(), http?.close()]));
       try {

@@ -1,4 +1,6 @@
-/** Text for terminals: tables, colour, durations. */
+/** Text for terminals: tables, colour, sizes. */
+
+export { humanMs } from '../page/index.ts';
 
 export const TERMINAL_COLUMNS = 80;
 
@@ -79,17 +81,4 @@ export function humanBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
   const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
   return `${Number((bytes / 1024 ** power).toPrecision(3))} ${units[power]}`;
-}
-
-/** 0.4 ms, 12 ms, 1.25 s, 3 min 20 s, 5 h 12 min, 3 d 4 h. */
-export function humanMs(durationMs: number): string {
-  if (durationMs < 10) return `${Number(durationMs.toFixed(1))} ms`;
-  if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
-  if (durationMs < 60_000) return `${Number((durationMs / 1000).toFixed(2))} s`;
-  const seconds = Math.round(durationMs / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-  const hours = Math.round(minutes / 60);
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }

@@ -1,9 +1,13 @@
 /** The gateway: a request's method and target → a question, or why it is none, with the remedy (style 4). */
 import { parseDuration } from '../config/index.ts';
 import { CHECKS, type Check, type MaxLag } from './role-checks.ts';
+import { PAGE_PATHS } from './status-page/index.ts';
 
 export const METHODS = ['GET', 'HEAD', 'OPTIONS'] as const;
 const METRICS = '/metrics';
+/** Of the status page, beside its files. */
+const EVENTS = '/events';
+const STATUS = '/status.json';
 /** Of the role checks: what a check that is answered 404 may have meant. */
 export const PATHS: readonly string[] = CHECKS.map((check) => `/${check}`);
 
@@ -16,7 +20,8 @@ const MAX_SHOWN = 60;
 
 export type Question =
   | { readonly kind: 'check'; readonly check: Check; readonly maxLag: MaxLag | null }
-  | { readonly kind: 'metrics' }
+  | { readonly kind: 'metrics' | 'events' | 'status' }
+  | { readonly kind: 'page'; readonly path: string }
   | {
       readonly kind: 'refused';
       readonly status: 400 | 404 | 405;
@@ -27,13 +32,13 @@ export type Question =
 /** `target` as in the request line: a path with or without a query. */
 export function readQuestion(method: string, target: string): Question {
   const [path = '', ...queries] = target.split('?');
-  const check = CHECKS.find((one) => path === `/${one}`);
-  if (check === undefined && path !== METRICS)
+  const asked = CHECKS.find((one) => path === `/${one}`) ?? otherQuestion(path);
+  if (asked === null)
     return {
       kind: 'refused',
       status: 404,
       error: `there is nothing at ${shown(path)}`,
-      remedy: `ask one of ${PATHS.join(' ')}, or ${METRICS}`,
+      remedy: `ask one of ${PATHS.join(' ')}, ${METRICS} or ${STATUS}, or open /`,
     };
   if (!METHODS.some((one) => one === method))
     return {
@@ -42,8 +47,8 @@ export function readQuestion(method: string, target: string): Question {
       error: `${shown(method)} is not a way to ask`,
       remedy: `use ${METHODS.join(', ')}`,
     };
-  // Prometheus may be told to add parameters (`params:`); what is told is the same whatever they say.
-  if (check === undefined) return { kind: 'metrics' };
+  // Prometheus may be told to add parameters (`params:`); what is told is the same whatever they say. So it is for browsers.
+  if (typeof asked !== 'string') return asked;
   const maxLag = readMaxLag(new URLSearchParams(queries.join('?')));
   if (typeof maxLag === 'string')
     return {
@@ -52,7 +57,20 @@ export function readQuestion(method: string, target: string): Question {
       error: maxLag,
       remedy: `write ${PARAMETER}=10 (log entries) or ${PARAMETER}=2s (since the last message of the leader; ms, s, min, h)`,
     };
-  return { kind: 'check', check, maxLag };
+  return { kind: 'check', check: asked, maxLag };
+}
+
+function otherQuestion(path: string): Exclude<Question, { kind: 'check' | 'refused' }> | null {
+  switch (path) {
+    case METRICS:
+      return { kind: 'metrics' };
+    case EVENTS:
+      return { kind: 'events' };
+    case STATUS:
+      return { kind: 'status' };
+    default:
+      return PAGE_PATHS.some((one) => one === path) ? { kind: 'page', path } : null;
+  }
 }
 
 /** A misspelled limit must not be no limit: whatever is not known is refused. A text: why. */

@@ -1,6 +1,6 @@
 /**
- * Role checks and metrics on `http.listen`, for load balancers, scripts and Prometheus. Plain HTTP without authentication: it
- * changes nothing, and says nothing but roles and numbers.
+ * Role checks, metrics and the status page on `http.listen`, for load balancers, scripts, Prometheus and people. Plain HTTP
+ * without authentication: it changes nothing, and says nothing but what `quorate status` says.
  *
  * 1. An answer is decided in the step that writes it: facts, decision and write are one turn of the event loop, whatever the
  *    request has waited for (T2). No question is taken while the answer to the one before it has not left.
@@ -10,13 +10,22 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { InvariantError } from '../core/index.ts';
+import { assertNever, InvariantError } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { exposition } from './exposition.ts';
 import { type MetricFacts, metricsOf, type ProcessFacts } from './metrics.ts';
 import { METHODS, PATHS, type Question, readQuestion } from './question.ts';
 import { type Decision, decide } from './role-checks.ts';
 import type { RoleFacts } from './role-facts.ts';
+import {
+  EventStream,
+  MAX_READERS,
+  type News,
+  newsOf,
+  SECURITY_HEADERS,
+  type StatusFacts,
+  type StatusPage,
+} from './status-page/index.ts';
 
 const MAX_CONNECTIONS = 256;
 const MAX_HEADER_BYTES = 8 * 1024;
@@ -31,6 +40,9 @@ const KEEP_ALIVE_MS = 75_000;
 export interface RoleBackend {
   roleFacts(): RoleFacts;
   metricFacts(): MetricFacts;
+  statusFacts(): StatusFacts;
+  /** Called back in the step that changes something, until what it returns is called. */
+  onChange(listener: () => void): () => void;
 }
 
 export interface HttpServerOptions {
@@ -38,14 +50,21 @@ export interface HttpServerOptions {
   readonly listen: string;
   readonly backend: RoleBackend;
   readonly process: ProcessFacts;
+  /** Null where it was not built. */
+  readonly page: StatusPage | null;
 }
 
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
+  readonly #events: EventStream;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#events = new EventStream({
+      read: () => this.#news(),
+      onChange: (listener) => options.backend.onChange(listener),
+    });
     this.#server = createServer(
       {
         maxHeaderSize: MAX_HEADER_BYTES,
@@ -78,6 +97,7 @@ export class HttpServer {
 
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#events.close();
     this.#server.closeAllConnections();
     await closed;
   }
@@ -92,8 +112,20 @@ export class HttpServer {
     if (question.kind === 'refused') return refuse(method, response, question);
     if (hasBody)
       return respond(method, response, 413, { error: 'a question has no body', remedy: 'send none' });
-    if (question.kind === 'metrics') return this.#tellMetrics(method, response);
-    this.#answer(method, response, response.socket, question);
+    switch (question.kind) {
+      case 'metrics':
+        return this.#tellMetrics(method, response);
+      case 'status':
+        return this.#tellStatus(method, response);
+      case 'events':
+        return this.#stream(method, response);
+      case 'page':
+        return this.#tellPage(method, response, question.path, headers['if-none-match']);
+      case 'check':
+        return this.#answer(method, response, response.socket, question);
+      default:
+        return assertNever(question);
+    }
   }
 
   #answer(
@@ -122,6 +154,50 @@ export class HttpServer {
     }
     send(method, response, 200, 'text/plain; version=0.0.4; charset=utf-8', text);
   }
+
+  #news(): News {
+    return newsOf(this.#options.backend.statusFacts(), this.#options.process);
+  }
+
+  #tellStatus(method: string, response: ServerResponse): void {
+    let news: News;
+    try {
+      news = this.#news();
+    } catch (error) {
+      return unreadable(method, response, 'the status', error);
+    }
+    respond(method, response, 200, { ...news.state, pulse: news.pulse }, SECURITY_HEADERS);
+  }
+
+  /** Only GET looks; the others learn whether there is room. */
+  #stream(method: string, response: ServerResponse): void {
+    if (this.#events.isFull) {
+      response.setHeader('retry-after', '10');
+      const error = `${MAX_READERS} look already`;
+      return respond(method, response, 503, { error, remedy: 'ask another node, or /status.json' });
+    }
+    if (method === 'OPTIONS') response.setHeader('allow', METHODS.join(', '));
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      ...SECURITY_HEADERS,
+    });
+    if (method === 'GET') this.#events.add(response);
+    else response.end();
+  }
+
+  #tellPage(method: string, response: ServerResponse, path: string, known: string | undefined): void {
+    const asset = this.#options.page?.get(path);
+    if (asset === undefined) {
+      const remedy = 'run "npm run build" where the program is, and start the agent again';
+      return respond(method, response, 503, { error: 'the status page was not built', remedy });
+    }
+    // Asked for anew each time, and sent only where it has changed: the page of an older agent must not meet a newer one.
+    const headers = { ...SECURITY_HEADERS, 'cache-control': 'no-cache', etag: asset.etag };
+    const isKnown = known?.split(',').some((one) => one.trim().replace(/^W\//, '') === asset.etag) === true;
+    if (isKnown && method !== 'OPTIONS') response.writeHead(304, headers).end();
+    else send(method, response, 200, asset.type, asset.body, headers);
+  }
 }
 
 function unreadable(method: string, response: ServerResponse, what: string, error: unknown): void {
@@ -140,16 +216,31 @@ function refuse(
   respond(method, response, status, { error, remedy, ...(status === 404 ? { paths: PATHS } : {}) });
 }
 
-function respond(method: string, response: ServerResponse, status: number, document: object): void {
-  send(method, response, status, 'application/json; charset=utf-8', `${JSON.stringify(document)}\n`);
+function respond(
+  method: string,
+  response: ServerResponse,
+  status: number,
+  document: object,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = `${JSON.stringify(document)}\n`;
+  send(method, response, status, 'application/json; charset=utf-8', body, headers);
 }
 
-function send(method: string, response: ServerResponse, status: number, type: string, body: string): void {
+function send(
+  method: string,
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (method === 'OPTIONS') response.setHeader('allow', METHODS.join(', '));
   response.writeHead(status, {
     'content-type': type,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    ...headers,
   });
   response.end(method === 'HEAD' ? undefined : body);
 }

@@ -15,14 +15,31 @@ describe('a question', () => {
     },
   );
 
-  it.each(['/', '/Holder', '/holder/', '//holder', '/holder/x', '*', '', 'http://a/holder', '/%68older'])(
-    '404 for %j, with the paths that there are',
-    (target) => {
-      const question = readQuestion('GET', target);
-      expect(question).toMatchObject({ kind: 'refused', status: 404 });
-      expect(JSON.stringify(question)).toContain('/leader /holder /standby /witness /health /ready');
-    },
-  );
+  it.each([
+    '/index.html',
+    '/Holder',
+    '/holder/',
+    '//holder',
+    '/holder/x',
+    '*',
+    '',
+    'http://a/holder',
+    '/%68older',
+  ])('404 for %j, with the paths that there are', (target) => {
+    const question = readQuestion('GET', target);
+    expect(question).toMatchObject({ kind: 'refused', status: 404 });
+    expect(JSON.stringify(question)).toContain('/leader /holder /standby /witness /health /ready');
+  });
+
+  it('the status page and what it asks for, whatever the query', () => {
+    for (const path of ['/', '/status-page.js', '/status-page.css', '/status-page.svg'])
+      expect(readQuestion('GET', path)).toEqual({ kind: 'page', path });
+    expect(readQuestion('HEAD', '/?from=a')).toEqual({ kind: 'page', path: '/' });
+    expect(readQuestion('GET', '/events?x=1')).toEqual({ kind: 'events' });
+    expect(readQuestion('OPTIONS', '/status.json')).toEqual({ kind: 'status' });
+    for (const path of ['/', '/events', '/status.json'])
+      expect(readQuestion('POST', path)).toMatchObject({ kind: 'refused', status: 405 });
+  });
 
   it.each(['POST', 'PUT', 'DELETE', 'get'])('405 for %s', (method) => {
     expect(readQuestion(method, '/holder')).toMatchObject({ kind: 'refused', status: 405 });

@@ -5,10 +5,17 @@ import { connect, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InvariantError } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
-import { HttpServer, type RoleFacts } from '../../src/http/index.ts';
+import { HttpServer, type RoleBackend, type RoleFacts } from '../../src/http/index.ts';
 import { HOLDER, STANDBY } from './facts.ts';
 import { metricFacts, PROCESS } from './metric-facts.ts';
+import { statusFacts } from './status-page/status-facts.ts';
 
+const BACKEND: RoleBackend = {
+  roleFacts: () => HOLDER,
+  metricFacts,
+  statusFacts,
+  onChange: () => () => undefined,
+};
 let facts: () => RoleFacts;
 let server: HttpServer;
 let port: number;
@@ -17,8 +24,13 @@ beforeEach(async () => {
   facts = () => HOLDER;
   server = new HttpServer({
     listen: '127.0.0.1:0',
-    backend: { roleFacts: () => facts(), metricFacts: () => metricFacts({ role: facts() }) },
+    backend: {
+      ...BACKEND,
+      roleFacts: () => facts(),
+      metricFacts: () => metricFacts({ role: facts() }),
+    },
     process: PROCESS,
+    page: null,
   });
   port = await server.start();
 });
@@ -275,8 +287,9 @@ describe('listening', () => {
     const start = (listen: string) =>
       new HttpServer({
         listen,
-        backend: { roleFacts: () => HOLDER, metricFacts },
+        backend: BACKEND,
         process: PROCESS,
+        page: null,
       }).start();
     const inUse = await start(`127.0.0.1:${taken}`).catch((error: unknown) => error);
     expect(inUse).toBeInstanceOf(QuorateError);
@@ -319,8 +332,9 @@ describe('listening', () => {
   it('IPv6, where the host has it', async () => {
     const six = new HttpServer({
       listen: '[::1]:0',
-      backend: { roleFacts: () => HOLDER, metricFacts },
+      backend: BACKEND,
       process: PROCESS,
+      page: null,
     });
     const found = await six.start().catch((error: unknown) => error);
     await six.close();

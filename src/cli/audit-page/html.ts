@@ -1,4 +1,5 @@
 /** Markup that cannot be broken by what is put into it: every value is escaped, unless it is markup itself. */
+import { visibleText } from '../../page/index.ts';
 
 export class Html {
   readonly text: string;
@@ -31,9 +32,6 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** What shows nothing, or turns the text around it the other way (control and bidirectional characters), becomes U+FFFD. */
-const INVISIBLE = /(?![\t\n])[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
-
 export function escapeText(text: string): string {
-  return text.replaceAll(INVISIBLE, '\ufffd').replaceAll(/[&<>"']/g, (one) => ENTITIES[one] ?? one);
+  return visibleText(text).replaceAll(/[&<>"']/g, (one) => ENTITIES[one] ?? one);
 }

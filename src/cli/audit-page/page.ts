@@ -3,6 +3,7 @@
  * an escaping mistake could let in. Everything that the timeline shows stands in the tables, too.
  */
 import { createHash } from 'node:crypto';
+import { causeOf } from '../../page/index.ts';
 import {
   type AuditDocument,
   type AuditGap,
@@ -123,20 +124,6 @@ ${timelineSvg(drawn, described)}
 <p class="muted">${thinned}</p></figcaption>
 </figure>`;
 }
-
-const CAUSES: Readonly<Record<string, string>> = {
-  switchover: 'switchover',
-  'lease-lost': 'its lease was lost',
-  shutdown: 'its agent was shut down',
-  'agent-died': 'its agent died',
-  'stale-data': 'its data was stale',
-  failure: 'a resource failed',
-  operator: 'an operator',
-  expired: 'it fell silent: no release is in the log',
-};
-
-const causeOf = (reason: string | null): string =>
-  reason === null ? 'still runs' : (CAUSES[reason] ?? reason);
 
 function gapSection(gaps: readonly AuditGap[]): Html {
   const columns: Column<AuditGap>[] = [

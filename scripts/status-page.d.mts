@@ -1,0 +1,1 @@
+export function bundleStatusPage(): Promise<string>;

@@ -1,0 +1,356 @@
+/** The status page as a browser sees it, served by the real server under its own policy. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { epoch, instant, nodeId, term } from '../../../src/core/index.ts';
+import type { StatusFacts } from '../../../src/http/index.ts';
+import { MAX_READERS } from '../../../src/http/status-page/index.ts';
+import { Browser, CHROMIUM, type Opened, picture, runAxe, type View } from '../../support/browser.ts';
+import { HOLDER, NOW } from '../facts.ts';
+import { PageServer } from './page-server.ts';
+import { statusFacts, TAKEOVERS } from './status-facts.ts';
+
+const LIMIT_MS = 60_000;
+/** With QUORATE_SCREENSHOTS=1 the pictures of the docs are made anew (scripts/screenshots). */
+const IMAGES = fileURLToPath(new URL('../../../docs/images', import.meta.url));
+
+const BEGAN = performance.now();
+const WAIT = { timeout: 20_000 };
+
+/** As at a running agent: its clocks go on, whatever it tells. */
+function running(facts: StatusFacts): () => StatusFacts {
+  return () => {
+    const { role } = facts.metrics;
+    const passedMs = performance.now() - BEGAN;
+    const now = instant(role.now + passedMs);
+    const leaseUntil = role.leaseUntil === null ? null : instant(now + 300 + ((passedMs / 7) % 290));
+    const metrics = { ...facts.metrics, role: { ...role, now, leaseUntil } };
+    return { ...facts, metrics, wallMs: facts.wallMs + passedMs };
+  };
+}
+
+/** The tenure of the last of the takeovers. */
+const TENURE = {
+  tenure: { node: nodeId('a'), epoch: epoch(23) },
+  held: { epoch: epoch(23), isComplete: true },
+};
+const WELL = statusFacts({
+  metrics: { role: { ...HOLDER, ...TENURE, term: term(9) } },
+  status: {
+    ...{ term: 9, epoch: 23, commitIndex: 24 },
+    nodes: statusFacts().status.nodes.map((node) => ({ ...node, matchIndex: 24 })),
+  },
+});
+
+const [aNode, bNode, wNode] = WELL.status.nodes;
+if (aNode === undefined || bNode === undefined || wNode === undefined) throw new Error('three nodes');
+
+/** `b` has lost its power. */
+const ALONE = statusFacts({
+  metrics: {
+    role: { ...HOLDER, ...TENURE, term: term(9) },
+    probes: { peers: { b: 'not-in-sync' }, ioSuspended: false, resources: [] },
+  },
+  status: {
+    ...{ term: 9, epoch: 23, commitIndex: 25 },
+    nodes: [
+      { ...aNode, matchIndex: 25 },
+      { ...bNode, reachable: false, role: 'unreachable', inSync: false, matchIndex: 24 },
+      { ...wNode, matchIndex: 25 },
+    ],
+  },
+  facts: { answering: ['w'] },
+});
+
+/** The holder has lost its mirror, and more. */
+const ILL = statusFacts({
+  status: {
+    nodes: [aNode, { ...bNode, reachable: false, role: 'unreachable', inSync: false, matchIndex: 9 }, wNode],
+    paused: true,
+  },
+  metrics: {
+    role: { ...HOLDER, degraded: ['nfs: systemctl start failed 3 times; b is not in the in-sync set'] },
+    probes: { peers: { b: 'not-in-sync' }, ioSuspended: true, resources: [] },
+  },
+  facts: {
+    answering: ['w'],
+    failedChecks: ['watchdog: /dev/watchdog is softdog'],
+    takeovers: TAKEOVERS.slice(0, 3),
+    wallMs: Date.UTC(2026, 11, 20),
+  },
+});
+
+/** A follower that hears nobody any more. */
+const CUT_OFF = statusFacts({
+  status: {
+    ...{ observer: 'b', leader: 'a', quorum: true },
+    nodes: [
+      { ...aNode, reachable: false, role: 'leader', matchIndex: null },
+      { ...bNode, role: 'follower' },
+      { ...wNode, reachable: false, role: 'unreachable', matchIndex: null },
+    ],
+  },
+  metrics: {
+    role: {
+      ...HOLDER,
+      ...{ node: nodeId('b'), role: 'follower', leaseUntil: null, held: null, behind: 0 },
+      ...{ disk: 'unknown', executor: 'lost' },
+      following: { leader: nodeId('a'), heardAt: instant(NOW - 4_000) },
+    },
+    probes: null,
+  },
+  facts: { answering: null, failedChecks: null },
+});
+
+const TAKING = statusFacts({
+  metrics: { role: { ...HOLDER, held: { epoch: epoch(8), isComplete: false } } },
+  facts: { tenure: { grantedAt: '2026-01-08T09:10:10.900Z', isTaken: false } },
+});
+
+const EMPTY = statusFacts({
+  status: { nodes: [], cluster: 'nas-prod', resources: [], leader: null, holder: null, epoch: null },
+  metrics: { role: { ...HOLDER, kind: null, role: 'follower', leaseUntil: null, tenure: null, held: null } },
+  facts: { takeovers: [], tenure: null, answering: null },
+});
+
+const STATES = { well: WELL, alone: ALONE, ill: ILL, 'cut off': CUT_OFF, taking: TAKING, empty: EMPTY };
+const VIEWS: readonly View[] = [
+  { width: 360 },
+  { width: 360, isDark: true },
+  { width: 1280 },
+  { width: 1280, isDark: true },
+];
+
+describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed)', () => {
+  let browser: Browser;
+  let server: PageServer;
+  beforeAll(async () => {
+    browser = await Browser.start(CHROMIUM ?? '');
+    server = await PageServer.start({ hasPage: true });
+  }, LIMIT_MS);
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+  beforeEach(() => {
+    server.facts = running(WELL);
+  });
+
+  async function live(view: View, bypassCSP = false): Promise<Opened> {
+    const opened = await browser.open(server.url, view, bypassCSP);
+    await opened.page.locator('.live').waitFor();
+    return opened;
+  }
+
+  for (const [name, facts] of Object.entries(STATES))
+    for (const view of VIEWS)
+      it(
+        `${name}, ${view.width} px${view.isDark ? ', dark' : ''}: under its own policy, as wide as the screen; axe objects to nothing`,
+        async () => {
+          server.facts = running(facts);
+          const { page, complaints, asked } = await live(view);
+          expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(view.width);
+          expect(await page.evaluate('getComputedStyle(document.querySelector("main")).maxWidth')).toBe(
+            '1200px',
+          );
+          expect(complaints).toEqual([]);
+          expect(new Set(asked.map((url) => new URL(url).origin))).toEqual(
+            new Set([new URL(server.url).origin]),
+          );
+          if (process.env.QUORATE_SCREENSHOTS_ALL !== undefined) {
+            const file = `${name}-${view.width}${view.isDark ? '-dark' : ''}.png`;
+            writeFileSync(
+              join(process.env.QUORATE_SCREENSHOTS_ALL, file),
+              await picture(page, Number(process.env.QUORATE_SHOT_LIMIT ?? 4000)),
+            );
+          }
+          const found = await runAxe((await live(view, true)).page);
+          expect(found.violations).toEqual([]);
+          // It has looked: contrast is what it cannot judge where it cannot see.
+          expect(found.passed).toContain('color-contrast');
+          expect(found.passed).toContain('landmark-one-main');
+        },
+        LIMIT_MS,
+      );
+
+  it(
+    'a change is shown and read aloud; numbers that move are not',
+    async () => {
+      const { page } = await live({ width: 1280 });
+      const ears = page.locator('[role=status]');
+      await expect.poll(() => ears.textContent(), WAIT).toBe('Live. a holds. No warnings.');
+      const time = page.locator('.live time');
+      const before = await time.getAttribute('datetime');
+      await expect.poll(() => time.getAttribute('datetime'), WAIT).not.toBe(before);
+      expect(await ears.textContent()).toBe('Live. a holds. No warnings.');
+      server.change(running(ILL));
+      await expect.poll(() => page.locator('.warnings li').count(), WAIT).toBeGreaterThan(5);
+      expect(await ears.textContent()).toContain('b cannot be reached from a.');
+      server.change(running(CUT_OFF));
+      await expect.poll(() => page.locator('#holder').textContent(), WAIT).toContain('Not known who holds');
+      expect(await ears.textContent()).toContain('Not known who holds.');
+      // Neither a tenure of the log nor a leader of before is told as present.
+      expect(await page.locator('.node.holder').count()).toBe(0);
+      expect(await page.locator('main').textContent()).toContain('Another may hold by now.');
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'without a connection nothing is shown as present; the news come back by themselves',
+    async () => {
+      const { page } = await live({ width: 360 });
+      const { port } = server;
+      const lost = page.locator('.lost');
+      await server.close();
+      try {
+        await lost.waitFor();
+        expect(await lost.textContent()).toMatch(
+          /No news.*has ended.*Last news: 2026-01-08 09:\d\d:\d\d UTC/,
+        );
+        expect(await page.locator('#holder').isVisible()).toBe(false);
+        expect(await page.locator('.live').count()).toBe(0);
+        expect(await page.locator('[role=status]').textContent()).toContain('not known');
+        // What was so is there for who asks, under its time.
+        await page.locator('.past summary').click();
+        expect(await page.locator('.past #holder').isVisible()).toBe(true);
+      } finally {
+        await server.open(port);
+      }
+      await page.locator('.live').waitFor();
+      expect(await lost.count()).toBe(0);
+    },
+    LIMIT_MS,
+  );
+
+  for (const view of VIEWS)
+    it(
+      `without news, ${view.width} px${view.isDark ? ', dark' : ''}: axe objects to nothing`,
+      async () => {
+        const { page } = await live(view, true);
+        const { port } = server;
+        await server.close();
+        try {
+          await page.locator('.past summary').click();
+          expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(view.width);
+          expect((await runAxe(page)).violations).toEqual([]);
+        } finally {
+          await server.open(port);
+        }
+      },
+      LIMIT_MS,
+    );
+
+  it(
+    'a node that is there and says nothing: after three seconds nothing is present',
+    async () => {
+      const { page } = await live({ width: 360 });
+      server.facts = () => {
+        throw new Error('no');
+      };
+      const lost = page.locator('.lost');
+      await lost.waitFor();
+      expect(await lost.textContent()).toContain('sends no news');
+      server.facts = running(WELL);
+      await page.locator('.live').waitFor();
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'a page that had to wait in a buffer is not present, however fast it comes then',
+    async () => {
+      const { page } = await live({ width: 360 });
+      // The pulses' own clock falls behind by four seconds, as of news that have been under way for so long.
+      const { metrics } = WELL;
+      const late = { ...metrics.role, now: instant(metrics.role.now - 4_000) };
+      server.facts = running({ ...WELL, metrics: { ...metrics, role: late } });
+      await page.locator('.lost').waitFor();
+      expect(await page.locator('.lost').textContent()).toContain('sends no news');
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'a node with as many readers as it takes says so',
+    async () => {
+      const readers = await Promise.all(
+        Array.from({ length: MAX_READERS }, () => fetch(`${server.url}events`)),
+      );
+      const { page } = await browser.open(server.url, { width: 360 });
+      await page.locator('.lost').waitFor();
+      await expect
+        .poll(() => page.locator('.lost').textContent(), WAIT)
+        .toContain('as many readers as it takes');
+      expect(await page.locator('.lost').textContent()).toContain('Nothing was heard yet.');
+      for (const { body } of readers) await body?.cancel();
+      await page.locator('.live').waitFor();
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'what a node says is text, and nothing in it turns the text around it',
+    async () => {
+      const bad = '<img src=x onerror=alert(1)>\u202e"\u0007';
+      server.facts = running(
+        statusFacts({
+          status: {
+            cluster: bad,
+            resources: [{ name: 'block', kind: 'drbd', probe: 'held', detail: bad }],
+          },
+          facts: {
+            failedChecks: [bad],
+            takeovers: TAKEOVERS.map((one) => ({ ...one, node: bad, reason: bad })),
+          },
+        }),
+      );
+      const { page, complaints } = await live({ width: 360 });
+      expect(await page.locator('h1').textContent()).toBe('<img src=x onerror=alert(1)>\ufffd"\ufffd');
+      expect(await page.locator('img').count()).toBe(0);
+      const text = (await page.locator('body').textContent()) ?? '';
+      for (const one of ['\u202e', '\u0007']) expect(text).not.toContain(one);
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
+      expect(complaints).toEqual([]);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'a script from anywhere, or in the page, is refused',
+    async () => {
+      const { page, complaints } = await live({ width: 360 });
+      await page.evaluate(`{
+        const script = document.createElement('script');
+        try { script.textContent = 'window.ran = true'; } catch {}
+        document.body.append(script);
+        const far = document.createElement('img');
+        far.src = 'http://127.0.0.9:1/x';
+        document.body.append(far);
+      }`);
+      await expect.poll(() => complaints.join(' '), WAIT).toMatch(/Content Security Policy/);
+      expect(await page.evaluate('window.ran')).toBeUndefined();
+    },
+    LIMIT_MS,
+  );
+
+  it.runIf(process.env.QUORATE_SCREENSHOTS === '1')(
+    'makes the pictures of the docs',
+    async () => {
+      mkdirSync(IMAGES, { recursive: true });
+      const take = async (name: string, facts: StatusFacts, view: View, limitPx: number) => {
+        server.facts = running(facts);
+        writeFileSync(join(IMAGES, name), await picture((await live(view)).page, limitPx));
+      };
+      await take('status-overview.png', WELL, { width: 1280 }, 735);
+      await take('status-desktop.png', WELL, { width: 1280 }, 1725);
+      await take('status-phone.png', ALONE, { width: 390, isDark: true }, 1420);
+      const { page } = await live({ width: 390, height: 320 });
+      await server.close();
+      await page.locator('.lost').waitFor();
+      writeFileSync(join(IMAGES, 'status-lost.png'), await picture(page));
+    },
+    LIMIT_MS,
+  );
+});
