@@ -81,6 +81,12 @@ export const ERRORS = {
     meaning: 'The request was refused because it could lead to two holders or to lost writes.',
     remedy: 'Remove the reason given, then ask again.',
   },
+  'cluster-paused': {
+    exit: EXIT.refused,
+    meaning:
+      'The cluster is paused: nobody is granted a tenure, and nothing moves, until an operator resumes it.',
+    remedy: 'Run `quorate resume`, then ask again (`quorate audit` says who has paused it, and why).',
+  },
   'switchover-failed': {
     exit: EXIT.failed,
     meaning: 'A switchover was begun and did not end on its target.',

@@ -1,12 +1,26 @@
 import { QuorateError } from '../errors.ts';
 import { type ClientRole, type Identity, identityOf, identityUri } from '../peer/index.ts';
 
-export type AdminCall = 'Status' | 'AuditEntries' | 'Switchover' | 'FencePeer' | 'Failover' | 'Bootstrap';
+export type AdminCall =
+  | 'Status'
+  | 'AuditEntries'
+  | 'Switchover'
+  | 'Pause'
+  | 'Resume'
+  | 'Standby'
+  | 'Activate'
+  | 'FencePeer'
+  | 'Failover'
+  | 'Bootstrap';
 
 const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
   AuditEntries: 'viewer',
   Switchover: 'operator',
+  Pause: 'operator',
+  Resume: 'operator',
+  Standby: 'operator',
+  Activate: 'operator',
   FencePeer: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',

@@ -36,6 +36,29 @@ export interface FailoverOutcome {
   readonly checks: readonly SwitchoverCheck[];
 }
 
+export interface PauseOutcome {
+  /** From now on. */
+  readonly paused: boolean;
+  /** False: it was so already, and nothing was written. */
+  readonly changed: boolean;
+  /** Of the entry that says so. */
+  readonly index: number | null;
+  /** Who has paused it, why (empty: not said), and when (ISO 8601); null while it is not paused. */
+  readonly since: { readonly who: string; readonly why: string; readonly at: string | null } | null;
+}
+
+export interface StandbyOutcome {
+  readonly node: NodeId;
+  /** From now on. */
+  readonly standby: boolean;
+  /** False: it was so already, and nothing was written. */
+  readonly changed: boolean;
+  /** Of the entry that says so. */
+  readonly index: number | null;
+  /** The switchover that it took, where the node held; otherwise null. */
+  readonly moved: SwitchoverOutcome | null;
+}
+
 export interface EntriesPage {
   readonly entries: readonly Entry[];
   readonly commitIndex: LogIndex;
@@ -54,6 +77,20 @@ export interface AdminBackend {
     readonly who: string;
     readonly dryRun: boolean;
   }): Promise<SwitchoverOutcome>;
+  /** H7: nobody is granted a tenure, and nothing moves by itself, until `resume`. */
+  pause(request: { readonly who: string; readonly why: string }): Promise<PauseOutcome>;
+  resume(request: { readonly who: string; readonly why: string }): Promise<PauseOutcome>;
+  /** The node is granted no tenure until `activate`. Where it holds, it first hands over, or nothing is done. */
+  standby(request: {
+    readonly node: NodeId;
+    readonly who: string;
+    readonly why: string;
+  }): Promise<StandbyOutcome>;
+  activate(request: {
+    readonly node: NodeId;
+    readonly who: string;
+    readonly why: string;
+  }): Promise<StandbyOutcome>;
   /** O3: an operator's override. Rejects `usage` where the loss is not accepted and it is no dry run. */
   failover(request: {
     readonly to: NodeId;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type Entry, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { identityOf, type TlsMaterial } from '../peer/index.ts';
-import type { FailoverOutcome, SwitchoverOutcome } from './backend.ts';
+import type { FailoverOutcome, PauseOutcome, StandbyOutcome, SwitchoverOutcome } from './backend.ts';
 import { fromServiceError } from './errors.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
 import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
@@ -24,6 +24,8 @@ const QUESTION_TIMEOUT_MS = 5_000;
 const AUDIT_TIMEOUT_MS = 60_000;
 const BOOTSTRAP_TIMEOUT_MS = 30_000;
 const FENCE_TIMEOUT_MS = 30_000;
+/** One entry of the log; as long as the agent itself waits for it, and a little. */
+const COMMIT_TIMEOUT_MS = 65_000;
 /** More entries than D4 lets a log have: a wrong agent must not fill the memory. */
 const MAX_ENTRIES = 1_000_000;
 
@@ -48,6 +50,24 @@ const outcomeSchema = z.object({
   totalMs: z.number().nullable().default(null),
   steps: z.array(takeoverStepSchema),
   checks: z.array(checkSchema),
+});
+
+const pauseSchema = z.object({
+  paused: z.boolean(),
+  changed: z.boolean(),
+  index: z.number().nullable().default(null),
+  since: z
+    .object({ who: z.string(), why: z.string(), at: z.string().nullable().default(null) })
+    .nullable()
+    .default(null),
+});
+
+const standbySchema = z.object({
+  node: z.string().transform(nodeId),
+  standby: z.boolean(),
+  changed: z.boolean(),
+  index: z.number().nullable().default(null),
+  moved: outcomeSchema.nullable().default(null),
 });
 
 export class AdminClient {
@@ -136,6 +156,26 @@ export class AdminClient {
       !request.dryRun,
     );
     return this.#parse(failoverSchema, answer);
+  }
+
+  async pause(request: { paused: boolean; why: string }): Promise<PauseOutcome> {
+    const { paused, why } = request;
+    const wire = { why, who: this.#options.who };
+    const answer = await this.#call(paused ? 'Pause' : 'Resume', wire, COMMIT_TIMEOUT_MS, true);
+    return this.#parse(pauseSchema, answer);
+  }
+
+  /** `timeoutMs`: a holder that is put on standby hands over first. */
+  async standby(request: {
+    node: NodeId;
+    standby: boolean;
+    why: string;
+    timeoutMs: number;
+  }): Promise<StandbyOutcome> {
+    const { node, standby, why, timeoutMs } = request;
+    const wire = { node, why, who: this.#options.who };
+    const answer = await this.#call(standby ? 'Standby' : 'Activate', wire, timeoutMs, true);
+    return this.#parse(standbySchema, answer);
   }
 
   async bootstrap(inSync: readonly NodeId[]): Promise<void> {

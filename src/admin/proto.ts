@@ -24,6 +24,15 @@ export interface WireSwitchoverRequest {
   readonly dryRun: boolean;
   readonly who: string;
 }
+export interface WirePauseRequest {
+  readonly who: string;
+  readonly why: string;
+}
+export interface WireStandbyRequest {
+  readonly node: string;
+  readonly who: string;
+  readonly why: string;
+}
 export interface WireBootstrapRequest {
   readonly inSync: readonly string[];
   readonly who: string;

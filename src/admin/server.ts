@@ -18,6 +18,8 @@ import {
   type WireEntriesPage,
   type WireEntry,
   type WireFailoverRequest,
+  type WirePauseRequest,
+  type WireStandbyRequest,
   type WireSwitchoverRequest,
 } from './proto.ts';
 
@@ -66,6 +68,18 @@ export class AdminServer {
             who: who(request.who),
           }),
         ),
+      ),
+      Pause: this.#unary('Pause', async ({ who: claimed, why }: WirePauseRequest, who) =>
+        withoutNulls(await this.#backend.pause({ who: who(claimed), why })),
+      ),
+      Resume: this.#unary('Resume', async ({ who: claimed, why }: WirePauseRequest, who) =>
+        withoutNulls(await this.#backend.resume({ who: who(claimed), why })),
+      ),
+      Standby: this.#unary('Standby', async ({ node, who: claimed, why }: WireStandbyRequest, who) =>
+        withoutNulls(await this.#backend.standby({ node: requiredNode(node), who: who(claimed), why })),
+      ),
+      Activate: this.#unary('Activate', async ({ node, who: claimed, why }: WireStandbyRequest, who) =>
+        withoutNulls(await this.#backend.activate({ node: requiredNode(node), who: who(claimed), why })),
       ),
       Bootstrap: this.#unary('Bootstrap', async (request: WireBootstrapRequest, who) => {
         await this.#backend.bootstrap({ inSync: request.inSync.map(requiredNode), who: who(request.who) });

@@ -2,19 +2,21 @@
 import type {
   AdminBackend,
   FailoverOutcome,
+  PauseOutcome,
+  StandbyOutcome,
   StatusDocument,
-  SwitchoverCheck,
   SwitchoverOutcome,
 } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
-import { type Config, dataNodes, graphOf } from '../config/index.ts';
+import { type Config, dataNodes } from '../config/index.ts';
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts } from '../http/index.ts';
-import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
-import { plannedSteps, TakeoverWatch } from './takeover-watch.ts';
+import { Orders } from './orders.ts';
+import { Switchover } from './switchover.ts';
+import { TakeoverWatch } from './takeover-watch.ts';
 
 /** How long an order to take over is waited for. */
 const TAKEOVER_LIMIT_MS = 60_000;
@@ -40,11 +42,19 @@ export class Backend implements AdminBackend {
   readonly #options: BackendOptions;
   readonly #takeovers: TakeoverWatch;
   readonly #failover: Failover;
+  readonly #switchover: Switchover;
+  readonly #orders: Orders;
 
   constructor(options: BackendOptions) {
     this.#options = options;
     this.#takeovers = new TakeoverWatch(options.clock, TAKEOVER_LIMIT_MS);
-    this.#failover = new Failover({ ...options, takeovers: this.#takeovers, limitMs: TAKEOVER_LIMIT_MS });
+    const shared = { ...options, takeovers: this.#takeovers, limitMs: TAKEOVER_LIMIT_MS };
+    this.#failover = new Failover(shared);
+    this.#switchover = new Switchover({
+      ...shared,
+      probes: () => new Map(options.status().resources.map(({ name, probe }) => [name, probe])),
+    });
+    this.#orders = new Orders({ ...shared, switchover: this.#switchover });
   }
 
   onCommitted(entry: Entry): void {
@@ -115,72 +125,33 @@ export class Backend implements AdminBackend {
   }
 
   async switchover(request: Parameters<AdminBackend['switchover']>[0]): Promise<SwitchoverOutcome> {
-    const { driver, clock } = this.#options;
     this.#requireLeader();
-    const from = driver.view.self;
-    const to = request.to ?? driver.view.voters.find((id) => id !== from && driver.view.isEligible(id));
-    if (to === undefined)
-      throw new QuorateError('refused-unsafe', 'no other data node is in the in-sync set (H1)');
-    const checks = this.#checks(to);
-    const failed = checks.find(({ ok }) => !ok);
-    if (request.dryRun) {
-      const steps = this.#plannedSteps(from, to);
-      return { dryRun: true, from, to, epoch: null, totalMs: null, steps, checks };
-    }
-    if (failed !== undefined)
-      throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${failed.detail}`);
-    await driver.commit(
-      { kind: 'operator', who: request.who, action: `switchover to ${to}`, at: clock.wallMs() },
-      TAKEOVER_LIMIT_MS,
-    );
-    const began = clock.now();
-    const taken = this.#takeovers.next(to, 'switchover-failed');
-    const refused = driver.transfer({ kind: 'transfer', to, reason: 'switchover' });
-    if (refused !== null) {
-      taken.cancel();
-      throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${refused}`);
-    }
-    const { epoch, steps } = await taken.promise;
-    return { dryRun: false, from, to, epoch, totalMs: clock.now() - began, steps, checks };
+    return this.#switchover.run(request);
+  }
+
+  async pause(request: Parameters<AdminBackend['pause']>[0]): Promise<PauseOutcome> {
+    this.#requireLeader();
+    return this.#orders.setPaused(true, request);
+  }
+
+  async resume(request: Parameters<AdminBackend['resume']>[0]): Promise<PauseOutcome> {
+    this.#requireLeader();
+    return this.#orders.setPaused(false, request);
+  }
+
+  async standby(request: Parameters<AdminBackend['standby']>[0]): Promise<StandbyOutcome> {
+    this.#requireLeader();
+    return this.#orders.standby(request);
+  }
+
+  async activate(request: Parameters<AdminBackend['activate']>[0]): Promise<StandbyOutcome> {
+    this.#requireLeader();
+    return this.#orders.activate(request);
   }
 
   async failover(request: Parameters<AdminBackend['failover']>[0]): Promise<FailoverOutcome> {
     this.#requireLeader();
     return this.#failover.run(request);
-  }
-
-  /** By the same planner that the executors use: what is held here is given up, and over there everything is taken. */
-  #plannedSteps(from: NodeId, to: NodeId): SwitchoverOutcome['steps'] {
-    const graph = graphOf(this.#options.config.resources);
-    const observed = new Map(this.status().resources.map(({ name, probe }) => [name, probe]));
-    return [
-      ...plannedSteps(planRelease(graph, observed, 'planned'), from),
-      { name: `${from}: hand leadership to ${to}`, ms: 0, result: 'when all of that is verified' },
-      ...plannedSteps(planTakeover(graph, new Map()), to),
-    ];
-  }
-
-  #checks(to: NodeId): SwitchoverCheck[] {
-    const { view } = this.#options.driver;
-    const isReachable = view.leadership?.lease.heardFrom(to, view.now - view.timing.leaseMs) ?? false;
-    return [
-      {
-        name: 'data node',
-        ok: view.isDataVoter(to),
-        detail: `${to} ${view.isDataVoter(to) ? 'is' : 'is not'} a data node with a vote`,
-      },
-      {
-        name: 'other node',
-        ok: to !== view.self,
-        detail: to === view.self ? `${to} holds already` : `${to} is not the holder`,
-      },
-      {
-        name: 'in sync',
-        ok: view.isEligible(to),
-        detail: `${to} ${view.isEligible(to) ? 'is' : 'is not'} in the in-sync set (H1)`,
-      },
-      { name: 'reachable', ok: isReachable, detail: `${to} ${isReachable ? 'answers' : 'does not answer'}` },
-    ];
   }
 
   #requireLeader(): void {

@@ -14,11 +14,9 @@ import { QuorateError } from '../errors.ts';
 import { isoTime } from '../state/index.ts';
 import { planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
+import { reasonOf } from './reason.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
 import { whyNotUnwatched } from './unwatched.ts';
-
-/** Limits of the entry (`entry-schema.ts`). */
-const MAX_WHY = 500;
 
 export interface FailoverOptions {
   readonly config: Config;
@@ -46,7 +44,7 @@ export class Failover {
         'usage',
         `a failover to ${to} needs --accept-data-loss: what may be lost is ${mayLose}`,
       );
-    const why = cleanWhy(request.why);
+    const why = reasonOf(request.why) || 'no reason given';
     // Nothing is awaited between the checks and the entry.
     const data = await this.#dataCheck(to);
     const checks = [...forceChecks(driver.view, to), data, this.#oldHolderCheck()];
@@ -56,7 +54,10 @@ export class Failover {
     }
     const failed = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
     if (failed.length > 0)
-      throw new QuorateError('refused-unsafe', `failover to ${to} refused: ${failed.join('; ')}`);
+      throw new QuorateError(
+        driver.view.isPaused ? 'cluster-paused' : 'refused-unsafe',
+        `failover to ${to} refused: ${failed.join('; ')}`,
+      );
     const began = clock.now();
     const taken = takeovers.next(to, 'failover-failed');
     // It may fail before the commit is known, while nobody waits for it yet.
@@ -140,11 +141,4 @@ export class Failover {
     const since = time === null ? '' : `, some time after ${time}`;
     return `every write that ${whose} acknowledged since ${to} left the in-sync set (entry ${leftAt}${since})`;
   }
-}
-
-function cleanWhy(why: string): string {
-  const clean = why.replaceAll(/[^\x20-\x7e]/g, '?').trim();
-  if (clean.length > MAX_WHY)
-    throw new QuorateError('usage', `the reason has ${clean.length} characters, at most ${MAX_WHY}`);
-  return clean === '' ? 'no reason given' : clean;
 }

@@ -6,7 +6,7 @@ import { QuorateError } from '../errors.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
 import { humanMs, paintFor, printJson } from './output.ts';
-import { checksAndSteps, failOnChecks, parseSeconds } from './switchover.ts';
+import { checksAndSteps, DEFAULT_TIMEOUT_S, failOnChecks, parseSeconds } from './switchover.ts';
 
 interface FailoverOptions extends ConnectionOptions {
   readonly to: string;
@@ -16,9 +16,6 @@ interface FailoverOptions extends ConnectionOptions {
   readonly json?: boolean;
   readonly timeout: number;
 }
-
-/** A little longer than the agent itself waits, so that its answer arrives. */
-const DEFAULT_TIMEOUT_S = 65;
 
 export function registerFailover(program: Command): void {
   withConnection(

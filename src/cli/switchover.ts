@@ -14,7 +14,7 @@ interface SwitchoverOptions extends ConnectionOptions {
 }
 
 /** A little longer than the agent itself waits, so that its answer arrives. */
-const DEFAULT_TIMEOUT_S = 65;
+export const DEFAULT_TIMEOUT_S = 65;
 const MAX_TIMEOUT_S = 3600;
 
 export function registerSwitchover(program: Command): void {
@@ -29,7 +29,7 @@ export function registerSwitchover(program: Command): void {
       const timeoutMs = options.timeout * 1000;
       const outcome = await withClient(options, (client) => client.switchover({ to, dryRun, timeoutMs }));
       if (options.json === true) printJson(outcome);
-      else process.stdout.write(`${render(outcome).join('\n')}\n`);
+      else process.stdout.write(`${renderSwitchover(outcome, paintFor(process.stdout)).join('\n')}\n`);
       failOnChecks(outcome.checks);
     });
 }
@@ -51,9 +51,8 @@ export function parseSeconds(value: string): number {
   return seconds;
 }
 
-function render(outcome: SwitchoverOutcome): string[] {
+export function renderSwitchover(outcome: SwitchoverOutcome, paint: Paint): string[] {
   const { from, to, epoch, totalMs } = outcome;
-  const paint = paintFor(process.stdout);
   const head = outcome.dryRun
     ? `would move from ${from ?? 'nobody'} to ${to}`
     : `moved from ${from ?? 'nobody'} to ${to}, epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;

@@ -112,6 +112,25 @@ export type EntryBody =
     }
   /** Somebody asked for something through the admin interface, whatever came of it. */
   | { readonly kind: 'operator'; readonly who: string; readonly action: string; readonly at: number | null }
+  /** H7: from here on nobody is granted a tenure, and nothing moves by itself; or that is over. `request`: see `operator`. */
+  | {
+      readonly kind: 'pause';
+      readonly paused: boolean;
+      readonly who: string;
+      readonly why: string;
+      readonly request: string | null;
+      readonly at: number | null;
+    }
+  /** From here on `node` is granted no tenure, whatever its data is; or it is again. It votes and has the log all the same. */
+  | {
+      readonly kind: 'standby';
+      readonly node: NodeId;
+      readonly standby: boolean;
+      readonly who: string;
+      readonly why: string;
+      readonly request: string | null;
+      readonly at: number | null;
+    }
   /** O3: an operator's override: from here on `node` alone is in sync, whatever `mayLose` says is lost by that. */
   | {
       readonly kind: 'forced';

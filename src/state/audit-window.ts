@@ -122,9 +122,11 @@ function concerns(body: EntryBody, node: NodeId): boolean {
     case 'restart-begun':
     case 'tenure-adopted':
     case 'timing-persisted':
+    case 'standby':
       return body.node === node;
     case 'config':
     case 'operator':
+    case 'pause':
     case 'forced':
     case 'note':
       return true;

@@ -24,6 +24,7 @@ import {
 import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './audit-document.ts';
 import { electionViolations, membershipViolations, type Violation } from './audit-rules.ts';
 import { isoTime } from './iso-time.ts';
+import { orderText } from './order-text.ts';
 
 interface TenureRecord {
   readonly epoch: Epoch;
@@ -137,6 +138,10 @@ class Replay {
       case 'operator':
         this.#operators.push({ index: entry.index, who: body.who, action: body.action });
         return;
+      case 'pause':
+      case 'standby':
+        this.#operators.push({ index: entry.index, who: body.who, action: orderText(body) });
+        return;
       case 'forced': {
         // One that counts puts its node into the in-sync set: that is what excuses the grant after it (O3).
         const voidBecause = whyForceIsVoid(this.#state, entry.term, body.node);
@@ -188,6 +193,9 @@ class Replay {
         'granted-out-of-sync',
         `"${node}" is not among the in-sync nodes ${this.#state.inSync.join(', ')}`,
       );
+    if (this.#state.pause !== null)
+      report('granted-while-paused', `"${node}", paused at entry ${this.#state.pause.index}`);
+    if (this.#state.standby.includes(node)) report('granted-on-standby', `"${node}"`);
     const former = this.#tenures.at(-1);
     // A later term's election outlives the promise of every earlier one (L2), so that only the same term can overlap.
     if (former !== undefined && former.released === null && former.term === entry.term)

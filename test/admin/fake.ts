@@ -127,6 +127,32 @@ export class FakeBackend implements AdminBackend {
       ],
     };
   }
+  async pause(request: { who: string; why: string }) {
+    this.asked.push({ pause: request });
+    await this.#fail();
+    const since = { who: request.who, why: request.why, at: '2026-01-02T03:04:05.000Z' };
+    return { paused: true, changed: true, index: 21, since };
+  }
+  async resume(request: { who: string; why: string }) {
+    this.asked.push({ resume: request });
+    await this.#fail();
+    return { paused: false, changed: true, index: 22, since: null };
+  }
+  async standby(request: { node: NodeId; who: string; why: string }) {
+    this.asked.push({ standby: request });
+    await this.#fail();
+    const isHolder = request.node === 'a';
+    const moved = { from: nodeId('a'), to: nodeId('b'), dryRun: false, epoch: 26, totalMs: 50 };
+    return {
+      ...{ node: request.node, standby: true, changed: true, index: 23 },
+      moved: isHolder ? { ...moved, steps: [], checks: [] } : null,
+    };
+  }
+  async activate(request: { node: NodeId; who: string; why: string }) {
+    this.asked.push({ activate: request });
+    await this.#fail();
+    return { node: request.node, standby: false, changed: false, index: null, moved: null };
+  }
   async bootstrap(request: { inSync: readonly NodeId[]; who: string }): Promise<void> {
     this.asked.push(request);
     await this.#fail();

@@ -48,6 +48,8 @@ export const FAULT_KINDS = [
   'deserted-caretaker',
   'late-order',
   'override',
+  'paused',
+  'set-aside',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -154,9 +156,10 @@ export function describeFault(fault: Fault): string {
     case 'deserted-caretaker':
     case 'late-order':
     case 'override':
+    case 'paused':
     case 'cloud-trouble':
     case 'cloud-late':
-      return `${kind}${kind.startsWith('cloud') ? ` for ${length}` : ''}`;
+      return `${kind}${kind.startsWith('cloud') || kind === 'paused' ? ` for ${length}` : ''}`;
     default:
       return `${kind} ${node}, ${length}`;
   }

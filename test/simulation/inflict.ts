@@ -119,6 +119,10 @@ export function inflict(cluster: Cluster, fault: Fault): void {
     case 'switchover':
       // An operator asks whoever leads; what is refused is not a fault of the cluster.
       return cluster.leader?.switchover(chance < 0.2 ? nodeId(node.id) : null);
+    case 'paused':
+      return orderForAWhile(cluster, 'pause', node, ms);
+    case 'set-aside':
+      return orderForAWhile(cluster, 'standby', node, ms);
     case 'new-witness':
       return replaceWitness(cluster);
     case 'ambush':
@@ -181,6 +185,25 @@ function failDevice(cluster: Cluster, node: SimulatedNode, { chance, ms }: Fault
     ms + 2_000,
     () => device.view.disk === 'Diskless' && node.host.isOn && node.powerCycle(200),
   );
+}
+
+/** H7: an operator pauses the cluster, or puts a data node on standby, and takes it back after a while, by whoever leads then. */
+function orderForAWhile(cluster: Cluster, what: 'pause' | 'standby', node: SimulatedNode, ms: number): void {
+  const { world } = cluster;
+  const isWitness = cluster.shape.members.some(({ id, witness }) => id === node.id && witness);
+  const on = nodeId(isWitness ? (cluster.shape.members[0]?.id ?? '') : node.id);
+  cluster.leader?.order(what, on);
+  const isOver = (): boolean => {
+    const state = cluster.leader?.view?.state;
+    return state !== undefined && (what === 'pause' ? state.pause === null : !state.standby.includes(on));
+  };
+  const end = (tries: number): void => {
+    // Asked at least once: the order may be on its way still.
+    if (tries > MAX_TRIES || (tries > 1 && isOver())) return;
+    cluster.leader?.order(what === 'pause' ? 'resume' : 'activate', on);
+    world.after(300, () => end(tries + 1));
+  };
+  world.after(ms, () => end(0));
 }
 
 /** A new witness is added, promoted, and the old one removed, at whatever moment this is. */

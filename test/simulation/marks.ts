@@ -30,6 +30,8 @@ const ENTRIES = {
   fenced: false,
   operator: true,
   forced: true,
+  pause: true,
+  standby: true,
   // Places kept in the format: nothing writes them yet.
   'restart-begun': false,
   'tenure-adopted': false,
@@ -47,8 +49,8 @@ const STEP_DOWNS = {
   'no-successor': true,
   // After two minutes of a planned release: longer than a run.
   'release-stuck': false,
+  'by-order': true,
   // The process ends with it.
-  forced: true,
   stopped: false,
 } as const satisfies Record<StepDownReason, boolean>;
 

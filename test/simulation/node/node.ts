@@ -232,6 +232,21 @@ export class SimulatedNode implements HostPart {
     );
   }
 
+  /** H7. `on`: the data node that is put on standby or made active. */
+  order(
+    what: 'pause' | 'resume' | 'standby' | 'activate',
+    on: NodeId,
+    onEnd: (outcome: string) => void = () => undefined,
+  ): void {
+    const request = { node: on, who: 'operator', why: '' };
+    this.ask((backend) =>
+      backend[what](request).then(
+        (done) => onEnd('moved' in done && done.moved !== null ? `done, to ${done.moved.to}` : 'done'),
+        (error: unknown) => onEnd(error instanceof Error ? error.message : String(error)),
+      ),
+    );
+  }
+
   /** O3: an operator who accepts whatever is lost. */
   failover(to: NodeId, onEnd: (outcome: string) => void = () => undefined): void {
     const order = { to, who: 'operator', why: 'its peer is gone', acceptDataLoss: true, dryRun: false };
