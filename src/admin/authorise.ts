@@ -13,7 +13,7 @@ export type AdminCall =
   | 'Failover'
   | 'Bootstrap';
 
-const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
+export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
   AuditEntries: 'viewer',
   Switchover: 'operator',
@@ -41,7 +41,9 @@ export function authorise(certificate: Uint8Array | undefined, cluster: string, 
   }
   if ('client' in identity && RANK[identity.client.role] < RANK[LEAST_ROLE[call]]) {
     const message = `${call} needs the role ${LEAST_ROLE[call]}, ${identity.client.name} is ${identity.client.role}`;
-    throw new QuorateError('not-authorised', message);
+    throw new QuorateError('not-authorised', message, {
+      context: { facts: { needs: LEAST_ROLE[call], role: identity.client.role } },
+    });
   }
   return identity;
 }

@@ -10,7 +10,7 @@ import { type Entry, InvariantError, logIndex, type NodeId, nodeId } from '../co
 import { QuorateError } from '../errors.ts';
 import type { TlsMaterial } from '../peer/index.ts';
 import { type AdminCall, authorise, describeCaller } from './authorise.ts';
-import type { AdminBackend } from './backend.ts';
+import type { AdminBackend, MovingOrder } from './backend.ts';
 import { toStatus } from './errors.ts';
 import {
   adminService,
@@ -18,6 +18,7 @@ import {
   type WireEntriesPage,
   type WireEntry,
   type WireFailoverRequest,
+  type WireOrder,
   type WirePauseRequest,
   type WireStandbyRequest,
   type WireSwitchoverRequest,
@@ -49,44 +50,37 @@ export class AdminServer {
       Status: this.#unary('Status', () => withoutNulls(this.#backend.status())),
       AuditEntries: (call: ServerWritableStream<{ from: number }, WireEntriesPage>) =>
         void this.#streamEntries(call),
-      Switchover: this.#unary('Switchover', async (request: WireSwitchoverRequest, who) =>
-        withoutNulls(
-          await this.#backend.switchover({
-            to: optionalNode(request.to),
-            dryRun: request.dryRun,
-            who: who(request.who),
-          }),
-        ),
+      Switchover: this.#order('Switchover', ({ to, dryRun }: WireSwitchoverRequest, order) =>
+        this.#backend.switchover({ ...order, to: optionalNode(to), dryRun }),
       ),
-      Failover: this.#unary('Failover', async (request: WireFailoverRequest, who) =>
-        withoutNulls(
-          await this.#backend.failover({
-            to: requiredNode(request.to),
-            dryRun: request.dryRun,
-            acceptDataLoss: request.acceptDataLoss,
-            why: request.why,
-            who: who(request.who),
-          }),
-        ),
+      Failover: this.#order('Failover', (request: WireFailoverRequest, order) => {
+        const { dryRun, acceptDataLoss, why } = request;
+        return this.#backend.failover({
+          ...order,
+          to: requiredNode(request.to),
+          dryRun,
+          acceptDataLoss,
+          why,
+        });
+      }),
+      Pause: this.#order('Pause', ({ why }: WirePauseRequest, order) =>
+        this.#backend.pause({ ...order, why }),
       ),
-      Pause: this.#unary('Pause', async ({ who: claimed, why }: WirePauseRequest, who) =>
-        withoutNulls(await this.#backend.pause({ who: who(claimed), why })),
+      Resume: this.#order('Resume', ({ why }: WirePauseRequest, order) =>
+        this.#backend.resume({ ...order, why }),
       ),
-      Resume: this.#unary('Resume', async ({ who: claimed, why }: WirePauseRequest, who) =>
-        withoutNulls(await this.#backend.resume({ who: who(claimed), why })),
+      Standby: this.#order('Standby', ({ node, why }: WireStandbyRequest, order) =>
+        this.#backend.standby({ ...order, node: requiredNode(node), why }),
       ),
-      Standby: this.#unary('Standby', async ({ node, who: claimed, why }: WireStandbyRequest, who) =>
-        withoutNulls(await this.#backend.standby({ node: requiredNode(node), who: who(claimed), why })),
-      ),
-      Activate: this.#unary('Activate', async ({ node, who: claimed, why }: WireStandbyRequest, who) =>
-        withoutNulls(await this.#backend.activate({ node: requiredNode(node), who: who(claimed), why })),
+      Activate: this.#order('Activate', ({ node, why }: WireStandbyRequest, order) =>
+        this.#backend.activate({ ...order, node: requiredNode(node), why }),
       ),
       Bootstrap: this.#unary('Bootstrap', async (request: WireBootstrapRequest, who) => {
         await this.#backend.bootstrap({ inSync: request.inSync.map(requiredNode), who: who(request.who) });
         return {};
       }),
-      FencePeer: this.#unary('FencePeer', async (request: { peer: string }) => ({
-        result: await this.#backend.fencePeer(optionalNode(request.peer)),
+      FencePeer: this.#unary('FencePeer', async (request: { peer: string }, who) => ({
+        result: await this.#backend.fencePeer(optionalNode(request.peer), who('')),
       })),
     });
   }
@@ -129,6 +123,17 @@ export class AdminServer {
     const certificate = call.getAuthContext().sslPeerCertificate?.raw;
     const identity = authorise(certificate, this.#options.cluster, name);
     return (claimed) => describeCaller(identity, claimed);
+  }
+
+  /** A request that changes something: who asks, by which id, and under which epoch. */
+  #order<Request extends WireOrder>(
+    name: AdminCall,
+    handle: (request: Request, order: MovingOrder) => Promise<object>,
+  ) {
+    return this.#unary(name, async (request: Request, who) => {
+      const { requestId, expectedEpoch = null } = request;
+      return withoutNulls(await handle(request, { who: who(request.who), requestId, expectedEpoch }));
+    });
   }
 
   #unary<Request, Response>(

@@ -386,6 +386,7 @@ export class Agent {
 
   #onCoreEvent(event: CoreEvent): void {
     this.#counts.onCoreEvent(event);
+    this.#backend?.onCoreEvent(event);
     this.#log.info({ node: this.#config.node, ...event }, event.event);
   }
 

@@ -1,20 +1,27 @@
 /** What operators and DRBD's handlers may ask of a running agent. */
 import type {
   AdminBackend,
+  FailoverOrder,
   FailoverOutcome,
+  PauseOrder,
   PauseOutcome,
+  StandbyOrder,
   StandbyOutcome,
   StatusDocument,
+  SwitchoverOrder,
   SwitchoverOutcome,
 } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Config, dataNodes } from '../config/index.ts';
-import type { Entry, LogIndex, NodeId } from '../core/index.ts';
+import type { CoreEvent, CoreView, Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts } from '../http/index.ts';
+import { failoverAgain, pauseAgain, standbyAgain, switchoverAgain } from './again.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
 import { Orders } from './orders.ts';
+import { refusedByLeader } from './refusals.ts';
+import { Requests } from './requests.ts';
 import { Switchover } from './switchover.ts';
 import { TakeoverWatch } from './takeover-watch.ts';
 
@@ -23,6 +30,8 @@ const TAKEOVER_LIMIT_MS = 60_000;
 const FENCE_LIMIT_MS = 25_000;
 const FENCE_RETRY_MS = 20;
 const MAX_PAGE = 10_000;
+/** How the core begins to say it. */
+const GIVEN_UP = 'given up';
 
 export interface BackendOptions {
   readonly config: Config;
@@ -44,6 +53,7 @@ export class Backend implements AdminBackend {
   readonly #failover: Failover;
   readonly #switchover: Switchover;
   readonly #orders: Orders;
+  readonly #requests: Requests;
 
   constructor(options: BackendOptions) {
     this.#options = options;
@@ -55,10 +65,18 @@ export class Backend implements AdminBackend {
       probes: () => new Map(options.status().resources.map(({ name, probe }) => [name, probe])),
     });
     this.#orders = new Orders({ ...shared, switchover: this.#switchover });
+    this.#requests = new Requests(shared);
   }
 
   onCommitted(entry: Entry): void {
     this.#takeovers.onCommitted(entry);
+    this.#requests.onCommitted(entry);
+  }
+
+  /** R3: the core gives a transfer up without a word to whoever asked for it. */
+  onCoreEvent(event: CoreEvent): void {
+    if (event.event === 'transfer' && event.phase.startsWith(GIVEN_UP))
+      this.#takeovers.onGivenUp(event.phase);
   }
 
   status(): StatusDocument {
@@ -88,8 +106,8 @@ export class Backend implements AdminBackend {
    * taking proposals (a transfer that may yet be given up, a takeover that has not begun) is asked again: without an answer
    * the I/O stays frozen, and nobody calls the handler a second time.
    */
-  async fencePeer(peer: NodeId | null): Promise<'outdated'> {
-    const { driver, config, fence } = this.#options;
+  async fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
+    const { driver, config, fence, clock } = this.#options;
     const others = dataNodes(config).filter((member) => member.id !== driver.view.self);
     const target = peer ?? (others.length === 1 ? others[0]?.id : undefined);
     if (target === undefined) {
@@ -108,6 +126,8 @@ export class Backend implements AdminBackend {
         `${target} is still in the in-sync set: the entry was void (H3)`,
       );
     }
+    if (who !== null)
+      driver.propose({ kind: 'operator', who, action: `fence-peer ${target}`, at: clock.wallMs() });
     return 'outdated';
   }
 
@@ -124,34 +144,70 @@ export class Backend implements AdminBackend {
     }
   }
 
-  async switchover(request: Parameters<AdminBackend['switchover']>[0]): Promise<SwitchoverOutcome> {
-    this.#requireLeader();
-    return this.#switchover.run(request);
+  async switchover(order: SwitchoverOrder): Promise<SwitchoverOutcome> {
+    this.#requireSettledLeader();
+    const run = () => this.#switchover.run(order);
+    if (order.dryRun) return run();
+    const asked = { id: order.requestId, kind: 'switchover', node: order.to } as const;
+    return this.#requests.once(asked, run, (record) => switchoverAgain(this.#log, record));
   }
 
-  async pause(request: Parameters<AdminBackend['pause']>[0]): Promise<PauseOutcome> {
+  async failover(order: FailoverOrder): Promise<FailoverOutcome> {
     this.#requireLeader();
-    return this.#orders.setPaused(true, request);
+    const run = () => this.#failover.run(order);
+    if (order.dryRun) return run();
+    const asked = { id: order.requestId, kind: 'failover', node: order.to } as const;
+    return this.#requests.once(asked, run, (record) => failoverAgain(this.#log, record));
   }
 
-  async resume(request: Parameters<AdminBackend['resume']>[0]): Promise<PauseOutcome> {
-    this.#requireLeader();
-    return this.#orders.setPaused(false, request);
+  async pause(order: PauseOrder): Promise<PauseOutcome> {
+    return this.#setPaused(true, order);
   }
 
-  async standby(request: Parameters<AdminBackend['standby']>[0]): Promise<StandbyOutcome> {
-    this.#requireLeader();
-    return this.#orders.standby(request);
+  async resume(order: PauseOrder): Promise<PauseOutcome> {
+    return this.#setPaused(false, order);
   }
 
-  async activate(request: Parameters<AdminBackend['activate']>[0]): Promise<StandbyOutcome> {
-    this.#requireLeader();
-    return this.#orders.activate(request);
+  async #setPaused(paused: boolean, order: PauseOrder): Promise<PauseOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: paused ? 'pause' : 'resume', node: null },
+      () => this.#orders.setPaused(paused, order),
+      (record) => pauseAgain(this.#log, record),
+    );
   }
 
-  async failover(request: Parameters<AdminBackend['failover']>[0]): Promise<FailoverOutcome> {
+  async standby(order: StandbyOrder): Promise<StandbyOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: 'standby', node: order.node },
+      () => this.#orders.standby(order),
+      (record) => standbyAgain(this.#log, record),
+    );
+  }
+
+  async activate(order: StandbyOrder): Promise<StandbyOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: 'activate', node: order.node },
+      () => this.#orders.activate(order),
+      (record) => standbyAgain(this.#log, record),
+    );
+  }
+
+  get #log(): CoreView['log'] {
+    return this.#options.driver.view.log;
+  }
+
+  /** What an earlier leader has written may not be committed here yet: until it is, this one does not know what is so. */
+  #requireSettledLeader(): void {
     this.#requireLeader();
-    return this.#failover.run(request);
+    const { leadership, commitIndex, self, isWitness } = this.#options.driver.view;
+    if (leadership === null || (commitIndex >= leadership.firstIndex && !isWitness)) return;
+    const why = isWitness
+      ? `${self} leads as a caretaker, which decides nothing (W3): it hands over to a data node`
+      : `${self} was only just elected: ask again in a second`;
+    throw refusedByLeader(self, 'refused', why);
   }
 
   #requireLeader(): void {
@@ -160,6 +216,7 @@ export class Backend implements AdminBackend {
     const leader = view.role.kind === 'follower' ? view.role.leader : null;
     const hint =
       leader === null ? 'no leader is known here' : `the leader is ${leader}: run the command there`;
-    throw new QuorateError('not-leader', `${view.self} does not lead; ${hint}`);
+    const facts = leader === null ? {} : { leader };
+    throw new QuorateError('not-leader', `${view.self} does not lead; ${hint}`, { context: { facts } });
   }
 }

@@ -6,7 +6,7 @@
  * leader was elected, and where no watchdog stands behind that, its release or its fencing must be proven, because a forced
  * promotion does not ask DRBD.
  */
-import type { AdminBackend, FailoverOutcome, SwitchoverCheck } from '../admin/index.ts';
+import type { FailoverOrder, FailoverOutcome, SwitchoverCheck } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Config, graphOf } from '../config/index.ts';
 import { forceChecks, inSyncLoss, logIndex, type NodeId, unprovenClaims } from '../core/index.ts';
@@ -15,6 +15,7 @@ import { isoTime } from '../state/index.ts';
 import { planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
+import { refusedFor, requireEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
 import { whyNotUnwatched } from './unwatched.ts';
 
@@ -35,40 +36,55 @@ export class Failover {
   }
 
   /** Of whoever leads: `not-leader` is the caller's to say. */
-  async run(request: Parameters<AdminBackend['failover']>[0]): Promise<FailoverOutcome> {
+  async run(order: FailoverOrder): Promise<FailoverOutcome> {
     const { clock, driver, takeovers, limitMs } = this.#options;
-    const { to, who, dryRun } = request;
+    const { to, who, dryRun, requestId } = order;
     const mayLose = this.#mayLose(to);
-    if (!dryRun && !request.acceptDataLoss)
+    if (!dryRun && !order.acceptDataLoss)
       throw new QuorateError(
         'usage',
         `a failover to ${to} needs --accept-data-loss: what may be lost is ${mayLose}`,
       );
-    const why = reasonOf(request.why) || 'no reason given';
+    const why = reasonOf(order.why) || 'no reason given';
     // Nothing is awaited between the checks and the entry.
     const data = await this.#dataCheck(to);
+    requireEpoch(driver.view, order.expectedEpoch);
     const checks = [...forceChecks(driver.view, to), data, this.#oldHolderCheck()];
     if (dryRun) {
       const steps = plannedSteps(planTakeover(graphOf(this.#options.config.resources), new Map()), to);
-      return { dryRun, to, mayLose, forcedAt: null, epoch: null, totalMs: null, steps, checks };
+      return {
+        dryRun,
+        to,
+        mayLose,
+        forcedAt: null,
+        epoch: null,
+        totalMs: null,
+        steps,
+        checks,
+        alreadyDone: false,
+      };
     }
-    const failed = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
-    if (failed.length > 0)
-      throw new QuorateError(
-        driver.view.isPaused ? 'cluster-paused' : 'refused-unsafe',
-        `failover to ${to} refused: ${failed.join('; ')}`,
-      );
+    const failed = checks.filter(({ ok }) => !ok);
+    if (failed.length > 0) {
+      const code = driver.view.isPaused ? 'cluster-paused' : 'refused-unsafe';
+      throw refusedFor(`failover to ${to}`, failed, to, code);
+    }
     const began = clock.now();
     const taken = takeovers.next(to, 'failover-failed');
     // It may fail before the commit is known, while nobody waits for it yet.
     taken.promise.catch(() => undefined);
     try {
       const at = clock.wallMs();
-      const forcedAt = await driver.commit({ kind: 'forced', who, why, mayLose, node: to, at }, limitMs);
+      const request = requestId === '' ? {} : { request: requestId };
+      const forcedAt = await driver.commit(
+        { kind: 'forced', who, why, mayLose, node: to, ...request, at },
+        limitMs,
+      );
       if (driver.view.state.inSync.join() !== to)
         throw new QuorateError('refused-unsafe', `failover to ${to}: the entry was void (O3)`);
       const { epoch, steps } = await taken.promise;
-      return { dryRun, to, mayLose, forcedAt, epoch, totalMs: clock.now() - began, steps, checks };
+      const totalMs = clock.now() - began;
+      return { dryRun, to, mayLose, forcedAt, epoch, totalMs, steps, checks, alreadyDone: false };
     } catch (error) {
       taken.cancel();
       throw error;

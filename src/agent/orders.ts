@@ -2,13 +2,14 @@
  * What an operator says of the whole cluster, or of a node, until somebody says otherwise (H7): pause and resume, standby and
  * activate. Each is an entry of the log; what follows from it, the core does wherever it leads.
  */
-import type { AdminBackend, PauseOutcome, StandbyOutcome, SwitchoverCheck } from '../admin/index.ts';
+import type { PauseOrder, PauseOutcome, StandbyOrder, StandbyOutcome } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
-import type { NodeId } from '../core/index.ts';
+import { logIndex, type NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { isoTime } from '../state/index.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
+import { requireEpoch } from './refusals.ts';
 import { requireAll, type Switchover } from './switchover.ts';
 
 export interface OrdersOptions {
@@ -27,67 +28,75 @@ export class Orders {
   }
 
   /** What is so already is not written again. */
-  async setPaused(paused: boolean, request: Parameters<AdminBackend['pause']>[0]): Promise<PauseOutcome> {
+  async setPaused(paused: boolean, order: PauseOrder): Promise<PauseOutcome> {
     const { driver, clock, limitMs } = this.#options;
-    const why = reasonOf(request.why);
+    const why = reasonOf(order.why);
     const before = driver.view.state.pause;
-    if ((before !== null) === paused) return { paused, changed: false, index: null, since: sinceOf(before) };
+    if ((before !== null) === paused && !this.#isChanging('pause'))
+      return { paused, changed: false, index: null, since: sinceOf(before), alreadyDone: false };
     const index = await driver.commit(
-      { kind: 'pause', paused, who: request.who, why, request: null, at: clock.wallMs() },
+      { kind: 'pause', paused, who: order.who, why, request: order.requestId || null, at: clock.wallMs() },
       limitMs,
     );
-    return { paused, changed: true, index, since: sinceOf(driver.view.state.pause) };
+    const since = sinceOf(driver.view.state.pause);
+    return { paused, changed: true, index, since, alreadyDone: false };
   }
 
   /** The holder hands over first, or nothing is done. Where that fails while it still holds, it is active again. */
-  async standby(request: Parameters<AdminBackend['standby']>[0]): Promise<StandbyOutcome> {
+  async standby(order: StandbyOrder): Promise<StandbyOutcome> {
     const { driver, switchover } = this.#options;
-    const { node } = request;
+    const { node } = order;
     this.#requireDataNode(node);
-    if (driver.view.state.standby.includes(node))
-      return { node, standby: true, changed: false, index: null, moved: null };
+    requireEpoch(driver.view, order.expectedEpoch);
+    if (driver.view.state.standby.includes(node) && !this.#isChanging('standby'))
+      return { node, standby: true, changed: false, index: null, moved: null, alreadyDone: false };
     const isHolder = node === driver.view.self && driver.view.hold.kind === 'held';
     const to = isHolder ? switchover.target() : null;
-    const checks = to === null ? [] : this.#holderChecks(node, to);
-    const index = await this.#say(request, true);
-    if (to === null) return { node, standby: true, changed: true, index, moved: null };
+    const checks = to === null ? [] : switchover.checks(to);
+    if (to !== null) requireAll(`${node} holds, and a switchover to ${to} first was`, to, checks);
+    const index = await this.#say(order, true);
+    if (to === null) return { node, standby: true, changed: true, index, moved: null, alreadyDone: false };
     try {
-      return { node, standby: true, changed: true, index, moved: await switchover.move(to, checks) };
+      const moved = await switchover.move(to, checks);
+      return { node, standby: true, changed: true, index, moved, alreadyDone: false };
     } catch (error) {
-      await this.#takeBack(request);
+      await this.#takeBack(order);
       throw error;
     }
   }
 
-  async activate(request: Parameters<AdminBackend['activate']>[0]): Promise<StandbyOutcome> {
-    const { node } = request;
+  async activate(order: StandbyOrder): Promise<StandbyOutcome> {
+    const { node } = order;
     this.#requireDataNode(node);
-    if (!this.#options.driver.view.state.standby.includes(node))
-      return { node, standby: false, changed: false, index: null, moved: null };
-    const index = await this.#say(request, false);
-    return { node, standby: false, changed: true, index, moved: null };
+    requireEpoch(this.#options.driver.view, order.expectedEpoch);
+    if (!this.#options.driver.view.state.standby.includes(node) && !this.#isChanging('standby'))
+      return { node, standby: false, changed: false, index: null, moved: null, alreadyDone: false };
+    const index = await this.#say(order, false);
+    return { node, standby: false, changed: true, index, moved: null, alreadyDone: false };
   }
 
-  #holderChecks(node: NodeId, to: NodeId): readonly SwitchoverCheck[] {
-    const checks = this.#options.switchover.checks(to);
-    requireAll(`${node} holds, and a switchover to ${to} first was`, checks);
-    return checks;
+  /** Somebody else has just said something about it, which is not committed yet: then the last word counts. */
+  #isChanging(kind: 'pause' | 'standby'): boolean {
+    const { log, commitIndex } = this.#options.driver.view;
+    return log
+      .slice(logIndex(commitIndex + 1), Number.POSITIVE_INFINITY)
+      .some(({ body }) => body.kind === kind);
   }
 
   /** A holder that could not hand over is no worse than before: it must not find itself barred when its lease ends. */
-  async #takeBack(request: Parameters<AdminBackend['standby']>[0]): Promise<void> {
+  async #takeBack(order: StandbyOrder): Promise<void> {
     const { view } = this.#options.driver;
     if (view.role.kind !== 'leader' || view.hold.kind !== 'held') return;
     // mark: standby-taken-back
-    await this.#say({ ...request, why: 'it could not hand over' }, false).catch(() => undefined);
+    await this.#say({ ...order, why: 'it could not hand over', requestId: '' }, false).catch(() => undefined);
   }
 
-  #say(request: Parameters<AdminBackend['standby']>[0], standby: boolean): Promise<number> {
+  #say(order: StandbyOrder, standby: boolean): Promise<number> {
     const { driver, clock, limitMs } = this.#options;
-    const { node, who } = request;
-    const why = reasonOf(request.why);
+    const { node, who, requestId } = order;
+    const why = reasonOf(order.why);
     return driver.commit(
-      { kind: 'standby', node, standby, who, why, request: null, at: clock.wallMs() },
+      { kind: 'standby', node, standby, who, why, request: requestId || null, at: clock.wallMs() },
       limitMs,
     );
   }

@@ -1,12 +1,16 @@
 /** A planned move of the resources, by an operator's word: what it needs, what it would do, and doing it (R3). */
-import type { AdminBackend, SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
+import type { SwitchoverCheck, SwitchoverOrder, SwitchoverOutcome } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Config, graphOf } from '../config/index.ts';
-import type { NodeId } from '../core/index.ts';
+import type { LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
+import { refusedByLeader, refusedFor, requireEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
+
+/** Characters of the log's sentence about a failure; the whole one goes to the caller. */
+const MAX_RESULT = 1000;
 
 export interface SwitchoverOptions {
   readonly config: Config;
@@ -26,21 +30,30 @@ export class Switchover {
   }
 
   /** Of whoever leads: `not-leader` is the caller's to say. */
-  async run(request: Parameters<AdminBackend['switchover']>[0]): Promise<SwitchoverOutcome> {
+  async run(order: SwitchoverOrder): Promise<SwitchoverOutcome> {
     const { driver, clock, limitMs } = this.#options;
     const from = driver.view.self;
-    const to = request.to ?? this.target();
+    requireEpoch(driver.view, order.expectedEpoch);
+    const to = order.to ?? this.target();
     const checks = this.checks(to);
-    if (request.dryRun) {
+    if (order.dryRun) {
       const steps = this.#plannedSteps(from, to);
-      return { dryRun: true, from, to, epoch: null, totalMs: null, steps, checks };
+      return { dryRun: true, from, to, epoch: null, totalMs: null, steps, checks, alreadyDone: false };
     }
-    requireAll(`switchover to ${to}`, checks);
-    await driver.commit(
-      { kind: 'operator', who: request.who, action: `switchover to ${to}`, at: clock.wallMs() },
+    requireAll(`switchover to ${to}`, to, checks);
+    const index = await driver.commit(
+      {
+        ...{ kind: 'operator', who: order.who, action: `switchover to ${to}`, to, at: clock.wallMs() },
+        ...(order.requestId === '' ? {} : { request: order.requestId }),
+      },
       limitMs,
     );
-    return this.move(to, checks);
+    try {
+      return await this.move(to, checks);
+    } catch (error) {
+      this.#sayFailed(index, error);
+      throw error;
+    }
   }
 
   /** After the log says who wants it. Rejects `switchover-failed`, or `timed-out-unknown` at the limit. */
@@ -52,10 +65,20 @@ export class Switchover {
     const refused = driver.transfer({ kind: 'transfer', to, reason: 'switchover' });
     if (refused !== null) {
       taken.cancel();
-      throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${refused}`);
+      throw refusedByLeader(from, `switchover to ${to} refused`, refused);
     }
     const { epoch, steps } = await taken.promise;
-    return { dryRun: false, from, to, epoch, totalMs: clock.now() - began, steps, checks };
+    const totalMs = clock.now() - began;
+    return { dryRun: false, from, to, epoch, totalMs, steps, checks, alreadyDone: false };
+  }
+
+  /** By whoever leads still. Another leader's log says by itself who holds there. */
+  #sayFailed(of: LogIndex, error: unknown): void {
+    const { driver, clock } = this.#options;
+    if (driver.view.role.kind !== 'leader' || !(error instanceof QuorateError)) return;
+    // mark: operator-result
+    const result = error.message.slice(0, MAX_RESULT);
+    driver.propose({ kind: 'operator-result', of, ok: false, result, at: clock.wallMs() });
   }
 
   /** The best other data node: one that answers, where there is one. */
@@ -65,7 +88,12 @@ export class Switchover {
     const may = others.filter((id) => view.mayTakeOver(id));
     const best = may.find((id) => this.#answers(id)) ?? may[0] ?? others[0];
     if (best === undefined)
-      throw new QuorateError('refused-unsafe', 'no other data node is in the in-sync set (H1)');
+      throw refusedFor(
+        'switchover',
+        [{ name: 'in sync', ok: false, detail: 'no other data node is in the in-sync set (H1)' }],
+        view.self,
+        'refused-unsafe',
+      );
     return best;
   }
 
@@ -128,10 +156,10 @@ function pausedCheck(isPaused: boolean): SwitchoverCheck {
   return { name: NOT_PAUSED, ok: !isPaused, detail };
 }
 
-/** @throws QuorateError `cluster-paused` or `refused-unsafe` for the first check that failed */
-export function requireAll(what: string, checks: readonly SwitchoverCheck[]): void {
-  const failed = checks.find(({ ok }) => !ok);
-  if (failed === undefined) return;
-  const code = failed.name === NOT_PAUSED ? 'cluster-paused' : 'refused-unsafe';
-  throw new QuorateError(code, `${what} refused: ${failed.detail}`);
+/** @throws QuorateError `cluster-paused` or `refused-unsafe` for the checks that failed */
+export function requireAll(what: string, node: NodeId, checks: readonly SwitchoverCheck[]): void {
+  const failed = checks.filter(({ ok }) => !ok);
+  if (failed.length === 0) return;
+  const isPaused = failed.some(({ name }) => name === NOT_PAUSED);
+  throw refusedFor(what, failed, node, isPaused ? 'cluster-paused' : 'refused-unsafe');
 }

@@ -93,6 +93,8 @@ function sentence(body: Exclude<EntryBody, { kind: 'forced' }>): string | null {
         : `${body.node} is fenced (epoch ${body.epoch}): ${body.outcome} after ${humanMs(body.ms)}`;
     case 'operator':
       return `${body.who}: ${body.action}`;
+    case 'operator-result':
+      return `what was asked in entry ${body.of} ${body.ok ? 'is done' : 'has failed'}: ${body.result}`;
     case 'pause':
     case 'standby':
       return `${body.who} ${orderText(body)}`;

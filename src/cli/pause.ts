@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import type { PauseOutcome } from '../admin/index.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
+import { type OrderWords, orderOf, withOrder } from './order-options.ts';
 import { printJson } from './output.ts';
 
-interface PauseOptions extends ConnectionOptions {
+interface PauseOptions extends ConnectionOptions, OrderWords {
   readonly why?: string;
   readonly json?: boolean;
 }
@@ -18,18 +19,22 @@ export function registerResume(program: Command): void {
 }
 
 function register(program: Command, paused: boolean, description: string): void {
-  withConnection(program.command(paused ? 'pause' : 'resume').description(description))
+  withOrder(withConnection(program.command(paused ? 'pause' : 'resume').description(description)), false)
     .option('--why <text>', 'the reason, for the log')
     .option('--json', 'print one JSON document')
     .action(async (options: PauseOptions) => {
       const why = options.why ?? '';
-      const outcome = await withClient(options, (client) => client.pause({ paused, why }));
+      const outcome = await withClient(options, (client) =>
+        client.pause({ paused, why, ...orderOf(options) }),
+      );
       if (options.json === true) printJson(outcome);
       else process.stdout.write(`${render(outcome).join('\n')}\n`);
     });
 }
 
-function render({ paused, changed, index, since }: PauseOutcome): string[] {
+function render({ paused, changed, index, since, alreadyDone }: PauseOutcome): string[] {
+  if (alreadyDone)
+    return [`${paused ? 'paused' : 'resumed'} before, by this request (entry ${index ?? '?'}): nothing done`];
   if (!paused)
     return [
       changed ? `resumed (entry ${index ?? '?'}): takeovers as ever` : 'it was not paused: nothing done',

@@ -4,9 +4,10 @@ import type { SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
+import { type OrderWords, orderOf, withOrder } from './order-options.ts';
 import { humanMs, type Paint, paintFor, printJson, table } from './output.ts';
 
-interface SwitchoverOptions extends ConnectionOptions {
+interface SwitchoverOptions extends ConnectionOptions, OrderWords {
   readonly to?: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -18,7 +19,10 @@ export const DEFAULT_TIMEOUT_S = 65;
 const MAX_TIMEOUT_S = 3600;
 
 export function registerSwitchover(program: Command): void {
-  withConnection(program.command('switchover').description('hand the resources over to another data node'))
+  withOrder(
+    withConnection(program.command('switchover').description('hand the resources over to another data node')),
+    true,
+  )
     .option('--to <node>', 'the node to take over; without it, the best one')
     .option('--dry-run', 'only say what would be done, and whether it could be')
     .option('--timeout <seconds>', 'how long to wait for the end', parseSeconds, DEFAULT_TIMEOUT_S)
@@ -27,7 +31,9 @@ export function registerSwitchover(program: Command): void {
       const to = options.to === undefined ? null : parseNodeOption('--to', options.to);
       const dryRun = options.dryRun === true;
       const timeoutMs = options.timeout * 1000;
-      const outcome = await withClient(options, (client) => client.switchover({ to, dryRun, timeoutMs }));
+      const outcome = await withClient(options, (client) =>
+        client.switchover({ to, dryRun, timeoutMs, ...orderOf(options) }),
+      );
       if (options.json === true) printJson(outcome);
       else process.stdout.write(`${renderSwitchover(outcome, paintFor(process.stdout)).join('\n')}\n`);
       failOnChecks(outcome.checks);
@@ -56,8 +62,11 @@ export function renderSwitchover(outcome: SwitchoverOutcome, paint: Paint): stri
   const head = outcome.dryRun
     ? `would move from ${from ?? 'nobody'} to ${to}`
     : `moved from ${from ?? 'nobody'} to ${to}, epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;
-  return [head, ...checksAndSteps(outcome, paint)];
+  return [...doneBefore(outcome), head, ...checksAndSteps(outcome, paint)];
 }
+
+export const doneBefore = ({ alreadyDone }: { readonly alreadyDone: boolean }): string[] =>
+  alreadyDone ? ['nothing done: this request was done before'] : [];
 
 export function checksAndSteps(
   outcome: Pick<SwitchoverOutcome, 'checks' | 'steps' | 'dryRun'>,

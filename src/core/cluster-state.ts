@@ -180,6 +180,7 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
     case 'elected':
     case 'repaired':
     case 'operator':
+    case 'operator-result':
     case 'timing-persisted':
     case 'note':
       return state;

@@ -8,7 +8,17 @@ import type { Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
 export type Proposal =
   | Extract<
       EntryBody,
-      { kind: 'note' | 'operator' | 'takeover-done' | 'fenced' | 'forced' | 'pause' | 'standby' }
+      {
+        kind:
+          | 'note'
+          | 'operator'
+          | 'operator-result'
+          | 'takeover-done'
+          | 'fenced'
+          | 'forced'
+          | 'pause'
+          | 'standby';
+      }
     >
   | { readonly kind: 'peer-outdated' | 'peer-in-sync'; readonly peer: NodeId }
   /** H3: the proposer's own disk is not usable. */

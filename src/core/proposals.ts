@@ -27,6 +27,7 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
         return refuse(`a note has at most ${MAX_NOTE_LENGTH} characters`);
       return inessential(node, proposal);
     case 'operator':
+    case 'operator-result':
     case 'takeover-done':
       return inessential(node, proposal);
     case 'fenced':

@@ -151,6 +151,15 @@ export const bodySchemas = {
     kind: z.literal('operator'),
     who: text(ENTRY_LIMITS.who),
     action: text(ENTRY_LIMITS.action),
+    to: node.exactOptional(),
+    request: text(ENTRY_LIMITS.request).exactOptional(),
+    at: wallClock,
+  }),
+  'operator-result': z.strictObject({
+    kind: z.literal('operator-result'),
+    of: anIndex,
+    ok: z.boolean(),
+    result: text(ENTRY_LIMITS.why),
     at: wallClock,
   }),
   pause: z.strictObject({
@@ -176,6 +185,7 @@ export const bodySchemas = {
     why: text(ENTRY_LIMITS.why),
     mayLose: text(ENTRY_LIMITS.why),
     node,
+    request: text(ENTRY_LIMITS.request).exactOptional(),
     at: wallClock,
   }),
   'restart-begun': z.strictObject({
@@ -201,6 +211,7 @@ export const entryBodySchema = z.discriminatedUnion('kind', [
   bodySchemas.repaired,
   bodySchemas.fenced,
   bodySchemas.operator,
+  bodySchemas['operator-result'],
   bodySchemas.pause,
   bodySchemas.standby,
   bodySchemas.forced,

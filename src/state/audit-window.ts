@@ -126,6 +126,7 @@ function concerns(body: EntryBody, node: NodeId): boolean {
       return body.node === node;
     case 'config':
     case 'operator':
+    case 'operator-result':
     case 'pause':
     case 'forced':
     case 'note':

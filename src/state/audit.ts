@@ -25,6 +25,7 @@ import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './
 import { electionViolations, membershipViolations, type Violation } from './audit-rules.ts';
 import { isoTime } from './iso-time.ts';
 import { orderText } from './order-text.ts';
+import { NO_REQUESTS, rememberRequests, requestIdOf } from './requests.ts';
 
 interface TenureRecord {
   readonly epoch: Epoch;
@@ -56,6 +57,8 @@ class Replay {
   readonly #byEpoch = new Map<Epoch, TenureRecord>();
   readonly #operators: { index: number; who: string; action: string }[] = [];
   #state = EMPTY_STATE;
+  /** The ids alone matter here, not what became of them. */
+  #requests = NO_REQUESTS;
   #count = 0;
   #head: ChainHash = GENESIS;
   #chainOk = true;
@@ -76,6 +79,7 @@ class Replay {
     this.#checkLinks(entry, report);
     this.#enterTerm(entry, report);
     this.#readBody(entry, entry.body, report);
+    this.#checkRequest(entry, report);
     this.#state = applyEntry(this.#state, entry);
     this.#count += 1;
   }
@@ -151,6 +155,7 @@ class Replay {
         return;
       }
       // Void where their epoch is not the current tenure's (H3); the core's own fold decides that.
+      case 'operator-result':
       case 'fenced':
       case 'peer-outdated':
       case 'peer-in-sync':
@@ -163,6 +168,13 @@ class Replay {
       default:
         return assertNever(body);
     }
+  }
+
+  #checkRequest(entry: Entry, report: Violation): void {
+    const id = requestIdOf(entry.body);
+    const known = id === null ? undefined : this.#requests.records.find((record) => record.id === id);
+    if (known !== undefined) report('request-done-twice', `"${id}", first at entry ${known.index}`);
+    if (id !== null) this.#requests = rememberRequests(this.#requests, entry);
   }
 
   #readElection(entry: Entry, body: Extract<EntryBody, { kind: 'elected' }>, report: Violation): void {

@@ -5,3 +5,4 @@ export { type AuditParts, type AuditWindow, ownTime, windowed } from './audit-wi
 export * from './eligibility.ts';
 export { isoTime } from './iso-time.ts';
 export { orderText } from './order-text.ts';
+export * from './requests.ts';

@@ -51,7 +51,28 @@ describe('pause and resume', () => {
     const { out } = await quorate('pause', '--json', '--why', 'x', ...withConfig());
     expect(JSON.parse(out)).toMatchObject({ paused: true, changed: true, index: 21, since: { why: 'x' } });
     const { out: resumed } = await quorate('resume', '--json', ...withConfig());
-    expect(JSON.parse(resumed)).toEqual({ paused: false, changed: true, index: 22, since: null });
+    expect(JSON.parse(resumed)).toEqual({
+      paused: false,
+      changed: true,
+      index: 22,
+      since: null,
+      alreadyDone: false,
+    });
+  });
+
+  it('pass the id and the epoch that they were given on', async () => {
+    await quorate('pause', '--request-id', 'request-1', ...withConfig());
+    await quorate('switchover', '--request-id', 'request-2', '--expect-epoch', '8', ...withConfig());
+    await quorate('standby', 'b', '--request-id', 'request-3', '--expect-epoch', '0', ...withConfig());
+    await quorate('failover', '--to', 'b', '--accept-data-loss', '--expect-epoch', '9', ...withConfig());
+    expect(agent.backend.asked).toMatchObject([
+      { pause: { requestId: 'request-1' } },
+      { requestId: 'request-2', expectedEpoch: 8 },
+      { standby: { requestId: 'request-3', expectedEpoch: 0 } },
+      { expectedEpoch: 9 },
+    ]);
+    const { code, err } = await quorate('switchover', '--expect-epoch', 'x', ...withConfig());
+    expect([code, err]).toEqual([EXIT.usage, expect.stringContaining('--expect-epoch')]);
   });
 
   it('are for operators', async () => {
@@ -84,7 +105,14 @@ describe('standby and activate', () => {
       'b was active already: nothing done\n',
     );
     const { out: json } = await quorate('standby', 'b', '--json', ...withConfig());
-    expect(JSON.parse(json)).toEqual({ node: 'b', standby: true, changed: true, index: 23, moved: null });
+    expect(JSON.parse(json)).toEqual({
+      node: 'b',
+      standby: true,
+      changed: true,
+      index: 23,
+      moved: null,
+      alreadyDone: false,
+    });
   });
 
   it('4: a refusal ends with its reason, and what to do', async () => {

@@ -50,6 +50,7 @@ export const FAULT_KINDS = [
   'override',
   'paused',
   'set-aside',
+  'order-repeated',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -157,9 +158,10 @@ export function describeFault(fault: Fault): string {
     case 'late-order':
     case 'override':
     case 'paused':
+    case 'order-repeated':
     case 'cloud-trouble':
     case 'cloud-late':
-      return `${kind}${kind.startsWith('cloud') || kind === 'paused' ? ` for ${length}` : ''}`;
+      return `${kind}${kind.startsWith('cloud') || kind === 'paused' || kind === 'order-repeated' ? ` for ${length}` : ''}`;
     default:
       return `${kind} ${node}, ${length}`;
   }

@@ -9,6 +9,7 @@ import { arrange } from './situations.ts';
 const MAX_HURT_DISKS = 1;
 /** An operator asks again where somebody else leads by now. */
 const MAX_TRIES = 40;
+const REPEATED_EVERY_MS = 70;
 
 export function inflict(cluster: Cluster, fault: Fault): void {
   const { world, network } = cluster;
@@ -123,6 +124,8 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return orderForAWhile(cluster, 'pause', node, ms);
     case 'set-aside':
       return orderForAWhile(cluster, 'standby', node, ms);
+    case 'order-repeated':
+      return repeatOrder(cluster, node, ms);
     case 'new-witness':
       return replaceWitness(cluster);
     case 'ambush':
@@ -204,6 +207,21 @@ function orderForAWhile(cluster: Cluster, what: 'pause' | 'standby', node: Simul
     world.after(300, () => end(tries + 1));
   };
   world.after(ms, () => end(0));
+}
+
+/** An operator who gets no answer, or does not wait for it, and asks again by the same id, of whoever leads then. */
+function repeatOrder(cluster: Cluster, { id }: SimulatedNode, ms: number): void {
+  const { world } = cluster;
+  const order = {
+    who: 'operator',
+    requestId: `repeated-${id}-${Math.floor(world.now)}`,
+    expectedEpoch: null,
+  };
+  const ask = (leftMs: number): void => {
+    cluster.leader?.switchover(null, () => undefined, order);
+    if (leftMs > 0) world.after(REPEATED_EVERY_MS, () => ask(leftMs - REPEATED_EVERY_MS));
+  };
+  ask(ms);
 }
 
 /** A new witness is added, promoted, and the old one removed, at whatever moment this is. */

@@ -29,6 +29,7 @@ const ENTRIES = {
   // The modelled clusters stop no instances.
   fenced: false,
   operator: true,
+  'operator-result': true,
   forced: true,
   pause: true,
   standby: true,

@@ -208,7 +208,7 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   operators: {
     shape: SHAPES.pair,
     weather: CALM,
-    weights: { ...EVERYTHING, switchover: 12, paused: 24, 'set-aside': 24 },
+    weights: { ...EVERYTHING, switchover: 12, paused: 24, 'set-aside': 24, 'order-repeated': 16 },
     count: [3, 14],
   },
   unwatched: { shape: SHAPES.unwatched, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },

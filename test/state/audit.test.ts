@@ -26,6 +26,7 @@ import {
   outdated,
   paused,
   released,
+  request,
   restart,
   START,
   w,
@@ -289,6 +290,7 @@ const BROKEN = {
   'granted-on-standby': after([1, onStandby(b, true)], [2, elected(b)], [2, granted(b)]),
   'granted-twice': after([1, released(3, a)], [1, granted(a)]),
   'tenures-overlap': after([1, granted(a)]),
+  'request-done-twice': after([1, request('move-1')], [1, request('move-2')], [1, request('move-1')]),
   'release-unknown': after([1, released(2, a)]),
   'release-by-other': after([1, released(3, b)]),
   'adoption-without-restart': after(
