@@ -11,11 +11,16 @@ export type AdminCall =
   | 'Activate'
   | 'FencePeer'
   | 'Failover'
-  | 'Bootstrap';
+  | 'Bootstrap'
+  /** Of the standard services, as a whole. */
+  | 'Health'
+  | 'Reflection';
 
 export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
   AuditEntries: 'viewer',
+  Health: 'viewer',
+  Reflection: 'viewer',
   Switchover: 'operator',
   Pause: 'operator',
   Resume: 'operator',

@@ -50,17 +50,20 @@ export interface WireFailoverRequest extends WireOrder {
 
 const OPTIONS = { longs: Number, enums: String, defaults: true, oneofs: false } as const;
 
-let loaded: ServiceDefinition | null = null;
+let loaded: PackageDefinition | null = null;
 let loadedModel: PackageDefinition | null = null;
 
-export function adminService(): ServiceDefinition {
-  if (loaded !== null) return loaded;
+/** Everything of admin.proto. */
+export function adminPackage(): PackageDefinition {
   // `defaults` fills what proto3 does not send; an absent `optional` stays absent and becomes null (status.ts).
-  const definition = loadSync(protoFile(ADMIN), OPTIONS);
-  const service = definition['quorate.v1.Admin'];
-  assert(service !== undefined && !('format' in service), `${ADMIN} has no service quorate.v1.Admin`);
-  loaded = service as ServiceDefinition;
+  loaded ??= loadSync(protoFile(ADMIN), OPTIONS);
   return loaded;
+}
+
+export function adminService(): ServiceDefinition {
+  const service = adminPackage()['quorate.v1.Admin'];
+  assert(service !== undefined && !('format' in service), `${ADMIN} has no service quorate.v1.Admin`);
+  return service as ServiceDefinition;
 }
 
 /** The messages of `google.rpc` that errors carry. */

@@ -254,6 +254,7 @@ describe('who may ask', () => {
       cluster: 'nas-prod',
       tls: known.admin,
       backend: new FakeBackend(),
+      isWell: () => true,
     });
     const address = `127.0.0.1:${await impostor.start()}`;
     await expect(as(known.admin, (client) => client.status(), address)).rejects.toEqual(
@@ -268,6 +269,7 @@ describe('who may ask', () => {
       cluster: 'nas-2',
       tls: known.a,
       backend: new FakeBackend(),
+      isWell: () => true,
     });
     const address = `127.0.0.1:${await server.start()}`;
     await expect(as(known.a, (client) => client.status(), address)).rejects.toEqual(
@@ -281,7 +283,13 @@ it('names the address that is in use', async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
   const listen = `127.0.0.1:${(taken.address() as { port: number }).port}`;
-  const server = new AdminServer({ listen, cluster: 'nas-prod', tls: known.a, backend: new FakeBackend() });
+  const server = new AdminServer({
+    listen,
+    cluster: 'nas-prod',
+    tls: known.a,
+    backend: new FakeBackend(),
+    isWell: () => true,
+  });
   const caught = await server.start().catch((error: unknown) => error);
   expect(caught).toMatchObject({ code: 'port-in-use', message: `admin.listen ${listen} is in use` });
   await server.close();
@@ -291,6 +299,7 @@ it('names the address that is in use', async () => {
     cluster: 'x',
     tls: known.a,
     backend: new FakeBackend(),
+    isWell: () => true,
   });
   await expect(elsewhere.start()).rejects.toEqual(failure('address-not-available'));
   await elsewhere.close();

@@ -87,6 +87,7 @@ export class FakeBackend implements AdminBackend {
   readonly asked: unknown[] = [];
   /** What the next request that changes something is answered with: an error, or never. */
   failure: Error | 'silence' | null = null;
+  isWell = true;
 
   status(): StatusDocument {
     return this.statusDocument;
@@ -216,7 +217,10 @@ export interface FakeAgent {
 
 export async function startFakeAgent(known: Identities): Promise<FakeAgent> {
   const backend = new FakeBackend();
-  const server = new AdminServer({ listen: '127.0.0.1:0', cluster: 'nas-prod', tls: known.a, backend });
+  const server = new AdminServer({
+    ...{ listen: '127.0.0.1:0', cluster: 'nas-prod', tls: known.a, backend },
+    isWell: () => backend.isWell,
+  });
   const address = `127.0.0.1:${await server.start()}`;
   const directory = mkdtempSync(join(tmpdir(), 'quorate-admin-'));
   mkdirSync(join(directory, 'state'));
