@@ -1,10 +1,41 @@
 // Bundles the commands into dist/. Bundling is for start-up time and memory: the EC2 client alone takes 480 ms and
 // 128 MB when loaded as packages, 125 ms and 73 MB bundled by its ESM entry (reference of the measurement: docs/).
 
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { bundleStatusPage } from './status-page.mjs';
+
+/**
+ * The standard gRPC services read their own descriptions from beside themselves at run time. They get a copy beside the chunks,
+ * because the bundle is installed without their packages.
+ */
+const STANDARD_PROTOS = {
+  '@grpc/reflection/build/proto': 'grpc/reflection/v1/reflection.proto',
+  'grpc-health-check/proto': 'health/v1/health.proto',
+};
+const readsOwnFiles = {
+  name: 'reads-own-files',
+  setup({ onLoad }) {
+    onLoad(
+      { filter: /node_modules\/(@grpc\/reflection|grpc-health-check)\/build\/src\/.*\.js$/ },
+      async ({ path }) => {
+        const text = await readFile(path, 'utf8');
+        const place = dirname(path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length));
+        const [directory, file] = Object.entries(STANDARD_PROTOS).find(([own]) =>
+          place.startsWith(dirname(own)),
+        );
+        // Where it would stand beside the copy, by a file that is there; not by "import.meta", which would make an ES module of it.
+        const known = `./standard/${directory}/${file}`;
+        const back = relative(`${directory}/${file}`, place);
+        const own = `require('node:path').resolve(require['resolve']('${known}'), '${back}')`;
+        return { contents: text.replaceAll('__dirname', own), loader: 'js' };
+      },
+    );
+  },
+};
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const entries = {
@@ -36,6 +67,7 @@ await build({
   target: 'node20',
   mainFields: ['module', 'main'],
   external: ['classic-level'],
+  plugins: [readsOwnFiles],
   outExtension: { '.js': '.mjs' },
   chunkNames: 'chunks/[name]-[hash]',
   sourcemap: 'linked',
@@ -47,6 +79,8 @@ await build({
   },
 });
 writeFileSync(`${next}/status-page.js`, await bundleStatusPage());
+for (const directory of Object.keys(STANDARD_PROTOS))
+  cpSync(`node_modules/${directory}`, `${next}/chunks/standard/${directory}`, { recursive: true });
 if (existsSync('dist')) renameSync('dist', previous);
 renameSync(next, 'dist');
 rmSync(previous, { recursive: true, force: true });

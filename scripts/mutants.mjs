@@ -23,6 +23,20 @@ const TESTS = ['test/core', 'test/log/recover'];
 /** @type {{rule: string, file: string, find: string, replace: string, what: string}[]} */
 const MUTANTS = [
   {
+    rule: 'H7',
+    file: 'src/core/holding.ts',
+    find: '  if (node.isPaused) return; // H7',
+    replace: '  // H7',
+    what: 'a leader that is elected while paused takes over',
+  },
+  {
+    rule: 'H7',
+    file: 'src/core/transfer.ts',
+    find: "  if (node.isPaused && reason !== 'shutdown') return 'the cluster is paused (H7)';\n",
+    replace: '',
+    what: 'a transfer begins while paused',
+  },
+  {
     rule: 'T1',
     file: 'src/core/core.ts',
     find: 'assert(now >= node.now, ',
@@ -228,7 +242,7 @@ const MUTANTS = [
   {
     rule: 'E3',
     file: 'src/core/node.ts',
-    find: 'return this.isEligible(this.self) ? 0 : this.timing.heartbeatMs;',
+    find: 'return this.mayTakeOver(this.self) ? 0 : this.timing.heartbeatMs;',
     replace: 'return 0;',
     what: 'stale data does not shift the window',
   },
@@ -341,7 +355,7 @@ const MUTANTS = [
   {
     rule: 'H1',
     file: 'src/core/holding.ts',
-    find: '  if (!node.isEligible(node.self)) return renounceAsStale(node, leadership);\n',
+    find: "  if (!node.isEligible(node.self)) return renounceForAnother(node, leadership, 'not in the in-sync set');\n",
     replace: '',
     what: 'a leader outside the in-sync set holds',
   },
@@ -594,8 +608,8 @@ const MUTANTS = [
   {
     rule: 'O3',
     file: 'src/core/transfer.ts',
-    find: 'transfer === null && isForcedHere(node, leadership)) leadAnew(node);',
-    replace: 'transfer === null && isForcedHere(node, leadership)) leadership.renounced = false;',
+    find: 'transfer === null && mayNowHold(node, leadership)) leadAnew(node);',
+    replace: 'transfer === null && mayNowHold(node, leadership)) leadership.renounced = false;',
     what: 'the leader that had renounced holds in its term after all',
   },
 ];

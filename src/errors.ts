@@ -81,6 +81,27 @@ export const ERRORS = {
     meaning: 'The request was refused because it could lead to two holders or to lost writes.',
     remedy: 'Remove the reason given, then ask again.',
   },
+  'cluster-paused': {
+    exit: EXIT.refused,
+    meaning:
+      'The cluster is paused: nobody is granted a tenure, and nothing moves, until an operator resumes it.',
+    remedy: 'Run `quorate resume`, then ask again (`quorate audit` says who has paused it, and why).',
+  },
+  'epoch-changed': {
+    exit: EXIT.refused,
+    meaning: 'The request was made for another tenure than the one that is open now; nothing was done.',
+    remedy: 'Look at `quorate status`, decide anew, and give the epoch that it shows.',
+  },
+  'request-id-reused': {
+    exit: EXIT.usage,
+    meaning: 'The request id belongs to another request, which the log has.',
+    remedy: 'Give every request an id of its own, and the same one only to repeat it.',
+  },
+  'too-many-requests': {
+    exit: EXIT.failed,
+    meaning: 'The agent has been asked for more than it takes at a time; nothing was done.',
+    remedy: 'Wait a moment and ask again, with the same request id.',
+  },
   'switchover-failed': {
     exit: EXIT.failed,
     meaning: 'A switchover was begun and did not end on its target.',

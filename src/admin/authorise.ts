@@ -1,12 +1,31 @@
 import { QuorateError } from '../errors.ts';
 import { type ClientRole, type Identity, identityOf, identityUri } from '../peer/index.ts';
 
-export type AdminCall = 'Status' | 'AuditEntries' | 'Switchover' | 'FencePeer' | 'Failover' | 'Bootstrap';
+export type AdminCall =
+  | 'Status'
+  | 'AuditEntries'
+  | 'Switchover'
+  | 'Pause'
+  | 'Resume'
+  | 'Standby'
+  | 'Activate'
+  | 'FencePeer'
+  | 'Failover'
+  | 'Bootstrap'
+  /** Of the standard services, as a whole. */
+  | 'Health'
+  | 'Reflection';
 
-const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
+export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
   AuditEntries: 'viewer',
+  Health: 'viewer',
+  Reflection: 'viewer',
   Switchover: 'operator',
+  Pause: 'operator',
+  Resume: 'operator',
+  Standby: 'operator',
+  Activate: 'operator',
   FencePeer: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',
@@ -27,7 +46,9 @@ export function authorise(certificate: Uint8Array | undefined, cluster: string, 
   }
   if ('client' in identity && RANK[identity.client.role] < RANK[LEAST_ROLE[call]]) {
     const message = `${call} needs the role ${LEAST_ROLE[call]}, ${identity.client.name} is ${identity.client.role}`;
-    throw new QuorateError('not-authorised', message);
+    throw new QuorateError('not-authorised', message, {
+      context: { facts: { needs: LEAST_ROLE[call], role: identity.client.role } },
+    });
   }
   return identity;
 }

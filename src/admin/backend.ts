@@ -19,6 +19,8 @@ export interface SwitchoverOutcome {
   /** What was done, or on a dry run what would be done (`ms` 0, `result` "planned"). */
   readonly steps: readonly TakeoverStep[];
   readonly checks: readonly SwitchoverCheck[];
+  /** The request id was known: it was done before, and this is how it ended. */
+  readonly alreadyDone: boolean;
 }
 
 export interface FailoverOutcome {
@@ -34,11 +36,76 @@ export interface FailoverOutcome {
   /** What was done, or on a dry run what would be done (`ms` 0). */
   readonly steps: readonly TakeoverStep[];
   readonly checks: readonly SwitchoverCheck[];
+  /** The request id was known: it was done before, and this is how it ended. */
+  readonly alreadyDone: boolean;
+}
+
+export interface PauseOutcome {
+  /** From now on. */
+  readonly paused: boolean;
+  /** False: it was so already, and nothing was written. */
+  readonly changed: boolean;
+  /** Of the entry that says so. */
+  readonly index: number | null;
+  /** Who has paused it, why (empty: not said), and when (ISO 8601); null while it is not paused. */
+  readonly since: { readonly who: string; readonly why: string; readonly at: string | null } | null;
+  /** The request id was known: it was done before, and this is how it ended. */
+  readonly alreadyDone: boolean;
+}
+
+export interface StandbyOutcome {
+  readonly node: NodeId;
+  /** From now on. */
+  readonly standby: boolean;
+  /** False: it was so already, and nothing was written. */
+  readonly changed: boolean;
+  /** Of the entry that says so. */
+  readonly index: number | null;
+  /** The switchover that it took, where the node held; otherwise null. */
+  readonly moved: SwitchoverOutcome | null;
+  /** The request id was known: it was done before, and this is how it ended. */
+  readonly alreadyDone: boolean;
 }
 
 export interface EntriesPage {
   readonly entries: readonly Entry[];
   readonly commitIndex: LogIndex;
+}
+
+/** What every request that changes something brings along. */
+export interface Order {
+  /** The name that the certificate proves, and what the caller calls itself. */
+  readonly who: string;
+  /** To repeat the request by: with the same one it is done at most once. Empty: none. */
+  readonly requestId: string;
+}
+
+/** An order that moves the resources, or may. */
+export interface MovingOrder extends Order {
+  /** Refused where another tenure is open than that of this epoch; 0: none; null: whichever. */
+  readonly expectedEpoch: number | null;
+}
+
+export interface SwitchoverOrder extends MovingOrder {
+  /** Null: the best other data node. */
+  readonly to: NodeId | null;
+  readonly dryRun: boolean;
+}
+
+export interface FailoverOrder extends MovingOrder {
+  readonly to: NodeId;
+  readonly why: string;
+  readonly acceptDataLoss: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface PauseOrder extends Order {
+  readonly why: string;
+}
+
+export interface StandbyOrder extends MovingOrder {
+  readonly node: NodeId;
+  readonly why: string;
 }
 
 /**
@@ -49,21 +116,20 @@ export interface AdminBackend {
   status(): StatusDocument;
   /** Entries from index `from` on, at most `limit`; empty behind the end. Uncommitted ones may be among them. */
   entries(from: LogIndex, limit: number): EntriesPage;
-  switchover(request: {
-    readonly to: NodeId | null;
-    readonly who: string;
-    readonly dryRun: boolean;
-  }): Promise<SwitchoverOutcome>;
+  switchover(order: SwitchoverOrder): Promise<SwitchoverOutcome>;
+  /** H7: nobody is granted a tenure, and nothing moves by itself, until `resume`. */
+  pause(order: PauseOrder): Promise<PauseOutcome>;
+  resume(order: PauseOrder): Promise<PauseOutcome>;
+  /** The node is granted no tenure until `activate`. Where it holds, it first hands over, or nothing is done. */
+  standby(order: StandbyOrder): Promise<StandbyOutcome>;
+  activate(order: StandbyOrder): Promise<StandbyOutcome>;
   /** O3: an operator's override. Rejects `usage` where the loss is not accepted and it is no dry run. */
-  failover(request: {
-    readonly to: NodeId;
-    readonly who: string;
-    readonly why: string;
-    readonly acceptDataLoss: boolean;
-    readonly dryRun: boolean;
-  }): Promise<FailoverOutcome>;
+  failover(order: FailoverOrder): Promise<FailoverOutcome>;
   /** H7. Resolves when the first config entry is durable here and handed to the peers. */
   bootstrap(request: { readonly inSync: readonly NodeId[]; readonly who: string }): Promise<void>;
-  /** H3: resolves only after a new `peer-outdated` entry is committed and applied. Null: the only other data node. */
-  fencePeer(peer: NodeId | null): Promise<'outdated'>;
+  /**
+   * H3: resolves only after a new `peer-outdated` entry is committed and applied. Null: the only other data node. `who` is null for
+   * the handler of this host, which is no operator.
+   */
+  fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'>;
 }

@@ -1,10 +1,11 @@
 /** The admin service from the caller's side: typed answers, every call with a deadline. */
+import { randomUUID } from 'node:crypto';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { z } from 'zod';
 import { type Entry, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { identityOf, type TlsMaterial } from '../peer/index.ts';
-import type { FailoverOutcome, SwitchoverOutcome } from './backend.ts';
+import type { FailoverOutcome, PauseOutcome, StandbyOutcome, SwitchoverOutcome } from './backend.ts';
 import { fromServiceError } from './errors.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
 import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
@@ -17,6 +18,14 @@ export interface AdminClientOptions {
   readonly who: string;
 }
 
+/** Of a request that changes something. */
+export interface OrderOptions {
+  /** To repeat it by; without one it gets a new one. */
+  readonly requestId?: string | undefined;
+  /** Refused where another tenure is open than that of this epoch; 0: none. */
+  readonly expectedEpoch?: number | undefined;
+}
+
 /** For TLS's server name indication, where an address may not stand. It decides nothing. */
 const SERVER_NAME = 'agent.quorate';
 
@@ -24,6 +33,8 @@ const QUESTION_TIMEOUT_MS = 5_000;
 const AUDIT_TIMEOUT_MS = 60_000;
 const BOOTSTRAP_TIMEOUT_MS = 30_000;
 const FENCE_TIMEOUT_MS = 30_000;
+/** One entry of the log; as long as the agent itself waits for it, and a little. */
+const COMMIT_TIMEOUT_MS = 65_000;
 /** More entries than D4 lets a log have: a wrong agent must not fill the memory. */
 const MAX_ENTRIES = 1_000_000;
 
@@ -38,6 +49,7 @@ const failoverSchema = z.object({
   totalMs: z.number().nullable().default(null),
   steps: z.array(takeoverStepSchema),
   checks: z.array(checkSchema),
+  alreadyDone: z.boolean().default(false),
 });
 
 const outcomeSchema = z.object({
@@ -48,6 +60,27 @@ const outcomeSchema = z.object({
   totalMs: z.number().nullable().default(null),
   steps: z.array(takeoverStepSchema),
   checks: z.array(checkSchema),
+  alreadyDone: z.boolean().default(false),
+});
+
+const pauseSchema = z.object({
+  paused: z.boolean(),
+  changed: z.boolean(),
+  index: z.number().nullable().default(null),
+  since: z
+    .object({ who: z.string(), why: z.string(), at: z.string().nullable().default(null) })
+    .nullable()
+    .default(null),
+  alreadyDone: z.boolean().default(false),
+});
+
+const standbySchema = z.object({
+  node: z.string().transform(nodeId),
+  standby: z.boolean(),
+  changed: z.boolean(),
+  index: z.number().nullable().default(null),
+  moved: outcomeSchema.nullable().default(null),
+  alreadyDone: z.boolean().default(false),
 });
 
 export class AdminClient {
@@ -110,32 +143,41 @@ export class AdminClient {
     return entries;
   }
 
-  async switchover(request: {
-    to: NodeId | null;
-    dryRun: boolean;
-    timeoutMs: number;
-  }): Promise<SwitchoverOutcome> {
+  async switchover(
+    request: { to: NodeId | null; dryRun: boolean; timeoutMs: number } & OrderOptions,
+  ): Promise<SwitchoverOutcome> {
     const { to, dryRun, timeoutMs } = request;
-    const wire = { to: to ?? '', dryRun, who: this.#options.who };
-    const answer = await this.#call('Switchover', wire, timeoutMs, !dryRun);
+    const answer = await this.#order('Switchover', { to: to ?? '', dryRun }, request, timeoutMs, !dryRun);
     return this.#parse(outcomeSchema, answer);
   }
 
-  async failover(request: {
-    to: NodeId;
-    dryRun: boolean;
-    acceptDataLoss: boolean;
-    why: string;
-    timeoutMs: number;
-  }): Promise<FailoverOutcome> {
-    const { timeoutMs, ...rest } = request;
-    const answer = await this.#call(
-      'Failover',
-      { ...rest, who: this.#options.who },
-      timeoutMs,
-      !request.dryRun,
-    );
-    return this.#parse(failoverSchema, answer);
+  async failover(
+    request: {
+      to: NodeId;
+      dryRun: boolean;
+      acceptDataLoss: boolean;
+      why: string;
+      timeoutMs: number;
+    } & OrderOptions,
+  ): Promise<FailoverOutcome> {
+    const { to, dryRun, acceptDataLoss, why, timeoutMs } = request;
+    const wire = { to, dryRun, acceptDataLoss, why };
+    return this.#parse(failoverSchema, await this.#order('Failover', wire, request, timeoutMs, !dryRun));
+  }
+
+  async pause(request: { paused: boolean; why: string } & OrderOptions): Promise<PauseOutcome> {
+    const { paused, why } = request;
+    const call = paused ? 'Pause' : 'Resume';
+    return this.#parse(pauseSchema, await this.#order(call, { why }, request, COMMIT_TIMEOUT_MS, true));
+  }
+
+  /** `timeoutMs`: a holder that is put on standby hands over first. */
+  async standby(
+    request: { node: NodeId; standby: boolean; why: string; timeoutMs: number } & OrderOptions,
+  ): Promise<StandbyOutcome> {
+    const { node, standby, why, timeoutMs } = request;
+    const call = standby ? 'Standby' : 'Activate';
+    return this.#parse(standbySchema, await this.#order(call, { node, why }, request, timeoutMs, true));
   }
 
   async bootstrap(inSync: readonly NodeId[]): Promise<void> {
@@ -151,6 +193,25 @@ export class AdminClient {
     const method = adminService()[name];
     if (method === undefined) throw new QuorateError('answer-invalid', `admin.proto has no ${name}`);
     return method;
+  }
+
+  /** Where its outcome is not known, the error names the id to repeat it by. */
+  async #order(
+    name: string,
+    wire: object,
+    { requestId = randomUUID(), expectedEpoch }: OrderOptions,
+    timeoutMs: number,
+    mayHaveActed: boolean,
+  ): Promise<unknown> {
+    const { who } = this.#options;
+    const epoch = expectedEpoch === undefined ? {} : { expectedEpoch };
+    try {
+      return await this.#call(name, { ...wire, who, requestId, ...epoch }, timeoutMs, mayHaveActed);
+    } catch (error) {
+      if (!(error instanceof QuorateError) || error.code !== 'timed-out-unknown') throw error;
+      const message = `${error.message}; with --request-id ${requestId} it is done at most once`;
+      throw new QuorateError(error.code, message, { cause: error, context: error.context });
+    }
   }
 
   #call(name: string, request: object, timeoutMs: number, mayHaveActed: boolean): Promise<unknown> {

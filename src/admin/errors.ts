@@ -1,6 +1,7 @@
 /** QuorateErrors over gRPC: the code travels in the trailing metadata, the sentence as the status' details. */
 import { Metadata, type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
 import { ERRORS, type ErrorCode, EXIT, QuorateError } from '../errors.ts';
+import { DETAILS_KEY, decodeDetails, encodeDetails } from './details.ts';
 
 const CODE_KEY = 'quorate-code';
 
@@ -11,11 +12,14 @@ export function toStatus(error: unknown): Partial<StatusObject> {
   }
   const metadata = new Metadata();
   metadata.set(CODE_KEY, error.code);
-  return { code: statusCodeOf(error.code), details: error.message, metadata };
+  const code = statusCodeOf(error.code);
+  metadata.set(DETAILS_KEY, encodeDetails(error, code));
+  return { code, details: error.message, metadata };
 }
 
 function statusCodeOf(code: ErrorCode): status {
   if (code === 'not-authorised') return status.PERMISSION_DENIED;
+  if (code === 'too-many-requests') return status.RESOURCE_EXHAUSTED;
   switch (ERRORS[code].exit) {
     case EXIT.usage:
       return status.INVALID_ARGUMENT;
@@ -37,7 +41,10 @@ export function fromServiceError(error: ServiceError, address: string, mayHaveAc
   const code = error.metadata?.get(CODE_KEY)[0];
   const message = error.details || error.message;
   if (typeof code === 'string' && Object.hasOwn(ERRORS, code))
-    return new QuorateError(code as ErrorCode, message, { cause: error });
+    return new QuorateError(code as ErrorCode, message, {
+      cause: error,
+      context: { ...decodeDetails(error.metadata.get(DETAILS_KEY)[0]) },
+    });
   if (error.code === status.UNIMPLEMENTED)
     return new QuorateError('answer-invalid', `the agent at ${address} does not know this request`);
   const isSilent = error.code === status.DEADLINE_EXCEEDED || error.code === status.CANCELLED;

@@ -86,7 +86,7 @@ export class LocalSocket {
   async #answer(line: string): Promise<LocalAnswer> {
     try {
       const { peer } = requestSchema.parse(JSON.parse(line));
-      return { ok: true, result: await this.#backend.fencePeer(peer === null ? null : nodeId(peer)) };
+      return { ok: true, result: await this.#backend.fencePeer(peer === null ? null : nodeId(peer), null) };
     } catch (error) {
       if (error instanceof InvariantError)
         setImmediate(() => {

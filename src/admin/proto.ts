@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { assert } from '../core/index.ts';
 
-const FILE = 'proto/quorate/v1/admin.proto';
+const ADMIN = 'proto/quorate/v1/admin.proto';
+const ERROR_MODEL = ['proto/google/rpc/status.proto', 'proto/google/rpc/error_details.proto'];
 
 export interface WireEntry {
   readonly index: number;
@@ -19,42 +20,65 @@ export interface WireEntriesPage {
   readonly entries: readonly WireEntry[];
   readonly commitIndex: number;
 }
-export interface WireSwitchoverRequest {
+/** Of a call that changes something: an id to repeat it by, and of one that moves the resources the epoch that is expected. */
+export interface WireOrder {
+  readonly who: string;
+  readonly requestId: string;
+  readonly expectedEpoch?: number;
+}
+export interface WireSwitchoverRequest extends WireOrder {
   readonly to: string;
   readonly dryRun: boolean;
-  readonly who: string;
+}
+export interface WirePauseRequest extends WireOrder {
+  readonly why: string;
+}
+export interface WireStandbyRequest extends WireOrder {
+  readonly node: string;
+  readonly why: string;
 }
 export interface WireBootstrapRequest {
   readonly inSync: readonly string[];
   readonly who: string;
 }
-export interface WireFailoverRequest {
+export interface WireFailoverRequest extends WireOrder {
   readonly to: string;
   readonly dryRun: boolean;
   readonly acceptDataLoss: boolean;
   readonly why: string;
-  readonly who: string;
 }
 
-let loaded: ServiceDefinition | null = null;
+const OPTIONS = { longs: Number, enums: String, defaults: true, oneofs: false } as const;
 
-export function adminService(): ServiceDefinition {
-  if (loaded !== null) return loaded;
+let loaded: PackageDefinition | null = null;
+let loadedModel: PackageDefinition | null = null;
+
+/** Everything of admin.proto. */
+export function adminPackage(): PackageDefinition {
   // `defaults` fills what proto3 does not send; an absent `optional` stays absent and becomes null (status.ts).
-  const definition = loadSync(protoFile(), { longs: Number, enums: String, defaults: true, oneofs: false });
-  const service = definition['quorate.v1.Admin'];
-  assert(service !== undefined && !('format' in service), `${FILE} has no service quorate.v1.Admin`);
-  loaded = service as ServiceDefinition;
+  loaded ??= loadSync(protoFile(ADMIN), OPTIONS);
   return loaded;
 }
 
+export function adminService(): ServiceDefinition {
+  const service = adminPackage()['quorate.v1.Admin'];
+  assert(service !== undefined && !('format' in service), `${ADMIN} has no service quorate.v1.Admin`);
+  return service as ServiceDefinition;
+}
+
+/** The messages of `google.rpc` that errors carry. */
+export function errorModel(): PackageDefinition {
+  loadedModel ??= loadSync(ERROR_MODEL.map(protoFile), { ...OPTIONS, keepCase: true });
+  return loadedModel;
+}
+
 /** Looked for upwards, because the bundle lies at another depth than the source. */
-function protoFile(): string {
+function protoFile(file: string): string {
   let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, FILE))) {
+  while (!existsSync(join(directory, file))) {
     const parent = dirname(directory);
-    assert(parent !== directory, `${FILE} is missing beside the program`);
+    assert(parent !== directory, `${file} is missing beside the program`);
     directory = parent;
   }
-  return join(directory, FILE);
+  return join(directory, file);
 }

@@ -1,36 +1,62 @@
 /** The admin service on `admin.listen`: mutual TLS, one handler per request, errors with their code. */
+
+import type { TLSSocket } from 'node:tls';
 import {
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
   type sendUnaryData,
+  type UntypedHandleCall,
+  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { type Entry, InvariantError, logIndex, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import type { TlsMaterial } from '../peer/index.ts';
-import { type AdminCall, authorise, describeCaller } from './authorise.ts';
-import type { AdminBackend } from './backend.ts';
+import { identityUri, type TlsMaterial } from '../peer/index.ts';
+import { Admission, type CallKind } from './admission.ts';
+import { type AdminCall, authorise, describeCaller, LEAST_ROLE } from './authorise.ts';
+import type { AdminBackend, MovingOrder } from './backend.ts';
 import { toStatus } from './errors.ts';
+import { AdminListener } from './listener.ts';
 import {
   adminService,
   type WireBootstrapRequest,
   type WireEntriesPage,
   type WireEntry,
   type WireFailoverRequest,
+  type WireOrder,
+  type WirePauseRequest,
+  type WireStandbyRequest,
   type WireSwitchoverRequest,
 } from './proto.ts';
+import { limitQuestions } from './reflection-limit.ts';
+import type { Health } from './standard-services.ts';
 
 const PAGE_ENTRIES = 500;
 /** Far under gRPC's limit of 4 MiB a message; one entry is at most 64 KiB. */
 const PAGE_BYTES = 1024 * 1024;
 const CLOSE_TIMEOUT_MS = 500;
 
+/** Frames and headers that are larger end their call. */
+const CHANNEL_LIMITS = {
+  'grpc.max_receive_message_length': 64 * 1024,
+  'grpc.max_metadata_size': 8 * 1024,
+  /** Of one connection, at a time; more wait. */
+  'grpc.max_concurrent_streams': 32,
+  /** Without a call for so long a connection is closed; one whose other end is gone is found by a ping. */
+  'grpc.max_connection_idle_ms': 300_000,
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+} as const;
+
 export interface AdminServerOptions {
   readonly listen: string;
   readonly cluster: string;
   readonly tls: TlsMaterial;
   readonly backend: AdminBackend;
+  /** For `grpc.health.v1`: agent, log and executor work. */
+  readonly isWell: () => boolean;
 }
 
 interface AuthenticatedCall {
@@ -39,40 +65,53 @@ interface AuthenticatedCall {
 
 export class AdminServer {
   readonly #options: AdminServerOptions;
-  readonly #server = new Server({ 'grpc.max_receive_message_length': 64 * 1024 });
+  readonly #server = new Server(CHANNEL_LIMITS);
+  readonly #listener: AdminListener;
+  readonly #admission = new Admission(() => performance.now());
+  #health: Health | null = null;
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
+    const { listen, tls } = options;
+    // TLS ends at the listener; gRPC finds the certificate at the socket.
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    const onConnection = (socket: TLSSocket): void => injector.injectConnection(socket);
+    this.#listener = new AdminListener({ listen, tls, onConnection });
     this.#server.addService(adminService(), {
       Status: this.#unary('Status', () => withoutNulls(this.#backend.status())),
       AuditEntries: (call: ServerWritableStream<{ from: number }, WireEntriesPage>) =>
         void this.#streamEntries(call),
-      Switchover: this.#unary('Switchover', async (request: WireSwitchoverRequest, who) =>
-        withoutNulls(
-          await this.#backend.switchover({
-            to: optionalNode(request.to),
-            dryRun: request.dryRun,
-            who: who(request.who),
-          }),
-        ),
+      Switchover: this.#order('Switchover', ({ to, dryRun }: WireSwitchoverRequest, order) =>
+        this.#backend.switchover({ ...order, to: optionalNode(to), dryRun }),
       ),
-      Failover: this.#unary('Failover', async (request: WireFailoverRequest, who) =>
-        withoutNulls(
-          await this.#backend.failover({
-            to: requiredNode(request.to),
-            dryRun: request.dryRun,
-            acceptDataLoss: request.acceptDataLoss,
-            why: request.why,
-            who: who(request.who),
-          }),
-        ),
+      Failover: this.#order('Failover', (request: WireFailoverRequest, order) => {
+        const { dryRun, acceptDataLoss, why } = request;
+        return this.#backend.failover({
+          ...order,
+          to: requiredNode(request.to),
+          dryRun,
+          acceptDataLoss,
+          why,
+        });
+      }),
+      Pause: this.#order('Pause', ({ why }: WirePauseRequest, order) =>
+        this.#backend.pause({ ...order, why }),
+      ),
+      Resume: this.#order('Resume', ({ why }: WirePauseRequest, order) =>
+        this.#backend.resume({ ...order, why }),
+      ),
+      Standby: this.#order('Standby', ({ node, why }: WireStandbyRequest, order) =>
+        this.#backend.standby({ ...order, node: requiredNode(node), why }),
+      ),
+      Activate: this.#order('Activate', ({ node, why }: WireStandbyRequest, order) =>
+        this.#backend.activate({ ...order, node: requiredNode(node), why }),
       ),
       Bootstrap: this.#unary('Bootstrap', async (request: WireBootstrapRequest, who) => {
         await this.#backend.bootstrap({ inSync: request.inSync.map(requiredNode), who: who(request.who) });
         return {};
       }),
-      FencePeer: this.#unary('FencePeer', async (request: { peer: string }) => ({
-        result: await this.#backend.fencePeer(optionalNode(request.peer)),
+      FencePeer: this.#unary('FencePeer', async (request: { peer: string }, who) => ({
+        result: await this.#backend.fencePeer(optionalNode(request.peer), who('')),
       })),
     });
   }
@@ -83,22 +122,19 @@ export class AdminServer {
 
   /** Resolves with the port. Throws `port-in-use` or `address-not-available`. */
   async start(): Promise<number> {
-    const { ca, cert, key } = this.#options.tls;
-    const credentials = ServerCredentials.createSsl(
-      Buffer.from(ca),
-      [{ cert_chain: Buffer.from(cert), private_key: Buffer.from(key) }],
-      true,
-    );
-    return new Promise((resolve, reject) => {
-      this.#server.bindAsync(this.#options.listen, credentials, (error, port) => {
-        if (error === null) resolve(port);
-        else reject(listenError(error, this.#options.listen));
-      });
-    });
+    const { healthServices, reflectionServices } = await import('./standard-services.ts');
+    this.#health = healthServices(this.#options.isWell);
+    for (const [definition, implementation] of this.#health.services)
+      this.#server.addService(definition, this.#guarded('Health', implementation));
+    for (const [definition, implementation] of reflectionServices())
+      this.#server.addService(definition, this.#guarded('Reflection', implementation));
+    return this.#listener.start();
   }
 
   /** Lets running requests end, then cuts them. */
   async close(): Promise<void> {
+    this.#health?.end();
+    this.#listener.stop();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
         this.#server.forceShutdown();
@@ -109,12 +145,56 @@ export class AdminServer {
         resolve();
       });
     });
+    this.#listener.cut();
   }
 
-  #authorise(call: AuthenticatedCall, name: AdminCall): (claimed: string) => string {
+  /** @throws QuorateError `not-authorised` or `too-many-requests` */
+  #admit(call: AuthenticatedCall, name: AdminCall): Admitted {
     const certificate = call.getAuthContext().sslPeerCertificate?.raw;
     const identity = authorise(certificate, this.#options.cluster, name);
-    return (claimed) => describeCaller(identity, claimed);
+    const leave = this.#admission.enter(identityUri(identity), kindOf(name));
+    return { leave, who: (claimed) => describeCaller(identity, claimed) };
+  }
+
+  /** The handlers of a package, behind the same door. */
+  #guarded(
+    name: 'Health' | 'Reflection',
+    handlers: UntypedServiceImplementation,
+  ): UntypedServiceImplementation {
+    const guard =
+      (handler: UntypedHandleCall) =>
+      (call: ForeignCall, callback?: sendUnaryData<unknown>): void => {
+        const fail = (error: unknown): void => {
+          passOnInvariant(error);
+          if (callback === undefined) call.emit('error', toStatus(error));
+          else callback(toStatus(error));
+        };
+        try {
+          const { leave } = this.#admit(call, name);
+          for (const event of ['close', 'finish', 'cancelled']) call.once(event, leave);
+          if (name === 'Health') this.#health?.refresh();
+          else limitQuestions(call, fail);
+          const answer: sendUnaryData<unknown> = (...answered) => {
+            leave();
+            callback?.(...answered);
+          };
+          (handler as ForeignHandler)(call, answer);
+        } catch (error) {
+          fail(error);
+        }
+      };
+    return Object.fromEntries(Object.entries(handlers).map(([method, handler]) => [method, guard(handler)]));
+  }
+
+  /** A request that changes something: who asks, by which id, and under which epoch. */
+  #order<Request extends WireOrder>(
+    name: AdminCall,
+    handle: (request: Request, order: MovingOrder) => Promise<object>,
+  ) {
+    return this.#unary(name, async (request: Request, who) => {
+      const { requestId, expectedEpoch = null } = request;
+      return withoutNulls(await handle(request, { who: who(request.who), requestId, expectedEpoch }));
+    });
   }
 
   #unary<Request, Response>(
@@ -125,19 +205,25 @@ export class AdminServer {
       call: ServerUnaryCall<Request, Response>,
       callback: sendUnaryData<Response>,
     ): Promise<void> => {
+      let leave = (): void => {};
       try {
-        callback(null, await handle(call.request, this.#authorise(call, name)));
+        const admitted = this.#admit(call, name);
+        leave = admitted.leave;
+        callback(null, await handle(call.request, admitted.who));
       } catch (error) {
         passOnInvariant(error);
         callback(toStatus(error));
+      } finally {
+        leave();
       }
     };
   }
 
   /** Committed entries only: what is not committed may still be replaced. */
   async #streamEntries(call: ServerWritableStream<{ from: number }, WireEntriesPage>): Promise<void> {
+    let leave = (): void => {};
     try {
-      this.#authorise(call, 'AuditEntries');
+      leave = this.#admit(call, 'AuditEntries').leave;
       let next = Math.max(1, call.request.from);
       const { commitIndex } = this.#backend.entries(logIndex(next), 0);
       while (next <= commitIndex && !call.cancelled) {
@@ -152,9 +238,25 @@ export class AdminServer {
     } catch (error) {
       passOnInvariant(error);
       call.emit('error', toStatus(error));
+    } finally {
+      leave();
     }
   }
 }
+
+interface Admitted {
+  readonly who: (claimed: string) => string;
+  /** Told when the call has ended. */
+  readonly leave: () => void;
+}
+
+/** Of whatever kind; the packages have no common type for them. */
+type ForeignCall = ServerDuplexStream<unknown, unknown>;
+type ForeignHandler = (call: ForeignCall, callback: sendUnaryData<unknown>) => void;
+
+/** A fence request is never put off: the I/O of its caller is frozen until it is answered (H3). */
+const kindOf = (name: AdminCall): CallKind =>
+  LEAST_ROLE[name] === 'viewer' || name === 'FencePeer' ? 'question' : 'order';
 
 async function drained(call: ServerWritableStream<unknown, unknown>): Promise<void> {
   await new Promise<void>((resolve) => {
@@ -202,17 +304,5 @@ function withoutNulls(value: unknown): unknown {
     Object.entries(value)
       .filter(([, field]) => field !== null && field !== undefined)
       .map(([key, field]) => [key, withoutNulls(field)]),
-  );
-}
-
-function listenError(cause: Error, listen: string): QuorateError {
-  if (/EADDRINUSE/.test(cause.message))
-    return new QuorateError('port-in-use', `admin.listen ${listen} is in use`, { cause });
-  return new QuorateError(
-    'address-not-available',
-    `cannot listen on admin.listen ${listen}: ${cause.message}`,
-    {
-      cause,
-    },
   );
 }

@@ -381,6 +381,11 @@ export class Agent {
     this.#counts.onCommitted(entry);
     this.#fencing?.onCommitted();
     this.#backend?.onCommitted(entry);
+    if (entry.body.kind === 'elected' && (this.#driver?.view.state.pause ?? null) !== null)
+      this.#log.warn(
+        { event: 'paused', leader: entry.body.leader },
+        'the cluster is paused: nobody holds until "quorate resume" (H7)',
+      );
     if (entry.body.kind === 'config') this.#executor.setTiming(entry.body.timing);
     if (entry.body.kind !== 'note') {
       this.#log.info(
@@ -392,7 +397,7 @@ export class Agent {
 
   #onCoreEvent(event: CoreEvent): void {
     this.#counts.onCoreEvent(event);
-    this.#backend?.onChanged();
+    this.#backend?.onCoreEvent(event);
     this.#log.info({ node: this.#config.node, ...event }, event.event);
   }
 

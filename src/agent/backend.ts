@@ -1,26 +1,37 @@
 /** What operators and DRBD's handlers may ask of a running agent. */
 import type {
   AdminBackend,
+  FailoverOrder,
   FailoverOutcome,
+  PauseOrder,
+  PauseOutcome,
+  StandbyOrder,
+  StandbyOutcome,
   StatusDocument,
-  SwitchoverCheck,
+  SwitchoverOrder,
   SwitchoverOutcome,
 } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
-import { type Config, dataNodes, graphOf } from '../config/index.ts';
-import type { Entry, LogIndex, NodeId } from '../core/index.ts';
+import { type Config, dataNodes } from '../config/index.ts';
+import type { CoreEvent, CoreView, Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
-import { planRelease, planTakeover } from '../takeover/index.ts';
+import { failoverAgain, pauseAgain, standbyAgain, switchoverAgain } from './again.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
-import { plannedSteps, TakeoverWatch } from './takeover-watch.ts';
+import { Orders } from './orders.ts';
+import { refusedByLeader } from './refusals.ts';
+import { Requests } from './requests.ts';
+import { Switchover } from './switchover.ts';
+import { TakeoverWatch } from './takeover-watch.ts';
 
 /** How long an order to take over is waited for. */
 const TAKEOVER_LIMIT_MS = 60_000;
 const FENCE_LIMIT_MS = 25_000;
 const FENCE_RETRY_MS = 20;
 const MAX_PAGE = 10_000;
+/** How the core begins to say it. */
+const GIVEN_UP = 'given up';
 
 export interface BackendOptions {
   readonly config: Config;
@@ -42,15 +53,26 @@ export class Backend implements AdminBackend {
   readonly #takeovers: TakeoverWatch;
   readonly #failover: Failover;
   readonly #listeners = new Set<() => void>();
+  readonly #switchover: Switchover;
+  readonly #orders: Orders;
+  readonly #requests: Requests;
 
   constructor(options: BackendOptions) {
     this.#options = options;
     this.#takeovers = new TakeoverWatch(options.clock, TAKEOVER_LIMIT_MS);
-    this.#failover = new Failover({ ...options, takeovers: this.#takeovers, limitMs: TAKEOVER_LIMIT_MS });
+    const shared = { ...options, takeovers: this.#takeovers, limitMs: TAKEOVER_LIMIT_MS };
+    this.#failover = new Failover(shared);
+    this.#switchover = new Switchover({
+      ...shared,
+      probes: () => new Map(options.status().resources.map(({ name, probe }) => [name, probe])),
+    });
+    this.#orders = new Orders({ ...shared, switchover: this.#switchover });
+    this.#requests = new Requests(shared);
   }
 
   onCommitted(entry: Entry): void {
     this.#takeovers.onCommitted(entry);
+    this.#requests.onCommitted(entry);
     this.onChanged();
   }
 
@@ -63,6 +85,13 @@ export class Backend implements AdminBackend {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** R3: the core gives a transfer up without a word to whoever asked for it. */
+  onCoreEvent(event: CoreEvent): void {
+    this.onChanged();
+    if (event.event === 'transfer' && event.phase.startsWith(GIVEN_UP))
+      this.#takeovers.onGivenUp(event.phase);
   }
 
   status(): StatusDocument {
@@ -96,8 +125,8 @@ export class Backend implements AdminBackend {
    * taking proposals (a transfer that may yet be given up, a takeover that has not begun) is asked again: without an answer
    * the I/O stays frozen, and nobody calls the handler a second time.
    */
-  async fencePeer(peer: NodeId | null): Promise<'outdated'> {
-    const { driver, config, fence } = this.#options;
+  async fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
+    const { driver, config, fence, clock } = this.#options;
     const others = dataNodes(config).filter((member) => member.id !== driver.view.self);
     const target = peer ?? (others.length === 1 ? others[0]?.id : undefined);
     if (target === undefined) {
@@ -116,6 +145,8 @@ export class Backend implements AdminBackend {
         `${target} is still in the in-sync set: the entry was void (H3)`,
       );
     }
+    if (who !== null)
+      driver.propose({ kind: 'operator', who, action: `fence-peer ${target}`, at: clock.wallMs() });
     return 'outdated';
   }
 
@@ -132,73 +163,70 @@ export class Backend implements AdminBackend {
     }
   }
 
-  async switchover(request: Parameters<AdminBackend['switchover']>[0]): Promise<SwitchoverOutcome> {
-    const { driver, clock } = this.#options;
+  async switchover(order: SwitchoverOrder): Promise<SwitchoverOutcome> {
+    this.#requireSettledLeader();
+    const run = () => this.#switchover.run(order);
+    if (order.dryRun) return run();
+    const asked = { id: order.requestId, kind: 'switchover', node: order.to } as const;
+    return this.#requests.once(asked, run, (record) => switchoverAgain(this.#log, record));
+  }
+
+  async failover(order: FailoverOrder): Promise<FailoverOutcome> {
     this.#requireLeader();
-    const from = driver.view.self;
-    const to = request.to ?? driver.view.voters.find((id) => id !== from && driver.view.isEligible(id));
-    if (to === undefined)
-      throw new QuorateError('refused-unsafe', 'no other data node is in the in-sync set (H1)');
-    const checks = this.#checks(to);
-    const failed = checks.find(({ ok }) => !ok);
-    if (request.dryRun) {
-      const steps = this.#plannedSteps(from, to);
-      return { dryRun: true, from, to, epoch: null, totalMs: null, steps, checks };
-    }
-    if (failed !== undefined)
-      throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${failed.detail}`);
-    await driver.commit(
-      { kind: 'operator', who: request.who, action: `switchover to ${to}`, at: clock.wallMs() },
-      TAKEOVER_LIMIT_MS,
+    const run = () => this.#failover.run(order);
+    if (order.dryRun) return run();
+    const asked = { id: order.requestId, kind: 'failover', node: order.to } as const;
+    return this.#requests.once(asked, run, (record) => failoverAgain(this.#log, record));
+  }
+
+  async pause(order: PauseOrder): Promise<PauseOutcome> {
+    return this.#setPaused(true, order);
+  }
+
+  async resume(order: PauseOrder): Promise<PauseOutcome> {
+    return this.#setPaused(false, order);
+  }
+
+  async #setPaused(paused: boolean, order: PauseOrder): Promise<PauseOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: paused ? 'pause' : 'resume', node: null },
+      () => this.#orders.setPaused(paused, order),
+      (record) => pauseAgain(this.#log, record),
     );
-    const began = clock.now();
-    const taken = this.#takeovers.next(to, 'switchover-failed');
-    const refused = driver.transfer({ kind: 'transfer', to, reason: 'switchover' });
-    if (refused !== null) {
-      taken.cancel();
-      throw new QuorateError('refused-unsafe', `switchover to ${to} refused: ${refused}`);
-    }
-    const { epoch, steps } = await taken.promise;
-    return { dryRun: false, from, to, epoch, totalMs: clock.now() - began, steps, checks };
   }
 
-  async failover(request: Parameters<AdminBackend['failover']>[0]): Promise<FailoverOutcome> {
+  async standby(order: StandbyOrder): Promise<StandbyOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: 'standby', node: order.node },
+      () => this.#orders.standby(order),
+      (record) => standbyAgain(this.#log, record),
+    );
+  }
+
+  async activate(order: StandbyOrder): Promise<StandbyOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: 'activate', node: order.node },
+      () => this.#orders.activate(order),
+      (record) => standbyAgain(this.#log, record),
+    );
+  }
+
+  get #log(): CoreView['log'] {
+    return this.#options.driver.view.log;
+  }
+
+  /** What an earlier leader has written may not be committed here yet: until it is, this one does not know what is so. */
+  #requireSettledLeader(): void {
     this.#requireLeader();
-    return this.#failover.run(request);
-  }
-
-  /** By the same planner that the executors use: what is held here is given up, and over there everything is taken. */
-  #plannedSteps(from: NodeId, to: NodeId): SwitchoverOutcome['steps'] {
-    const graph = graphOf(this.#options.config.resources);
-    const observed = new Map(this.status().resources.map(({ name, probe }) => [name, probe]));
-    return [
-      ...plannedSteps(planRelease(graph, observed, 'planned'), from),
-      { name: `${from}: hand leadership to ${to}`, ms: 0, result: 'when all of that is verified' },
-      ...plannedSteps(planTakeover(graph, new Map()), to),
-    ];
-  }
-
-  #checks(to: NodeId): SwitchoverCheck[] {
-    const { view } = this.#options.driver;
-    const isReachable = view.leadership?.lease.heardFrom(to, view.now - view.timing.leaseMs) ?? false;
-    return [
-      {
-        name: 'data node',
-        ok: view.isDataVoter(to),
-        detail: `${to} ${view.isDataVoter(to) ? 'is' : 'is not'} a data node with a vote`,
-      },
-      {
-        name: 'other node',
-        ok: to !== view.self,
-        detail: to === view.self ? `${to} holds already` : `${to} is not the holder`,
-      },
-      {
-        name: 'in sync',
-        ok: view.isEligible(to),
-        detail: `${to} ${view.isEligible(to) ? 'is' : 'is not'} in the in-sync set (H1)`,
-      },
-      { name: 'reachable', ok: isReachable, detail: `${to} ${isReachable ? 'answers' : 'does not answer'}` },
-    ];
+    const { leadership, commitIndex, self, isWitness } = this.#options.driver.view;
+    if (leadership === null || (commitIndex >= leadership.firstIndex && !isWitness)) return;
+    const why = isWitness
+      ? `${self} leads as a caretaker, which decides nothing (W3): it hands over to a data node`
+      : `${self} was only just elected: ask again in a second`;
+    throw refusedByLeader(self, 'refused', why);
   }
 
   #requireLeader(): void {
@@ -207,6 +235,7 @@ export class Backend implements AdminBackend {
     const leader = view.role.kind === 'follower' ? view.role.leader : null;
     const hint =
       leader === null ? 'no leader is known here' : `the leader is ${leader}: run the command there`;
-    throw new QuorateError('not-leader', `${view.self} does not lead; ${hint}`);
+    const facts = leader === null ? {} : { leader };
+    throw new QuorateError('not-leader', `${view.self} does not lead; ${hint}`, { context: { facts } });
   }
 }

@@ -20,6 +20,7 @@ import type {
 import { assert, assertNever, Core } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
+import { refusedByLeader } from './refusals.ts';
 
 export interface DriverOptions {
   readonly core: CoreOptions;
@@ -106,7 +107,7 @@ export class Driver {
   /** Proposes and waits for the commit. Rejects `refused-unsafe` at once, or as `committed` does. */
   async commit(proposal: Proposal, limitMs: number): Promise<LogIndex> {
     const result = this.propose(proposal);
-    if ('refused' in result) throw new QuorateError('refused-unsafe', `refused: ${result.refused}`);
+    if ('refused' in result) throw refusedByLeader(this.view.self, 'refused', result.refused);
     await this.committed(result, limitMs);
     return result.index;
   }

@@ -6,7 +6,7 @@
  * leader was elected, and where no watchdog stands behind that, its release or its fencing must be proven, because a forced
  * promotion does not ask DRBD.
  */
-import type { AdminBackend, FailoverOutcome, SwitchoverCheck } from '../admin/index.ts';
+import type { FailoverOrder, FailoverOutcome, SwitchoverCheck } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Config, graphOf } from '../config/index.ts';
 import { forceChecks, inSyncLoss, logIndex, type NodeId, unprovenClaims } from '../core/index.ts';
@@ -14,11 +14,10 @@ import { QuorateError } from '../errors.ts';
 import { isoTime } from '../state/index.ts';
 import { planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
+import { reasonOf } from './reason.ts';
+import { refusedFor, requireEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
 import { whyNotUnwatched } from './unwatched.ts';
-
-/** Limits of the entry (`entry-schema.ts`). */
-const MAX_WHY = 500;
 
 export interface FailoverOptions {
   readonly config: Config;
@@ -37,37 +36,55 @@ export class Failover {
   }
 
   /** Of whoever leads: `not-leader` is the caller's to say. */
-  async run(request: Parameters<AdminBackend['failover']>[0]): Promise<FailoverOutcome> {
+  async run(order: FailoverOrder): Promise<FailoverOutcome> {
     const { clock, driver, takeovers, limitMs } = this.#options;
-    const { to, who, dryRun } = request;
+    const { to, who, dryRun, requestId } = order;
     const mayLose = this.#mayLose(to);
-    if (!dryRun && !request.acceptDataLoss)
+    if (!dryRun && !order.acceptDataLoss)
       throw new QuorateError(
         'usage',
         `a failover to ${to} needs --accept-data-loss: what may be lost is ${mayLose}`,
       );
-    const why = cleanWhy(request.why);
+    const why = reasonOf(order.why) || 'no reason given';
     // Nothing is awaited between the checks and the entry.
     const data = await this.#dataCheck(to);
+    requireEpoch(driver.view, order.expectedEpoch);
     const checks = [...forceChecks(driver.view, to), data, this.#oldHolderCheck()];
     if (dryRun) {
       const steps = plannedSteps(planTakeover(graphOf(this.#options.config.resources), new Map()), to);
-      return { dryRun, to, mayLose, forcedAt: null, epoch: null, totalMs: null, steps, checks };
+      return {
+        dryRun,
+        to,
+        mayLose,
+        forcedAt: null,
+        epoch: null,
+        totalMs: null,
+        steps,
+        checks,
+        alreadyDone: false,
+      };
     }
-    const failed = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
-    if (failed.length > 0)
-      throw new QuorateError('refused-unsafe', `failover to ${to} refused: ${failed.join('; ')}`);
+    const failed = checks.filter(({ ok }) => !ok);
+    if (failed.length > 0) {
+      const code = driver.view.isPaused ? 'cluster-paused' : 'refused-unsafe';
+      throw refusedFor(`failover to ${to}`, failed, to, code);
+    }
     const began = clock.now();
     const taken = takeovers.next(to, 'failover-failed');
     // It may fail before the commit is known, while nobody waits for it yet.
     taken.promise.catch(() => undefined);
     try {
       const at = clock.wallMs();
-      const forcedAt = await driver.commit({ kind: 'forced', who, why, mayLose, node: to, at }, limitMs);
+      const request = requestId === '' ? {} : { request: requestId };
+      const forcedAt = await driver.commit(
+        { kind: 'forced', who, why, mayLose, node: to, ...request, at },
+        limitMs,
+      );
       if (driver.view.state.inSync.join() !== to)
         throw new QuorateError('refused-unsafe', `failover to ${to}: the entry was void (O3)`);
       const { epoch, steps } = await taken.promise;
-      return { dryRun, to, mayLose, forcedAt, epoch, totalMs: clock.now() - began, steps, checks };
+      const totalMs = clock.now() - began;
+      return { dryRun, to, mayLose, forcedAt, epoch, totalMs, steps, checks, alreadyDone: false };
     } catch (error) {
       taken.cancel();
       throw error;
@@ -140,11 +157,4 @@ export class Failover {
     const since = time === null ? '' : `, some time after ${time}`;
     return `every write that ${whose} acknowledged since ${to} left the in-sync set (entry ${leftAt}${since})`;
   }
-}
-
-function cleanWhy(why: string): string {
-  const clean = why.replaceAll(/[^\x20-\x7e]/g, '?').trim();
-  if (clean.length > MAX_WHY)
-    throw new QuorateError('usage', `the reason has ${clean.length} characters, at most ${MAX_WHY}`);
-  return clean === '' ? 'no reason given' : clean;
 }

@@ -169,7 +169,8 @@ export class Failures {
     const { view } = this.#driver;
     const isThere = (id: NodeId): boolean =>
       view.leadership?.lease.heardFrom(id, view.now - view.timing.leaseMs) ?? false;
-    const others = view.voters.filter((id) => id !== view.self && view.isEligible(id) && isThere(id));
+    const others = view.voters.filter((id) => id !== view.self && view.mayTakeOver(id) && isThere(id));
+    if (view.isPaused) return { whyNot: 'the cluster is paused: nothing moves by itself (H7)' };
     if (others.length === 0) return { whyNot: 'there is no other node that may hold' };
     if (this.#movesLately() >= mostMoves) return { whyNot: `${mostMoves} moves within an hour are enough` };
     const obstacles: string[] = [];
@@ -258,6 +259,7 @@ export class Failures {
   #moveAway(epoch: Epoch, delayMs: number, failure: Failure): void {
     this.#retry?.cancel();
     this.#retry = this.#clock.after(delayMs, () => {
+      if (!failure.isBegun && this.#driver.view.isPaused) return this.#waitForResume(epoch, failure);
       if (!failure.isBegun) return this.#hand(epoch, null, failure);
       void this.#findPlace(failure.mayPass ? 1 : MAX_MOVES).then((place) => {
         if ('to' in place) return this.#hand(epoch, place.to, failure);
@@ -267,6 +269,14 @@ export class Failures {
         this.#executor.keep(epoch);
       });
     });
+  }
+
+  /** H7: nothing is held, and nobody else may hold. It is said, and asked again until somebody resumes. */
+  #waitForResume(epoch: Epoch, failure: Failure): void {
+    if (!this.#mustMove(epoch)) return;
+    const why = `${failure.why}; the cluster is paused: nothing moves by itself (H7)`;
+    if (this.degraded.get(failure.name) !== why) this.#stay(epoch, { ...failure, why });
+    this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first, failure);
   }
 
   #mustMove(epoch: Epoch): boolean {

@@ -89,6 +89,7 @@ export function metricFactsOf(sources: MetricSources): MetricFacts {
     nodes: log.membership.members.map(({ id, witness }) => ({
       id,
       isInSync: witness ? null : state.inSync.includes(id),
+      isOnStandby: state.standby.includes(id),
       isReachable: id === self || isUp(id),
       matchIndex: id === self ? outbox.durableIndex : (leadership?.progress.get(id)?.match ?? null),
     })),

@@ -47,6 +47,8 @@ export function roleFactsOf(sources: RoleSources): RoleFacts {
     log: logOf(driver, now),
     executor: executorOf(sources),
     degraded: sources.degraded,
+    isPaused: state.pause !== null,
+    isOnStandby: state.standby.includes(view.self),
     isEnding: sources.isEnding,
   };
 }

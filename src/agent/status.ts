@@ -43,7 +43,7 @@ export function statusOf({
           ? null
           : view.promise.binds(view.now)
         : view.confirmedAt !== null,
-    paused: false,
+    paused: state.pause !== null,
     commitIndex: view.commitIndex,
     chain: log.lastIndex === 0 ? null : log.lastHash,
     nodes: log.membership.members.map((member) => {
@@ -57,7 +57,7 @@ export function statusOf({
         reachable: isSelf || isUp(member.id),
         matchIndex: match,
         inSync: member.witness ? null : state.inSync.includes(member.id),
-        standby: false,
+        standby: state.standby.includes(member.id),
         chain: match === null ? null : log.hashAt(match),
       };
     }),

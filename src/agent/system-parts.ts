@@ -9,7 +9,7 @@ import type { Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { createExecutorClient, ResumeWatch, readWatchdogTimeoutMs, SuspendCheck } from '../executor/index.ts';
 import { HOST_ID_FILE, readHostId } from '../host-id.ts';
-import { HttpServer, loadStatusPage, type ProcessFacts } from '../http/index.ts';
+import { decide, HttpServer, loadStatusPage, type ProcessFacts } from '../http/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
 import { askFacts, PeerTransport, readTls, type TlsMaterial } from '../peer/index.ts';
 import { VERSION } from '../version.ts';
@@ -75,7 +75,10 @@ export async function systemParts(
     },
     serve: async (backend: Backend) => {
       const local = new LocalSocket(agentSocket(dataDir), backend);
-      const admin = new AdminServer({ listen: config.admin.listen, cluster, tls, backend });
+      const admin = new AdminServer({
+        ...{ listen: config.admin.listen, cluster, tls, backend },
+        isWell: () => decide('health', backend.roleFacts()).answer.ok,
+      });
       const http =
         config.http === null
           ? null

@@ -10,8 +10,11 @@ export interface EndedTakeover {
   readonly steps: readonly TakeoverStep[];
 }
 
-/** Told about every committed entry; `false` once it needs no more. */
-type Watcher = (entry: Entry) => boolean;
+interface Watcher {
+  /** Told about every committed entry; `false` once it needs no more. */
+  readonly look: (entry: Entry) => boolean;
+  readonly giveUp: (why: string) => void;
+}
 
 export class TakeoverWatch {
   readonly #clock: Clock;
@@ -24,7 +27,12 @@ export class TakeoverWatch {
   }
 
   onCommitted(entry: Entry): void {
-    if (this.#watchers.length > 0) this.#watchers = this.#watchers.filter((watch) => watch(entry));
+    if (this.#watchers.length > 0) this.#watchers = this.#watchers.filter(({ look }) => look(entry));
+  }
+
+  /** The transfer is off, and everything is as it was. */
+  onGivenUp(why: string): void {
+    for (const { giveUp } of this.#watchers.splice(0)) giveUp(why);
   }
 
   /**
@@ -45,7 +53,7 @@ export class TakeoverWatch {
         fail('timed-out-unknown', `the takeover by ${to} did not end within ${this.#limitMs} ms`),
       );
       cancel = () => end(() => resolve({ epoch: 0, steps: [] }));
-      this.#watchers.push(({ body }) => {
+      const look = ({ body }: Entry): boolean => {
         if (!isOpen) return false;
         if (body.kind === 'tenure-granted' && body.node !== to)
           fail(failure, `the takeover did not reach ${to}: ${body.node} holds`);
@@ -54,7 +62,11 @@ export class TakeoverWatch {
           else fail(failure, `${to} could not take over: ${body.steps.at(-1)?.result ?? ''}`);
         }
         return isOpen;
-      });
+      };
+      const giveUp = (why: string): void => {
+        if (isOpen) fail(failure, `the resources stay where they are: the transfer was ${why}`);
+      };
+      this.#watchers.push({ look, giveUp });
     });
     return { promise, cancel: () => cancel() };
   }

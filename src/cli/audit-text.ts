@@ -1,6 +1,6 @@
 /** The audit as a timeline, one line for each entry that says something to people. */
 import { assertNever, type Entry, type EntryBody } from '../core/index.ts';
-import { type AuditDocument, isoTime, ownTime } from '../state/index.ts';
+import { type AuditDocument, isoTime, orderText, ownTime } from '../state/index.ts';
 import { windowSentences } from './audit-window.ts';
 import { humanMs, type Paint } from './output.ts';
 
@@ -93,6 +93,11 @@ function sentence(body: Exclude<EntryBody, { kind: 'forced' }>): string | null {
         : `${body.node} is fenced (epoch ${body.epoch}): ${body.outcome} after ${humanMs(body.ms)}`;
     case 'operator':
       return `${body.who}: ${body.action}`;
+    case 'operator-result':
+      return `what was asked in entry ${body.of} ${body.ok ? 'is done' : 'has failed'}: ${body.result}`;
+    case 'pause':
+    case 'standby':
+      return `${body.who} ${orderText(body)}`;
     case 'restart-begun':
       return `${body.node} restarts within ${humanMs(body.durationMs)}, keeping epoch ${body.epoch}`;
     case 'tenure-adopted':

@@ -5,10 +5,11 @@ import type { NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
+import { type OrderWords, orderOf, withOrder } from './order-options.ts';
 import { humanMs, paintFor, printJson } from './output.ts';
-import { checksAndSteps, failOnChecks, parseSeconds } from './switchover.ts';
+import { checksAndSteps, DEFAULT_TIMEOUT_S, doneBefore, failOnChecks, parseSeconds } from './switchover.ts';
 
-interface FailoverOptions extends ConnectionOptions {
+interface FailoverOptions extends ConnectionOptions, OrderWords {
   readonly to: string;
   readonly acceptDataLoss?: boolean;
   readonly why?: string;
@@ -17,14 +18,14 @@ interface FailoverOptions extends ConnectionOptions {
   readonly timeout: number;
 }
 
-/** A little longer than the agent itself waits, so that its answer arrives. */
-const DEFAULT_TIMEOUT_S = 65;
-
 export function registerFailover(program: Command): void {
-  withConnection(
-    program
-      .command('failover')
-      .description('let a data node hold whose data is old, when the nodes in sync are gone for good'),
+  withOrder(
+    withConnection(
+      program
+        .command('failover')
+        .description('let a data node hold whose data is old, when the nodes in sync are gone for good'),
+    ),
+    true,
   )
     .requiredOption('--to <node>', 'the node that shall hold')
     .option('--accept-data-loss', 'what the node does not have is lost: without this, nothing is done')
@@ -42,7 +43,7 @@ async function runFailover(options: FailoverOptions): Promise<void> {
   const request = { to, dryRun, acceptDataLoss, why: options.why ?? '', timeoutMs: options.timeout * 1000 };
   const outcome = await withClient(options, async (client) => {
     if (!dryRun && !acceptDataLoss) throw await refusal(client, to);
-    return client.failover(request);
+    return client.failover({ ...request, ...orderOf(options) });
   });
   if (options.json === true) printJson(outcome);
   else process.stdout.write(`${render(outcome).join('\n')}\n`);
@@ -69,6 +70,7 @@ function render(outcome: FailoverOutcome): string[] {
     ? `would force ${to} to hold`
     : `forced ${to} to hold (entry ${forcedAt ?? '?'}), epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;
   return [
+    ...doneBefore(outcome),
     head,
     `${dryRun ? 'may be lost' : 'given up'}: ${mayLose}`,
     // Somebody is about to give data up: no sentence is cut short.

@@ -11,6 +11,10 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   status: async (program) => (await import('./status.ts')).registerStatus(program),
   audit: async (program) => (await import('./audit.ts')).registerAudit(program),
   switchover: async (program) => (await import('./switchover.ts')).registerSwitchover(program),
+  pause: async (program) => (await import('./pause.ts')).registerPause(program),
+  resume: async (program) => (await import('./pause.ts')).registerResume(program),
+  standby: async (program) => (await import('./standby.ts')).registerStandby(program),
+  activate: async (program) => (await import('./standby.ts')).registerActivate(program),
   failover: async (program) => (await import('./failover.ts')).registerFailover(program),
   bootstrap: async (program) => (await import('./bootstrap.ts')).registerBootstrap(program),
   release: async (program) => (await import('./release.ts')).registerRelease(program),
@@ -19,21 +23,16 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   'drbd-config': async (program) => (await import('./drbd-config.ts')).registerDrbdConfig(program),
   replication: async (program) => (await import('./replication.ts')).registerReplication(program),
   pki: async (program) => (await import('./pki.ts')).registerPki(program),
+  completion: async (program) => (await import('./completion.ts')).registerCompletion(program, wholeProgram),
 };
 
 /** Runs one command line, without the program's name. Resolves with the exit code; never rejects. */
 export async function run(words: readonly string[]): Promise<number> {
-  const program = new Command('quorate')
-    .description('Decides which one storage server may hold, and moves it when it fails.')
-    .version(VERSION)
-    .enablePositionalOptions()
-    .exitOverride()
-    .configureOutput({ writeErr: () => {}, outputError: () => {} })
-    .configureHelp({ showGlobalOptions: false });
+  const program = emptyProgram();
   try {
     const register = Object.hasOwn(COMMANDS, words[0] ?? '') ? COMMANDS[words[0] ?? ''] : undefined;
     if (register !== undefined) await register(program);
-    else for (const each of Object.values(COMMANDS)) await each(program);
+    else await registerAll(program);
     forEachCommand(program, (command) => command.exitOverride().copyInheritedSettings(program));
     if (words.length === 0) throw new QuorateError('usage', 'no command given');
     await program.parseAsync(words, { from: 'user' });
@@ -42,6 +41,23 @@ export async function run(words: readonly string[]): Promise<number> {
     return report(error);
   }
 }
+
+function emptyProgram(): Command {
+  return new Command('quorate')
+    .description('Decides which one storage server may hold, and moves it when it fails.')
+    .version(VERSION)
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ writeErr: () => {}, outputError: () => {} })
+    .configureHelp({ showGlobalOptions: false });
+}
+
+async function registerAll(program: Command): Promise<Command> {
+  for (const each of Object.values(COMMANDS)) await each(program);
+  return program;
+}
+
+const wholeProgram = (): Promise<Command> => registerAll(emptyProgram());
 
 function forEachCommand(parent: Command, visit: (command: Command) => void): void {
   for (const command of parent.commands) {

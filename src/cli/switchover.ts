@@ -4,9 +4,10 @@ import type { SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
+import { type OrderWords, orderOf, withOrder } from './order-options.ts';
 import { humanMs, type Paint, paintFor, printJson, table } from './output.ts';
 
-interface SwitchoverOptions extends ConnectionOptions {
+interface SwitchoverOptions extends ConnectionOptions, OrderWords {
   readonly to?: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -14,11 +15,14 @@ interface SwitchoverOptions extends ConnectionOptions {
 }
 
 /** A little longer than the agent itself waits, so that its answer arrives. */
-const DEFAULT_TIMEOUT_S = 65;
+export const DEFAULT_TIMEOUT_S = 65;
 const MAX_TIMEOUT_S = 3600;
 
 export function registerSwitchover(program: Command): void {
-  withConnection(program.command('switchover').description('hand the resources over to another data node'))
+  withOrder(
+    withConnection(program.command('switchover').description('hand the resources over to another data node')),
+    true,
+  )
     .option('--to <node>', 'the node to take over; without it, the best one')
     .option('--dry-run', 'only say what would be done, and whether it could be')
     .option('--timeout <seconds>', 'how long to wait for the end', parseSeconds, DEFAULT_TIMEOUT_S)
@@ -27,9 +31,11 @@ export function registerSwitchover(program: Command): void {
       const to = options.to === undefined ? null : parseNodeOption('--to', options.to);
       const dryRun = options.dryRun === true;
       const timeoutMs = options.timeout * 1000;
-      const outcome = await withClient(options, (client) => client.switchover({ to, dryRun, timeoutMs }));
+      const outcome = await withClient(options, (client) =>
+        client.switchover({ to, dryRun, timeoutMs, ...orderOf(options) }),
+      );
       if (options.json === true) printJson(outcome);
-      else process.stdout.write(`${render(outcome).join('\n')}\n`);
+      else process.stdout.write(`${renderSwitchover(outcome, paintFor(process.stdout)).join('\n')}\n`);
       failOnChecks(outcome.checks);
     });
 }
@@ -51,14 +57,16 @@ export function parseSeconds(value: string): number {
   return seconds;
 }
 
-function render(outcome: SwitchoverOutcome): string[] {
+export function renderSwitchover(outcome: SwitchoverOutcome, paint: Paint): string[] {
   const { from, to, epoch, totalMs } = outcome;
-  const paint = paintFor(process.stdout);
   const head = outcome.dryRun
     ? `would move from ${from ?? 'nobody'} to ${to}`
     : `moved from ${from ?? 'nobody'} to ${to}, epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;
-  return [head, ...checksAndSteps(outcome, paint)];
+  return [...doneBefore(outcome), head, ...checksAndSteps(outcome, paint)];
 }
+
+export const doneBefore = ({ alreadyDone }: { readonly alreadyDone: boolean }): string[] =>
+  alreadyDone ? ['nothing done: this request was done before'] : [];
 
 export function checksAndSteps(
   outcome: Pick<SwitchoverOutcome, 'checks' | 'steps' | 'dryRun'>,

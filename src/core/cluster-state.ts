@@ -3,7 +3,7 @@
  *
  * Invariants: at most one open tenure; `peer-outdated`, `peer-in-sync` and `node-outdated` of another epoch than the
  * open tenure's change nothing (H3); an id that was removed never comes back (E5); from a `forced` entry that counts to
- * the next grant no tenure is current (O3).
+ * the next grant no tenure is current (O3); only members are on standby.
  */
 import type { Entry, EntryBody, Member, Timing } from './entry.ts';
 import type { Epoch, LogIndex, NodeId, Term } from './types.ts';
@@ -49,6 +49,14 @@ export interface Restart {
   readonly durationMs: number;
 }
 
+/** H7: nobody is granted a tenure until an operator says so. */
+export interface Pause {
+  readonly index: LogIndex;
+  readonly who: string;
+  readonly why: string;
+  readonly at: number | null;
+}
+
 export interface ClusterState {
   readonly appliedIndex: LogIndex;
   readonly cluster: string;
@@ -60,6 +68,10 @@ export interface ClusterState {
   readonly tenure: Tenure | null;
   readonly restart: Restart | null;
   readonly forced: Forced | null;
+  /** Null while tenures are granted as ever. */
+  readonly pause: Pause | null;
+  /** Nodes that an operator wants to hold nothing, in the order of their ids. */
+  readonly standby: readonly NodeId[];
 }
 
 export const EMPTY_STATE: ClusterState = {
@@ -72,6 +84,8 @@ export const EMPTY_STATE: ClusterState = {
   tenure: null,
   restart: null,
   forced: null,
+  pause: null,
+  standby: [],
 };
 
 export function mayHoldByKind(members: readonly Member[], id: NodeId): boolean {
@@ -96,6 +110,7 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
         removed: body.removed,
         timing: body.timing,
         inSync,
+        standby: state.standby.filter((id) => body.members.some((member) => member.id === id)),
       };
     }
     case 'tenure-granted': {
@@ -151,9 +166,21 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
         tenure: { ...tenure, isTaken: true, unproven: tenure.isForced ? tenure.unproven : [] },
       };
     }
+    case 'pause': {
+      const { who, why, at } = body;
+      // Said twice, the first one is since when.
+      const pause = state.pause ?? { index: entry.index, who, why, at };
+      return { ...state, pause: body.paused ? pause : null };
+    }
+    case 'standby': {
+      if (!state.members.some(({ id, witness }) => id === body.node && !witness)) return state;
+      const others = state.standby.filter((id) => id !== body.node);
+      return { ...state, standby: body.standby ? [...others, body.node].sort() : others };
+    }
     case 'elected':
     case 'repaired':
     case 'operator':
+    case 'operator-result':
     case 'timing-persisted':
     case 'note':
       return state;

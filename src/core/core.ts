@@ -42,6 +42,9 @@ import { advanceTransfer, startTransfer } from './transfer.ts';
 import type { Instant } from './types.ts';
 import { assert, assertNever, instant, logIndex, term } from './types.ts';
 
+/** For reading only. */
+export type CoreView = Readonly<CoreNode>;
+
 export class Core {
   readonly #node: CoreNode;
 
@@ -51,7 +54,7 @@ export class Core {
   }
 
   /** For reading only: status, tests, the driver. */
-  get view(): Readonly<CoreNode> {
+  get view(): CoreView {
     return this.#node;
   }
 

@@ -177,6 +177,7 @@ function becomeLeader(node: CoreNode, campaign: Campaign): void {
     // W3: a caretaker is renounced from its first message.
     renounced: campaign.caretaker,
     renouncedUntil: campaign.caretaker ? instant(node.now + node.timing.promiseMs) : null,
+    isStandingAside: false,
     handOverAt: node.now,
     transfer: null,
   };

@@ -111,7 +111,43 @@ export type EntryBody =
       readonly at: number | null;
     }
   /** Somebody asked for something through the admin interface, whatever came of it. */
-  | { readonly kind: 'operator'; readonly who: string; readonly action: string; readonly at: number | null }
+  | {
+      readonly kind: 'operator';
+      readonly who: string;
+      readonly action: string;
+      /** Of a switchover: the node that shall hold. */
+      readonly to?: NodeId;
+      /** The id that the caller gave, so that the request is not done twice; null or not there: none. */
+      readonly request?: string;
+      readonly at: number | null;
+    }
+  /** How the request of entry `of` ended, where no other entry says it. */
+  | {
+      readonly kind: 'operator-result';
+      readonly of: LogIndex;
+      readonly ok: boolean;
+      readonly result: string;
+      readonly at: number | null;
+    }
+  /** H7: from here on nobody is granted a tenure, and nothing moves by itself; or that is over. `request`: see `operator`. */
+  | {
+      readonly kind: 'pause';
+      readonly paused: boolean;
+      readonly who: string;
+      readonly why: string;
+      readonly request: string | null;
+      readonly at: number | null;
+    }
+  /** From here on `node` is granted no tenure, whatever its data is; or it is again. It votes and has the log all the same. */
+  | {
+      readonly kind: 'standby';
+      readonly node: NodeId;
+      readonly standby: boolean;
+      readonly who: string;
+      readonly why: string;
+      readonly request: string | null;
+      readonly at: number | null;
+    }
   /** O3: an operator's override: from here on `node` alone is in sync, whatever `mayLose` says is lost by that. */
   | {
       readonly kind: 'forced';
@@ -119,6 +155,7 @@ export type EntryBody =
       readonly why: string;
       readonly mayLose: string;
       readonly node: NodeId;
+      readonly request?: string;
       readonly at: number | null;
     }
   /** L7, place kept: a planned restart under the same tenure. */

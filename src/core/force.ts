@@ -37,7 +37,19 @@ export function forceChecks(node: Readonly<CoreNode>, target: NodeId): readonly 
       ok: answers(node, target),
       detail: `${target} ${answers(node, target) ? 'answers' : 'does not answer'}`,
     },
+    releasedForTakeoverCheck(node, target),
   ];
+}
+
+/** H7: the entry would count, and its node wait all the same. */
+function releasedForTakeoverCheck(node: Readonly<CoreNode>, target: NodeId): ForceCheck {
+  const problem = (): string | null => {
+    if (node.isPaused) return 'the cluster is paused: "quorate resume" first (H7)';
+    return node.state.standby.includes(target)
+      ? `${target} is on standby: "quorate activate ${target}" first`
+      : null;
+  };
+  return check('not barred', problem(), `neither is the cluster paused, nor ${target} on standby`);
 }
 
 function check(name: string, problem: string | null, fine: string): ForceCheck {
@@ -114,8 +126,8 @@ export function isForcedHere(node: CoreNode, leadership: Leadership): boolean {
 
 /** R3: a leader that has renounced gets nothing in its term. It asks for another one; its messages have freed the voters. */
 export function leadAnew(node: CoreNode): void {
-  // mark: forced-leads-anew
-  node.stepDown('forced');
+  // mark: leads-anew
+  node.stepDown('by-order');
   node.nextReason = 'operator';
   node.armElection(0, node.timing.heartbeatMs / 10);
 }

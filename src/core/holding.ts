@@ -55,7 +55,12 @@ function considerHolding(node: CoreNode, leadership: Leadership): void {
   if (node.releasedTerm === node.hard.term) return; // R2: one tenure a term
   if (node.commitIndex < leadership.firstIndex) return; // own-term entry committed, all before it applied
   if (isReleasePending(node)) return; // what this leader can prove of the last tenure is part of what comes before
-  if (!node.isEligible(node.self)) return renounceAsStale(node, leadership);
+  if (!node.isEligible(node.self)) return renounceForAnother(node, leadership, 'not in the in-sync set');
+  if (node.isOnStandby) {
+    leadership.isStandingAside = true;
+    return renounceForAnother(node, leadership, 'on standby');
+  }
+  if (node.isPaused) return; // H7: it leads, keeps the log and waits for the operator's word
   if (node.leaseUntil === null) return; // one round of the own term acknowledged by a quorum
   if (node.now < claimsUntil(node, leadership)) return;
   node.preparations += 1;
@@ -70,14 +75,14 @@ function considerHolding(node: CoreNode, leadership: Leadership): void {
 }
 
 /**
- * H3: without good data this leader waits for somebody who has it. Not for ever: the one with the data may reach the
+ * H3: without good data, or on standby, this leader waits for somebody who may hold. Not for ever: that one may reach the
  * witness but not this node; then only a caretaker can bring it up to date (W2), and that needs silence.
  */
-function renounceAsStale(node: CoreNode, leadership: Leadership): void {
-  // mark: leader-without-good-data
+function renounceForAnother(node: CoreNode, leadership: Leadership, why: string): void {
+  // mark: leader-that-will-not-hold
   const patience = STALE_PATIENCE_PROMISES * 2 ** Math.min(node.staleTerms, MAX_STALE_DOUBLINGS);
   node.staleTerms += 1;
-  renounce(node, leadership, 'not in the in-sync set', instant(node.now + patience * node.timing.promiseMs));
+  renounce(node, leadership, why, instant(node.now + patience * node.timing.promiseMs));
 }
 
 /** H2, second half: armed, and *then* the lease checked again. */
@@ -88,6 +93,8 @@ export function onPrepared(node: CoreNode, id: number, isArmed: boolean): void {
     node.dropPreparation();
     return giveUpHolding(node, leadership);
   }
+  // Said meanwhile, while nothing was touched: then nothing is.
+  if (node.isPaused || node.isOnStandby) return node.dropPreparation();
   node.hold = { kind: 'none' };
   node.failedPreparations = 0;
   if (node.leaseUntil === null) return node.outbox.emit({ kind: 'release', epoch: null, mode: 'abrupt' });

@@ -1,5 +1,5 @@
 export * from './cluster-state.ts';
-export { Core } from './core.ts';
+export { Core, type CoreView } from './core.ts';
 export * from './entry.ts';
 export { type ForceCheck, forceChecks, type InSyncLoss, inSyncLoss } from './force.ts';
 export * from './hard-state.ts';

@@ -6,7 +6,20 @@ import type { Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
 
 /** What may be proposed from outside; the rest the core writes itself. */
 export type Proposal =
-  | Extract<EntryBody, { kind: 'note' | 'operator' | 'takeover-done' | 'fenced' | 'forced' }>
+  | Extract<
+      EntryBody,
+      {
+        kind:
+          | 'note'
+          | 'operator'
+          | 'operator-result'
+          | 'takeover-done'
+          | 'fenced'
+          | 'forced'
+          | 'pause'
+          | 'standby';
+      }
+    >
   | { readonly kind: 'peer-outdated' | 'peer-in-sync'; readonly peer: NodeId }
   /** H3: the proposer's own disk is not usable. */
   | { readonly kind: 'self-outdated' }
@@ -56,7 +69,7 @@ export type StepDownReason =
   | 'caretaker-bound'
   | 'no-successor'
   | 'release-stuck'
-  | 'forced'
+  | 'by-order'
   | 'stopped';
 
 /** What a person wants to read in the text log: one line each. */

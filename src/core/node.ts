@@ -59,6 +59,8 @@ export interface Leadership {
   renounced: boolean;
   /** When a renounced leader that must not stay for ever steps down; null where it may wait (H3). */
   renouncedUntil: Instant | null;
+  /** Renounced because it is on standby: where that ends, it leads anew (R3). */
+  isStandingAside: boolean;
   /** A renounced leader hands over from here on: at once, or later where nobody seems able to hold. */
   handOverAt: Instant;
   transfer: Transfer | null;
@@ -225,9 +227,13 @@ export class CoreNode {
   isEligible(id: NodeId): boolean {
     return this.isDataVoter(id) && this.state.inSync.includes(id);
   }
-  /** E3: a node whose data is stale lets the others go first; it never refuses a vote for it. */
+  /** Eligible, and no operator wants it to hold nothing: it may be granted a tenure. */
+  mayTakeOver(id: NodeId): boolean {
+    return this.isEligible(id) && !this.state.standby.includes(id);
+  }
+  /** E3: a node that would not hold lets the others go first; it never refuses a vote for it. */
   get preferenceMs(): number {
-    return this.isEligible(this.self) ? 0 : this.timing.heartbeatMs;
+    return this.mayTakeOver(this.self) ? 0 : this.timing.heartbeatMs;
   }
   get leadership(): Leadership | null {
     return this.role.kind === 'leader' ? this.role.leadership : null;
@@ -240,6 +246,27 @@ export class CoreNode {
   /** L3: leads, holds, is releasing, or is not sure whether it still holds. */
   get isBoundByHolding(): boolean {
     return this.role.kind === 'leader' || this.hold.kind === 'held' || this.hold.kind === 'releasing';
+  }
+
+  /**
+   * H7: as soon as it is in the own log, committed or not: no grant ever stands behind a pause. It is over only when that is
+   * committed. Only for leaders: to a follower the end of its log says nothing.
+   */
+  get isPaused(): boolean {
+    return this.state.pause !== null || this.#hasPending(({ body }) => body.kind === 'pause' && body.paused);
+  }
+  /** Likewise of the own standby. */
+  get isOnStandby(): boolean {
+    const { self } = this;
+    const isThat = ({ body }: Entry) => body.kind === 'standby' && body.node === self && body.standby;
+    return this.state.standby.includes(self) || this.#hasPending(isThat);
+  }
+  #hasPending(isThat: (entry: Entry) => boolean): boolean {
+    for (let index = this.commitIndex + 1; index <= this.log.lastIndex; index += 1) {
+      const entry = this.log.at(logIndex(index));
+      if (entry !== null && isThat(entry)) return true;
+    }
+    return false;
   }
 
   // --- the lease ----------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
         return refuse(`a note has at most ${MAX_NOTE_LENGTH} characters`);
       return inessential(node, proposal);
     case 'operator':
+    case 'operator-result':
     case 'takeover-done':
       return inessential(node, proposal);
     case 'fenced':
@@ -36,6 +37,11 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
       const failed = forceChecks(node, proposal.node).find(({ ok }) => !ok);
       return failed === undefined ? { body: proposal } : refuse(failed.detail);
     }
+    case 'pause':
+      // Whoever paused a cluster whose log is full must be able to end that.
+      return proposal.paused ? inessential(node, proposal) : { body: proposal };
+    case 'standby':
+      return decideStandby(node, proposal);
     case 'peer-outdated':
     case 'peer-in-sync':
       return decidePeer(node, proposal.kind, proposal.peer);
@@ -55,6 +61,16 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
 
 function inessential(node: CoreNode, body: EntryBody): Decision {
   return node.log.lastIndex < LOG_ENTRY_LIMIT ? { body } : refuse('the log is near its size limit (D4)');
+}
+
+/** A takeover is not put on standby half-way: first it ends, then it is handed over. */
+function decideStandby(node: CoreNode, body: Extract<EntryBody, { kind: 'standby' }>): Decision {
+  const member = node.log.membership.members.find(({ id }) => id === body.node);
+  if (member === undefined || member.witness) return refuse(`${body.node} is not a data node`);
+  const isBetween = node.hold.kind !== 'none' && node.hold.kind !== 'held';
+  if (body.standby && body.node === node.self && isBetween)
+    return refuse(`${node.self} is just taking over or releasing: ask again when that has ended`);
+  return body.standby ? inessential(node, body) : { body };
 }
 
 function decidePeer(node: CoreNode, kind: 'peer-outdated' | 'peer-in-sync', peer: NodeId): Decision {

@@ -28,6 +28,9 @@ export function startTransfer(node: CoreNode, to: NodeId | null, reason: Release
   if (to === node.self) return 'the target leads already';
   if (to !== null && !node.isDataVoter(to)) return 'the target is not a data node with a vote';
   if (to !== null && !node.isEligible(to)) return 'the target is not in the in-sync set (H1)';
+  if (to !== null && !node.mayTakeOver(to)) return 'the target is on standby';
+  // H7: nobody could hold afterwards. Only who is told to end lets go all the same.
+  if (node.isPaused && reason !== 'shutdown') return 'the cluster is paused (H7)';
   const deadline = instant(node.now + node.timing.promiseMs);
   beat(node, leadership);
   leadership.transfer = {
@@ -55,10 +58,15 @@ export function advanceTransfer(node: CoreNode, leadership: Leadership): void {
   ) {
     renounce(node, leadership, 'released', transfer.deadline);
   }
-  if (leadership.renounced && transfer === null && isForcedHere(node, leadership)) leadAnew(node);
+  if (leadership.renounced && transfer === null && mayNowHold(node, leadership)) leadAnew(node);
   else if (leadership.renounced && node.commitIndex >= leadership.firstIndex)
     handOver(node, leadership, transfer);
   else if (node.hold.kind === 'held' && !node.isEligible(node.self)) startTransfer(node, null, 'stale-data'); // H3
+}
+
+/** What it has renounced for is over by an operator's word. */
+function mayNowHold(node: CoreNode, leadership: Leadership): boolean {
+  return isForcedHere(node, leadership) || (leadership.isStandingAside && !node.isOnStandby);
 }
 
 function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: Transfer): void {
@@ -106,17 +114,17 @@ function isReadyToLead(node: CoreNode, leadership: Leadership, id: NodeId): bool
   return hasWholeLog(node, leadership, id) && isReachable(node, leadership, id);
 }
 
-/** In-sync data nodes first; a caretaker may also bring up one with stale data, which then leads without holding. */
+/** Who may take over first; a caretaker may also bring up one that may not, which then leads without holding. */
 function successors(node: CoreNode): readonly NodeId[] {
   const dataNodes = node.voters.filter((id) => id !== node.self && node.isDataVoter(id));
-  const eligible = dataNodes.filter((id) => node.isEligible(id));
-  return node.isWitness ? [...eligible, ...dataNodes.filter((id) => !node.isEligible(id))] : eligible;
+  const eligible = dataNodes.filter((id) => node.mayTakeOver(id));
+  return node.isWitness ? [...eligible, ...dataNodes.filter((id) => !node.mayTakeOver(id))] : eligible;
 }
 
 /** A caretaker takes a node with stale data only when nobody with good data comes: the stale one would not hold. */
 function candidates(node: CoreNode, leadership: Leadership): readonly NodeId[] {
   const all = successors(node);
-  const eligible = all.filter((id) => node.isEligible(id));
+  const eligible = all.filter((id) => node.mayTakeOver(id));
   const isEarly = node.now < leadership.electedAt + node.timing.promiseMs / 2;
   return isEarly || eligible.some((id) => isReachable(node, leadership, id)) ? eligible : all;
 }

@@ -17,6 +17,7 @@ export interface MetricFacts {
     readonly id: NodeId;
     /** Null for the witness. */
     readonly isInSync: boolean | null;
+    readonly isOnStandby: boolean;
     readonly isReachable: boolean;
     /** Null where only the leader knows it. */
     readonly matchIndex: number | null;
@@ -131,6 +132,9 @@ function roleFamilies(role: RoleFacts): Family[] {
       'Since the last message of the leader that is followed.',
       knownMs(role.following === null ? null : role.now - role.following.heardAt),
     ),
+    gauge('quorate_paused', '1 while nobody takes over and nothing moves, by the word of an operator (H7).', [
+      { value: Number(role.isPaused) },
+    ]),
     gauge('quorate_degraded_resources', 'What the own tenure goes on without (H6).', [
       { value: role.degraded.length },
     ]),
@@ -170,6 +174,13 @@ function nodeFamilies({ nodes }: MetricFacts): Family[] {
       '1 for each data node in the committed in-sync set, 0 for each that is not.',
       nodes.flatMap(({ id, isInSync }) =>
         isInSync === null ? [] : [{ labels: { node: id }, value: Number(isInSync) }],
+      ),
+    ),
+    gauge(
+      'quorate_node_standby',
+      '1 for each data node that an operator has put on standby, 0 for the others.',
+      nodes.flatMap(({ id, isInSync, isOnStandby }) =>
+        isInSync === null ? [] : [{ labels: { node: id }, value: Number(isOnStandby) }],
       ),
     ),
     gauge(

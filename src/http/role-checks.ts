@@ -29,6 +29,8 @@ export interface RoleAnswer {
   readonly lag: { readonly entries: number | null; readonly ms: number | null };
   /** H6: what the own tenure goes on without, as sentences. It changes no answer: there is no better place. */
   readonly degraded: readonly string[];
+  /** H7, as far as it is committed here: nobody takes over, and nothing moves, until an operator says so. */
+  readonly paused: boolean;
 }
 
 export interface Decision {
@@ -60,6 +62,7 @@ export function decide(check: Check, facts: RoleFacts, maxLag: MaxLag | null = n
       lease: { remainingMs: leads && facts.leaseUntil !== null ? round(facts.leaseUntil - facts.now) : null },
       lag,
       degraded: facts.degraded,
+      paused: facts.isPaused,
     },
     isPerishable: ok && (check === 'leader' || check === 'holder'),
   };
@@ -189,6 +192,15 @@ function executorObstacles({ executor, node }: RoleFacts, isStrict: boolean): st
   }
 }
 
+/** What an operator has said forbids a takeover, on a data node: a witness votes all the same. */
+const orderObstacles = ({ kind, isPaused, isOnStandby, node }: RoleFacts): string[] =>
+  kind === 'witness'
+    ? []
+    : [
+        ...(isPaused ? ['the cluster is paused: nobody takes over (H7)'] : []),
+        ...(isOnStandby ? [`an operator has put ${node} on standby`] : []),
+      ];
+
 const endingObstacles = ({ isEnding }: RoleFacts): string[] => (isEnding ? ['the agent is ending'] : []);
 
 /** Would vote, and if it is a data node take over, if the holder died now. */
@@ -202,6 +214,7 @@ function readyObstacles(facts: RoleFacts): string[] {
     ...(isBound || following === null ? [] : [`${node} has no promise to ${following.leader} (L2)`]),
     ...logObstacles(facts),
     ...executorObstacles(facts, true),
+    ...orderObstacles(facts),
     ...endingObstacles(facts),
   ];
 }

@@ -40,6 +40,10 @@ export interface RoleFacts {
   readonly executor: 'ready' | 'releasing' | 'unverified' | 'lost';
   /** H6: what the own tenure goes on without; none where all is well, or nothing is held. */
   readonly degraded: readonly string[];
+  /** H7: nobody is granted a tenure until an operator says so. */
+  readonly isPaused: boolean;
+  /** An operator wants this node to hold nothing. */
+  readonly isOnStandby: boolean;
   /** It has been told to end: it takes nothing any more. */
   readonly isEnding: boolean;
 }

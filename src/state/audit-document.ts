@@ -44,8 +44,11 @@ export const VIOLATIONS = {
   'granted-by-other': "a tenure was granted to another than its term's leader (H1)",
   'granted-to-non-holder': 'a tenure was granted to a witness, a learner or a stranger (H1, W1)',
   'granted-out-of-sync': 'a tenure was granted to a node outside the in-sync set (H1, H3)',
+  'granted-while-paused': 'a tenure was granted while the cluster was paused (H7)',
+  'granted-on-standby': 'a tenure was granted to a node on standby',
   'granted-twice': 'a second tenure in one term (R2)',
   'tenures-overlap': 'a tenure was granted while another of the same term was still open',
+  'request-done-twice': "an operator's request was done again, by the id that its caller gave",
   'release-unknown': 'a release of an epoch that was never granted',
   'release-by-other': "a release that names another node than the epoch's holder",
   'adoption-without-restart':

@@ -122,9 +122,12 @@ function concerns(body: EntryBody, node: NodeId): boolean {
     case 'restart-begun':
     case 'tenure-adopted':
     case 'timing-persisted':
+    case 'standby':
       return body.node === node;
     case 'config':
     case 'operator':
+    case 'operator-result':
+    case 'pause':
     case 'forced':
     case 'note':
       return true;

@@ -24,6 +24,8 @@ import {
 import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './audit-document.ts';
 import { electionViolations, membershipViolations, type Violation } from './audit-rules.ts';
 import { isoTime } from './iso-time.ts';
+import { orderText } from './order-text.ts';
+import { NO_REQUESTS, rememberRequests, requestIdOf } from './requests.ts';
 
 interface TenureRecord {
   readonly epoch: Epoch;
@@ -55,6 +57,8 @@ class Replay {
   readonly #byEpoch = new Map<Epoch, TenureRecord>();
   readonly #operators: { index: number; who: string; action: string }[] = [];
   #state = EMPTY_STATE;
+  /** The ids alone matter here, not what became of them. */
+  #requests = NO_REQUESTS;
   #count = 0;
   #head: ChainHash = GENESIS;
   #chainOk = true;
@@ -75,6 +79,7 @@ class Replay {
     this.#checkLinks(entry, report);
     this.#enterTerm(entry, report);
     this.#readBody(entry, entry.body, report);
+    this.#checkRequest(entry, report);
     this.#state = applyEntry(this.#state, entry);
     this.#count += 1;
   }
@@ -137,6 +142,10 @@ class Replay {
       case 'operator':
         this.#operators.push({ index: entry.index, who: body.who, action: body.action });
         return;
+      case 'pause':
+      case 'standby':
+        this.#operators.push({ index: entry.index, who: body.who, action: orderText(body) });
+        return;
       case 'forced': {
         // One that counts puts its node into the in-sync set: that is what excuses the grant after it (O3).
         const voidBecause = whyForceIsVoid(this.#state, entry.term, body.node);
@@ -146,6 +155,7 @@ class Replay {
         return;
       }
       // Void where their epoch is not the current tenure's (H3); the core's own fold decides that.
+      case 'operator-result':
       case 'fenced':
       case 'peer-outdated':
       case 'peer-in-sync':
@@ -158,6 +168,13 @@ class Replay {
       default:
         return assertNever(body);
     }
+  }
+
+  #checkRequest(entry: Entry, report: Violation): void {
+    const id = requestIdOf(entry.body);
+    const known = id === null ? undefined : this.#requests.records.find((record) => record.id === id);
+    if (known !== undefined) report('request-done-twice', `"${id}", first at entry ${known.index}`);
+    if (id !== null) this.#requests = rememberRequests(this.#requests, entry);
   }
 
   #readElection(entry: Entry, body: Extract<EntryBody, { kind: 'elected' }>, report: Violation): void {
@@ -188,6 +205,9 @@ class Replay {
         'granted-out-of-sync',
         `"${node}" is not among the in-sync nodes ${this.#state.inSync.join(', ')}`,
       );
+    if (this.#state.pause !== null)
+      report('granted-while-paused', `"${node}", paused at entry ${this.#state.pause.index}`);
+    if (this.#state.standby.includes(node)) report('granted-on-standby', `"${node}"`);
     const former = this.#tenures.at(-1);
     // A later term's election outlives the promise of every earlier one (L2), so that only the same term can overlap.
     if (former !== undefined && former.released === null && former.term === entry.term)

@@ -36,6 +36,7 @@ async function as<Result>(
     client.close();
   }
 }
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const failure = (code: string) => expect.objectContaining({ code });
 
 describe('status', () => {
@@ -115,7 +116,10 @@ describe('audit entries', () => {
 describe('requests', () => {
   it('reach the agent with who asks, as the certificate proves it', async () => {
     const outcome = await as(known.operator, (client) =>
-      client.switchover({ to: nodeId('b'), dryRun: false, timeoutMs: 5000 }),
+      client.switchover({
+        ...{ to: nodeId('b'), dryRun: false, timeoutMs: 5000 },
+        ...{ requestId: 'request-1', expectedEpoch: 8 },
+      }),
     );
     expect(outcome).toMatchObject({ from: 'a', to: 'b', epoch: 11, totalMs: 48, dryRun: false });
     await as(known.a, (client) => client.switchover({ to: null, dryRun: true, timeoutMs: 5000 }));
@@ -127,8 +131,14 @@ describe('requests', () => {
     expect(dry).toMatchObject({ forcedAt: null, epoch: null, totalMs: null, dryRun: true });
     expect(await as(known.a, (client) => client.fencePeer(null))).toBe('outdated');
     expect(agent.backend.asked).toEqual([
-      { to: 'b', dryRun: false, who: 'root@nas-a (quorate://nas-prod/client/operator/alice)' },
-      { to: null, dryRun: true, who: 'root@nas-a (quorate://nas-prod/a)' },
+      {
+        ...{ to: 'b', dryRun: false, who: 'root@nas-a (quorate://nas-prod/client/operator/alice)' },
+        ...{ requestId: 'request-1', expectedEpoch: 8 },
+      },
+      {
+        ...{ to: null, dryRun: true, who: 'root@nas-a (quorate://nas-prod/a)' },
+        ...{ requestId: expect.stringMatching(UUID), expectedEpoch: null },
+      },
       { inSync: ['a', 'b'], who: 'root@nas-a (quorate://nas-prod/client/admin/alice)' },
       ...[false, true].map((dryRun) => ({
         to: 'b',
@@ -136,8 +146,10 @@ describe('requests', () => {
         acceptDataLoss: true,
         why: 'a burned',
         who: 'root@nas-a (quorate://nas-prod/client/admin/alice)',
+        requestId: expect.stringMatching(UUID),
+        expectedEpoch: null,
       })),
-      { peer: null },
+      { peer: null, who: 'quorate://nas-prod/a' },
     ]);
   });
 
@@ -149,10 +161,44 @@ describe('requests', () => {
         client.switchover({ to: null, dryRun: false, timeoutMs: 5000 }),
       );
       await expect(request).rejects.toEqual(
-        expect.objectContaining({ code, message: 'b is not in sync – über' }),
+        expect.objectContaining({ code, message: expect.stringMatching(/^b is not in sync – über/) }),
       );
     },
   );
+
+  it('carry a request id of their own each, and the error of an unknown outcome names it', async () => {
+    agent.backend.failure = 'silence';
+    const request = as(known.a, (client) => client.pause({ paused: true, why: '', requestId: 'request-7' }));
+    const order = { to: null, dryRun: false, timeoutMs: 200 };
+    const move = as(known.a, (client) => client.switchover(order));
+    await expect(move).rejects.toMatchObject({
+      message: expect.stringMatching(/--request-id [0-9a-f-]{36} /),
+    });
+    const [first, second] = agent.backend.asked as { requestId?: string; pause?: { requestId: string } }[];
+    expect([first, second].map((one) => one?.requestId ?? one?.pause?.requestId)).toContain('request-7');
+    request.catch(() => undefined);
+  });
+
+  it('fail with the conditions that were not met, for programs', async () => {
+    const violations = [
+      { type: 'IN_SYNC', subject: 'b', description: 'b is not in the in-sync set – über' },
+      { type: 'REACHABLE', subject: 'b', description: 'x'.repeat(10_000) },
+    ];
+    agent.backend.failure = new QuorateError('refused-unsafe', 'no', {
+      context: { violations, facts: { leader: 'b' } },
+    });
+    const order = { to: null, dryRun: false, timeoutMs: 5000 };
+    await expect(as(known.a, (client) => client.switchover(order))).rejects.toMatchObject({
+      code: 'refused-unsafe',
+      context: {
+        violations: [violations[0], { type: 'REACHABLE', description: 'x'.repeat(500) }],
+        facts: { leader: 'b', code: 'refused-unsafe' },
+      },
+    });
+    await expect(as(known.viewer, (client) => client.switchover(order))).rejects.toMatchObject({
+      context: { facts: { needs: 'operator', role: 'viewer' } },
+    });
+  });
 
   it('that change something end unknown when no answer comes, questions end unreachable', async () => {
     agent.backend.failure = 'silence';
@@ -208,6 +254,7 @@ describe('who may ask', () => {
       cluster: 'nas-prod',
       tls: known.admin,
       backend: new FakeBackend(),
+      isWell: () => true,
     });
     const address = `127.0.0.1:${await impostor.start()}`;
     await expect(as(known.admin, (client) => client.status(), address)).rejects.toEqual(
@@ -222,6 +269,7 @@ describe('who may ask', () => {
       cluster: 'nas-2',
       tls: known.a,
       backend: new FakeBackend(),
+      isWell: () => true,
     });
     const address = `127.0.0.1:${await server.start()}`;
     await expect(as(known.a, (client) => client.status(), address)).rejects.toEqual(
@@ -235,7 +283,13 @@ it('names the address that is in use', async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
   const listen = `127.0.0.1:${(taken.address() as { port: number }).port}`;
-  const server = new AdminServer({ listen, cluster: 'nas-prod', tls: known.a, backend: new FakeBackend() });
+  const server = new AdminServer({
+    listen,
+    cluster: 'nas-prod',
+    tls: known.a,
+    backend: new FakeBackend(),
+    isWell: () => true,
+  });
   const caught = await server.start().catch((error: unknown) => error);
   expect(caught).toMatchObject({ code: 'port-in-use', message: `admin.listen ${listen} is in use` });
   await server.close();
@@ -245,6 +299,7 @@ it('names the address that is in use', async () => {
     cluster: 'x',
     tls: known.a,
     backend: new FakeBackend(),
+    isWell: () => true,
   });
   await expect(elsewhere.start()).rejects.toEqual(failure('address-not-available'));
   await elsewhere.close();

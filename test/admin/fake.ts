@@ -2,7 +2,15 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AdminBackend, AdminServer, type StatusDocument } from '../../src/admin/index.ts';
+import {
+  type AdminBackend,
+  AdminServer,
+  type FailoverOrder,
+  type PauseOrder,
+  type StandbyOrder,
+  type StatusDocument,
+  type SwitchoverOrder,
+} from '../../src/admin/index.ts';
 import { type Entry, logIndex, type NodeId, nodeId } from '../../src/core/index.ts';
 import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
 import { FAILOVER } from '../state/story.ts';
@@ -79,6 +87,7 @@ export class FakeBackend implements AdminBackend {
   readonly asked: unknown[] = [];
   /** What the next request that changes something is answered with: an error, or never. */
   failure: Error | 'silence' | null = null;
+  isWell = true;
 
   status(): StatusDocument {
     return this.statusDocument;
@@ -86,7 +95,7 @@ export class FakeBackend implements AdminBackend {
   entries(from: number, limit: number) {
     return { entries: this.log.slice(from - 1, from - 1 + limit), commitIndex: logIndex(this.committed) };
   }
-  async switchover(request: { to: NodeId | null; who: string; dryRun: boolean }) {
+  async switchover(request: SwitchoverOrder) {
     this.asked.push(request);
     await this.#fail();
     const to = request.to ?? nodeId('b');
@@ -101,15 +110,10 @@ export class FakeBackend implements AdminBackend {
       totalMs: dryRun ? null : 48,
       steps,
       checks,
+      alreadyDone: false,
     };
   }
-  async failover(request: {
-    to: NodeId;
-    who: string;
-    why: string;
-    acceptDataLoss: boolean;
-    dryRun: boolean;
-  }) {
+  async failover(request: FailoverOrder) {
     this.asked.push(request);
     await this.#fail();
     const { to, dryRun } = request;
@@ -125,14 +129,49 @@ export class FakeBackend implements AdminBackend {
         { name: 'out of sync', ok: true, detail: 'b is not in the in-sync set (a)' },
         { name: 'in-sync nodes away', ok: !dryRun, detail: 'a is in sync and answers' },
       ],
+      alreadyDone: false,
+    };
+  }
+  async pause(request: PauseOrder) {
+    this.asked.push({ pause: request });
+    await this.#fail();
+    const since = { who: request.who, why: request.why, at: '2026-01-02T03:04:05.000Z' };
+    return { paused: true, changed: true, index: 21, since, alreadyDone: false };
+  }
+  async resume(request: PauseOrder) {
+    this.asked.push({ resume: request });
+    await this.#fail();
+    return { paused: false, changed: true, index: 22, since: null, alreadyDone: false };
+  }
+  async standby(request: StandbyOrder) {
+    this.asked.push({ standby: request });
+    await this.#fail();
+    const isHolder = request.node === 'a';
+    const moved = { from: nodeId('a'), to: nodeId('b'), dryRun: false, epoch: 26, totalMs: 50 };
+    return {
+      ...{ node: request.node, standby: true, changed: true, index: 23 },
+      moved: isHolder ? { ...moved, steps: [], checks: [], alreadyDone: false } : null,
+      alreadyDone: false,
+    };
+  }
+  async activate(request: StandbyOrder) {
+    this.asked.push({ activate: request });
+    await this.#fail();
+    return {
+      node: request.node,
+      standby: false,
+      changed: false,
+      index: null,
+      moved: null,
+      alreadyDone: false,
     };
   }
   async bootstrap(request: { inSync: readonly NodeId[]; who: string }): Promise<void> {
     this.asked.push(request);
     await this.#fail();
   }
-  async fencePeer(peer: NodeId | null): Promise<'outdated'> {
-    this.asked.push({ peer });
+  async fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
+    this.asked.push({ peer, who });
     await this.#fail();
     return 'outdated';
   }
@@ -178,7 +217,10 @@ export interface FakeAgent {
 
 export async function startFakeAgent(known: Identities): Promise<FakeAgent> {
   const backend = new FakeBackend();
-  const server = new AdminServer({ listen: '127.0.0.1:0', cluster: 'nas-prod', tls: known.a, backend });
+  const server = new AdminServer({
+    ...{ listen: '127.0.0.1:0', cluster: 'nas-prod', tls: known.a, backend },
+    isWell: () => backend.isWell,
+  });
   const address = `127.0.0.1:${await server.start()}`;
   const directory = mkdtempSync(join(tmpdir(), 'quorate-admin-'));
   mkdirSync(join(directory, 'state'));

@@ -39,7 +39,10 @@ function ask(text: string): Promise<string> {
 it('answers one line with one line', async () => {
   expect(await ask('{"command":"fence-peer","peer":"b"}\n')).toBe('{"ok":true,"result":"outdated"}\n');
   expect(await ask('{"command":"fence-peer","peer":null}\n')).toBe('{"ok":true,"result":"outdated"}\n');
-  expect(backend.asked).toEqual([{ peer: 'b' }, { peer: null }]);
+  expect(backend.asked).toEqual([
+    { peer: 'b', who: null },
+    { peer: null, who: null },
+  ]);
 });
 
 it('passes the refusal of the agent on', async () => {

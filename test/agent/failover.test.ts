@@ -113,8 +113,8 @@ class Bench {
   }
 
   order(change: Partial<Parameters<Failover['run']>[0]> = {}) {
-    const order = { to: b, who: 'root', why: '', acceptDataLoss: true, dryRun: false, ...change };
-    return this.failover.run(order);
+    const order = { to: b, who: 'root', why: '', acceptDataLoss: true, dryRun: false };
+    return this.failover.run({ ...order, requestId: '', expectedEpoch: null, ...change });
   }
 
   async check(name: string, to = b): Promise<{ ok: boolean; detail: string } | undefined> {

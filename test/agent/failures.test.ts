@@ -18,6 +18,7 @@ class Bench {
   readonly kept: number[] = [];
   isOtherThere = true;
   isOtherEligible = true;
+  isPaused = false;
   refusal: string | null = null;
   isRefusing = false;
   fitness: Fitness | null | Error = { ok: true, why: 'could take over' };
@@ -46,7 +47,10 @@ class Bench {
       },
       voters: ['a', 'b', 'w'].map(nodeId),
       self: nodeId('a'),
-      isEligible: (id: string) => id === 'b' && bench.isOtherEligible,
+      mayTakeOver: (id: string) => id === 'b' && bench.isOtherEligible,
+      get isPaused() {
+        return bench.isPaused;
+      },
       leadership: { lease: { heardFrom: (id: string) => id === 'b' && bench.isOtherThere } },
       get now() {
         return bench.nowMs;
@@ -169,6 +173,31 @@ describe('a takeover that fails half-way', () => {
     await bench.answered();
     expect(bench.transfers).toHaveLength(1);
     expect(bench.kept).toEqual([]);
+  });
+
+  it('H7: stays while the cluster is paused, and moves when that is over', async () => {
+    const bench = Object.assign(new Bench(), { isPaused: true });
+    bench.takeFails();
+    bench.pass(0);
+    await bench.answered();
+    expect([bench.transfers, bench.kept]).toEqual([[], [at]]);
+    expect(bench.notes).toEqual([
+      'degraded (epoch 7): the takeover failed at nfs: no; the cluster is paused: nothing moves by itself (H7)',
+    ]);
+    bench.isPaused = false;
+    bench.repairFails();
+    await bench.answered();
+    expect(bench.transfers).toHaveLength(1);
+  });
+
+  it('H7: where nothing is held either, it says so once, and lets go when somebody resumes', async () => {
+    const bench = Object.assign(new Bench(), { isPaused: true });
+    bench.takeFails('gate');
+    for (let second = 0; second < 10; second += 1) bench.pass(1000);
+    expect([bench.transfers, bench.kept, bench.notes.length]).toEqual([[], [], 1]);
+    bench.isPaused = false;
+    bench.pass(1000);
+    expect(bench.transfers).toEqual([{ kind: 'transfer', to: null, reason: 'failure' }]);
   });
 
   it('moves no more than four times an hour', async () => {

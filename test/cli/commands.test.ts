@@ -240,7 +240,7 @@ describe('switchover', () => {
     agent.backend.failure = new QuorateError(code, 'the leader is b');
     const result = await quorate('switchover', ...withConfig());
     expect(result).toMatchObject({ code: exit, out: '' });
-    expect(result.err).toMatch(new RegExp(`^quorate: the leader is b — .*\\[${code}\\]\\n$`));
+    expect(result.err).toMatch(new RegExp(`^quorate: the leader is b.* — .*\\[${code}\\]\\n$`));
   });
 
   it('without an answer the outcome is unknown', async () => {

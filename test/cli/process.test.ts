@@ -49,9 +49,9 @@ describe("H3: fence-peer, DRBD's handler", () => {
     const { code, out, err } = await quorate('fence-peer', '--config', config);
     expect({ code, out }).toEqual({ code: 4, out: '' });
     expect(err).toMatch(/^quorate: fence-peer: peer outdated after \d+ ms \(start-up \d+ ms\)\n$/);
-    expect(agent.backend.asked.at(-1)).toEqual({ peer: null });
+    expect(agent.backend.asked.at(-1)).toEqual({ peer: null, who: null });
     expect((await quorate('fence-peer', `--config=${config}`, '--peer', 'b')).code).toBe(4);
-    expect(agent.backend.asked.at(-1)).toEqual({ peer: 'b' });
+    expect(agent.backend.asked.at(-1)).toEqual({ peer: 'b', who: null });
   });
 
   it('1 when the agent refuses, whatever code that has elsewhere', async () => {

@@ -24,6 +24,7 @@ const document = z.strictObject({
   lease: z.strictObject({ remainingMs: z.number().nullable() }),
   lag: z.strictObject({ entries: z.int().nullable(), ms: z.number().nullable() }),
   degraded: z.array(z.string()),
+  paused: z.boolean(),
 });
 
 let program: Built;

@@ -30,6 +30,8 @@ export const HOLDER: RoleFacts = {
   log: 'works',
   executor: 'ready',
   degraded: [],
+  isPaused: false,
+  isOnStandby: false,
   isEnding: false,
 };
 

@@ -23,9 +23,9 @@ export function metricFacts(change: Partial<MetricFacts> = {}): MetricFacts {
     releaseBoundMs: 1000,
     promiseMs: 1642,
     nodes: [
-      { id: a, isInSync: true, isReachable: true, matchIndex: 13 },
-      { id: b, isInSync: false, isReachable: false, matchIndex: 9 },
-      { id: w, isInSync: null, isReachable: true, matchIndex: null },
+      { id: a, isInSync: true, isOnStandby: false, isReachable: true, matchIndex: 13 },
+      { id: b, isInSync: false, isOnStandby: true, isReachable: false, matchIndex: 9 },
+      { id: w, isInSync: null, isOnStandby: false, isReachable: true, matchIndex: null },
     ],
     probes: {
       peers: { b: 'not-in-sync' },

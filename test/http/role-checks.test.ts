@@ -30,6 +30,7 @@ describe('in a healthy cluster', () => {
       epoch: 8,
       lease: { remainingMs: 412.5 },
       degraded: [],
+      paused: false,
       lag: { entries: 0, ms: 0 },
     });
     expect(decide('holder', STANDBY).answer).toEqual({
@@ -44,6 +45,7 @@ describe('in a healthy cluster', () => {
       epoch: 8,
       lease: { remainingMs: null },
       degraded: [],
+      paused: false,
       lag: { entries: 0, ms: 40 },
     });
     expect(decide('leader', NEW).answer).toMatchObject({
@@ -127,6 +129,13 @@ describe('/standby and /ready', () => {
   ];
   it.each(obstacles)('/standby: not with %s', (_, change, why) => {
     expect(reason('standby', { ...STANDBY, ...change })).toMatch(why);
+  });
+  it('/ready: not where an operator wants nobody, or not this node, to take over; it is a good copy all the same', () => {
+    expect(reason('ready', { ...STANDBY, isPaused: true })).toMatch(/paused/);
+    expect(reason('ready', { ...STANDBY, isOnStandby: true })).toMatch(/an operator has put b on standby/);
+    expect(yes({ ...STANDBY, isPaused: true, isOnStandby: true })).toEqual(['standby', 'health']);
+    expect(yes({ ...WITNESS, isPaused: true })).toEqual(yes(WITNESS));
+    expect(decide('holder', { ...HOLDER, isPaused: true }).answer).toMatchObject({ ok: true, paused: true });
   });
   it.each(obstacles.filter(([name]) => name !== 'a witness'))('/ready: not with %s', (_, change, why) => {
     expect(reason('ready', { ...STANDBY, ...change })).toMatch(why);

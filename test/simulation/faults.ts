@@ -48,6 +48,9 @@ export const FAULT_KINDS = [
   'deserted-caretaker',
   'late-order',
   'override',
+  'paused',
+  'set-aside',
+  'order-repeated',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -154,9 +157,11 @@ export function describeFault(fault: Fault): string {
     case 'deserted-caretaker':
     case 'late-order':
     case 'override':
+    case 'paused':
+    case 'order-repeated':
     case 'cloud-trouble':
     case 'cloud-late':
-      return `${kind}${kind.startsWith('cloud') ? ` for ${length}` : ''}`;
+      return `${kind}${kind.startsWith('cloud') || kind === 'paused' || kind === 'order-repeated' ? ` for ${length}` : ''}`;
     default:
       return `${kind} ${node}, ${length}`;
   }

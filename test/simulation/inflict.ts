@@ -9,6 +9,7 @@ import { arrange } from './situations.ts';
 const MAX_HURT_DISKS = 1;
 /** An operator asks again where somebody else leads by now. */
 const MAX_TRIES = 40;
+const REPEATED_EVERY_MS = 70;
 
 export function inflict(cluster: Cluster, fault: Fault): void {
   const { world, network } = cluster;
@@ -119,6 +120,12 @@ export function inflict(cluster: Cluster, fault: Fault): void {
     case 'switchover':
       // An operator asks whoever leads; what is refused is not a fault of the cluster.
       return cluster.leader?.switchover(chance < 0.2 ? nodeId(node.id) : null);
+    case 'paused':
+      return orderForAWhile(cluster, 'pause', node, ms);
+    case 'set-aside':
+      return orderForAWhile(cluster, 'standby', node, ms);
+    case 'order-repeated':
+      return repeatOrder(cluster, node, ms);
     case 'new-witness':
       return replaceWitness(cluster);
     case 'ambush':
@@ -181,6 +188,40 @@ function failDevice(cluster: Cluster, node: SimulatedNode, { chance, ms }: Fault
     ms + 2_000,
     () => device.view.disk === 'Diskless' && node.host.isOn && node.powerCycle(200),
   );
+}
+
+/** H7: an operator pauses the cluster, or puts a data node on standby, and takes it back after a while, by whoever leads then. */
+function orderForAWhile(cluster: Cluster, what: 'pause' | 'standby', node: SimulatedNode, ms: number): void {
+  const { world } = cluster;
+  const isWitness = cluster.shape.members.some(({ id, witness }) => id === node.id && witness);
+  const on = nodeId(isWitness ? (cluster.shape.members[0]?.id ?? '') : node.id);
+  cluster.leader?.order(what, on);
+  const isOver = (): boolean => {
+    const state = cluster.leader?.view?.state;
+    return state !== undefined && (what === 'pause' ? state.pause === null : !state.standby.includes(on));
+  };
+  const end = (tries: number): void => {
+    // Asked at least once: the order may be on its way still.
+    if (tries > MAX_TRIES || (tries > 1 && isOver())) return;
+    cluster.leader?.order(what === 'pause' ? 'resume' : 'activate', on);
+    world.after(300, () => end(tries + 1));
+  };
+  world.after(ms, () => end(0));
+}
+
+/** An operator who gets no answer, or does not wait for it, and asks again by the same id, of whoever leads then. */
+function repeatOrder(cluster: Cluster, { id }: SimulatedNode, ms: number): void {
+  const { world } = cluster;
+  const order = {
+    who: 'operator',
+    requestId: `repeated-${id}-${Math.floor(world.now)}`,
+    expectedEpoch: null,
+  };
+  const ask = (leftMs: number): void => {
+    cluster.leader?.switchover(null, () => undefined, order);
+    if (leftMs > 0) world.after(REPEATED_EVERY_MS, () => ask(leftMs - REPEATED_EVERY_MS));
+  };
+  ask(ms);
 }
 
 /** A new witness is added, promoted, and the old one removed, at whatever moment this is. */

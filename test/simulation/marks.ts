@@ -29,7 +29,10 @@ const ENTRIES = {
   // The modelled clusters stop no instances.
   fenced: false,
   operator: true,
+  'operator-result': true,
   forced: true,
+  pause: true,
+  standby: true,
   // Places kept in the format: nothing writes them yet.
   'restart-begun': false,
   'tenure-adopted': false,
@@ -47,8 +50,8 @@ const STEP_DOWNS = {
   'no-successor': true,
   // After two minutes of a planned release: longer than a run.
   'release-stuck': false,
+  'by-order': true,
   // The process ends with it.
-  forced: true,
   stopped: false,
 } as const satisfies Record<StepDownReason, boolean>;
 

@@ -204,6 +204,13 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   },
   /** O3: an operator overrides, more often than any ever will. */
   override: { shape: SHAPES.pair, weather: CALM, weights: { ...EVERYTHING, override: 60 }, count: [2, 8] },
+  /** H7: what operators say in the middle of everything else. */
+  operators: {
+    shape: SHAPES.pair,
+    weather: CALM,
+    weights: { ...EVERYTHING, switchover: 12, paused: 24, 'set-aside': 24, 'order-repeated': 16 },
+    count: [3, 14],
+  },
   unwatched: { shape: SHAPES.unwatched, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   service: { shape: SHAPES.service, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   /** L2: situations in which nothing but a promise holds a voter back. */
@@ -231,6 +238,7 @@ export const TURNS = [
   'promises',
   'bare',
   'unwatched',
+  'operators',
 ] as const;
 
 export function profileOf(

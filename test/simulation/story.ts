@@ -6,6 +6,8 @@
  *     wait 2s | wait 300ms
  *     until NODE holds | until nobody holds | until NODE leads | until well | until NODE is outdated
  *     switchover [to NODE]            as an operator, of whoever leads; says how it ends
+ *     pause | resume | standby NODE | activate NODE
+ *                                     as an operator, of whoever leads (H7)
  *     failover to NODE                as an operator who accepts the loss, of whoever leads (O3)
  *     cloud late | denied | fine      every mutating call executes late, or every call is refused
  *     KIND [NODE [OTHER]] [for TIME] [chance 0 to 1]
@@ -97,6 +99,12 @@ export class Story {
         return this.#until(command.slice('until '.length));
       case 'switchover':
         return this.#switchover(words[2] === undefined ? null : nodeId(this.#node(words[2])));
+      case 'pause':
+      case 'resume':
+        return this.#order(verb, nodeId('a'));
+      case 'standby':
+      case 'activate':
+        return this.#order(verb, nodeId(this.#node(words[1] ?? '')));
       case 'failover':
         return this.#failover(nodeId(this.#node(words[2] ?? '')));
       case 'cloud':
@@ -167,6 +175,11 @@ export class Story {
   async #switchover(to: NodeId | null): Promise<void> {
     const cluster = this.#need();
     return this.#ordered('switchover', (onEnd) => cluster.leader?.switchover(to, onEnd));
+  }
+
+  async #order(what: 'pause' | 'resume' | 'standby' | 'activate', on: NodeId): Promise<void> {
+    const cluster = this.#need();
+    return this.#ordered(what, (onEnd) => cluster.leader?.order(what, on, onEnd));
   }
 
   async #failover(to: NodeId): Promise<void> {

@@ -219,6 +219,18 @@ export const SWITCHES = {
       },
     ],
   },
+  H7: {
+    off: 'a leader that is elected while the cluster is paused takes over',
+    fires: ['audit'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/core/node.ts',
+        find: 'return this.state.pause !== null || this.#hasPending(',
+        replace: 'return this.state.pause !== this.state.pause || this.#hasPending(',
+      },
+    ],
+  },
   H3: {
     off: 'a fence request is answered as soon as its entry is proposed: the holder writes alone before anybody else knows',
     fires: ['acknowledged-writes', 'split-brain'],

@@ -92,6 +92,15 @@ export const inSync = (peer: NodeId, epoch: number): EntryBody => ({
   peer,
   epoch: epoch as Epoch,
 });
+export const paused = (is: boolean, at: number | null = null): EntryBody => ({
+  ...{ kind: 'pause', paused: is, who: 'root@nas-a', why: '', request: null, at },
+});
+export const onStandby = (node: NodeId, is: boolean, at: number | null = null): EntryBody => ({
+  ...{ kind: 'standby', node, standby: is, who: 'root@nas-a', why: 'new disk', request: null, at },
+});
+export const request = (id: string, to: NodeId = b): EntryBody => ({
+  ...{ kind: 'operator', who: 'root@nas-a', action: `switchover to ${to}`, to, request: id, at: null },
+});
 export const restart = (epoch: number, node: NodeId): EntryBody => ({
   kind: 'restart-begun',
   epoch: epoch as Epoch,

@@ -44,6 +44,8 @@ export type TestCommand =
   /** Beyond the contract, for our own stories: an operator's override (O3). */
   | { kind: 'forced'; node: string }
   | { kind: 'self-outdated' }
+  | { kind: 'pause'; paused: boolean }
+  | { kind: 'standby'; node: string; standby: boolean }
   | { kind: 'add-learner' | 'promote' | 'remove'; member: { id: string; witness?: boolean } };
 
 export type Observed = {
@@ -354,6 +356,10 @@ function proposalOf(command: TestCommand): Proposal {
       return { kind: command.kind, peer: nodeId(command.peer) };
     case 'self-outdated':
       return command;
+    case 'pause':
+      return { ...command, who: 'operator', why: '', request: null, at: null };
+    case 'standby':
+      return { ...command, node: nodeId(command.node), who: 'operator', why: '', request: null, at: null };
     case 'forced':
       return { ...command, node: nodeId(command.node), who: 'operator', why: '', mayLose: '', at: null };
     case 'add-learner':

@@ -29,6 +29,19 @@ export const LATER_BODIES: readonly EntryBody[] = [
     ms: 31_000,
     at: null,
   },
+  { kind: 'pause', paused: true, who: 'uid 0', why: 'new switch', request: 'r-1', at: 1_700_000_000_002 },
+  { kind: 'pause', paused: false, who: 'uid 0', why: '', request: null, at: null },
+  { kind: 'standby', node: b, standby: true, who: 'uid 0', why: '', request: null, at: null },
+  { kind: 'standby', node: b, standby: false, who: 'uid 0', why: 'done', request: 'r-2', at: null },
+  { kind: 'operator', who: 'uid 0', action: 'switchover to b', to: b, request: 'r-3', at: null },
+  {
+    kind: 'operator-result',
+    of: logIndex(6),
+    ok: false,
+    result: 'b does not catch up',
+    at: 1_700_000_000_003,
+  },
+  { kind: 'forced', who: 'uid 0', why: '', mayLose: '', node: a, request: 'r-4', at: null },
 ];
 
 export const SAMPLE_BODIES: readonly EntryBody[] = [

@@ -12,6 +12,7 @@ import {
   type AuditTerm,
   type AuditViolation,
   isoTime,
+  ownTime,
   VIOLATIONS,
 } from '../../state/index.ts';
 import { VERSION } from '../../version.ts';
@@ -194,9 +195,10 @@ ${tableOf(newest(terms, MAX_ROWS.elections), columns, {
 }
 
 function operatorSection({ document, entries }: AuditParts): Html {
+  const actions = new Set(document.operators.map(({ index }) => index));
   const times = new Map(
     entries.flatMap(({ index, body }) =>
-      body.kind === 'operator' || body.kind === 'forced' ? [[index as number, isoTime(body.at)]] : [],
+      actions.has(index) ? [[index as number, isoTime(ownTime(body))]] : [],
     ),
   );
   const columns: Column<AuditDocument['operators'][number]>[] = [

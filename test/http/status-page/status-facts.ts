@@ -62,9 +62,9 @@ export function statusFacts({ metrics = {}, status = {}, facts = {} }: Change = 
   const node = { zone: 'us-east-1a', matchIndex: 12, standby: false, chain: null, reachable: true };
   const read = metricFacts({
     nodes: [
-      { id: a, isInSync: true, isReachable: true, matchIndex: 12 },
-      { id: b, isInSync: true, isReachable: true, matchIndex: 12 },
-      { id: w, isInSync: null, isReachable: true, matchIndex: 12 },
+      { id: a, isInSync: true, isOnStandby: false, isReachable: true, matchIndex: 12 },
+      { id: b, isInSync: true, isOnStandby: false, isReachable: true, matchIndex: 12 },
+      { id: w, isInSync: null, isOnStandby: false, isReachable: true, matchIndex: 12 },
     ],
     probes: { peers: { b: 'in-sync' }, ioSuspended: false, resources: RESOURCES },
     ...{ role: HOLDER, ...metrics },

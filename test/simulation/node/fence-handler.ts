@@ -38,7 +38,7 @@ export function fencePeer(node: SimulatedNode, peer: string): Promise<number> {
       };
       watch();
       node.ask((backend) => {
-        backend.fencePeer(nodeId(peer)).then(
+        backend.fencePeer(nodeId(peer), null).then(
           () => exit(PEER_OUTDATED),
           () => exit(FAILED),
         );

@@ -78,6 +78,7 @@ export class SimulatedNode implements HostPart {
   mayStart = true;
   /** The next replies of DRBD's handler are lost. */
   lostReplies = 0;
+  #orders = 0;
   /** How often an agent ended, by exit code. */
   readonly exits = new Map<number, number>();
 
@@ -223,10 +224,35 @@ export class SimulatedNode implements HostPart {
     });
   }
 
-  switchover(to: NodeId | null, onEnd: (outcome: string) => void = () => undefined): void {
+  switchover(
+    to: NodeId | null,
+    onEnd: (outcome: string) => void = () => undefined,
+    order = this.#order(),
+  ): void {
     this.ask((backend) =>
-      backend.switchover({ to, who: 'operator', dryRun: false }).then(
+      backend.switchover({ to, dryRun: false, ...order }).then(
         (done) => onEnd(`done, to ${done.to}`),
+        (error: unknown) => onEnd(error instanceof Error ? error.message : String(error)),
+      ),
+    );
+  }
+
+  /** Every order has an id of its own. */
+  #order() {
+    this.#orders += 1;
+    return { who: 'operator', requestId: `${this.id}-order-${this.#orders}`, expectedEpoch: null };
+  }
+
+  /** H7. `on`: the data node that is put on standby or made active. */
+  order(
+    what: 'pause' | 'resume' | 'standby' | 'activate',
+    on: NodeId,
+    onEnd: (outcome: string) => void = () => undefined,
+  ): void {
+    const request = { node: on, why: '', ...this.#order() };
+    this.ask((backend) =>
+      backend[what](request).then(
+        (done) => onEnd('moved' in done && done.moved !== null ? `done, to ${done.moved.to}` : 'done'),
         (error: unknown) => onEnd(error instanceof Error ? error.message : String(error)),
       ),
     );
@@ -234,7 +260,7 @@ export class SimulatedNode implements HostPart {
 
   /** O3: an operator who accepts whatever is lost. */
   failover(to: NodeId, onEnd: (outcome: string) => void = () => undefined): void {
-    const order = { to, who: 'operator', why: 'its peer is gone', acceptDataLoss: true, dryRun: false };
+    const order = { to, why: 'its peer is gone', acceptDataLoss: true, dryRun: false, ...this.#order() };
     this.ask((backend) =>
       backend.failover(order).then(
         (done) => onEnd(`done, ${done.to} holds; given up: ${done.mayLose}`),

@@ -1,0 +1,59 @@
+/** How a request ended that is asked again, as the log tells it: the answer that its first caller got, or may have missed. */
+import type {
+  FailoverOutcome,
+  PauseOutcome,
+  StandbyOutcome,
+  SwitchoverOutcome,
+  TakeoverStep,
+} from '../admin/index.ts';
+import { assert, type CoreView, type EntryBody, type LogIndex } from '../core/index.ts';
+import { type ErrorCode, QuorateError } from '../errors.ts';
+import type { RequestRecord } from '../state/index.ts';
+
+type Log = CoreView['log'];
+
+export function switchoverAgain(log: Log, record: RequestRecord): SwitchoverOutcome {
+  const { epoch, steps, node: to } = endOf(log, record, 'switchover-failed');
+  // How long the first caller waited is not in the log.
+  const rest = { totalMs: null, checks: [], alreadyDone: true };
+  return { dryRun: false, from: record.from, to, epoch, steps, ...rest };
+}
+
+export function failoverAgain(log: Log, record: RequestRecord): FailoverOutcome {
+  const { epoch, steps, node: to } = endOf(log, record, 'failover-failed');
+  const { mayLose } = bodyAt(log, record.index, 'forced');
+  const rest = { totalMs: null, checks: [], alreadyDone: true };
+  return { dryRun: false, to, mayLose, forcedAt: record.index, epoch, steps, ...rest };
+}
+
+/** As it was then: somebody may have said otherwise since. */
+export function pauseAgain(_log: Log, { kind, index }: RequestRecord): PauseOutcome {
+  return { paused: kind === 'pause', changed: true, index, since: null, alreadyDone: true };
+}
+
+export function standbyAgain(log: Log, record: RequestRecord): StandbyOutcome {
+  const { node, index, outcome } = record;
+  assert(node !== null, 'a standby names its node');
+  const hasMoved = outcome.kind !== 'done' || outcome.takeover !== null;
+  const moved = hasMoved ? switchoverAgain(log, record) : null;
+  return { node, standby: record.kind === 'standby', changed: true, index, moved, alreadyDone: true };
+}
+
+/** @throws QuorateError `code` where it had failed */
+function endOf(log: Log, { index, outcome }: RequestRecord, code: ErrorCode) {
+  if (outcome.kind === 'failed')
+    throw new QuorateError(code, `it was asked before (entry ${index}), and failed: ${outcome.why}`);
+  assert(outcome.kind === 'done' && outcome.takeover !== null, 'it has ended with a takeover');
+  const { node, steps }: { node: SwitchoverOutcome['to']; steps: readonly TakeoverStep[] } = bodyAt(
+    log,
+    outcome.takeover,
+    'takeover-done',
+  );
+  return { epoch: outcome.epoch, node, steps };
+}
+
+function bodyAt<Kind extends EntryBody['kind']>(log: Log, index: LogIndex, kind: Kind) {
+  const body = log.at(index)?.body;
+  assert(body?.kind === kind, `entry ${index} is a ${kind}`);
+  return body as Extract<EntryBody, { kind: Kind }>; // the assertion does not narrow a generic
+}

@@ -1,0 +1,165 @@
+/** A planned move of the resources, by an operator's word: what it needs, what it would do, and doing it (R3). */
+import type { SwitchoverCheck, SwitchoverOrder, SwitchoverOutcome } from '../admin/index.ts';
+import type { Clock } from '../clock.ts';
+import { type Config, graphOf } from '../config/index.ts';
+import type { LogIndex, NodeId } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
+import { planRelease, planTakeover } from '../takeover/index.ts';
+import type { Driver } from './driver.ts';
+import { refusedByLeader, refusedFor, requireEpoch } from './refusals.ts';
+import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
+
+/** Characters of the log's sentence about a failure; the whole one goes to the caller. */
+const MAX_RESULT = 1000;
+
+export interface SwitchoverOptions {
+  readonly config: Config;
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly takeovers: TakeoverWatch;
+  /** By name, what the own executor has read last. */
+  readonly probes: () => ReadonlyMap<string, 'held' | 'not-held' | 'unknown'>;
+  readonly limitMs: number;
+}
+
+export class Switchover {
+  readonly #options: SwitchoverOptions;
+
+  constructor(options: SwitchoverOptions) {
+    this.#options = options;
+  }
+
+  /** Of whoever leads: `not-leader` is the caller's to say. */
+  async run(order: SwitchoverOrder): Promise<SwitchoverOutcome> {
+    const { driver, clock, limitMs } = this.#options;
+    const from = driver.view.self;
+    requireEpoch(driver.view, order.expectedEpoch);
+    const to = order.to ?? this.target();
+    const checks = this.checks(to);
+    if (order.dryRun) {
+      const steps = this.#plannedSteps(from, to);
+      return { dryRun: true, from, to, epoch: null, totalMs: null, steps, checks, alreadyDone: false };
+    }
+    requireAll(`switchover to ${to}`, to, checks);
+    const index = await driver.commit(
+      {
+        ...{ kind: 'operator', who: order.who, action: `switchover to ${to}`, to, at: clock.wallMs() },
+        ...(order.requestId === '' ? {} : { request: order.requestId }),
+      },
+      limitMs,
+    );
+    try {
+      return await this.move(to, checks);
+    } catch (error) {
+      this.#sayFailed(index, error);
+      throw error;
+    }
+  }
+
+  /** After the log says who wants it. Rejects `switchover-failed`, or `timed-out-unknown` at the limit. */
+  async move(to: NodeId, checks: readonly SwitchoverCheck[]): Promise<SwitchoverOutcome> {
+    const { driver, clock, takeovers } = this.#options;
+    const from = driver.view.self;
+    const began = clock.now();
+    const taken = takeovers.next(to, 'switchover-failed');
+    const refused = driver.transfer({ kind: 'transfer', to, reason: 'switchover' });
+    if (refused !== null) {
+      taken.cancel();
+      throw refusedByLeader(from, `switchover to ${to} refused`, refused);
+    }
+    const { epoch, steps } = await taken.promise;
+    const totalMs = clock.now() - began;
+    return { dryRun: false, from, to, epoch, totalMs, steps, checks, alreadyDone: false };
+  }
+
+  /** By whoever leads still. Another leader's log says by itself who holds there. */
+  #sayFailed(of: LogIndex, error: unknown): void {
+    const { driver, clock } = this.#options;
+    if (driver.view.role.kind !== 'leader' || !(error instanceof QuorateError)) return;
+    // mark: operator-result
+    const result = error.message.slice(0, MAX_RESULT);
+    driver.propose({ kind: 'operator-result', of, ok: false, result, at: clock.wallMs() });
+  }
+
+  /** The best other data node: one that answers, where there is one. */
+  target(): NodeId {
+    const { view } = this.#options.driver;
+    const others = view.voters.filter((id) => id !== view.self && view.isEligible(id));
+    const may = others.filter((id) => view.mayTakeOver(id));
+    const best = may.find((id) => this.#answers(id)) ?? may[0] ?? others[0];
+    if (best === undefined)
+      throw refusedFor(
+        'switchover',
+        [{ name: 'in sync', ok: false, detail: 'no other data node is in the in-sync set (H1)' }],
+        view.self,
+        'refused-unsafe',
+      );
+    return best;
+  }
+
+  /** Everything that a switchover needs, in the order in which a person would ask. */
+  checks(to: NodeId): readonly SwitchoverCheck[] {
+    const { view } = this.#options.driver;
+    const isReachable = this.#answers(to);
+    const isOnStandby = view.state.standby.includes(to);
+    return [
+      {
+        name: 'data node',
+        ok: view.isDataVoter(to),
+        detail: `${to} ${view.isDataVoter(to) ? 'is' : 'is not'} a data node with a vote`,
+      },
+      {
+        name: 'other node',
+        ok: to !== view.self,
+        detail: to === view.self ? `${to} holds already` : `${to} is not the holder`,
+      },
+      {
+        name: 'in sync',
+        ok: view.isEligible(to),
+        detail: `${to} ${view.isEligible(to) ? 'is' : 'is not'} in the in-sync set (H1)`,
+      },
+      { name: 'reachable', ok: isReachable, detail: `${to} ${isReachable ? 'answers' : 'does not answer'}` },
+      {
+        name: 'active',
+        ok: !isOnStandby,
+        detail: isOnStandby
+          ? `${to} is on standby: "quorate activate ${to}" first`
+          : `${to} is not on standby`,
+      },
+      pausedCheck(view.isPaused),
+    ];
+  }
+
+  #answers(id: NodeId): boolean {
+    const { view } = this.#options.driver;
+    return view.leadership?.lease.heardFrom(id, view.now - view.timing.leaseMs) ?? false;
+  }
+
+  /** By the same planner that the executors use: what is held here is given up, and over there everything is taken. */
+  #plannedSteps(from: NodeId, to: NodeId): SwitchoverOutcome['steps'] {
+    const graph = graphOf(this.#options.config.resources);
+    return [
+      ...plannedSteps(planRelease(graph, this.#options.probes(), 'planned'), from),
+      { name: `${from}: hand leadership to ${to}`, ms: 0, result: 'when all of that is verified' },
+      ...plannedSteps(planTakeover(graph, new Map()), to),
+    ];
+  }
+}
+
+/** The name of the check whose failure is called by a code of its own. */
+const NOT_PAUSED = 'not paused';
+
+function pausedCheck(isPaused: boolean): SwitchoverCheck {
+  const detail = isPaused
+    ? 'the cluster is paused, nothing moves: "quorate resume" first (H7)'
+    : 'the cluster is not paused';
+  return { name: NOT_PAUSED, ok: !isPaused, detail };
+}
+
+/** @throws QuorateError `cluster-paused` or `refused-unsafe` for the checks that failed */
+export function requireAll(what: string, node: NodeId, checks: readonly SwitchoverCheck[]): void {
+  const failed = checks.filter(({ ok }) => !ok);
+  if (failed.length === 0) return;
+  const isPaused = failed.some(({ name }) => name === NOT_PAUSED);
+  throw refusedFor(what, failed, node, isPaused ? 'cluster-paused' : 'refused-unsafe');
+}

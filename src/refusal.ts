@@ -1,0 +1,44 @@
+/**
+ * Why something was refused, for programs: a QuorateError carries it in its context, the admin service sends it as details
+ * (src/admin/details.ts). docs/api.md has the table.
+ */
+
+export const VIOLATION_TYPES = {
+  DATA_NODE: 'the node named is no data node with a vote',
+  OTHER_NODE: 'the node named holds already',
+  IN_SYNC: 'the node named is not in the in-sync set (H1)',
+  REACHABLE: 'the node named does not answer the leader',
+  ACTIVE: 'the node named is on standby',
+  NOT_PAUSED: 'the cluster is paused (H7)',
+  EPOCH: 'another tenure than the one expected is open, or none',
+  LEADER:
+    'the leader cannot decide it, or not now: it was only just elected, hands over, takes over or releases',
+  OUT_OF_SYNC: 'the node named is in sync: it need not be forced (O3)',
+  NOBODY_HOLDS: 'a node holds, so that nobody need be forced (O3)',
+  IN_SYNC_NODES_AWAY: 'a node that is in sync answers: its data may not be given up (O3)',
+  NOT_BARRED: 'the cluster is paused, or the node named is on standby',
+  DATA: 'the data of the node named cannot be promoted, or that is not known',
+  OLD_HOLDER: 'nothing proves that the old holder can write no more (H2)',
+} as const;
+
+export type ViolationType = keyof typeof VIOLATION_TYPES;
+
+export interface Violation {
+  readonly type: ViolationType;
+  /** What it is about: a node, or the cluster. */
+  readonly subject: string;
+  readonly description: string;
+}
+
+/** Of the context of a QuorateError. */
+export interface Refusal {
+  readonly violations?: readonly Violation[];
+  /** Short facts that a program needs to go on, as `{leader: 'b'}`. */
+  readonly facts?: Readonly<Record<string, string>>;
+}
+
+/** The type of a check's violation is its name in capitals: `in sync` → `IN_SYNC`. One that the table lacks is the leader's. */
+export function violationType(checkName: string): ViolationType {
+  const type = checkName.toUpperCase().replaceAll(/[ -]/g, '_');
+  return Object.hasOwn(VIOLATION_TYPES, type) ? (type as ViolationType) : 'LEADER';
+}

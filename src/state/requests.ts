@@ -1,0 +1,117 @@
+/**
+ * Which of the operators' requests the log has seen, by the ids that their callers gave, and what became of each: so that one
+ * that is repeated, also to the next leader, is not done twice. A fold over committed entries, in order.
+ *
+ * Invariants: at most `MAX_REQUESTS` are known, the newest; an id is known once, by its first entry; what has ended stays so.
+ */
+import type { Entry, EntryBody, Epoch, LogIndex, NodeId } from '../core/index.ts';
+
+/** An id that was used longer ago than so many others is forgotten. */
+export const MAX_REQUESTS = 1024;
+
+export type RequestKind = 'switchover' | 'failover' | 'pause' | 'resume' | 'standby' | 'activate';
+
+export type RequestOutcome =
+  /** Written, and the takeover that it is about has not ended. */
+  | { readonly kind: 'open' }
+  /** `takeover`: the entry that says how long its steps took; null where there was nothing to move. */
+  | { readonly kind: 'done'; readonly epoch: Epoch | null; readonly takeover: LogIndex | null }
+  | { readonly kind: 'failed'; readonly why: string };
+
+export interface RequestRecord {
+  readonly id: string;
+  /** Of its entry. */
+  readonly index: LogIndex;
+  readonly kind: RequestKind;
+  /** What it was about; null: the whole cluster. */
+  readonly node: NodeId | null;
+  /** Who held when it was written. */
+  readonly from: NodeId | null;
+  readonly outcome: RequestOutcome;
+}
+
+export interface RequestMemory {
+  /** Oldest first. */
+  readonly records: readonly RequestRecord[];
+  readonly holder: { readonly node: NodeId; readonly epoch: Epoch } | null;
+}
+
+export const NO_REQUESTS: RequestMemory = { records: [], holder: null };
+
+export function rememberRequests(memory: RequestMemory, entry: Entry): RequestMemory {
+  const holder = holderAfter(memory, entry);
+  let records = memory.records;
+  if (records.some(({ outcome }) => outcome.kind === 'open'))
+    records = records.map((record) => follow(record, entry));
+  const began = requestOf(memory, entry);
+  if (began !== null && !records.some(({ id }) => id === began.id))
+    records = [...records, began].slice(-MAX_REQUESTS);
+  return { records, holder };
+}
+
+/** The id that an entry carries, committed or not; null where it has none. */
+export function requestIdOf(body: EntryBody): string | null {
+  return 'request' in body ? (body.request ?? null) : null;
+}
+
+/** Whether it was the same that is asked now. A node that is not named now is whichever was found then. */
+export function isSameRequest(record: RequestRecord, kind: RequestKind, node: NodeId | null): boolean {
+  return record.kind === kind && (node === null || record.node === node);
+}
+
+function holderAfter({ holder }: RequestMemory, { index, body }: Entry): RequestMemory['holder'] {
+  if (body.kind === 'tenure-granted') return { node: body.node, epoch: index as number as Epoch };
+  return body.kind === 'tenure-released' && body.epoch === holder?.epoch ? null : holder;
+}
+
+const DONE: RequestOutcome = { kind: 'done', epoch: null, takeover: null };
+const OPEN: RequestOutcome = { kind: 'open' };
+
+function requestOf({ holder }: RequestMemory, { index, body }: Entry): RequestRecord | null {
+  const id = requestIdOf(body);
+  if (id === null) return null;
+  const from = holder?.node ?? null;
+  switch (body.kind) {
+    case 'operator':
+      return { id, index, kind: 'switchover', node: body.to ?? null, from, outcome: OPEN };
+    case 'forced':
+      return { id, index, kind: 'failover', node: body.node, from, outcome: OPEN };
+    case 'pause':
+      return { id, index, kind: body.paused ? 'pause' : 'resume', node: null, from, outcome: DONE };
+    case 'standby': {
+      // The holder's standby is a switchover, too.
+      const outcome = body.standby && from === body.node ? OPEN : DONE;
+      return { id, index, kind: body.standby ? 'standby' : 'activate', node: body.node, from, outcome };
+    }
+    default:
+      return null;
+  }
+}
+
+/** What an entry says about a request that has not ended. */
+function follow(record: RequestRecord, { index, body }: Entry): RequestRecord {
+  if (record.outcome.kind !== 'open') return record;
+  const end = (outcome: RequestOutcome): RequestRecord => ({ ...record, outcome });
+  // Of a standby the other one is wanted, whoever that is.
+  const isWanted = (node: NodeId): boolean => (record.kind === 'standby') !== (node === record.node);
+  switch (body.kind) {
+    case 'tenure-granted':
+      return isWanted(body.node) ? record : end({ kind: 'failed', why: `${body.node} holds` });
+    case 'takeover-done': {
+      if (body.epoch < record.index || !isWanted(body.node)) return record;
+      if (body.ok) return end({ kind: 'done', epoch: body.epoch, takeover: index });
+      return end({
+        kind: 'failed',
+        why: `${body.node} could not take over: ${body.steps.at(-1)?.result ?? ''}`,
+      });
+    }
+    case 'operator-result':
+      return body.of === record.index && !body.ok ? end({ kind: 'failed', why: body.result }) : record;
+    case 'standby':
+      return record.kind === 'standby' && body.node === record.node && !body.standby
+        ? end({ kind: 'failed', why: body.why })
+        : record;
+    default:
+      return record;
+  }
+}

@@ -1,0 +1,185 @@
+/** Operators' orders to real agents, in a simulated cluster: done once, by id; refused with the reason for programs. */
+import { describe, expect, it } from 'vitest';
+import type { Backend } from '../../src/agent/backend.ts';
+import { nodeId } from '../../src/core/index.ts';
+import { Cluster } from '../simulation/cluster.ts';
+import { SHAPES } from '../simulation/profiles.ts';
+
+const CALM = { delayMs: [0.2, 2], loss: 0, duplicate: 0 } as const;
+
+class Bench {
+  readonly cluster = new Cluster(11, SHAPES.mirror, CALM);
+
+  static async begin(): Promise<Bench> {
+    const bench = new Bench();
+    expect(await bench.cluster.begin()).toBe(true);
+    await bench.until(() => bench.cluster.whatIsMissing() === null);
+    return bench;
+  }
+  get holder(): string {
+    return this.cluster.holders.join();
+  }
+  get other(): string {
+    return this.holder === 'a' ? 'b' : 'a';
+  }
+  async until(isSo: () => boolean): Promise<void> {
+    expect(await this.cluster.world.runUntil(isSo, 120_000, 5)).toBe(true);
+  }
+  /** Asks a node's agent, and lets virtual time pass until it has answered. */
+  async ask<Answer>(of: string, act: (backend: Backend) => Promise<Answer>): Promise<Answer> {
+    let end: (() => Answer) | null = null;
+    this.cluster.node(of).ask((backend) =>
+      act(backend).then(
+        (answer) => {
+          end = () => answer;
+        },
+        (error: unknown) => {
+          end = () => {
+            throw error;
+          };
+        },
+      ),
+    );
+    await this.until(() => end !== null);
+    return (end as unknown as () => Answer)();
+  }
+  get epoch(): number {
+    return this.cluster.leader?.view?.state.tenure?.epoch ?? 0;
+  }
+  /** Entries of the newest log. */
+  count(kind: string): number {
+    return this.cluster.consensus.committed.filter(({ body }) => body.kind === kind).length;
+  }
+}
+
+const order = (requestId: string, expectedEpoch: number | null = null) => ({
+  ...{ who: 'root', why: '', requestId, expectedEpoch },
+});
+const moveOrder = (requestId: string, expectedEpoch: number | null = null) => ({
+  ...{ ...order(requestId, expectedEpoch), to: null, dryRun: false },
+});
+
+describe('a request id', () => {
+  it('repeated to the next leader moves nothing again, and says how it ended', async () => {
+    const bench = await Bench.begin();
+    const [from, to] = [bench.holder, bench.other];
+    const first = await bench.ask(from, (backend) => backend.switchover(moveOrder('request-1')));
+    expect(first).toMatchObject({ from, to, alreadyDone: false });
+    await bench.until(() => bench.cluster.whatIsMissing() === null);
+    const again = await bench.ask(to, (backend) => backend.switchover(moveOrder('request-1')));
+    expect(again).toMatchObject({ from, to, alreadyDone: true, epoch: first.epoch, steps: first.steps });
+    expect([bench.holder, bench.count('operator'), bench.count('tenure-granted')]).toEqual([to, 1, 2]);
+  });
+
+  it('given twice at the same time is one switchover, and two answers', async () => {
+    const bench = await Bench.begin();
+    const from = bench.holder;
+    const both = await bench.ask(from, (backend) =>
+      Promise.all([1, 2].map(() => backend.switchover(moveOrder('request-2')))),
+    );
+    expect(both[0]).toEqual(both[1]);
+    expect(bench.count('operator')).toBe(1);
+  });
+
+  it('survives the death of the leader that was asked, whatever became of the request', async () => {
+    const bench = await Bench.begin();
+    const from = bench.holder;
+    bench.cluster
+      .node(from)
+      .ask((backend) => void backend.switchover(moveOrder('request-3')).catch(() => undefined));
+    await bench.until(() => bench.count('operator') === 1);
+    bench.cluster.node(from).killAgent();
+    await bench.until(() => bench.cluster.whatIsMissing() === null);
+    const leader = bench.cluster.leader?.id ?? '';
+    const outcome = await bench.ask(leader, (backend) =>
+      backend.switchover(moveOrder('request-3')).then(
+        (done) => done.to as string,
+        (error: { code: string }) => error.code,
+      ),
+    );
+    expect([bench.holder, 'switchover-failed']).toContain(outcome);
+    expect(bench.count('operator')).toBe(1);
+  });
+
+  it('of another request is refused, and so is what cannot be one', async () => {
+    const bench = await Bench.begin();
+    const { holder, other } = bench;
+    const asked = (requestId: string) => ({ ...order(requestId), node: nodeId(other) });
+    await bench.ask(holder, (backend) => backend.standby(asked('request-4')));
+    await expect(bench.ask(holder, (backend) => backend.activate(asked('request-4')))).rejects.toMatchObject({
+      code: 'request-id-reused',
+    });
+    await expect(bench.ask(holder, (backend) => backend.activate(asked('short')))).rejects.toMatchObject({
+      code: 'usage',
+    });
+    const again = await bench.ask(holder, (backend) => backend.standby(asked('request-4')));
+    expect(again).toMatchObject({ standby: true, alreadyDone: true, moved: null });
+    expect(bench.count('standby')).toBe(1);
+  });
+});
+
+describe('an expected epoch', () => {
+  it('that is not the open one is refused, with the one that is', async () => {
+    const bench = await Bench.begin();
+    const { holder, other, epoch } = bench;
+    for (const wrong of [0, epoch + 1])
+      await expect(
+        bench.ask(holder, (backend) => backend.switchover(moveOrder(`request-${wrong}`, wrong))),
+      ).rejects.toMatchObject({
+        code: 'epoch-changed',
+        context: { facts: { epoch: String(epoch) }, violations: [{ type: 'EPOCH', subject: holder }] },
+      });
+    expect(bench.count('operator')).toBe(0);
+    const done = await bench.ask(holder, (backend) => backend.switchover(moveOrder('request-9', epoch)));
+    expect(done.to).toBe(other);
+    // Repeated it is not compared again: it was right when it was done.
+    await bench.until(() => bench.cluster.whatIsMissing() === null);
+    const again = await bench.ask(other, (backend) => backend.switchover(moveOrder('request-9', epoch)));
+    expect(again.alreadyDone).toBe(true);
+  });
+});
+
+describe('a refusal names every condition that was not met', () => {
+  it('of a switchover: who is on standby, and that it is paused', async () => {
+    const bench = await Bench.begin();
+    const { holder, other } = bench;
+    await bench.ask(holder, (backend) => backend.standby({ ...order('request-5'), node: nodeId(other) }));
+    await bench.ask(holder, (backend) => backend.pause(order('request-6')));
+    const move = bench.ask(holder, (backend) => backend.switchover(moveOrder('')));
+    await expect(move).rejects.toMatchObject({
+      code: 'cluster-paused',
+      context: {
+        violations: [
+          { type: 'ACTIVE', subject: other },
+          { type: 'NOT_PAUSED', subject: other },
+        ],
+      },
+    });
+    const aside = bench.ask(holder, (backend) => backend.standby({ ...order(''), node: nodeId(holder) }));
+    await expect(aside).rejects.toMatchObject({ code: 'cluster-paused' });
+    expect([bench.holder, bench.count('standby')]).toEqual([holder, 1]);
+  });
+
+  it('of who does not lead: the leader', async () => {
+    const bench = await Bench.begin();
+    const { holder, other } = bench;
+    await expect(bench.ask(other, (backend) => backend.pause(order('')))).rejects.toMatchObject({
+      code: 'not-leader',
+      context: { facts: { leader: holder } },
+    });
+  });
+});
+
+it('the standby of a holder that cannot hand over is taken back', async () => {
+  const bench = await Bench.begin();
+  const { holder, other } = bench;
+  // Its service cannot be stopped in order, so the release is undone (R1).
+  bench.cluster.node(holder).options.programs.trouble.fails.set('svc stop', Number.POSITIVE_INFINITY);
+  const aside = bench.ask(holder, (backend) =>
+    backend.standby({ ...order('request-7'), node: nodeId(holder) }),
+  );
+  await expect(aside).rejects.toMatchObject({ code: 'switchover-failed' });
+  await bench.until(() => bench.count('standby') === 2);
+  expect(bench.cluster.leader?.view?.state.standby).toEqual([]);
+  expect([bench.holder, other]).toEqual([holder, other]);
+});
