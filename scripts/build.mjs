@@ -4,14 +4,21 @@
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { bundleStatusPage } from './status-page.mjs';
+import { productOf } from './product.mjs';
+import { buildStatusPage } from './status-page.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
-const entries = {
+/** What a host runs. The others are for a checkout. */
+const product = {
   quorate: 'src/cli/main.ts',
   executor: 'src/executor/main.ts',
   guard: 'src/executor/guard.ts',
   'spawn-helper': 'src/executor/spawn-helper.ts',
+};
+/** Not bundled: it has native code. Packed beside the bundles with what it depends on (cluster/package/stage.sh). */
+const external = ['classic-level'];
+const entries = {
+  ...product,
   'local-cluster': 'cluster/local/main.ts',
   'local-controller': 'cluster/local/controller/main.ts',
   'local-drbd': 'cluster/local/drbd/main.ts',
@@ -22,11 +29,12 @@ const entries = {
   lab: 'cluster/lab/main.ts',
   'lab-helper': 'cluster/lab/helpers.ts',
   bench: 'scripts/bench/main.ts',
+  'man-page': 'scripts/man-page/main.ts',
 };
 // Built aside and swapped in, so that a running command never finds half of it.
 const next = `dist.${process.pid}`;
 const previous = `${next}.old`;
-await build({
+const { metafile } = await build({
   entryPoints: Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(path))),
   outdir: next,
   bundle: true,
@@ -35,18 +43,28 @@ await build({
   platform: 'node',
   target: 'node20',
   mainFields: ['module', 'main'],
-  external: ['classic-level'],
+  external,
   outExtension: { '.js': '.mjs' },
   chunkNames: 'chunks/[name]-[hash]',
   sourcemap: 'linked',
   legalComments: 'none',
   logLevel: 'warning',
+  metafile: true,
   // Packages in CommonJS call require() for Node's own modules; an ES module has none.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 });
-writeFileSync(`${next}/status-page.js`, await bundleStatusPage());
+const page = await buildStatusPage();
+writeFileSync(`${next}/status-page.js`, page.script);
+const contents = productOf({
+  metafile,
+  folder: next,
+  bundles: Object.keys(product).map((name) => `${name}.mjs`),
+  page: { file: 'status-page.js', metafile: page.metafile },
+  external,
+});
+writeFileSync(`${next}/product.json`, `${JSON.stringify(contents, null, 2)}\n`);
 if (existsSync('dist')) renameSync('dist', previous);
 renameSync(next, 'dist');
 rmSync(previous, { recursive: true, force: true });

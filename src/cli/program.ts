@@ -21,19 +21,35 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   pki: async (program) => (await import('./pki.ts')).registerPki(program),
 };
 
-/** Runs one command line, without the program's name. Resolves with the exit code; never rejects. */
-export async function run(words: readonly string[]): Promise<number> {
-  const program = new Command('quorate')
+/** The program with all its commands, as the help shows it. */
+export async function wholeProgram(): Promise<Command> {
+  const program = bareProgram();
+  for (const register of Object.values(COMMANDS)) await register(program);
+  return program;
+}
+
+function bareProgram(): Command {
+  return new Command('quorate')
     .description('Decides which one storage server may hold, and moves it when it fails.')
     .version(VERSION)
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .configureHelp({ showGlobalOptions: false });
+}
+
+async function programFor(word: string): Promise<Command> {
+  const register = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
+  if (register === undefined) return wholeProgram();
+  const program = bareProgram();
+  await register(program);
+  return program;
+}
+
+/** Runs one command line, without the program's name. Resolves with the exit code; never rejects. */
+export async function run(words: readonly string[]): Promise<number> {
   try {
-    const register = Object.hasOwn(COMMANDS, words[0] ?? '') ? COMMANDS[words[0] ?? ''] : undefined;
-    if (register !== undefined) await register(program);
-    else for (const each of Object.values(COMMANDS)) await each(program);
+    const program = await programFor(words[0] ?? '');
     forEachCommand(program, (command) => command.exitOverride().copyInheritedSettings(program));
     if (words.length === 0) throw new QuorateError('usage', 'no command given');
     await program.parseAsync(words, { from: 'user' });
