@@ -47,6 +47,8 @@ stage_product "$library/package"
 find "$library/package/node_modules" -path '*/prebuilds/*' \( -name '*.musl.node' -o -type d ! -name linux-x64 \
   -path '*/prebuilds/linux-*' \) -prune -exec rm -r {} +
 find "$library/package" -type f \( -iname 'LICENSE*' -o -name '*.md' \) -delete
+# Of building and installing it, by hand.
+(cd "$library/package/node_modules/node-gyp-build" && rm bin.js build-test.js optional.js)
 put 755 cluster/package/debian/run /usr/lib/quorate/run
 put 755 cluster/package/debian/quorate /usr/bin/quorate
 put 755 cluster/host/softdog.sh /usr/lib/quorate/softdog
@@ -58,13 +60,8 @@ put 644 cluster/host/chrony-quorate.conf /etc/chrony/conf.d/quorate.conf
 put 644 cluster/package/debian/needrestart.conf /etc/needrestart/conf.d/quorate.conf
 mkdir -p "$top/etc/quorate"
 
-mkdir -p "$docs/examples"
-cp -R docs/. "$docs/"
-cp -r cluster/aws cluster/vmware "$docs/examples/"
-for file in r0.res r0-drbd9.res; do
-  put 644 "cluster/host/$file" "/usr/share/doc/quorate/examples/$file"
-  sed -i 's#/usr/local/bin/quorate#/usr/bin/quorate#' "$docs/examples/$file"
-done
+mkdir -p "$docs"
+node cluster/package/docs.mjs "$docs"
 node cluster/package/copyright.mjs >"$docs/copyright"
 printf 'quorate (%s) stable; urgency=medium\n\n  * See the history of the repository.\n\n -- %s  %s\n' "$version" \
   "$(sed -n 's/^Maintainer: //p' cluster/package/debian/control.in)" "$(date -uR -d "@$epoch")" | gzip -9n >"$docs/changelog.gz"
