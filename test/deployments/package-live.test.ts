@@ -178,7 +178,8 @@ describe.skipIf(why !== null)(`a host with the package${why === null ? '' : ` ($
     // Wanted away, but there: dpkg(1).
     expect(await guest.run('dpkg -s quorate')).toMatch(/^Status: deinstall ok installed$/m);
     await guest.run('quorate --version && systemctl is-enabled quorate.target');
-    await guest.run('cp /root/quorate.yaml /etc/quorate/ && systemctl start quorate.target');
+    // Without its target: a removal must stop it all the same.
+    await guest.run('cp /root/quorate.yaml /etc/quorate/ && systemctl start quorate-agent');
     await guest.until(HELD, LIMIT_MS);
   });
 
@@ -186,6 +187,7 @@ describe.skipIf(why !== null)(`a host with the package${why === null ? '' : ` ($
     timeout: STORY_LIMIT_MS,
   }, async () => {
     await guest.run(HELD);
+    expect(await guest.say('systemctl is-active quorate.target')).toBe('inactive');
     await guest.run('dpkg -r quorate');
     await guest.run(NOT_HELD);
     await guest.run('! pgrep -f [/]usr/lib/quorate');

@@ -316,7 +316,9 @@ describe.skipIf(why !== null || !isRoot)(`in a root of its own${isRoot ? '' : ' 
     expect(dpkg('-i', asVersion(file, '0.99.0', directory))).toMatchObject({ status: 0 });
     expect(readFileSync(at('etc/chrony/conf.d/quorate.conf'), 'utf8')).toBe('maxslewrate 400\n');
     expect(readFileSync(at('usr/lib/quorate/current/build'), 'utf8')).toBe('0.99.0-next\n');
-    // Nobody runs the old one.
+    // The one before stays for once, for who has just started from it; nobody runs it at the next time.
+    expect(versions().length).toBe(2);
+    expect(dpkg('-i', join(directory, 'quorate_0.99.0_amd64.deb'))).toMatchObject({ status: 0 });
     expect(versions()).toEqual(['0.99.0-next']);
   });
 
