@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests of real processes in real time: a machine that is busy with other tests would cost them their leases. */
-const REAL_TIME = ['test/e2e/**/*.test.ts', 'test/deployments/{live,first-boot}.test.ts'];
+const REAL_TIME = ['test/e2e/**/*.test.ts', 'test/deployments/{live,first-boot,package-live}.test.ts'];
 /** Has a config of its own: it needs root and the machine for itself (vitest.network.config.ts). */
 const NETWORK = 'test/e2e/network/**';
 /** The same (vitest.lab.config.ts). */

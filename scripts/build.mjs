@@ -1,12 +1,13 @@
 // Bundles the commands into dist/. Bundling is for start-up time and memory: the EC2 client alone takes 480 ms and
 // 128 MB when loaded as packages, 125 ms and 73 MB bundled by its ESM entry (reference of the measurement: docs/).
 
-import { cpSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { bundleStatusPage } from './status-page.mjs';
+import { productOf } from './product.mjs';
+import { buildStatusPage } from './status-page.mjs';
 
 /**
  * The standard gRPC services read their own descriptions from beside themselves at run time. They get a copy beside the chunks,
@@ -38,11 +39,17 @@ const readsOwnFiles = {
 };
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
-const entries = {
+/** What a host runs. The others are for a checkout. */
+const product = {
   quorate: 'src/cli/main.ts',
   executor: 'src/executor/main.ts',
   guard: 'src/executor/guard.ts',
   'spawn-helper': 'src/executor/spawn-helper.ts',
+};
+/** Not bundled: it has native code. Packed beside the bundles with what it depends on (cluster/package/stage.sh). */
+const external = ['classic-level'];
+const entries = {
+  ...product,
   'local-cluster': 'cluster/local/main.ts',
   'local-controller': 'cluster/local/controller/main.ts',
   'local-drbd': 'cluster/local/drbd/main.ts',
@@ -53,11 +60,12 @@ const entries = {
   lab: 'cluster/lab/main.ts',
   'lab-helper': 'cluster/lab/helpers.ts',
   bench: 'scripts/bench/main.ts',
+  'man-page': 'scripts/man-page/main.ts',
 };
 // Built aside and swapped in, so that a running command never finds half of it.
 const next = `dist.${process.pid}`;
 const previous = `${next}.old`;
-await build({
+const { metafile } = await build({
   entryPoints: Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(path))),
   outdir: next,
   bundle: true,
@@ -66,21 +74,37 @@ await build({
   platform: 'node',
   target: 'node20',
   mainFields: ['module', 'main'],
-  external: ['classic-level'],
+  external,
   plugins: [readsOwnFiles],
   outExtension: { '.js': '.mjs' },
   chunkNames: 'chunks/[name]-[hash]',
   sourcemap: 'linked',
   legalComments: 'none',
   logLevel: 'warning',
+  metafile: true,
   // Packages in CommonJS call require() for Node's own modules; an ES module has none.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 });
-writeFileSync(`${next}/status-page.js`, await bundleStatusPage());
 for (const directory of Object.keys(STANDARD_PROTOS))
-  cpSync(`node_modules/${directory}`, `${next}/chunks/standard/${directory}`, { recursive: true });
+  cpSync(`node_modules/${directory}`, `${next}/chunks/standard/${directory}`, {
+    recursive: true,
+    filter: (path) => !path.endsWith('/sample'),
+  });
+const page = await buildStatusPage();
+writeFileSync(`${next}/status-page.js`, page.script);
+const contents = productOf({
+  metafile,
+  folder: next,
+  bundles: Object.keys(product).map((name) => `${name}.mjs`),
+  beside: readdirSync(`${next}/chunks/standard`, { recursive: true })
+    .filter((name) => name.endsWith('.proto'))
+    .map((name) => `chunks/standard/${name}`),
+  page: { file: 'status-page.js', metafile: page.metafile },
+  external,
+});
+writeFileSync(`${next}/product.json`, `${JSON.stringify(contents, null, 2)}\n`);
 if (existsSync('dist')) renameSync('dist', previous);
 renameSync(next, 'dist');
 rmSync(previous, { recursive: true, force: true });

@@ -5,7 +5,12 @@ import { build } from 'esbuild';
 
 /** @returns {Promise<string>} the script */
 export async function bundleStatusPage() {
-  const { outputFiles } = await build({
+  return (await buildStatusPage()).script;
+}
+
+/** The script, and what it was made of. */
+export async function buildStatusPage() {
+  const { outputFiles, metafile } = await build({
     entryPoints: [fileURLToPath(new URL('../src/http/status-page/browser/main.tsx', import.meta.url))],
     bundle: true,
     write: false,
@@ -16,6 +21,7 @@ export async function bundleStatusPage() {
     jsx: 'automatic',
     jsxImportSource: 'preact',
     logLevel: 'warning',
+    metafile: true,
   });
-  return outputFiles[0].text;
+  return { script: outputFiles[0].text, metafile };
 }

@@ -18,6 +18,19 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** For the manuals. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: 'Done.',
+  failed: 'Failed; the sentence on stderr says why.',
+  usage: 'The command line or the config file is wrong; nothing was done.',
+  unreachable: 'No agent could be reached; nothing was done.',
+  refused: 'Refused because unsafe; nothing was done.',
+  unknown: 'Timed out: whether it was done is not known.',
+  storage: 'The agent stopped because its disk failed (D3).',
+  invariant: 'The agent stopped because a check of its own logic failed.',
+  hardState: 'The agent did not start: its data directory cannot be trusted (D2).',
+};
+
 interface ErrorKind {
   readonly exit: ExitCode;
   readonly meaning: string;
@@ -118,7 +131,7 @@ export const ERRORS = {
     exit: EXIT.hardState,
     meaning: "The data directory is empty, but the cluster's log says that this node has voted before.",
     remedy:
-      'Remove this id from the cluster and let the node join under a new one (D2); or restore its data directory.',
+      'Give the node its own data directory back, if that still exists (never a copy from earlier, D2); otherwise docs/install.md, disaster recovery.',
   },
   'timed-out-unknown': {
     exit: EXIT.unknown,

@@ -46,16 +46,10 @@ put 755 "$cluster/host/quorate" /usr/local/bin/quorate
 mkdir -p "$root/etc/quorate"
 chmod 750 "$root/etc/quorate"
 
-if [ "$watchdog" = softdog ]; then
-  mkdir -p "$root/etc/modules-load.d" "$root/etc/modprobe.d"
-  echo softdog > "$root/etc/modules-load.d/quorate-watchdog.conf"
-  # Whole seconds; W of the promise (L5). Not nowayout: an orderly stop of Quorate closes it.
-  echo 'options softdog soft_margin=1 nowayout=0' > "$root/etc/modprobe.d/quorate-watchdog.conf"
-fi
+[ "$watchdog" = none ] || "$cluster/host/softdog.sh" ${root:+--root "$root"}
 
 if [ -z "$root" ] && [ -d /run/systemd/system ]; then
   systemctl daemon-reload
   # Its rate is what the lease rests on: not from the next boot only.
   systemctl try-restart chrony.service 2>/dev/null || true
-  [ "$watchdog" = none ] || modprobe softdog
 fi

@@ -1,4 +1,5 @@
 /** `quorate drbd-config`: the resource file that DRBD needs, from what Quorate's own config says and what only the host knows. */
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -174,8 +175,13 @@ function addressOf({ id, peer }: MemberConfig, addresses: PerNode): string {
   return host;
 }
 
+/** Where the Debian package has put it, or the archive's installer: DRBD's handler that is not there leaves all I/O suspended. */
+export function commandOfHost(isThere: (path: string) => boolean = existsSync): string {
+  return isThere('/usr/bin/quorate') ? '/usr/bin/quorate' : '/usr/local/bin/quorate';
+}
+
 function handlerOf({ handler, config }: DrbdConfigOptions): string {
-  const command = handler ?? `/usr/local/bin/quorate fence-peer --config ${resolve(config)}`;
+  const command = handler ?? `${commandOfHost()} fence-peer --config ${resolve(config)}`;
   // It stands in quotes, and DRBD gives it to a shell.
   if (/["\n\\]/.test(command)) throw usage(`--handler: ${command} has a sign that DRBD's files cannot have`);
   return command;

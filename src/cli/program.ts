@@ -26,23 +26,14 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   completion: async (program) => (await import('./completion.ts')).registerCompletion(program, wholeProgram),
 };
 
-/** Runs one command line, without the program's name. Resolves with the exit code; never rejects. */
-export async function run(words: readonly string[]): Promise<number> {
-  const program = emptyProgram();
-  try {
-    const register = Object.hasOwn(COMMANDS, words[0] ?? '') ? COMMANDS[words[0] ?? ''] : undefined;
-    if (register !== undefined) await register(program);
-    else await registerAll(program);
-    forEachCommand(program, (command) => command.exitOverride().copyInheritedSettings(program));
-    if (words.length === 0) throw new QuorateError('usage', 'no command given');
-    await program.parseAsync(words, { from: 'user' });
-    return EXIT.done;
-  } catch (error) {
-    return report(error);
-  }
+/** The program with all its commands, as the help shows it. */
+export async function wholeProgram(): Promise<Command> {
+  const program = bareProgram();
+  for (const register of Object.values(COMMANDS)) await register(program);
+  return program;
 }
 
-function emptyProgram(): Command {
+function bareProgram(): Command {
   return new Command('quorate')
     .description('Decides which one storage server may hold, and moves it when it fails.')
     .version(VERSION)
@@ -52,12 +43,26 @@ function emptyProgram(): Command {
     .configureHelp({ showGlobalOptions: false });
 }
 
-async function registerAll(program: Command): Promise<Command> {
-  for (const each of Object.values(COMMANDS)) await each(program);
+async function programFor(word: string): Promise<Command> {
+  const register = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
+  if (register === undefined) return wholeProgram();
+  const program = bareProgram();
+  await register(program);
   return program;
 }
 
-const wholeProgram = (): Promise<Command> => registerAll(emptyProgram());
+/** Runs one command line, without the program's name. Resolves with the exit code; never rejects. */
+export async function run(words: readonly string[]): Promise<number> {
+  try {
+    const program = await programFor(words[0] ?? '');
+    forEachCommand(program, (command) => command.exitOverride().copyInheritedSettings(program));
+    if (words.length === 0) throw new QuorateError('usage', 'no command given');
+    await program.parseAsync(words, { from: 'user' });
+    return EXIT.done;
+  } catch (error) {
+    return report(error);
+  }
+}
 
 function forEachCommand(parent: Command, visit: (command: Command) => void): void {
   for (const command of parent.commands) {

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { commandOfHost } from '../../src/cli/drbd-config.ts';
 import { run } from '../../src/cli/program.ts';
 import { drbdCheck } from '../../src/doctor/drbd.ts';
 import { EXIT } from '../../src/errors.ts';
@@ -117,8 +118,13 @@ describe('the file', () => {
   it('calls the handler with the config that it was made from', async () => {
     const file = config();
     expect((await drbdConfig(file, ...DISK)).out).toContain(
-      `fence-peer "/usr/local/bin/quorate fence-peer --config ${file}";`,
+      `fence-peer "${commandOfHost()} fence-peer --config ${file}";`,
     );
+  });
+
+  it("calls the package's command where that is installed, otherwise the archive's", () => {
+    expect(commandOfHost((path) => path === '/usr/bin/quorate')).toBe('/usr/bin/quorate');
+    expect(commandOfHost(() => false)).toBe('/usr/local/bin/quorate');
   });
 
   it('says of DRBD 9 that it is untested', async () => {

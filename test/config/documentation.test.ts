@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as resources from '../../src/config/resource-schema.ts';
 import * as schema from '../../src/config/schema.ts';
-import { ERRORS, type ErrorCode, EXIT } from '../../src/errors.ts';
+import { ERRORS, type ErrorCode, EXIT, EXIT_MEANINGS } from '../../src/errors.ts';
 
 const configuration = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
 
@@ -24,18 +24,6 @@ describe('docs/configuration.md', () => {
     ...resources.RESOURCE_KINDS,
   ])('says what %s means', (key) => expect(configuration).toContain(`\`${key}\``));
 });
-
-const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
-  done: 'Done.',
-  failed: 'Failed; the sentence on stderr says why.',
-  usage: 'The command line or the config file is wrong; nothing was done.',
-  unreachable: 'No agent could be reached; nothing was done.',
-  refused: 'Refused because unsafe; nothing was done.',
-  unknown: 'Timed out: whether it was done is not known.',
-  storage: 'The agent stopped because its disk failed (D3).',
-  invariant: 'The agent stopped because a check of its own logic failed.',
-  hardState: 'The agent did not start: its data directory cannot be trusted (D2).',
-};
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 

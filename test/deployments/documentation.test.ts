@@ -73,7 +73,7 @@ describe('docs/install.md', () => {
   });
 
   it('removes what install.sh puts there', () => {
-    const removal = page.slice(page.indexOf('## 9.'));
+    const removal = page.slice(page.indexOf('## 10.'));
     const targets = [...text('cluster/host/install.sh').matchAll(/^put \d+ \S+ (\/\S+)$/gm)].map(
       ([, path = '']) => path,
     );
