@@ -1,13 +1,21 @@
 import { QuorateError } from '../errors.ts';
 import { type ClientRole, type Identity, identityOf, identityUri } from '../peer/index.ts';
 
-export type AdminCall = 'Status' | 'AuditEntries' | 'Switchover' | 'FencePeer' | 'Failover' | 'Bootstrap';
+export type AdminCall =
+  | 'Status'
+  | 'AuditEntries'
+  | 'Switchover'
+  | 'FencePeer'
+  | 'Failover'
+  | 'Bootstrap'
+  | 'Inspect';
 
 const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
   AuditEntries: 'viewer',
   Switchover: 'operator',
   FencePeer: 'operator',
+  Inspect: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',
 };

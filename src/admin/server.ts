@@ -8,10 +8,12 @@ import {
 } from '@grpc/grpc-js';
 import { type Entry, InvariantError, logIndex, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import type { Tap } from '../inspect/index.ts';
 import type { TlsMaterial } from '../peer/index.ts';
 import { type AdminCall, authorise, describeCaller } from './authorise.ts';
 import type { AdminBackend } from './backend.ts';
 import { toStatus } from './errors.ts';
+import { inspectHandlers } from './inspect.ts';
 import {
   adminService,
   type WireBootstrapRequest,
@@ -31,6 +33,8 @@ export interface AdminServerOptions {
   readonly cluster: string;
   readonly tls: TlsMaterial;
   readonly backend: AdminBackend;
+  /** What `Inspect` looks at; without it there is no `Inspect`. */
+  readonly tap?: Tap;
 }
 
 interface AuthenticatedCall {
@@ -74,6 +78,7 @@ export class AdminServer {
       FencePeer: this.#unary('FencePeer', async (request: { peer: string }) => ({
         result: await this.#backend.fencePeer(optionalNode(request.peer)),
       })),
+      ...inspectHandlers(options.tap, (call) => this.#authorise(call, 'Inspect')),
     });
   }
 
