@@ -1,5 +1,5 @@
 /** `quorate inspect`: what passes at a node, live and decoded. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Inspected } from '../admin/index.ts';
 import { parseDuration } from '../config/index.ts';
@@ -105,14 +105,13 @@ class Output {
     const { pcapng: path } = options;
     this.#isCaptureOnStdout = path === '-';
     this.#file =
-      path === undefined || path === '-'
-        ? null
-        : { path, descriptor: attempt(path, () => openSync(path, 'w', 0o600)) };
+      path === undefined || path === '-' ? null : { path, descriptor: attempt(path, () => opened(path)) };
   }
 
   begin(observer: string): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
+    if (this.#file !== null) emptied(this.#file.descriptor);
     if (this.#options.pcapng !== undefined) {
       this.#capture = new Capture(observer);
       this.#pack(this.#capture.begin(VERSION));
@@ -149,6 +148,14 @@ class Output {
     if (file === null) process.stdout.write(bytes);
     else attempt(file.path, () => writeAll(file.descriptor, bytes));
   }
+}
+
+/** What is in it stays until there is something to write: a typing error in a filter must not cost an older capture. */
+const opened = (path: string): number => openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+
+/** A pipe, as Wireshark reads from, has nothing to cut off. */
+function emptied(descriptor: number): void {
+  if (fstatSync(descriptor).isFile()) ftruncateSync(descriptor);
 }
 
 /** A disk may take less than it is given. */

@@ -58,10 +58,19 @@ export function wireItem(seen: Observation, atMs: number): WireItem {
   };
 }
 
-function detailOf({ content }: Observation): unknown {
-  const fields = Object.entries(content ?? {}).filter(([name]) => !SAID_ALREADY.has(name));
+/** Instants of this host's monotonic clock, which nobody else can read: shown as how far away they were. */
+const INSTANTS: ReadonlySet<string> = new Set(['until', 'confirmedAt', 'readAt']);
+
+function detailOf({ content, at }: Observation): unknown {
+  const fields = Object.entries(content ?? {})
+    .filter(([name]) => !SAID_ALREADY.has(name))
+    .map(([name, value]): [string, unknown] =>
+      INSTANTS.has(name) && typeof value === 'number' ? [`${name}InMs`, rounded(value - at)] : [name, value],
+    );
   return shown(Object.fromEntries(fields));
 }
+
+const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 /** On one line: `term=3 seq=120 renounced=false`. */
 export function describe({ detail, outcome }: Pick<InspectItem, 'detail' | 'outcome'>): string {

@@ -1,5 +1,5 @@
 /**
- * Makes values fit to be shown: no secrets, no endless texts. What is shown is copied field by field; a field whose name says
+ * Makes values fit to be shown: no secrets, no endless texts, nothing that moves a terminal's cursor. What is shown is copied field by field; a field whose name says
  * that it is secret is hidden whole, and of every text whatever looks like a key, a token or a password.
  */
 const HIDDEN = '[hidden]';
@@ -13,7 +13,10 @@ const LIMITS = {
   depth: 6,
 } as const;
 
-/** What is found in a text, and what stands in its place. */
+/** What moves a terminal's cursor, or turns its text around. */
+const CONTROL = /(?![\n\t])\p{Cc}|\p{Bidi_Control}/gu;
+
+/** What is found in a text, and what stands in its place. Bounded, so that no text takes long (the agent's own thread does it). */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, HIDDEN],
   // Ids of AWS's keys: long-lived, temporary, and those of roles.
@@ -23,20 +26,20 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
     /(?<![A-Za-z0-9/+=])(?=[A-Za-z0-9/+]*[A-Z])(?=[A-Za-z0-9/+]*[a-z])(?=[A-Za-z0-9/+]*[0-9])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
     HIDDEN,
   ],
-  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, HIDDEN],
+  [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, HIDDEN],
   [/\b(Bearer|Basic)\s+[\w.~+/=-]{6,}/gi, `$1 ${HIDDEN}`],
   [/\b(X-Amz-(?:Security-Token|Signature|Credential))(["']?\s*[=:]\s*)[^\s&"',;]+/gi, `$1$2${HIDDEN}`],
   // A whole header: its value has spaces.
   [/\b((?:proxy-)?authorization)(["']?\s*[:=]\s*)[^\n"]+/gi, `$1$2${HIDDEN}`],
   [
-    /([\w-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w-]*)(["']?\s*[=:]\s*["']?)(?!\[hidden\])[^\s&"',;]+/gi,
+    /((?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w-]{0,64})(["']?\s*[=:]\s*["']?)(?!\[hidden\])[^\s&"',;]+/gi,
     `$1$2${HIDDEN}`,
   ],
-  [/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@/]+@/gi, `$1:${HIDDEN}@`],
+  [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/@]*):[^\s@/]+@/gi, `$1:${HIDDEN}@`],
 ];
 
 export function shownText(text: string): string {
-  let shown = text;
+  let shown = text.replace(CONTROL, '\ufffd');
   for (const [pattern, instead] of PATTERNS) shown = shown.replace(pattern, instead);
   return shown.length <= LIMITS.text
     ? shown

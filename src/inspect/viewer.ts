@@ -48,7 +48,7 @@ export class Viewer {
       this.#waiting.length >= VIEWER_LIMITS.observations ||
       this.#weight + seen.weight > VIEWER_LIMITS.weightBytes;
     if (isFull) return this.#drop(1);
-    this.#waiting.push(seen);
+    this.#insert(seen);
     this.#weight += seen.weight;
     this.#wake();
   }
@@ -71,6 +71,16 @@ export class Viewer {
     const taken = this.#waiting.splice(0, most);
     for (const one of taken) if (typeof one !== 'number') this.#weight -= one.weight;
     return taken;
+  }
+
+  /** By time: what the executor tells of its calls comes late. What is missing stays where it was missed. */
+  #insert(seen: Observation): void {
+    let place = this.#waiting.length;
+    for (; place > 0; place--) {
+      const before = this.#waiting[place - 1];
+      if (before === undefined || typeof before === 'number' || before.at <= seen.at) break;
+    }
+    this.#waiting.splice(place, 0, seen);
   }
 
   #wake(): void {
