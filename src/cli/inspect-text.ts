@@ -23,8 +23,8 @@ export function inspectLine(item: Inspected, paint: Paint, columns: number | nul
   const line = [
     timeOf(item.atMs),
     `${arrow} ${clip(otherEnd(item), end).padEnd(end)}`,
-    item.kind.padEnd(kind),
-    (item.bytes === null ? '' : String(item.bytes)).padStart(bytes),
+    // Calls have long names: they take from the room in front of the size.
+    item.kind + (item.bytes === null ? '' : ` ${item.bytes}`).padStart(kind + 2 + bytes - item.kind.length),
     (item.latencyMs === null ? '' : humanMs(item.latencyMs)).padStart(latency),
     columns === null ? what : clip(what, Math.max(20, columns - HEAD_COLUMNS)),
   ]

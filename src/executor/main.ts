@@ -157,6 +157,7 @@ async function main(): Promise<void> {
     timing: () => running.timing,
     log: (level, fields) => logger[level](fields),
     onSummary: (summary) => running.onDoctor(ownFailures(summary)),
+    cloudWatch: calls,
   });
   logger.info({ event: 'executor-started', node: config.node, pid: process.pid });
 

@@ -72,6 +72,9 @@ function detailOf({ content, at }: Observation): unknown {
 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
 
+/** Of a hash of the chain, as `quorate status` shows it. */
+const HASH_DIGITS = 12;
+
 /** On one line: `term=3 seq=120 renounced=false`. */
 export function describe({ detail, outcome }: Pick<InspectItem, 'detail' | 'outcome'>): string {
   const fields = Object.entries(detail)
@@ -82,6 +85,7 @@ export function describe({ detail, outcome }: Pick<InspectItem, 'detail' | 'outc
 
 function word(value: unknown): string {
   if (typeof value === 'number') return String(Number(value.toFixed(1)));
+  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value.slice(0, HASH_DIGITS);
   if (typeof value === 'string' && /^[^\s"=]+$/.test(value)) return value;
   return JSON.stringify(value);
 }

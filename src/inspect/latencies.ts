@@ -61,7 +61,8 @@ export class Latencies {
 function question(message: Message): string | null {
   switch (message.kind) {
     case 'heartbeat':
-      return `heartbeat ${message.term} ${message.seq}`;
+      // Without the term: whoever answers may be in a newer one already.
+      return `heartbeat ${message.seq}`;
     case 'append':
       return `append ${message.term} ${message.previousIndex + message.entries.length}`;
     case 'pre-vote':
@@ -76,7 +77,7 @@ function question(message: Message): string | null {
 function answer(message: Message): string | null {
   switch (message.kind) {
     case 'heartbeat-ack':
-      return `heartbeat ${message.term} ${message.seq}`;
+      return `heartbeat ${message.seq}`;
     case 'append-ack':
       // A refusal names where to go on, not what it refuses.
       return message.success ? `append ${message.term} ${message.match}` : null;
