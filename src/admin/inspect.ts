@@ -3,7 +3,6 @@
  * time, so that whoever does not read keeps one page of memory and its queue, and is cut off after a while.
  */
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { InvariantError } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type FilterRequest, type Tap, type Viewer, type WireItem, wireItem } from '../inspect/index.ts';
 import { toStatus } from './errors.ts';
@@ -48,7 +47,6 @@ export function inspectHandlers(
         authorise(call);
         viewer = tap.watch(filterRequest(call.request));
       } catch (error) {
-        if (error instanceof InvariantError) throw error;
         call.emit('error', toStatus(error));
         return;
       }
@@ -96,12 +94,16 @@ class InspectStream {
 
   #flush(): void {
     const waiting = this.#viewer.take(PAGE_ITEMS);
-    this.#send(
-      waiting.map((one) =>
+    let items: WireItem[];
+    try {
+      items = waiting.map((one) =>
         typeof one === 'number' ? { dropped: one } : wireItem(one, this.#tap.wallMsOf(one)),
-      ),
-      waiting.length === PAGE_ITEMS,
-    );
+      );
+    } catch (error) {
+      // It costs the looking, not the tenure.
+      return this.#fail(error);
+    }
+    this.#send(items, waiting.length === PAGE_ITEMS);
   }
 
   #send(items: readonly WireItem[], hasMore = false): void {
@@ -125,7 +127,7 @@ class InspectStream {
     );
   }
 
-  #fail(error: QuorateError): void {
+  #fail(error: unknown): void {
     if (this.#isEnded) return;
     this.#end();
     this.#call.emit('error', toStatus(error));

@@ -73,13 +73,18 @@ export class Tap implements PeerTap, ExecutorTap {
   /** The agent ends: viewers are told so and leave. */
   end(): void {
     this.#isEnded = true;
-    for (const viewer of [...this.#viewers]) {
-      viewer.end(`the agent of ${this.self} ends`);
-      this.leave(viewer);
-    }
+    this.#endAll(`the agent of ${this.self} ends`);
   }
 
   message(seen: SeenMessage): void {
+    this.#guarded(() => this.#onMessage(seen));
+  }
+
+  line(seen: SeenOrder | SeenReport): void {
+    this.#guarded(() => this.#onLine(seen));
+  }
+
+  #onMessage(seen: SeenMessage): void {
     const at = this.#clock.now();
     const { direction, peer, message } = seen;
     // What did not leave asks nothing.
@@ -88,7 +93,7 @@ export class Tap implements PeerTap, ExecutorTap {
     this.#offer(ofMessage(seen, at, seen.latencyMs ?? measured));
   }
 
-  line(seen: SeenOrder | SeenReport): void {
+  #onLine(seen: SeenOrder | SeenReport): void {
     const at = this.#clock.now();
     const latencyMs = seen.outcome === null ? this.#latencies.ofLine(seen.content, at) : null;
     this.#offer(ofLine(seen, at, latencyMs));
@@ -97,10 +102,28 @@ export class Tap implements PeerTap, ExecutorTap {
   #begin(): void {
     this.isWatched = true;
     this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.now();
-    this.#endCalls = this.#options.followCalls((report) => {
-      if (report.missed > 0) for (const viewer of this.#viewers) viewer.missCalls(report.missed);
-      this.#offer(ofCall(report));
-    });
+    this.#endCalls = this.#options.followCalls((report) =>
+      this.#guarded(() => {
+        if (report.missed > 0) for (const viewer of this.#viewers) viewer.missCalls(report.missed);
+        this.#offer(ofCall(report));
+      }),
+    );
+  }
+
+  /** An error in here must cost the looking, not the tenure: it is called on the way of every message. */
+  #guarded(observe: () => void): void {
+    try {
+      observe();
+    } catch (error) {
+      this.#endAll(`what was to be shown could not be: ${String(error)}`);
+    }
+  }
+
+  #endAll(why: string): void {
+    for (const viewer of [...this.#viewers]) {
+      viewer.end(why);
+      this.leave(viewer);
+    }
   }
 
   #offer(seen: Observation): void {

@@ -101,6 +101,19 @@ it('ends when the agent does, with its reason', async () => {
   await expect(done).rejects.toEqual(failure('inspect-ended'));
 });
 
+it('costs the looking and nothing else, where something cannot be decoded', async () => {
+  const { done } = await look(known.operator);
+  const poisoned = {
+    ...beat(1),
+    toJSON: () => {
+      throw new Error('poison');
+    },
+  };
+  tap.message(passed(poisoned));
+  await expect(done).rejects.toThrow(/poison/);
+  await until(() => !tap.isWatched, 'nobody looks');
+});
+
 it('tells of what it dropped, where it dropped it', async () => {
   const { items } = await look(known.operator);
   for (let seq = 0; seq < 1300; seq++) tap.message(passed(beat(seq)));

@@ -77,6 +77,23 @@ describe('viewers', () => {
     expect(() => tap.watch(EVERYTHING)).toThrow(expect.objectContaining({ code: 'inspect-ended' }));
   });
 
+  it('cost the looking and nothing else, where something cannot be shown', () => {
+    const { tap } = tapOfA();
+    const told: string[] = [];
+    tap.watch(EVERYTHING).whenEnded((why) => told.push(why));
+    const poison = { ...passed(beat(1)) };
+    Object.defineProperty(poison, 'message', {
+      get: () => {
+        throw new Error('poison');
+      },
+    });
+    expect(() => tap.message(poison)).not.toThrow();
+    expect({ told, isWatched: tap.isWatched }).toEqual({
+      told: ['what was to be shown could not be: Error: poison'],
+      isWatched: false,
+    });
+  });
+
   it('see what they asked for', () => {
     const { tap, time } = tapOfA();
     const want = (change: Partial<typeof EVERYTHING>) => tap.watch({ ...EVERYTHING, ...change });
