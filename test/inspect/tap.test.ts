@@ -168,6 +168,9 @@ describe('the queue of a viewer', () => {
     const bytes = waiting.reduce<number>((sum, one) => sum + (typeof one === 'number' ? 0 : one.weight), 0);
     expect(bytes).toBeLessThanOrEqual(VIEWER_LIMITS.weightBytes);
     expect(waiting.at(-1)).toBe(500 - (waiting.length - 1));
+    // What was taken makes room.
+    for (let count = 0; count < 100; count++) tap.message(passed(released, 'received', { bytes: 4100 }));
+    expect(seen(viewer.take(ALL))).toEqual(Array.from({ length: 100 }, () => 'received released'));
   });
 
   it('has what is told late in its place, but not on the other side of what is missing', () => {
