@@ -260,6 +260,21 @@ export const ERRORS = {
     meaning: 'A certificate cannot be made from what was given.',
     remedy: 'See `quorate pki issue --help`.',
   },
+  'inspect-busy': {
+    exit: EXIT.failed,
+    meaning: 'As many viewers as are allowed look at the messages of this node already.',
+    remedy: 'End one of the other `quorate inspect` on this node, or look at another node.',
+  },
+  'inspect-too-slow': {
+    exit: EXIT.failed,
+    meaning: 'A viewer of messages took nothing for several seconds and was cut off.',
+    remedy: 'Write to a file instead of a paused screen, or narrow the filter (`--kind`, `--peer`).',
+  },
+  'inspect-ended': {
+    exit: EXIT.failed,
+    meaning: 'The agent whose messages were shown is ending.',
+    remedy: 'Ask again when it runs, or look at another node.',
+  },
   'drbd-tools-missing': {
     exit: EXIT.failed,
     meaning: 'drbdadm or drbdsetup cannot be found, so the block role can be neither read nor changed.',

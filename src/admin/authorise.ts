@@ -12,6 +12,7 @@ export type AdminCall =
   | 'FencePeer'
   | 'Failover'
   | 'Bootstrap'
+  | 'Inspect'
   /** Of the standard services, as a whole. */
   | 'Health'
   | 'Reflection';
@@ -27,6 +28,7 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Standby: 'operator',
   Activate: 'operator',
   FencePeer: 'operator',
+  Inspect: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',
 };

@@ -4,9 +4,11 @@ import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { z } from 'zod';
 import { type Entry, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import type { FilterRequest } from '../inspect/index.ts';
 import { identityOf, type TlsMaterial } from '../peer/index.ts';
 import type { FailoverOutcome, PauseOutcome, StandbyOutcome, SwitchoverOutcome } from './backend.ts';
 import { fromServiceError } from './errors.ts';
+import { type InspectPage, inspect } from './inspect-client.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
 import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
 
@@ -187,6 +189,11 @@ export class AdminClient {
   async fencePeer(peer: NodeId | null): Promise<'outdated'> {
     const answer = await this.#call('FencePeer', { peer: peer ?? '' }, FENCE_TIMEOUT_MS, true);
     return this.#parse(z.object({ result: z.literal('outdated') }), answer).result;
+  }
+
+  /** What passes at that node from now on, until the signal fires. */
+  inspect(filter: FilterRequest, signal: AbortSignal): AsyncGenerator<InspectPage> {
+    return inspect(this.#client, this.#options.address, this.#method('Inspect'), filter, signal);
   }
 
   #method(name: string) {

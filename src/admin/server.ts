@@ -13,11 +13,13 @@ import {
 } from '@grpc/grpc-js';
 import { type Entry, InvariantError, logIndex, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import type { Tap } from '../inspect/index.ts';
 import { identityUri, type TlsMaterial } from '../peer/index.ts';
 import { Admission, type CallKind } from './admission.ts';
 import { type AdminCall, authorise, describeCaller, LEAST_ROLE } from './authorise.ts';
 import type { AdminBackend, MovingOrder } from './backend.ts';
 import { toStatus } from './errors.ts';
+import { inspectHandlers } from './inspect.ts';
 import { AdminListener } from './listener.ts';
 import {
   adminService,
@@ -57,6 +59,8 @@ export interface AdminServerOptions {
   readonly backend: AdminBackend;
   /** For `grpc.health.v1`: agent, log and executor work. */
   readonly isWell: () => boolean;
+  /** What `Inspect` looks at; without it there is no `Inspect`. */
+  readonly tap?: Tap;
 }
 
 interface AuthenticatedCall {
@@ -113,6 +117,7 @@ export class AdminServer {
       FencePeer: this.#unary('FencePeer', async (request: { peer: string }, who) => ({
         result: await this.#backend.fencePeer(optionalNode(request.peer), who('')),
       })),
+      ...inspectHandlers(options.tap, (call) => this.#admit(call, 'Inspect').leave),
     });
   }
 

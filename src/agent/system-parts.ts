@@ -7,9 +7,16 @@ import { systemClock } from '../clock.ts';
 import { agentSocket, type Config, configFingerprint, deriveTiming } from '../config/index.ts';
 import type { Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { createExecutorClient, ResumeWatch, readWatchdogTimeoutMs, SuspendCheck } from '../executor/index.ts';
+import {
+  createExecutorClient,
+  followCalls,
+  ResumeWatch,
+  readWatchdogTimeoutMs,
+  SuspendCheck,
+} from '../executor/index.ts';
 import { HOST_ID_FILE, readHostId } from '../host-id.ts';
 import { decide, HttpServer, loadStatusPage, type ProcessFacts } from '../http/index.ts';
+import { Tap } from '../inspect/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
 import { askFacts, PeerTransport, readTls, type TlsMaterial } from '../peer/index.ts';
 import { VERSION } from '../version.ts';
@@ -30,6 +37,11 @@ export async function systemParts(
   const timing = configuredTiming(config);
   const tls = await readTls(config.tls);
   const fingerprint = configFingerprint(config);
+  const tap = new Tap({
+    self: node,
+    others: [...otherMembers(config).keys()],
+    followCalls: (onReport) => followCalls(dataDir, onReport),
+  });
   const resumes = new ResumeWatch(new SuspendCheck(), systemClock.now);
   return {
     clock: systemClock,
@@ -43,6 +55,7 @@ export async function systemParts(
       members: otherMembers(config),
       timing,
       args: ['--self-fence', selfFence],
+      tap,
     }),
     openLog: () => LogStore.open(dataDir, { digest: sha256 }),
     resumedAt: () => resumes.look(),
@@ -65,18 +78,19 @@ export async function systemParts(
         listen: members.find(({ id }) => id === node)?.peer ?? '',
         tls,
         logger,
+        tap,
       }),
     askFitness: async (peer) => {
       const address = otherMembers(config).get(peer);
       if (address === undefined) throw new QuorateError('peer-unreachable', `${peer} is not in the config`);
-      const asked = { tls, cluster, from: node, to: peer, times: 1, deadlineMs: FITNESS_LIMIT_MS };
+      const asked = { tls, cluster, from: node, to: peer, times: 1, deadlineMs: FITNESS_LIMIT_MS, tap };
       const [answer] = await askFacts(address, asked);
       return answer?.facts.fitness ?? null;
     },
     serve: async (backend: Backend) => {
       const local = new LocalSocket(agentSocket(dataDir), backend);
       const admin = new AdminServer({
-        ...{ listen: config.admin.listen, cluster, tls, backend },
+        ...{ listen: config.admin.listen, cluster, tls, backend, tap },
         isWell: () => decide('health', backend.roleFacts()).answer.ok,
       });
       const http =
@@ -88,8 +102,11 @@ export async function systemParts(
               process: processFacts(tls),
               page: loadStatusPage(),
             });
-      const close = async () =>
-        void (await Promise.allSettled([admin.close(), local.close(), http?.close()]));
+      const close = async () => {
+        // First: a stream that goes on would keep the admin service from closing.
+        tap.end();
+        await Promise.allSettled([admin.close(), local.close(), http?.close()]);
+      };
       try {
         await local.start();
         await admin.start();

@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   doctor: async (program) => (await import('./doctor.ts')).registerDoctor(program),
   'drbd-config': async (program) => (await import('./drbd-config.ts')).registerDrbdConfig(program),
   replication: async (program) => (await import('./replication.ts')).registerReplication(program),
+  inspect: async (program) => (await import('./inspect.ts')).registerInspect(program),
   pki: async (program) => (await import('./pki.ts')).registerPki(program),
   completion: async (program) => (await import('./completion.ts')).registerCompletion(program, wholeProgram),
 };

@@ -5,6 +5,7 @@
  */
 import type { Config } from '../config/index.ts';
 import {
+  type CloudWatch,
   type DryRunAction,
   type Ec2Api,
   type Ec2CallOptions,
@@ -27,11 +28,15 @@ const CALL_LIMIT_MS = 2000;
 const CREDENTIALS_LIMIT_MS = 5000;
 const KEY_ENDS = 4;
 
-export async function cloudProbe(config: Config, localAddress: string | null): Promise<CloudProbe> {
+export async function cloudProbe(
+  config: Config,
+  localAddress: string | null,
+  watch?: CloudWatch,
+): Promise<CloudProbe> {
   // As the executor does: our package.json says which versions of Node we support.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const { region, endpoint } = config.cloud;
-  const options = { region, endpoint, localAddress, mayMutate: () => false };
+  const options = { region, endpoint, localAddress, mayMutate: () => false, ...(watch && { watch }) };
   const { DENIED_CODES, Ec2Client } = await loadEc2Client();
   const ec2 = new Ec2Client(options);
   let elb: (ElbApi & { close(): void }) | null = null;

@@ -18,10 +18,12 @@ import { ownProcess, type ProcessId } from './processes.ts';
 import {
   type ExecutorEvent,
   eventSchema,
+  type Greeting,
   greetingSchema,
   type OrderText,
   PROTOCOL_VERSION,
 } from './protocol.ts';
+import type { ExecutorTap, Renewal } from './tap.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 
 export interface TakeOrder {
@@ -90,6 +92,8 @@ export interface ExecutorClientOptions {
   readonly args?: readonly string[];
   /** The process whose death the executor makes sure of; this one where absent. */
   readonly agentProcess?: ProcessId;
+  /** Told of every order and report while somebody looks. */
+  readonly tap?: ExecutorTap;
 }
 
 const START_LIMIT_MS = 15_000;
@@ -148,8 +152,10 @@ class Client implements ExecutorClient {
 
   renew(epoch: Epoch, until: Instant): void {
     const guard = this.#guard;
-    if (guard === null || guard.writableLength > MAX_UNSENT_BYTES) return;
-    guard.write(`${JSON.stringify({ epoch, until })}\n`);
+    const isSent = guard !== null && guard.writableLength <= MAX_UNSENT_BYTES;
+    const line = `${JSON.stringify({ epoch, until })}\n`;
+    if (isSent) guard.write(line);
+    if (this.#options.tap?.isWatched === true) this.#show({ kind: 'renew', epoch, until }, line, isSent);
   }
 
   keep(epoch: Epoch): void {
@@ -201,8 +207,20 @@ class Client implements ExecutorClient {
   }
 
   #send(order: OrderText): void {
+    const line = `${JSON.stringify(order)}\n`;
     // A dead channel is told by `gone`; whatever was asked for is void then.
-    this.#channel?.write(`${JSON.stringify(order)}\n`);
+    this.#channel?.write(line);
+    if (this.#options.tap?.isWatched === true) this.#show(order, line, this.#channel !== null);
+  }
+
+  #show(content: OrderText | Renewal, line: string, isSent: boolean): void {
+    const bytes = Buffer.byteLength(line);
+    this.#options.tap?.line({ direction: 'sent', content, bytes, outcome: isSent ? null : 'not sent' });
+  }
+
+  #showReport(content: ExecutorEvent | Greeting, line: string): void {
+    const bytes = Buffer.byteLength(line) + 1;
+    this.#options.tap?.line({ direction: 'received', content, bytes, outcome: null });
   }
 
   async #spawnAndConnect(extra: readonly string[]): Promise<Socket> {
@@ -266,6 +284,7 @@ class Client implements ExecutorClient {
           isGreeted = true;
           const greeting = parse(greetingSchema, line);
           if (greeting === null) return fail('speaks another protocol');
+          if (this.#options.tap?.isWatched === true) this.#showReport(greeting, line);
           if (greeting.kind === 'refused') {
             channel.destroy();
             return reject(new QuorateError('executor-busy', `the executor refused: ${greeting.why}`));
@@ -284,7 +303,9 @@ class Client implements ExecutorClient {
         members: Object.fromEntries(this.#members),
         timing: this.#timing,
       } satisfies OrderText;
-      channel.write(`${JSON.stringify(hello)}\n`);
+      const line = `${JSON.stringify(hello)}\n`;
+      channel.write(line);
+      if (this.#options.tap?.isWatched === true) this.#show(hello, line, true);
     });
   }
 
@@ -306,12 +327,15 @@ class Client implements ExecutorClient {
   #onLine(channel: Socket, line: string): void {
     if (channel !== this.#channel) return;
     const event = parse(eventSchema, line);
-    if (event === null) channel.destroy();
-    else this.#onEvent(event);
+    if (event === null) return void channel.destroy();
+    if (this.#options.tap?.isWatched === true) this.#showReport(event, line);
+    this.#onEvent(event);
   }
 
   #onGone(): void {
     this.#drop();
+    if (this.#options.tap?.isWatched === true)
+      this.#options.tap.line({ direction: 'received', content: { kind: 'gone' }, bytes: 0, outcome: null });
     if (!this.#isClosing) this.#onEvent({ kind: 'gone' });
   }
 

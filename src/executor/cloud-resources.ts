@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import { type CloudResourceConfig, type Config, isCloud } from '../config/index.ts';
 import { assert, assertNever, type NodeId } from '../core/index.ts';
 import {
+  type CloudWatch,
   type Ec2Api,
   Ec2Fencer,
   ElasticIpResource,
@@ -118,9 +119,13 @@ function canFence(config: Config): boolean {
 
 /**
  * Loads and warms the clients, now and not in a takeover; nothing is loaded where no resource needs it. `mayMutate` is asked
- * by the clients a second time, after signing.
+ * by the clients a second time, after signing. `watch` is told of every call.
  */
-export async function loadCloud(config: Config, mayMutate: () => boolean): Promise<CloudApis> {
+export async function loadCloud(
+  config: Config,
+  mayMutate: () => boolean,
+  watch: CloudWatch,
+): Promise<CloudApis> {
   const resources = cloudOf(config);
   const { region, endpoint } = config.cloud;
   const ec2 = new Map<string | null, Ec2Api>();
@@ -135,7 +140,7 @@ export async function loadCloud(config: Config, mayMutate: () => boolean): Promi
   const loaded = onEc2.length > 0 || canFence(config) ? await loadEc2Client() : null;
   for (const one of onEc2) {
     if (ec2.has(one.via) || loaded === null) continue;
-    const client = new loaded.Ec2Client({ region, endpoint, localAddress: one.via, mayMutate });
+    const client = new loaded.Ec2Client({ region, endpoint, localAddress: one.via, mayMutate, watch });
     ec2.set(one.via, client);
     void client.warm(warmSubject(one), limit());
   }
@@ -144,7 +149,7 @@ export async function loadCloud(config: Config, mayMutate: () => boolean): Promi
     const { ElbClient } = await loadElbClient();
     for (const { via, group } of groups) {
       if (elb.has(via)) continue;
-      const client = new ElbClient({ region, endpoint, localAddress: via, mayMutate });
+      const client = new ElbClient({ region, endpoint, localAddress: via, mayMutate, watch });
       elb.set(via, client);
       void client.warm(group, limit());
     }
@@ -154,7 +159,7 @@ export async function loadCloud(config: Config, mayMutate: () => boolean): Promi
     elb: (via) => known(elb.get(via)),
     fencing: (mayFence) => {
       const { Ec2Client } = known(loaded ?? undefined);
-      return new Ec2Client({ region, endpoint, localAddress: null, mayMutate: mayFence });
+      return new Ec2Client({ region, endpoint, localAddress: null, mayMutate: mayFence, watch });
     },
   };
 }

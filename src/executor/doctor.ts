@@ -2,6 +2,7 @@
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/index.ts';
 import type { Timing } from '../core/index.ts';
+import type { CloudWatch } from '../resources/index.ts';
 import { ChildRunner } from './commands.ts';
 import { DoctorTimer, type DoctorTimerOptions } from './doctor-timer.ts';
 import { runningExecutor } from './lock.ts';
@@ -13,9 +14,13 @@ export interface DoctorOptions extends Pick<DoctorTimerOptions, 'log' | 'onSumma
   readonly config: Config;
   /** What the cluster runs with (L8); null while no agent has said it. */
   readonly timing: () => Timing | null;
+  /** Told of the calls to the cloud. */
+  readonly cloudWatch: CloudWatch;
 }
 
-export function startDoctor({ config, timing, ...told }: DoctorOptions): { stop(): Promise<unknown> } {
+export function startDoctor({ config, timing, cloudWatch, ...told }: DoctorOptions): {
+  stop(): Promise<unknown>;
+} {
   // Marked otherwise than the guard's children: one that hangs must not keep a release from being verified.
   const commands = new ChildRunner(`doctor of ${config.dataDir}`, systemClock);
   const timer = new DoctorTimer({
@@ -32,6 +37,7 @@ export function startDoctor({ config, timing, ...told }: DoctorOptions): { stop(
         isLogCurrent: async () => false,
         clusterTiming: async () => timing(),
         armWatchdog: false,
+        cloudWatch,
       });
       return runDoctor(context, HARMLESS_CHECKS);
     },

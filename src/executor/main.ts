@@ -14,6 +14,7 @@ import { systemClock } from '../clock.ts';
 import { graphOf, loadConfig } from '../config/index.ts';
 import { ERRORS, type ErrorCode, EXIT, QuorateError } from '../errors.ts';
 import { Channel } from './channel.ts';
+import { CloudCalls } from './cloud-calls.ts';
 import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
 import { startDoctor } from './doctor.ts';
 import { ownFailures } from './doctor-timer.ts';
@@ -26,7 +27,7 @@ import { releaseOnly } from './release-only.ts';
 import { guardDataOf, otherDataNodes, resourcesOf } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
 import { StatementLines } from './statement-lines.ts';
-import { channelSocket } from './unix-path.ts';
+import { callsSocket, channelSocket } from './unix-path.ts';
 
 const WAIT_MS = 10_000;
 const LOCK_LIMIT_MS = 10_000;
@@ -94,11 +95,14 @@ async function main(): Promise<void> {
   );
   const guard = await loaded.begin();
   const mayMutate = leaseGate(lease, systemClock.now);
+  const calls = await CloudCalls.listen(callsSocket(config.dataDir), (why) =>
+    logger.warn({ event: 'cloud-calls-untold', why }),
+  );
   const parts = {
     clock: systemClock,
     random: Math.random,
     mayMutate,
-    apis: await loadCloud(config, mayMutate),
+    apis: await loadCloud(config, mayMutate, calls),
   };
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
   const pools = new PoolsReader(config);
@@ -153,6 +157,7 @@ async function main(): Promise<void> {
     timing: () => running.timing,
     log: (level, fields) => logger[level](fields),
     onSummary: (summary) => running.onDoctor(ownFailures(summary)),
+    cloudWatch: calls,
   });
   logger.info({ event: 'executor-started', node: config.node, pid: process.pid });
 
@@ -161,7 +166,7 @@ async function main(): Promise<void> {
     if (isEnding) return;
     isEnding = true;
     running.close();
-    await Promise.all([doctor.stop(), pools.stop()]);
+    await Promise.all([doctor.stop(), pools.stop(), calls.close()]);
     await channel?.close();
     lock.close();
     await guard.close();

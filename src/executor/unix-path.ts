@@ -6,6 +6,8 @@ const MAX_PATH_BYTES = 100;
 const directories = new Map<string, number>();
 
 export const channelSocket = (dataDir: string): string => short(dataDir, 'executor.sock');
+/** Where the calls to the cloud are told of, while somebody looks. */
+export const callsSocket = (dataDir: string): string => short(dataDir, 'calls.sock');
 export const guardSocket = (dataDir: string): string => short(dataDir, 'guard.sock');
 
 /** A long directory is reached through an open descriptor of our own, which lives as long as the process. */

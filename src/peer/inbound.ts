@@ -33,6 +33,7 @@ import { identityOf, identityUri } from './identity.ts';
 import type { EntryParser } from './kinds.ts';
 import type { PeerLogger } from './logger.ts';
 import { ACKNOWLEDGED, type Acknowledged, METHOD } from './schema.ts';
+import { OUTCOME_CHARACTERS, type PeerCallKind, type PeerTap } from './tap.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface InboundOptions {
@@ -50,6 +51,7 @@ export interface InboundOptions {
   /** What its pools hold, packed; rejects with why that cannot be said. */
   pools?(): Promise<string>;
   readonly logger: PeerLogger;
+  readonly tap?: PeerTap;
 }
 
 type StreamCall = ServerReadableStream<Buffer, Acknowledged>;
@@ -191,9 +193,48 @@ export class PeerServer {
 
   #receive(bytes: Buffer, from: NodeId, lane: Lane): void {
     const message = this.#checked(from, () => decodeMessage(bytes, this.#receiving(from), lane));
+    const { tap } = this.#options;
+    if (tap?.isWatched === true) {
+      const isGood = !(message instanceof WireError);
+      tap.message({
+        direction: 'received',
+        peer: from,
+        kind: isGood ? message.kind : 'undecoded',
+        bytes: bytes.length,
+        outcome: isGood ? null : message.problem,
+        message: isGood ? message : null,
+        latencyMs: null,
+      });
+    }
     if (message instanceof WireError) return;
     this.received += 1;
     this.#options.onMessage(message);
+  }
+
+  /** Shows a single call and, when it is given, its answer; the reply itself while nobody looks. */
+  #shown<Answer>(
+    kind: PeerCallKind,
+    peer: NodeId,
+    question: Buffer,
+    reply: sendUnaryData<Answer>,
+  ): sendUnaryData<Answer> {
+    const { tap } = this.#options;
+    if (tap?.isWatched !== true) return reply;
+    const seen = { peer, message: null };
+    const bytes = question.length;
+    tap.message({ ...seen, direction: 'received', kind, bytes, outcome: null, latencyMs: null });
+    const arrivedAt = performance.now();
+    return (error, answer, ...rest) => {
+      reply(error, answer, ...rest);
+      tap.message({
+        ...seen,
+        direction: 'sent',
+        kind: `${kind}-ack`,
+        bytes: answer instanceof Uint8Array ? answer.length : 0,
+        outcome: error === null ? null : `refused: ${error.details ?? ''}`.slice(0, OUTCOME_CHARACTERS),
+        latencyMs: performance.now() - arrivedAt,
+      });
+    };
   }
 
   #receiving(from: NodeId) {
@@ -220,10 +261,11 @@ export class PeerServer {
     }
   }
 
-  #onReleased(call: ServerUnaryCall<Buffer, Acknowledged>, reply: Reply): void {
+  #onReleased(call: ServerUnaryCall<Buffer, Acknowledged>, callback: Reply): void {
     const caller = this.#authenticate(call);
-    if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
+    if (!caller.ok) return callback(this.#refuse(call.getPeer(), caller.why));
     const { node } = caller;
+    const reply = this.#shown('released', node, call.request, callback);
     const message = this.#checked(node, () => decodeMessage(call.request, this.#receiving(node), null));
     if (message instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, message.message));
     assert(message.kind === 'released', 'the codec lets only statements through outside the streams');
@@ -231,10 +273,11 @@ export class PeerServer {
     reply(null, ACKNOWLEDGED);
   }
 
-  #onBootstrap(call: ServerUnaryCall<Buffer, Acknowledged>, reply: Reply): void {
+  #onBootstrap(call: ServerUnaryCall<Buffer, Acknowledged>, callback: Reply): void {
     const caller = this.#authenticate(call);
-    if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
+    if (!caller.ok) return callback(this.#refuse(call.getPeer(), caller.why));
     const { node } = caller;
+    const reply = this.#shown('bootstrap', node, call.request, callback);
     const entry = this.#checked(node, () => decodeBootstrap(call.request, this.#receiving(node)));
     if (entry instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, entry.message));
     this.#options.onBootstrap(entry).then(
@@ -244,11 +287,12 @@ export class PeerServer {
     );
   }
 
-  #onFacts(call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void {
+  #onFacts(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void {
     const caller = this.#authenticate(call);
-    if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
+    if (!caller.ok) return callback(this.#refuse(call.getPeer(), caller.why));
     const { cluster, self, facts, pools } = this.#options;
     const from = caller.node;
+    const reply = this.#shown('facts', from, call.request, callback);
     const question = this.#checked(from, () => readFactsRequest(call.request, { cluster, from }));
     if (question instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, question.message));
     if (facts === undefined) return reply(refusal(status.UNIMPLEMENTED, `${self} says nothing about itself`));

@@ -21,6 +21,7 @@ export {
   issueNode,
   type KeyPairPem,
 } from './pki.ts';
+export type { PeerCallKind, PeerTap, SeenMessage } from './tap.ts';
 export { checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
 export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './transport.ts';
 export {

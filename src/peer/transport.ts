@@ -15,6 +15,7 @@ import { LIMITS, TIMES } from './limits.ts';
 import type { PeerLogger } from './logger.ts';
 import { OutboundStream } from './outbound.ts';
 import { METHOD } from './schema.ts';
+import type { PeerTap } from './tap.ts';
 import { checkTls, type TlsMaterial } from './tls.ts';
 import { sendBootstrap, sendStatement } from './unary.ts';
 
@@ -35,6 +36,8 @@ export interface PeerTransportOptions {
   /** A hint and nothing more: a dead agent has released nothing (H5). */
   onLink(peer: NodeId, up: boolean): void;
   readonly logger: PeerLogger;
+  /** Told of every message while somebody looks. */
+  readonly tap?: PeerTap;
 }
 
 export interface PeerCounters {
@@ -124,13 +127,30 @@ export class PeerTransport {
     const stream = this.#links.get(message.to)?.streams[laneOf(message.kind)];
     // Encoding costs most: not for a message that would be dropped.
     if (stream?.hasRoom) {
-      const bytes = encodeWithin(message, this.#options.cluster);
-      if (bytes !== null && stream.send(bytes)) {
+      const encoded = encodeWithin(message, this.#options.cluster);
+      if (encoded !== null && stream.send(encoded.bytes)) {
         this.#sent += 1;
+        if (this.#options.tap?.isWatched === true) this.#show(encoded.message, encoded.bytes.length);
         return;
       }
     }
     this.#unsent += 1;
+    if (this.#options.tap?.isWatched === true) this.#show(message, null);
+  }
+
+  /** `bytes` null: it was not sent. */
+  #show(message: Message, bytes: number | null): void {
+    const { kind, to: peer } = message;
+    const outcome = bytes === null ? 'not sent' : null;
+    this.#options.tap?.message({
+      direction: 'sent',
+      peer,
+      kind,
+      bytes,
+      outcome,
+      message,
+      latencyMs: null,
+    });
   }
 
   sendStatement(address: string, released: Released): Promise<void> {
@@ -138,9 +158,9 @@ export class PeerTransport {
   }
 
   sendBootstrap(address: string, entry: Entry): Promise<void> {
-    const { tls, cluster, self } = this.#options;
+    const { tls, cluster, self, tap } = this.#options;
     const to = [...this.#peers].find(([, at]) => at === address)?.[0] ?? null;
-    return sendBootstrap(address, entry, { tls, cluster, from: self, to });
+    return sendBootstrap(address, entry, { tls, cluster, from: self, to, ...(tap && { tap }) });
   }
 
   async close(): Promise<void> {
@@ -219,13 +239,16 @@ export class PeerTransport {
  * The message within the limits; an append that is over them loses entries from its end. It stays a true append, the
  * ack says how far it went, and a catch-up of large entries cannot repeat the same dropped message for ever.
  */
-function encodeWithin(message: Message, cluster: string): Buffer | null {
+function encodeWithin(
+  message: Message,
+  cluster: string,
+): { readonly message: Message; readonly bytes: Buffer } | null {
   let attempt = message;
   for (;;) {
     const isTooLong = attempt.kind === 'append' && attempt.entries.length > LIMITS.appendEntries;
     if (!isTooLong) {
       const bytes = encodeMessage(attempt, cluster);
-      if (bytes.length <= LIMITS.messageBytes) return bytes;
+      if (bytes.length <= LIMITS.messageBytes) return { message: attempt, bytes };
     }
     if (attempt.kind !== 'append' || attempt.entries.length < 2) return null;
     const half = Math.min(LIMITS.appendEntries, Math.floor(attempt.entries.length / 2));

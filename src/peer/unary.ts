@@ -10,6 +10,7 @@ import { encodeBootstrap, encodeMessage, WireError } from './codec.ts';
 import { Dialer, type DialTarget } from './dialer.ts';
 import { decodeFacts, decodePools, encodeFactsRequest, type NodeFacts } from './facts.ts';
 import { METHOD } from './schema.ts';
+import { OUTCOME_CHARACTERS, type PeerCallKind, type PeerTap } from './tap.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface UnaryOptions {
@@ -18,6 +19,8 @@ export interface UnaryOptions {
   /** Ends the call as `peer-unreachable`; default 2 s. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
+  /** Told of the call while somebody looks. */
+  readonly tap?: PeerTap;
 }
 
 const DEADLINE_MS = 2000;
@@ -126,7 +129,7 @@ export function openStatementLine(
   to: NodeId,
   options: Pick<UnaryOptions, 'tls' | 'cluster'>,
 ): StatementLine {
-  const connection = new Connection({ address, cluster: options.cluster, node: to }, options.tls);
+  const connection = new Connection({ address, cluster: options.cluster, node: to }, options.tls, null);
   return {
     dial: () => connection.dial(Date.now() + DEADLINE_MS),
     send: async (released, signal) => {
@@ -143,11 +146,11 @@ type Call = (method: string, bytes: Buffer) => Promise<Buffer>;
 async function withPeer<Result>(
   address: string,
   node: NodeId | null,
-  { tls, cluster, deadlineMs = DEADLINE_MS, signal }: UnaryOptions,
+  { tls, cluster, deadlineMs = DEADLINE_MS, signal, tap }: UnaryOptions,
   work: (call: Call) => Promise<Result>,
 ): Promise<Result> {
   const deadline = Date.now() + deadlineMs;
-  const connection = new Connection({ address, cluster, node }, tls);
+  const connection = new Connection({ address, cluster, node }, tls, tap ?? null);
   try {
     return await work((method, bytes) => connection.call(method, bytes, deadline, signal));
   } finally {
@@ -159,10 +162,12 @@ class Connection {
   readonly #target: DialTarget;
   readonly #dialer: Dialer;
   readonly #client: Client;
+  readonly #tap: PeerTap | null;
   #lastFailure: Error | null = null;
 
-  constructor(target: DialTarget, tls: TlsMaterial) {
+  constructor(target: DialTarget, tls: TlsMaterial, tap: PeerTap | null) {
     this.#target = target;
+    this.#tap = tap;
     this.#dialer = new Dialer(secureContext(tls), target, {
       onFailure: (error) => {
         this.#lastFailure = error;
@@ -182,6 +187,7 @@ class Connection {
   call(method: string, bytes: Buffer, deadline: number, signal?: AbortSignal): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const onAbort = () => request.cancel();
+      const shown = this.#tap?.isWatched === true ? this.#show(this.#tap, method, bytes) : null;
       const request = this.#client.makeUnaryRequest(
         method,
         asIs,
@@ -191,6 +197,7 @@ class Connection {
         { deadline },
         (error, answer) => {
           signal?.removeEventListener('abort', onAbort);
+          shown?.(error, answer);
           if (error !== null) reject(asQuorateError(error, this.#target, this.#lastFailure));
           else resolve(answer ?? Buffer.alloc(0));
         },
@@ -206,7 +213,43 @@ class Connection {
     this.#client.close();
     this.#dialer.dispose();
   }
+
+  /** Shows the question; what it returns shows the answer. Null where the peer's name, or the method's, is not known. */
+  #show(
+    tap: PeerTap,
+    method: string,
+    question: Buffer,
+  ): ((error: ServiceError | null, answer?: Buffer) => void) | null {
+    const { node: peer } = this.#target;
+    const kind = CALL_KINDS.get(method);
+    if (peer === null || kind === undefined) return null;
+    const seen = { peer, message: null };
+    tap.message({
+      ...seen,
+      direction: 'sent',
+      kind,
+      bytes: question.length,
+      outcome: null,
+      latencyMs: null,
+    });
+    const askedAt = performance.now();
+    return (error, answer) =>
+      tap.message({
+        ...seen,
+        direction: 'received',
+        kind: `${kind}-ack`,
+        bytes: answer?.length ?? 0,
+        outcome: error === null ? null : `failed: ${error.details}`.slice(0, OUTCOME_CHARACTERS),
+        latencyMs: performance.now() - askedAt,
+      });
+  }
 }
+
+const CALL_KINDS: ReadonlyMap<string, PeerCallKind> = new Map([
+  [METHOD.reportReleased, 'released'],
+  [METHOD.bootstrap, 'bootstrap'],
+  [METHOD.facts, 'facts'],
+]);
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 

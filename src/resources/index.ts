@@ -1,4 +1,5 @@
 export { canonicalCidr } from './cidr.ts';
+export type { CloudCall, CloudWatch } from './cloud-watch.ts';
 export { commandError, exitError } from './command-error.ts';
 export { type DrbdData, DrbdResource, replicatedData } from './drbd.ts';
 export { DrbdEvents, type DrbdState, parseEvents } from './drbd-events.ts';

@@ -19,6 +19,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { type CloudWatch, type MiddlewareStack, watchCalls } from './cloud-watch.ts';
 import { type Ec2CallOptions, Ec2Failure } from './ec2.ts';
 import { calledOff, isNotFromHere, outOfTime, translated } from './sdk-failure.ts';
 
@@ -36,6 +37,8 @@ export interface CloudClientOptions {
   readonly localAddress: string | null;
   /** True only while epoch and lease are valid (O2). */
   readonly mayMutate: () => boolean;
+  /** Told of every call while somebody looks. */
+  readonly watch?: CloudWatch;
 }
 
 /** The first call loads and compiles, the second finds the socket that the first one opened. */
@@ -93,13 +96,7 @@ export interface SdkConfig {
 /** As much of a client of the SDK as we touch. */
 export interface SdkClient {
   readonly config: { readonly credentials: Credentials };
-  readonly middlewareStack: {
-    add(
-      // biome-ignore lint/suspicious/noExplicitAny: the SDK's own types differ for every service; `gate` is checked below
-      middleware: (next: (args: any) => Promise<any>) => (args: any) => Promise<any>,
-      place: { readonly step: 'deserialize'; readonly priority: 'low'; readonly name: string },
-    ): void;
-  };
+  readonly middlewareStack: MiddlewareStack;
   destroy(): void;
 }
 
@@ -141,6 +138,10 @@ export class SdkCalls<Client extends SdkClient> {
       },
       { step: 'deserialize', priority: 'low', name: 'leaseGate' },
     );
+    const { watch } = options;
+    if (watch === undefined) return;
+    for (const client of [this.#read, this.#readFromAnywhere, this.#mutate])
+      if (client !== null) watchCalls(client.middlewareStack, watch);
   }
 
   /** Those that sign; resolved by whoever asks first. */

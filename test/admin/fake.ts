@@ -12,6 +12,7 @@ import {
   type SwitchoverOrder,
 } from '../../src/admin/index.ts';
 import { type Entry, logIndex, type NodeId, nodeId } from '../../src/core/index.ts';
+import type { Tap } from '../../src/inspect/index.ts';
 import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
 import { FAILOVER } from '../state/story.ts';
 
@@ -215,11 +216,13 @@ export interface FakeAgent {
   close(): Promise<void>;
 }
 
-export async function startFakeAgent(known: Identities): Promise<FakeAgent> {
+/** `tap`: what `Inspect` looks at; without it there is none. */
+export async function startFakeAgent(known: Identities, tap?: Tap): Promise<FakeAgent> {
   const backend = new FakeBackend();
   const server = new AdminServer({
     ...{ listen: '127.0.0.1:0', cluster: 'nas-prod', tls: known.a, backend },
     isWell: () => backend.isWell,
+    ...(tap && { tap }),
   });
   const address = `127.0.0.1:${await server.start()}`;
   const directory = mkdtempSync(join(tmpdir(), 'quorate-admin-'));

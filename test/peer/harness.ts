@@ -16,6 +16,7 @@ import {
 import { sha256 } from '../../src/log/index.ts';
 import {
   type NodeFacts,
+  type PeerTap,
   PeerTransport,
   type PeerTransportOptions,
   type TlsMaterial,
@@ -93,6 +94,7 @@ export async function startNode(
     readonly onBootstrap?: (entry: Entry) => Promise<void>;
     readonly facts?: () => NodeFacts;
     readonly pools?: () => Promise<string>;
+    readonly tap?: PeerTap;
   } = {},
 ): Promise<TestNode> {
   const inbox = new Mailbox<Message>();
@@ -113,6 +115,7 @@ export async function startNode(
     onBootstrap: options.onBootstrap ?? (async () => {}),
     ...(options.facts === undefined ? {} : { facts: options.facts }),
     ...(options.pools === undefined ? {} : { pools: options.pools }),
+    ...(options.tap === undefined ? {} : { tap: options.tap }),
     onLink: (peer, up) => links.note({ peer, up, at: now() }),
     logger: { info: (_fields, line) => log.note(line), warn: (_fields, line) => log.note(line) },
   };
