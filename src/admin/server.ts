@@ -261,7 +261,7 @@ type ForeignHandler = (call: ForeignCall, callback: sendUnaryData<unknown>) => v
 
 /** A fence request is never put off: the I/O of its caller is frozen until it is answered (H3). */
 const kindOf = (name: AdminCall): CallKind =>
-  LEAST_ROLE[name] === 'viewer' || name === 'FencePeer' ? 'question' : 'order';
+  LEAST_ROLE[name] === 'viewer' || name === 'FencePeer' || name === 'Inspect' ? 'question' : 'order';
 
 async function drained(call: ServerWritableStream<unknown, unknown>): Promise<void> {
   await new Promise<void>((resolve) => {

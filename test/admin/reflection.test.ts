@@ -146,7 +146,9 @@ describe('a client that learns everything by reflection', () => {
   it('finds every call of the service', async () => {
     const service = await as(known.viewer, (client) => client.learn(ADMIN));
     expect(Object.keys(service).sort()).toEqual(
-      'Activate AuditEntries Bootstrap Failover FencePeer Pause Resume Standby Status Switchover'.split(' '),
+      'Activate AuditEntries Bootstrap Failover FencePeer Inspect Pause Resume Standby Status Switchover'.split(
+        ' ',
+      ),
     );
   });
 
