@@ -43,8 +43,9 @@ export class Switchover {
     requireAll(`switchover to ${to}`, to, checks);
     const index = await driver.commit(
       {
-        ...{ kind: 'operator', who: order.who, action: `switchover to ${to}`, to, at: clock.wallMs() },
-        ...(order.requestId === '' ? {} : { request: order.requestId }),
+        ...{ kind: 'operator', who: order.who, action: `switchover to ${to}`, at: clock.wallMs() },
+        // Without an id nobody looks the target up, and agents of before there were ids can read the entry.
+        ...(order.requestId === '' ? {} : { to, request: order.requestId }),
       },
       limitMs,
     );

@@ -118,6 +118,13 @@ describe('a request id', () => {
   });
 });
 
+it('a switchover without an id is an entry that agents can read which know of none', async () => {
+  const bench = await Bench.begin();
+  await bench.ask(bench.holder, (backend) => backend.switchover(moveOrder('')));
+  const { body } = bench.cluster.consensus.committed.find((entry) => entry.body.kind === 'operator') ?? {};
+  expect(Object.keys(body ?? {}).sort()).toEqual(['action', 'at', 'kind', 'who']);
+});
+
 describe('an expected epoch', () => {
   it('that is not the open one is refused, with the one that is', async () => {
     const bench = await Bench.begin();
