@@ -135,6 +135,19 @@ describe('a node on standby', () => {
     table.until('b holds', () => table.holders.join() === 'b');
   });
 
+  test('in sync alone: the holder whose disk has failed goes on, and moves as soon as the other one is active', () => {
+    const table = held();
+    standby(table, 'a', 'b');
+    table.propose('a', { kind: 'self-outdated' });
+    table.pass(5_000);
+    expect(table.see('a')).toMatchObject({ inSync: ['b'], mayHold: true, releasing: false });
+    standby(table, 'a', 'b', false);
+    table.pass(100);
+    expect(table.see('a').releasing).toBe(true);
+    table.released('a');
+    table.until('b holds', () => table.holders.join() === 'b');
+  });
+
   test.each(['w', 'x'])('is a data node, not %s', (node) => {
     expect(standby(held(), 'a', node)).toBe('refused');
   });
