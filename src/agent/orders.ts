@@ -9,7 +9,7 @@ import { QuorateError } from '../errors.ts';
 import { isoTime } from '../state/index.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
-import { requireEpoch } from './refusals.ts';
+import { requireHeldEpoch } from './refusals.ts';
 import { requireAll, type Switchover } from './switchover.ts';
 
 export interface OrdersOptions {
@@ -47,7 +47,7 @@ export class Orders {
     const { driver, switchover } = this.#options;
     const { node } = order;
     this.#requireDataNode(node);
-    requireEpoch(driver.view, order.expectedEpoch);
+    requireHeldEpoch(driver.view, order.expectedEpoch);
     if (driver.view.state.standby.includes(node) && !this.#isChanging('standby'))
       return { node, standby: true, changed: false, index: null, moved: null, alreadyDone: false };
     const isHolder = node === driver.view.self && driver.view.hold.kind === 'held';
@@ -68,7 +68,7 @@ export class Orders {
   async activate(order: StandbyOrder): Promise<StandbyOutcome> {
     const { node } = order;
     this.#requireDataNode(node);
-    requireEpoch(this.#options.driver.view, order.expectedEpoch);
+    requireHeldEpoch(this.#options.driver.view, order.expectedEpoch);
     if (!this.#options.driver.view.state.standby.includes(node) && !this.#isChanging('standby'))
       return { node, standby: false, changed: false, index: null, moved: null, alreadyDone: false };
     const index = await this.#say(order, false);

@@ -2,11 +2,11 @@
 import type { SwitchoverCheck, SwitchoverOrder, SwitchoverOutcome } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Config, graphOf } from '../config/index.ts';
-import type { LogIndex, NodeId } from '../core/index.ts';
+import type { CoreView, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
-import { refusedByLeader, refusedFor, requireEpoch } from './refusals.ts';
+import { refusedByLeader, refusedFor, requireHeldEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
 
 /** Characters of the log's sentence about a failure; the whole one goes to the caller. */
@@ -33,7 +33,7 @@ export class Switchover {
   async run(order: SwitchoverOrder): Promise<SwitchoverOutcome> {
     const { driver, clock, limitMs } = this.#options;
     const from = driver.view.self;
-    requireEpoch(driver.view, order.expectedEpoch);
+    requireHeldEpoch(driver.view, order.expectedEpoch);
     const to = order.to ?? this.target();
     const checks = this.checks(to);
     if (order.dryRun) {
@@ -104,6 +104,7 @@ export class Switchover {
     const isReachable = this.#answers(to);
     const isOnStandby = view.state.standby.includes(to);
     return [
+      holderCheck(view),
       {
         name: 'data node',
         ok: view.isDataVoter(to),
@@ -145,6 +146,12 @@ export class Switchover {
       ...plannedSteps(planTakeover(graph, new Map()), to),
     ];
   }
+}
+
+/** A leader that was only just elected has nothing to move, and "the other node" is not whom the caller means. */
+function holderCheck({ self, hold }: CoreView): SwitchoverCheck {
+  const ok = hold.kind === 'held';
+  return { name: 'leader', ok, detail: ok ? `${self} holds` : `${self} leads and does not hold, or not yet` };
 }
 
 /** The name of the check whose failure is called by a code of its own. */
