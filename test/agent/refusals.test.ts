@@ -44,7 +44,9 @@ describe('an expected epoch', () => {
     requireHeldEpoch(leading({ kind: 'none' }), null);
     expect(() => requireHeldEpoch(leading({ kind: 'held', epoch: 11 }), 3)).toThrow(changed);
     expect(() => requireHeldEpoch(leading({ kind: 'none' }), 0)).toThrow(changed);
-    expect(() => requireHeldEpoch(leading({ kind: 'granting', epoch: 11 }, true), 0)).toThrow('b is just taking over');
+    expect(() => requireHeldEpoch(leading({ kind: 'granting', epoch: 11 }, true), 0)).toThrow(
+      'b is just taking over',
+    );
   });
 
   it('of an override is the one in the log, which nobody holds any more', () => {
