@@ -80,6 +80,16 @@ describe('H7: while it is paused', () => {
     expect(table.see('a')).toMatchObject({ role: 'leader', mayHold: false });
   });
 
+  test('a preparation that is under way is dropped: how it ends does not matter, and its leader does not renounce', () => {
+    const table = new Table({ neverAnswers: ['a'] });
+    table.elect('a');
+    table.pass(100);
+    pause(table, 'a');
+    const { term } = table.see('a');
+    table.pass(10_000);
+    expect(table.see('a')).toMatchObject({ role: 'leader', term, renounced: false, mayHold: false });
+  });
+
   test('an override is refused, because its node would wait all the same', () => {
     const table = held();
     table.propose('a', { kind: 'peer-outdated', peer: 'b' });
