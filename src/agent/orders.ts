@@ -11,10 +11,7 @@ import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
 import { requireHeldEpoch } from './refusals.ts';
 import { requireAll, type Switchover } from './switchover.ts';
-
-/** Longer than a planned release may take before the core ends it by force. */
-const RELEASE_LIMIT_MS = 150_000;
-const LOOK_EVERY_MS = 100;
+import { holdsAfterTransfer } from './transfer-end.ts';
 
 export interface OrdersOptions {
   readonly driver: Driver;
@@ -102,13 +99,7 @@ export class Orders {
    */
   async #takeBack(order: StandbyOrder, said: LogIndex): Promise<void> {
     const { driver, clock } = this.#options;
-    const until = clock.now() + RELEASE_LIMIT_MS;
-    while (driver.view.role.kind === 'leader' && driver.view.hold.kind === 'releasing') {
-      if (clock.now() >= until) return;
-      await clock.sleep(LOOK_EVERY_MS);
-    }
-    const { role, hold } = driver.view;
-    if (role.kind !== 'leader' || hold.kind !== 'held' || !this.#isLastWord(order.node, said)) return;
+    if (!(await holdsAfterTransfer(driver, clock)) || !this.#isLastWord(order.node, said)) return;
     // mark: standby-taken-back
     await this.#say({ ...order, why: 'it could not hand over', requestId: '' }, false);
   }

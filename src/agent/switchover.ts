@@ -8,6 +8,7 @@ import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
 import { refusedByLeader, refusedFor, requireHeldEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
+import { holdsAfterTransfer } from './transfer-end.ts';
 
 /** Characters of the log's sentence about a failure; the whole one goes to the caller. */
 const MAX_RESULT = 1000;
@@ -52,7 +53,8 @@ export class Switchover {
     try {
       return await this.move(to, checks);
     } catch (error) {
-      this.#sayFailed(index, error);
+      // Not waited for where the transfer still runs: it may for a long time.
+      void this.#sayFailed(index, error);
       throw error;
     }
   }
@@ -74,9 +76,9 @@ export class Switchover {
   }
 
   /** By whoever leads still. Another leader's log says by itself who holds there. */
-  #sayFailed(of: LogIndex, error: unknown): void {
+  async #sayFailed(of: LogIndex, error: unknown): Promise<void> {
     const { driver, clock } = this.#options;
-    if (driver.view.role.kind !== 'leader' || !(error instanceof QuorateError)) return;
+    if (!(error instanceof QuorateError) || !(await holdsAfterTransfer(driver, clock))) return;
     // mark: operator-result
     const result = error.message.slice(0, MAX_RESULT);
     driver.propose({ kind: 'operator-result', of, ok: false, result, at: clock.wallMs() });
@@ -102,7 +104,7 @@ export class Switchover {
   checks(to: NodeId): readonly SwitchoverCheck[] {
     const { view } = this.#options.driver;
     const isReachable = this.#answers(to);
-    const isOnStandby = view.state.standby.includes(to);
+    const isOnStandby = view.isSetAside(to);
     return [
       holderCheck(view),
       {

@@ -234,3 +234,16 @@ it('the standby of a holder whose release hangs is taken back when that is undon
   const moved = await bench.ask(holder, (backend) => backend.standby(aside('request-16')));
   expect(moved.moved).toMatchObject({ from: holder, to: other });
 });
+
+it('a switchover whose release hangs ends in the log, too, once that is undone', async () => {
+  const bench = await Bench.begin();
+  const { holder } = bench;
+  const { hangs, fails } = bench.cluster.node(holder).options.programs.trouble;
+  hangs.set('svc stop', bench.cluster.world.now + 75_000);
+  fails.set('svc stop', Number.POSITIVE_INFINITY);
+  const move = () => bench.ask(holder, (backend) => backend.switchover(moveOrder('request-17')));
+  await expect(move()).rejects.toMatchObject({ code: 'timed-out-unknown' });
+  await bench.until(() => bench.count('operator-result') === 1);
+  await expect(move()).rejects.toMatchObject({ code: 'switchover-failed' });
+  expect([bench.holder, bench.count('operator')]).toEqual([holder, 1]);
+});

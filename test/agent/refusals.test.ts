@@ -21,6 +21,7 @@ function leading(hold: { kind: string; epoch?: number }, released = false): Core
     isDataVoter: () => true,
     isEligible: () => true,
     mayTakeOver: () => true,
+    isSetAside: () => false,
   };
   return view as unknown as CoreView; // the parts that are looked at
 }

@@ -145,6 +145,17 @@ describe('a node on standby', () => {
     table.until('b holds', () => table.holders.join() === 'b');
   });
 
+  test('is none from the moment that it is written, before that is committed', () => {
+    const table = held();
+    table.lets = ({ kind }) => kind !== 'append-ack';
+    standby(table, 'a', 'b');
+    table.transfer('a', 'b');
+    table.lets = () => true;
+    table.deliver(...table.takeHeld());
+    table.pass(200);
+    expect(table.see('a')).toMatchObject({ mayHold: true, releasing: false });
+  });
+
   test('in sync alone: the holder whose disk has failed goes on, and moves as soon as the other one is active', () => {
     const table = held();
     standby(table, 'a', 'b');
