@@ -296,7 +296,8 @@ export class Failures {
   }
 }
 
-const OWN_DATA = 'data';
+/** No resource can be called so. */
+const OWN_DATA = 'own data';
 const OUT_OF_SYNC =
   'this node is not in sync and goes on with the data of another one, which may not take over (standby or pause)';
 

@@ -433,7 +433,7 @@ it('H3: a holder that is not in sync and may not move is degraded, until it hand
   const bench = new Bench();
   expect([...bench.failures.degraded]).toEqual([]);
   bench.isOwnDataGood = false;
-  expect([...bench.failures.degraded]).toEqual([['data', expect.stringContaining('not in sync')]]);
+  expect([...bench.failures.degraded]).toEqual([['own data', expect.stringContaining('not in sync')]]);
   bench.isHandingOver = true;
   expect([...bench.failures.degraded]).toEqual([]);
 });
