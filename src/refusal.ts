@@ -10,7 +10,7 @@ export const VIOLATION_TYPES = {
   REACHABLE: 'the node named does not answer the leader',
   ACTIVE: 'the node named is on standby',
   NOT_PAUSED: 'the cluster is paused (H7)',
-  EPOCH: 'another tenure than the one expected is open, or none',
+  EPOCH: 'another tenure than the one expected is open or held by the leader, or none',
   LEADER:
     'the leader cannot decide it, or not now: it was only just elected, hands over, takes over or releases',
   OUT_OF_SYNC: 'the node named is in sync: it need not be forced (O3)',

@@ -35,19 +35,19 @@ export interface HandResult {
 /** In a bare lab: DRBD is set up, nobody is Primary. One power cut of the holder. */
 export async function powerCutByHand(lab: Lab): Promise<HandResult> {
   const holder: DataNode = 'a';
-  const { lookPauseMs, someWrites } = PACES[lab.options.timing];
+  const pace = PACES[lab.options.timing];
   const standby = peerOf(holder);
   await Promise.all([prepare(lab, holder), prepare(lab, standby)]);
   await take(lab, holder);
-  const observer = new Observer(() => lab.addressLeadsTo(), lookPauseMs);
+  const observer = new Observer(() => lab.addressLeadsTo(), pace);
   observer.start();
   await lab.startWriting();
-  await served(lab, WARM_UP * someWrites);
+  await served(lab, WARM_UP * pace.someWrites);
   lab.options.say(`${holder} loses its power`);
   const from = now();
   await lab.powerOff(holder);
   const split = await take(lab, standby);
-  await served(lab, someWrites);
+  await served(lab, pace.someWrites);
   const until = now();
   await lab.stopWriting();
   await observer.stop();

@@ -7,8 +7,9 @@ import { type Look, Looker } from './channel.ts';
 import { maxHolders, type Proof } from './holders.ts';
 import { DATA_NODES, type DataNode } from './hosts.ts';
 import { now } from './now.ts';
+import type { Pace } from './plan.ts';
 
-const LOOK_LIMIT_MS = 500;
+type Looks = Pick<Pace, 'lookPauseMs' | 'lookLimitMs'>;
 
 interface Reading {
   readonly sentAt: number;
@@ -24,7 +25,7 @@ export interface Leading {
 
 export class Observer {
   readonly #controller: () => Promise<DataNode | null>;
-  readonly #pauseMs: number;
+  readonly #pace: Looks;
   readonly #proofs: Proof[] = [];
   readonly #leadings: Leading[] = [];
   readonly #last = new Map<DataNode, Reading>();
@@ -33,9 +34,9 @@ export class Observer {
   #running: Promise<unknown> = Promise.resolve();
 
   /** `controller`: whom the address leads to, by its own word. */
-  constructor(controller: () => Promise<DataNode | null>, pauseMs: number) {
+  constructor(controller: () => Promise<DataNode | null>, pace: Looks) {
     this.#controller = controller;
-    this.#pauseMs = pauseMs;
+    this.#pace = pace;
   }
 
   start(): void {
@@ -65,7 +66,7 @@ export class Observer {
     const looker = new Looker(node);
     while (!this.#isStopped) {
       const sentAt = now();
-      const look = await looker.look(LOOK_LIMIT_MS);
+      const look = await looker.look(this.#pace.lookLimitMs);
       this.#note(node, sentAt, look);
       await this.#pause();
     }
@@ -86,7 +87,7 @@ export class Observer {
   }
 
   #pause(): Promise<void> {
-    return new Promise((next) => setTimeout(next, this.#pauseMs));
+    return new Promise((next) => setTimeout(next, this.#pace.lookPauseMs));
   }
 
   async #watchController(): Promise<void> {

@@ -94,6 +94,8 @@ export interface Pace {
   readonly patience: Patience;
   /** Of the observer, between two looks. */
   readonly lookPauseMs: number;
+  /** A guest that has not answered a look by then is not heard of. */
+  readonly lookLimitMs: number;
   /** An agent that answers in that time is through with its start. */
   readonly quickMs: number;
 }
@@ -103,6 +105,7 @@ const LIVELY: Pace = {
   someWrites: 20,
   patience: { answerMs: 1_000, connectMs: 250 },
   lookPauseMs: 100,
+  lookLimitMs: 500,
   quickMs: 300,
 };
 export const PACES: Readonly<Record<TimingName, Pace>> = {
@@ -113,6 +116,7 @@ export const PACES: Readonly<Record<TimingName, Pace>> = {
     someWrites: 5,
     patience: { answerMs: 10_000, connectMs: 3_000 },
     lookPauseMs: 500,
+    lookLimitMs: 3_000,
     quickMs: 2_000,
   },
 };

@@ -180,8 +180,8 @@ export class Stage {
 export async function runScenario(lab: Lab, scenario: Scenario): Promise<ScenarioResult> {
   const start = await lab.healthy();
   const before = (await lab.entries()).length;
-  const { lookPauseMs, someWrites } = PACES[lab.options.timing];
-  const observer = new Observer(() => lab.addressLeadsTo(), lookPauseMs);
+  const pace = PACES[lab.options.timing];
+  const observer = new Observer(() => lab.addressLeadsTo(), pace);
   const stage = new Stage(lab, observer, start);
   observer.start();
   await lab.startWriting();
@@ -199,7 +199,7 @@ export async function runScenario(lab: Lab, scenario: Scenario): Promise<Scenari
   const endedAt = now();
   await lab.stopWriting();
   await observer.stop();
-  const stored = await verified(stage, WARM_UP * someWrites);
+  const stored = await verified(stage, WARM_UP * pace.someWrites);
   const fileResults = clients === null ? [] : await verifiedFiles(stage, clients);
   const all = [stored, ...fileResults];
   const total = (what: 'acknowledged' | 'lost'): number => all.reduce((sum, one) => sum + one[what], 0);

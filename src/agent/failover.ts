@@ -15,7 +15,7 @@ import { isoTime } from '../state/index.ts';
 import { planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
-import { refusedFor, requireEpoch } from './refusals.ts';
+import { refusedFor, requireOpenEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
 import { whyNotUnwatched } from './unwatched.ts';
 
@@ -48,7 +48,7 @@ export class Failover {
     const why = reasonOf(order.why) || 'no reason given';
     // Nothing is awaited between the checks and the entry.
     const data = await this.#dataCheck(to);
-    requireEpoch(driver.view, order.expectedEpoch);
+    requireOpenEpoch(driver.view, order.expectedEpoch);
     const checks = [...forceChecks(driver.view, to), data, this.#oldHolderCheck()];
     if (dryRun) {
       const steps = plannedSteps(planTakeover(graphOf(this.#options.config.resources), new Map()), to);

@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { Clock, Timer } from '../clock.ts';
-import type { Epoch, Instant, NodeId } from '../core/index.ts';
+import type { CoreView, Epoch, Instant, NodeId } from '../core/index.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import type { Fitness } from '../peer/index.ts';
 import type { Driver } from './driver.ts';
@@ -85,8 +85,11 @@ export class Failures {
 
   /** What the tenure that this node holds goes on without, and why; nothing where all is well, or nothing is held. */
   get degraded(): ReadonlyMap<string, string> {
-    const { hold } = this.#driver.view;
-    return hold.kind === 'held' && hold.epoch === this.#degraded?.epoch ? this.#degraded.why : new Map();
+    const { view } = this.#driver;
+    const { hold } = view;
+    if (hold.kind !== 'held') return new Map();
+    const why = hold.epoch === this.#degraded?.epoch ? this.#degraded.why : new Map<string, string>();
+    return staysOutOfSync(view) ? new Map([...why, [OWN_DATA, OUT_OF_SYNC]]) : why;
   }
 
   end(): void {
@@ -291,6 +294,16 @@ export class Failures {
     // A transfer to a node that does not catch up is given up after the promise, without a word: then ask once more.
     this.#moveAway(epoch, FAILURE_BACK_OFF_MS.first + (refused === null ? promiseMs : 0), failure);
   }
+}
+
+/** No resource can be called so. */
+const OWN_DATA = 'own data';
+const OUT_OF_SYNC =
+  'this node is not in sync and goes on with the data of another one, which may not take over (standby or pause)';
+
+/** H3: otherwise it would be handing over. */
+function staysOutOfSync(view: CoreView): boolean {
+  return view.mayHold && !view.isEligible(view.self) && view.leadership?.transfer === null;
 }
 
 /** What failed is said last, whatever ended beside it; a refusal of the whole is no step of the plan. */

@@ -4,13 +4,14 @@
  */
 import type { PauseOrder, PauseOutcome, StandbyOrder, StandbyOutcome } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
-import { logIndex, type NodeId } from '../core/index.ts';
+import { type LogIndex, logIndex, type NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { isoTime } from '../state/index.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
-import { requireEpoch } from './refusals.ts';
+import { requireHeldEpoch } from './refusals.ts';
 import { requireAll, type Switchover } from './switchover.ts';
+import { holdsAfterTransfer } from './transfer-end.ts';
 
 export interface OrdersOptions {
   readonly driver: Driver;
@@ -27,19 +28,20 @@ export class Orders {
     this.#options = options;
   }
 
-  /** What is so already is not written again. */
+  /** What is so already is written again only for its id: a late repeat must not undo what somebody has said meanwhile. */
   async setPaused(paused: boolean, order: PauseOrder): Promise<PauseOutcome> {
     const { driver, clock, limitMs } = this.#options;
     const why = reasonOf(order.why);
     const before = driver.view.state.pause;
-    if ((before !== null) === paused && !this.#isChanging('pause'))
+    const changed = (before !== null) !== paused || this.#isChanging('pause');
+    if (!changed && order.requestId === '')
       return { paused, changed: false, index: null, since: sinceOf(before), alreadyDone: false };
     const index = await driver.commit(
       { kind: 'pause', paused, who: order.who, why, request: order.requestId || null, at: clock.wallMs() },
       limitMs,
     );
     const since = sinceOf(driver.view.state.pause);
-    return { paused, changed: true, index, since, alreadyDone: false };
+    return { paused, changed, index, since, alreadyDone: false };
   }
 
   /** The holder hands over first, or nothing is done. Where that fails while it still holds, it is active again. */
@@ -47,20 +49,26 @@ export class Orders {
     const { driver, switchover } = this.#options;
     const { node } = order;
     this.#requireDataNode(node);
-    requireEpoch(driver.view, order.expectedEpoch);
-    if (driver.view.state.standby.includes(node) && !this.#isChanging('standby'))
-      return { node, standby: true, changed: false, index: null, moved: null, alreadyDone: false };
-    const isHolder = node === driver.view.self && driver.view.hold.kind === 'held';
+    requireHeldEpoch(driver.view, order.expectedEpoch);
+    // A holder that is on standby and holds all the same (its release hung, and was undone) has something to do yet.
+    const mayHoldHere = node === driver.view.self && driver.view.hold.kind !== 'none';
+    const changed = mayHoldHere || !driver.view.state.standby.includes(node) || this.#isChanging('standby');
+    if (!changed && order.requestId === '')
+      return { node, standby: true, changed, index: null, moved: null, alreadyDone: false };
+    const isHolder = mayHoldHere && driver.view.hold.kind === 'held';
     const to = isHolder ? switchover.target() : null;
     const checks = to === null ? [] : switchover.checks(to);
     if (to !== null) requireAll(`${node} holds, and a switchover to ${to} first was`, to, checks);
     const index = await this.#say(order, true);
-    if (to === null) return { node, standby: true, changed: true, index, moved: null, alreadyDone: false };
+    if (to === null) return { node, standby: true, changed, index, moved: null, alreadyDone: false };
     try {
       const moved = await switchover.move(to, checks);
       return { node, standby: true, changed: true, index, moved, alreadyDone: false };
     } catch (error) {
-      await this.#takeBack(order);
+      // Not waited for where the release still runs: it may for a long time.
+      const isHeld = driver.view.hold.kind === 'held';
+      const end = this.#takeBack(order, index).catch(() => undefined);
+      if (isHeld) await end;
       throw error;
     }
   }
@@ -68,11 +76,12 @@ export class Orders {
   async activate(order: StandbyOrder): Promise<StandbyOutcome> {
     const { node } = order;
     this.#requireDataNode(node);
-    requireEpoch(this.#options.driver.view, order.expectedEpoch);
-    if (!this.#options.driver.view.state.standby.includes(node) && !this.#isChanging('standby'))
-      return { node, standby: false, changed: false, index: null, moved: null, alreadyDone: false };
+    requireHeldEpoch(this.#options.driver.view, order.expectedEpoch);
+    const changed = this.#options.driver.view.state.standby.includes(node) || this.#isChanging('standby');
+    if (!changed && order.requestId === '')
+      return { node, standby: false, changed, index: null, moved: null, alreadyDone: false };
     const index = await this.#say(order, false);
-    return { node, standby: false, changed: true, index, moved: null, alreadyDone: false };
+    return { node, standby: false, changed, index, moved: null, alreadyDone: false };
   }
 
   /** Somebody else has just said something about it, which is not committed yet: then the last word counts. */
@@ -83,15 +92,24 @@ export class Orders {
       .some(({ body }) => body.kind === kind);
   }
 
-  /** A holder that could not hand over is no worse than before: it must not find itself barred when its lease ends. */
-  async #takeBack(order: StandbyOrder): Promise<void> {
-    const { view } = this.#options.driver;
-    if (view.role.kind !== 'leader' || view.hold.kind !== 'held') return;
+  /**
+   * A holder that could not hand over is no worse than before: it must not find itself barred when its lease ends. A release that
+   * hangs may be undone much later (R1): until then nobody knows whether it hands over.
+   * @param said the entry that is taken back, unless somebody has said something else since
+   */
+  async #takeBack(order: StandbyOrder, said: LogIndex): Promise<void> {
+    const { driver, clock } = this.#options;
+    if (!(await holdsAfterTransfer(driver, clock)) || !this.#isLastWord(order.node, said)) return;
     // mark: standby-taken-back
-    await this.#say({ ...order, why: 'it could not hand over', requestId: '' }, false).catch(() => undefined);
+    await this.#say({ ...order, why: 'it could not hand over', requestId: '' }, false);
   }
 
-  #say(order: StandbyOrder, standby: boolean): Promise<number> {
+  #isLastWord(node: NodeId, said: LogIndex): boolean {
+    const later = this.#options.driver.view.log.slice(logIndex(said + 1), Number.POSITIVE_INFINITY);
+    return !later.some(({ body }) => body.kind === 'standby' && body.node === node);
+  }
+
+  #say(order: StandbyOrder, standby: boolean): Promise<LogIndex> {
     const { driver, clock, limitMs } = this.#options;
     const { node, who, requestId } = order;
     const why = reasonOf(order.why);

@@ -25,20 +25,39 @@ export function refusedByLeader(self: string, what: string, why: string): Quorat
 }
 
 /**
- * Nothing may be awaited between this and the entry.
+ * Of an order about the tenure that this leader holds. One of an earlier term may still be open in the log: what was decided
+ * about it must not be done by another node. Nothing may be awaited between this and the entry.
  * @param expected null: whichever; 0: nobody holds
  * @throws QuorateError `epoch-changed`
  */
-export function requireEpoch({ state, self }: CoreView, expected: number | null): void {
-  const { tenure } = state;
-  const open = tenure === null || tenure.released ? null : tenure;
-  if (expected === null || expected === (open?.epoch ?? 0)) return;
-  const now = open === null ? 'nobody holds' : `${open.node} holds under epoch ${open.epoch}`;
+export function requireHeldEpoch(view: CoreView, expected: number | null): void {
+  const { hold, self } = view;
+  if (expected === null) return;
+  if (hold.kind === 'held' && hold.epoch === expected) return;
+  if (expected === 0 && hold.kind === 'none') return requireOpenEpoch(view, expected);
+  const open = openTenure(view);
+  const isHeldHere = hold.kind === 'held' || open === null;
+  throw epochChanged(view, expected, isHeldHere ? '' : `, not held by ${self}, which leads`);
+}
+
+/** Of an override, which is about a tenure that nobody holds any more: by the log alone. Otherwise as `requireHeldEpoch`. */
+export function requireOpenEpoch(view: CoreView, expected: number | null): void {
+  if (expected !== null && expected !== (openTenure(view)?.epoch ?? 0)) throw epochChanged(view, expected);
+}
+
+function openTenure({ state: { tenure } }: CoreView) {
+  return tenure === null || tenure.released ? null : tenure;
+}
+
+function epochChanged(view: CoreView, expected: number, besides = ''): QuorateError {
+  const open = openTenure(view);
+  const nobody = view.hold.kind === 'none' ? 'nobody holds' : `${view.self} is just taking over or releasing`;
+  const now = open === null ? nobody : `epoch ${open.epoch} of ${open.node} is open${besides}`;
   const wanted = expected === 0 ? 'nobody was expected to hold' : `epoch ${expected} was expected`;
   const description = `${wanted}, and ${now}`;
-  throw new QuorateError('epoch-changed', description, {
+  return new QuorateError('epoch-changed', description, {
     context: {
-      violations: [{ type: 'EPOCH', subject: open?.node ?? self, description }],
+      violations: [{ type: 'EPOCH', subject: open?.node ?? view.self, description }],
       facts: { epoch: String(open?.epoch ?? 0) },
     },
   });

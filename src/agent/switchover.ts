@@ -2,12 +2,13 @@
 import type { SwitchoverCheck, SwitchoverOrder, SwitchoverOutcome } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Config, graphOf } from '../config/index.ts';
-import type { LogIndex, NodeId } from '../core/index.ts';
+import type { CoreView, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
-import { refusedByLeader, refusedFor, requireEpoch } from './refusals.ts';
+import { refusedByLeader, refusedFor, requireHeldEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
+import { holdsAfterTransfer } from './transfer-end.ts';
 
 /** Characters of the log's sentence about a failure; the whole one goes to the caller. */
 const MAX_RESULT = 1000;
@@ -33,7 +34,7 @@ export class Switchover {
   async run(order: SwitchoverOrder): Promise<SwitchoverOutcome> {
     const { driver, clock, limitMs } = this.#options;
     const from = driver.view.self;
-    requireEpoch(driver.view, order.expectedEpoch);
+    requireHeldEpoch(driver.view, order.expectedEpoch);
     const to = order.to ?? this.target();
     const checks = this.checks(to);
     if (order.dryRun) {
@@ -43,15 +44,17 @@ export class Switchover {
     requireAll(`switchover to ${to}`, to, checks);
     const index = await driver.commit(
       {
-        ...{ kind: 'operator', who: order.who, action: `switchover to ${to}`, to, at: clock.wallMs() },
-        ...(order.requestId === '' ? {} : { request: order.requestId }),
+        ...{ kind: 'operator', who: order.who, action: `switchover to ${to}`, at: clock.wallMs() },
+        // Without an id nobody looks the target up, and agents of before there were ids can read the entry.
+        ...(order.requestId === '' ? {} : { to, request: order.requestId }),
       },
       limitMs,
     );
     try {
       return await this.move(to, checks);
     } catch (error) {
-      this.#sayFailed(index, error);
+      // Not waited for where the transfer still runs: it may for a long time.
+      void this.#sayFailed(index, error);
       throw error;
     }
   }
@@ -73,9 +76,9 @@ export class Switchover {
   }
 
   /** By whoever leads still. Another leader's log says by itself who holds there. */
-  #sayFailed(of: LogIndex, error: unknown): void {
+  async #sayFailed(of: LogIndex, error: unknown): Promise<void> {
     const { driver, clock } = this.#options;
-    if (driver.view.role.kind !== 'leader' || !(error instanceof QuorateError)) return;
+    if (!(error instanceof QuorateError) || !(await holdsAfterTransfer(driver, clock))) return;
     // mark: operator-result
     const result = error.message.slice(0, MAX_RESULT);
     driver.propose({ kind: 'operator-result', of, ok: false, result, at: clock.wallMs() });
@@ -101,8 +104,9 @@ export class Switchover {
   checks(to: NodeId): readonly SwitchoverCheck[] {
     const { view } = this.#options.driver;
     const isReachable = this.#answers(to);
-    const isOnStandby = view.state.standby.includes(to);
+    const isOnStandby = view.isSetAside(to);
     return [
+      holderCheck(view),
       {
         name: 'data node',
         ok: view.isDataVoter(to),
@@ -144,6 +148,12 @@ export class Switchover {
       ...plannedSteps(planTakeover(graph, new Map()), to),
     ];
   }
+}
+
+/** A leader that was only just elected has nothing to move, and "the other node" is not whom the caller means. */
+function holderCheck({ self, hold }: CoreView): SwitchoverCheck {
+  const ok = hold.kind === 'held';
+  return { name: 'leader', ok, detail: ok ? `${self} holds` : `${self} leads and does not hold, or not yet` };
 }
 
 /** The name of the check whose failure is called by a code of its own. */

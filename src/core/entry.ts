@@ -115,7 +115,7 @@ export type EntryBody =
       readonly kind: 'operator';
       readonly who: string;
       readonly action: string;
-      /** Of a switchover: the node that shall hold. */
+      /** Of a switchover with an id: the node that shall hold. */
       readonly to?: NodeId;
       /** The id that the caller gave, so that the request is not done twice; null or not there: none. */
       readonly request?: string;

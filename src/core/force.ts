@@ -45,9 +45,7 @@ export function forceChecks(node: Readonly<CoreNode>, target: NodeId): readonly 
 function releasedForTakeoverCheck(node: Readonly<CoreNode>, target: NodeId): ForceCheck {
   const problem = (): string | null => {
     if (node.isPaused) return 'the cluster is paused: "quorate resume" first (H7)';
-    return node.state.standby.includes(target)
-      ? `${target} is on standby: "quorate activate ${target}" first`
-      : null;
+    return node.isSetAside(target) ? `${target} is on standby: "quorate activate ${target}" first` : null;
   };
   return check('not barred', problem(), `neither is the cluster paused, nor ${target} on standby`);
 }

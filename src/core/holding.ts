@@ -4,11 +4,11 @@
  * Invariants: nothing is touched before the gate is passed; a term sees at most one tenure of its leader; a leader
  * that cannot hold renounces, for good in that term (R3).
  */
-import type { CoreNode, Leadership } from './node.ts';
+import type { CoreNode, Hold, Leadership } from './node.ts';
 import { isReleasePending } from './release-proof.ts';
 import { beat } from './replication.ts';
 import type { Instant } from './types.ts';
-import { epoch, instant } from './types.ts';
+import { assert, epoch, instant } from './types.ts';
 
 /** A leader whose executor fails again and again stays up to 32 promises before the next node tries. */
 const MAX_DOUBLINGS = 5;
@@ -29,9 +29,21 @@ export function advanceHolding(node: CoreNode, leadership: Leadership): void {
     case 'releasing': // planned: the lease runs on until everything is given back (R1)
       return announceLease(node);
     case 'preparing':
-      if (node.now >= node.hold.deadline) onPrepared(node, node.hold.id, false);
-      return;
+      return watchPreparation(node, leadership, node.hold);
   }
+}
+
+/** H7: nothing was touched yet, and now nothing is; how the preparation would have ended does not matter any more. */
+function watchPreparation(
+  node: CoreNode,
+  leadership: Leadership,
+  { id, deadline }: Extract<Hold, { kind: 'preparing' }>,
+): void {
+  if (node.isPaused || node.isOnStandby) {
+    node.dropPreparation();
+    return considerHolding(node, leadership);
+  }
+  if (node.now >= deadline) onPrepared(node, id, false);
 }
 
 /** L7: an announced restart of another node's is a claim that the votes do not prove to be over. */
@@ -93,8 +105,10 @@ export function onPrepared(node: CoreNode, id: number, isArmed: boolean): void {
     node.dropPreparation();
     return giveUpHolding(node, leadership);
   }
-  // Said meanwhile, while nothing was touched: then nothing is.
-  if (node.isPaused || node.isOnStandby) return node.dropPreparation();
+  assert(
+    !node.isPaused && !node.isOnStandby,
+    'a preparation does not outlive the order that bars its node (H7)',
+  );
   node.hold = { kind: 'none' };
   node.failedPreparations = 0;
   if (node.leaseUntil === null) return node.outbox.emit({ kind: 'release', epoch: null, mode: 'abrupt' });

@@ -229,7 +229,7 @@ export class CoreNode {
   }
   /** Eligible, and no operator wants it to hold nothing: it may be granted a tenure. */
   mayTakeOver(id: NodeId): boolean {
-    return this.isEligible(id) && !this.state.standby.includes(id);
+    return this.isEligible(id) && !this.isSetAside(id);
   }
   /** E3: a node that would not hold lets the others go first; it never refuses a vote for it. */
   get preferenceMs(): number {
@@ -255,11 +255,14 @@ export class CoreNode {
   get isPaused(): boolean {
     return this.state.pause !== null || this.#hasPending(({ body }) => body.kind === 'pause' && body.paused);
   }
-  /** Likewise of the own standby. */
+  /** Likewise of a node's standby; of a follower's log only what is committed counts. */
+  isSetAside(id: NodeId): boolean {
+    if (this.state.standby.includes(id)) return true;
+    const isThat = ({ body }: Entry) => body.kind === 'standby' && body.node === id && body.standby;
+    return this.role.kind === 'leader' && this.#hasPending(isThat);
+  }
   get isOnStandby(): boolean {
-    const { self } = this;
-    const isThat = ({ body }: Entry) => body.kind === 'standby' && body.node === self && body.standby;
-    return this.state.standby.includes(self) || this.#hasPending(isThat);
+    return this.isSetAside(this.self);
   }
   #hasPending(isThat: (entry: Entry) => boolean): boolean {
     for (let index = this.commitIndex + 1; index <= this.log.lastIndex; index += 1) {

@@ -39,7 +39,7 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
     }
     case 'pause':
       // Whoever paused a cluster whose log is full must be able to end that.
-      return proposal.paused ? inessential(node, proposal) : { body: proposal };
+      return proposal.paused || !node.isPaused ? inessential(node, proposal) : { body: proposal };
     case 'standby':
       return decideStandby(node, proposal);
     case 'peer-outdated':
@@ -70,7 +70,8 @@ function decideStandby(node: CoreNode, body: Extract<EntryBody, { kind: 'standby
   const isBetween = node.hold.kind !== 'none' && node.hold.kind !== 'held';
   if (body.standby && body.node === node.self && isBetween)
     return refuse(`${node.self} is just taking over or releasing: ask again when that has ended`);
-  return body.standby ? inessential(node, body) : { body };
+  const isOn = node.state.standby.includes(body.node);
+  return body.standby || !isOn ? inessential(node, body) : { body };
 }
 
 function decidePeer(node: CoreNode, kind: 'peer-outdated' | 'peer-in-sync', peer: NodeId): Decision {

@@ -34,11 +34,11 @@ export function onReleased(node: CoreNode, message: Released): void {
 }
 
 /**
- * R3: a leader that has renounced. Only a node that could hold in its place hurries: others, with stale data or with an
- * executor that could not hold either, would take the leadership from each other, term after term.
+ * R3: a leader that has renounced. Only a node that could hold in its place hurries: others, with stale data, on standby or
+ * with an executor that could not hold either, would take the leadership from each other, term after term (D4).
  */
 export function noteRenouncedLeader(node: CoreNode, proof: ReleaseProof): void {
-  if (node.isEligible(node.self) && node.failedPreparations === 0) noteRelease(node, proof);
+  if (node.mayTakeOver(node.self) && node.failedPreparations === 0) noteRelease(node, proof);
   else if (node.promise.free(proof, node.now))
     node.outbox.event({ event: 'freed', by: proof.node, term: proof.term });
 }

@@ -61,7 +61,15 @@ export function advanceTransfer(node: CoreNode, leadership: Leadership): void {
   if (leadership.renounced && transfer === null && mayNowHold(node, leadership)) leadAnew(node);
   else if (leadership.renounced && node.commitIndex >= leadership.firstIndex)
     handOver(node, leadership, transfer);
-  else if (node.hold.kind === 'held' && !node.isEligible(node.self)) startTransfer(node, null, 'stale-data'); // H3
+  else if (mustMoveForItsData(node)) startTransfer(node, null, 'stale-data');
+}
+
+/**
+ * H3: its own data is bad, and somebody may take over. Where everybody who is in sync is on standby, nobody would hold
+ * afterwards: it goes on with the peer's data until one of them is active again.
+ */
+function mustMoveForItsData(node: CoreNode): boolean {
+  return node.hold.kind === 'held' && !node.isEligible(node.self) && successors(node).length > 0;
 }
 
 /** What it has renounced for is over by an operator's word. */

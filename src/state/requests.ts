@@ -4,7 +4,7 @@
  *
  * Invariants: at most `MAX_REQUESTS` are known, the newest; an id is known once, by its first entry; what has ended stays so.
  */
-import type { Entry, EntryBody, Epoch, LogIndex, NodeId } from '../core/index.ts';
+import type { Entry, EntryBody, Epoch, LogIndex, NodeId, Term } from '../core/index.ts';
 
 /** An id that was used longer ago than so many others is forgotten. */
 export const MAX_REQUESTS = 1024;
@@ -33,7 +33,8 @@ export interface RequestRecord {
 export interface RequestMemory {
   /** Oldest first. */
   readonly records: readonly RequestRecord[];
-  readonly holder: { readonly node: NodeId; readonly epoch: Epoch } | null;
+  /** `term`: in which it holds. A later leader's log may still have it open. */
+  readonly holder: { readonly node: NodeId; readonly epoch: Epoch; readonly term: Term } | null;
 }
 
 export const NO_REQUESTS: RequestMemory = { records: [], holder: null };
@@ -59,15 +60,16 @@ export function isSameRequest(record: RequestRecord, kind: RequestKind, node: No
   return record.kind === kind && (node === null || record.node === node);
 }
 
-function holderAfter({ holder }: RequestMemory, { index, body }: Entry): RequestMemory['holder'] {
-  if (body.kind === 'tenure-granted') return { node: body.node, epoch: index as number as Epoch };
+function holderAfter({ holder }: RequestMemory, { index, term, body }: Entry): RequestMemory['holder'] {
+  if (body.kind === 'tenure-granted') return { node: body.node, epoch: index as number as Epoch, term };
+  if (body.kind === 'tenure-adopted' && body.epoch === holder?.epoch) return { ...holder, term };
   return body.kind === 'tenure-released' && body.epoch === holder?.epoch ? null : holder;
 }
 
 const DONE: RequestOutcome = { kind: 'done', epoch: null, takeover: null };
 const OPEN: RequestOutcome = { kind: 'open' };
 
-function requestOf({ holder }: RequestMemory, { index, body }: Entry): RequestRecord | null {
+function requestOf({ holder }: RequestMemory, { index, term, body }: Entry): RequestRecord | null {
   const id = requestIdOf(body);
   if (id === null) return null;
   const from = holder?.node ?? null;
@@ -79,8 +81,9 @@ function requestOf({ holder }: RequestMemory, { index, body }: Entry): RequestRe
     case 'pause':
       return { id, index, kind: body.paused ? 'pause' : 'resume', node: null, from, outcome: DONE };
     case 'standby': {
-      // The holder's standby is a switchover, too.
-      const outcome = body.standby && from === body.node ? OPEN : DONE;
+      // The holder's standby is a switchover, too; not that of one who held under an earlier leader.
+      const isHolder = from === body.node && holder?.term === term;
+      const outcome = body.standby && isHolder ? OPEN : DONE;
       return { id, index, kind: body.standby ? 'standby' : 'activate', node: body.node, from, outcome };
     }
     default:

@@ -89,6 +89,7 @@ class Bench {
       now: instant(1000),
       isWitness: false,
       isDataVoter: () => true,
+      isSetAside: () => false,
       leadership: null,
       hold: { kind: 'none' },
       hard: { term: term(2) },

@@ -19,6 +19,8 @@ class Bench {
   isOtherThere = true;
   isOtherEligible = true;
   isPaused = false;
+  isOwnDataGood = true;
+  isHandingOver = false;
   refusal: string | null = null;
   isRefusing = false;
   fitness: Fitness | null | Error = { ok: true, why: 'could take over' };
@@ -51,7 +53,11 @@ class Bench {
       get isPaused() {
         return bench.isPaused;
       },
-      leadership: { lease: { heardFrom: (id: string) => id === 'b' && bench.isOtherThere } },
+      isEligible: (id: string) => id !== 'a' || bench.isOwnDataGood,
+      get leadership() {
+        const lease = { heardFrom: (id: string) => id === 'b' && bench.isOtherThere };
+        return { lease, transfer: bench.isHandingOver ? {} : null };
+      },
       get now() {
         return bench.nowMs;
       },
@@ -421,4 +427,13 @@ it('what a step has said is cut to what the log can take', async () => {
   const [done] = bench.proposals;
   expect(done).toMatchObject({ kind: 'takeover-done', ok: true });
   expect(done?.kind === 'takeover-done' && done.steps[0]?.result.length).toBe(500);
+});
+
+it('H3: a holder that is not in sync and may not move is degraded, until it hands over', () => {
+  const bench = new Bench();
+  expect([...bench.failures.degraded]).toEqual([]);
+  bench.isOwnDataGood = false;
+  expect([...bench.failures.degraded]).toEqual([['own data', expect.stringContaining('not in sync')]]);
+  bench.isHandingOver = true;
+  expect([...bench.failures.degraded]).toEqual([]);
 });

@@ -118,6 +118,36 @@ describe('a request id', () => {
   });
 });
 
+it('a switchover without an id is an entry that agents can read which know of none', async () => {
+  const bench = await Bench.begin();
+  await bench.ask(bench.holder, (backend) => backend.switchover(moveOrder('')));
+  const { body } = bench.cluster.consensus.committed.find((entry) => entry.body.kind === 'operator') ?? {};
+  expect(Object.keys(body ?? {}).sort()).toEqual(['action', 'at', 'kind', 'who']);
+});
+
+it('what is so already is remembered by its id: its late repeat undoes nothing', async () => {
+  const bench = await Bench.begin();
+  const { holder, other } = bench;
+  const resumed = await bench.ask(holder, (backend) => backend.resume(order('request-10')));
+  expect(resumed).toMatchObject({ changed: false, alreadyDone: false });
+  await bench.ask(holder, (backend) => backend.pause(order('request-11')));
+  const again = await bench.ask(holder, (backend) => backend.resume(order('request-10')));
+  expect([again.alreadyDone, bench.cluster.leader?.view?.state.pause]).toEqual([
+    true,
+    expect.objectContaining({ who: 'root' }),
+  ]);
+  await bench.ask(holder, (backend) => backend.resume(order('')));
+  const active = { ...order('request-12'), node: nodeId(other) };
+  expect((await bench.ask(holder, (backend) => backend.activate(active))).changed).toBe(false);
+  await bench.ask(holder, (backend) => backend.standby({ ...order('request-13'), node: nodeId(other) }));
+  await bench.ask(holder, (backend) => backend.activate(active));
+  expect(bench.cluster.leader?.view?.state.standby).toEqual([other]);
+  // Without an id nobody can ask again.
+  const before = bench.count('pause');
+  await bench.ask(holder, (backend) => backend.resume(order('')));
+  expect(bench.count('pause')).toBe(before);
+});
+
 describe('an expected epoch', () => {
   it('that is not the open one is refused, with the one that is', async () => {
     const bench = await Bench.begin();
@@ -182,4 +212,38 @@ it('the standby of a holder that cannot hand over is taken back', async () => {
   await bench.until(() => bench.count('standby') === 2);
   expect(bench.cluster.leader?.view?.state.standby).toEqual([]);
   expect([bench.holder, other]).toEqual([holder, other]);
+});
+
+it('the standby of a holder whose release hangs is taken back when that is undone, and repeated it moves', async () => {
+  const bench = await Bench.begin();
+  const { holder, other } = bench;
+  const { hangs, fails } = bench.cluster.node(holder).options.programs.trouble;
+  hangs.set('svc stop', bench.cluster.world.now + 75_000);
+  fails.set('svc stop', Number.POSITIVE_INFINITY);
+  const aside = (id: string) => ({ ...order(id), node: nodeId(holder) });
+  const first = bench.ask(holder, (backend) => backend.standby(aside('request-14')));
+  await expect(first).rejects.toMatchObject({ code: 'timed-out-unknown' });
+  // Still releasing: what it will come to is not known, so that "nothing to do" would be wrong.
+  const second = bench.ask(holder, (backend) => backend.standby(aside('request-15')));
+  await expect(second).rejects.toMatchObject({ code: 'refused-unsafe' });
+  expect(bench.count('standby')).toBe(1);
+  await bench.until(() => bench.count('standby') === 2);
+  expect([bench.holder, bench.cluster.leader?.view?.state.standby]).toEqual([holder, []]);
+  hangs.clear();
+  fails.clear();
+  const moved = await bench.ask(holder, (backend) => backend.standby(aside('request-16')));
+  expect(moved.moved).toMatchObject({ from: holder, to: other });
+});
+
+it('a switchover whose release hangs ends in the log, too, once that is undone', async () => {
+  const bench = await Bench.begin();
+  const { holder } = bench;
+  const { hangs, fails } = bench.cluster.node(holder).options.programs.trouble;
+  hangs.set('svc stop', bench.cluster.world.now + 75_000);
+  fails.set('svc stop', Number.POSITIVE_INFINITY);
+  const move = () => bench.ask(holder, (backend) => backend.switchover(moveOrder('request-17')));
+  await expect(move()).rejects.toMatchObject({ code: 'timed-out-unknown' });
+  await bench.until(() => bench.count('operator-result') === 1);
+  await expect(move()).rejects.toMatchObject({ code: 'switchover-failed' });
+  expect([bench.holder, bench.count('operator')]).toEqual([holder, 1]);
 });

@@ -103,6 +103,11 @@ describe('other requests', () => {
     });
   });
 
+  it('the standby of who held under an earlier leader is done with its entry: nothing is moved for it', () => {
+    const memory = after([2, elected(b)], [2, standby(a, true, 's-1')], [2, granted(b)], [2, took(6, b)]);
+    expect(only(memory)).toMatchObject({ from: a, outcome: { kind: 'done', epoch: null, takeover: null } });
+  });
+
   it('an override ends with the takeover of its node', () => {
     const forced = {
       kind: 'forced',

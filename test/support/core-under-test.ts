@@ -28,6 +28,8 @@ export type TestConfig = {
   seed: number;
   /** Beyond the contract, for our own stories: ids whose executor can never arm. */
   cannotHold?: string[];
+  /** Likewise: ids whose executor does not say whether it has armed. */
+  neverAnswers?: string[];
 };
 
 export interface TestDisk {
@@ -173,6 +175,7 @@ class CoreUnderTest implements TestNode {
   readonly #writer: LogWriter;
   readonly #core: Core;
   readonly #canHold: boolean;
+  readonly #answers: boolean;
   readonly #pending: Persist[] = [];
   readonly #seen: Observed['entries'] = [];
   readonly #seenHashes: string[] = [];
@@ -186,6 +189,7 @@ class CoreUnderTest implements TestNode {
     const { recovered, writer } = openStored(disk.stored);
     this.#id = id;
     this.#canHold = config.cannotHold?.includes(id) !== true;
+    this.#answers = config.neverAnswers?.includes(id) !== true;
     this.#disk = disk;
     this.#writer = writer;
     const now = instant(nowMs);
@@ -323,7 +327,8 @@ class CoreUnderTest implements TestNode {
     }
     // What must be armed is armed at once here (H2).
     for (const effect of effects) {
-      if (effect.kind === 'prepare') this.#run({ kind: 'prepared', id: effect.id, ok: this.#canHold }, nowMs);
+      if (effect.kind === 'prepare' && this.#answers)
+        this.#run({ kind: 'prepared', id: effect.id, ok: this.#canHold }, nowMs);
     }
     return effects;
   }

@@ -80,6 +80,16 @@ describe('H7: while it is paused', () => {
     expect(table.see('a')).toMatchObject({ role: 'leader', mayHold: false });
   });
 
+  test('a preparation that is under way is dropped: how it ends does not matter, and its leader does not renounce', () => {
+    const table = new Table({ neverAnswers: ['a'] });
+    table.elect('a');
+    table.pass(100);
+    pause(table, 'a');
+    const { term } = table.see('a');
+    table.pass(10_000);
+    expect(table.see('a')).toMatchObject({ role: 'leader', term, renounced: false, mayHold: false });
+  });
+
   test('an override is refused, because its node would wait all the same', () => {
     const table = held();
     table.propose('a', { kind: 'peer-outdated', peer: 'b' });
@@ -131,6 +141,30 @@ describe('a node on standby', () => {
     standby(table, 'a', 'b', false);
     table.transfer('a', 'b');
     table.pass(100);
+    table.released('a');
+    table.until('b holds', () => table.holders.join() === 'b');
+  });
+
+  test('is none from the moment that it is written, before that is committed', () => {
+    const table = held();
+    table.lets = ({ kind }) => kind !== 'append-ack';
+    standby(table, 'a', 'b');
+    table.transfer('a', 'b');
+    table.lets = () => true;
+    table.deliver(...table.takeHeld());
+    table.pass(200);
+    expect(table.see('a')).toMatchObject({ mayHold: true, releasing: false });
+  });
+
+  test('in sync alone: the holder whose disk has failed goes on, and moves as soon as the other one is active', () => {
+    const table = held();
+    standby(table, 'a', 'b');
+    table.propose('a', { kind: 'self-outdated' });
+    table.pass(5_000);
+    expect(table.see('a')).toMatchObject({ inSync: ['b'], mayHold: true, releasing: false });
+    standby(table, 'a', 'b', false);
+    table.pass(100);
+    expect(table.see('a').releasing).toBe(true);
     table.released('a');
     table.until('b holds', () => table.holders.join() === 'b');
   });
