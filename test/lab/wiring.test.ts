@@ -106,7 +106,7 @@ describe('the files', () => {
       .replace('10.0.2.10:7789', '10.0.12.10:7789')
       .replaceAll('/dev/nvme1n1', '/dev/lab/data0');
     expect(planDrbd('product', 'ext4')).toBe(ours);
-    // A scenario changes it there.
+    // What the scenario of a failing disk does by hand.
     expect(ours).toContain('on-io-error detach;');
   });
 

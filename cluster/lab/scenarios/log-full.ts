@@ -10,7 +10,10 @@ export const logFull: Scenario = {
   async run(stage) {
     const { holder, standby, lab } = stage;
     // Ends with an error when nothing more fits, as it should.
-    await lab.run(holder, `dd if=/dev/zero of=${FILL} bs=64k; sync`);
+    await lab.run(
+      holder,
+      `for size in 64k 1k; do dd if=/dev/zero of=${FILL} bs=$size oflag=append conv=notrunc; done; sync`,
+    );
     const agent = await lab.must(holder, 'cat /run/lab/agent.pid');
     await stage.fault(`nothing more fits on the disk of ${holder}, and an entry comes`, () =>
       // It may be refused, or end with the agent: what counts is who holds in the end.
