@@ -6,9 +6,9 @@ import { QuorateError } from '../errors.ts';
 
 export type CallKind = 'question' | 'order';
 
-/** `burst` at once, then `perSecond`. */
+/** `burst` at once, then `perSecond`. A question costs a fraction of a millisecond, and whoever waits for something asks in a loop. */
 export const RATES: Readonly<Record<CallKind, { readonly burst: number; readonly perSecond: number }>> = {
-  question: { burst: 200, perSecond: 100 },
+  question: { burst: 2000, perSecond: 1000 },
   order: { burst: 20, perSecond: 2 },
 };
 /** Calls of one identity at a time, streams among them. */
