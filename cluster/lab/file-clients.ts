@@ -19,7 +19,7 @@ const MOUNT_LIMIT_MS = 180_000;
 const STOP_LIMIT_MS = 120_000;
 const SERVED_LIMIT_MS = 300_000;
 
-/** In the order of the scenario. */
+/** What one of the clients met in a scenario. */
 export interface ClientResult {
   readonly way: Way;
   readonly acknowledged: number;

@@ -45,6 +45,7 @@ export const PORT = {
 export const replAddress = (node: NodeName): string => `10.0.1${NUMBERS[node]}.10`;
 export const serviceAddress = (node: DataNode): string => `10.0.${NUMBERS[node]}.11`;
 export const managementAddress = (node: NodeName): string => `10.0.9.${NUMBERS[node]}`;
+/** The router's address in a segment; the second card of the witness is outside, behind CLIENT_GATEWAY. */
 export const gatewayOf = (link: CuttableLink, node: NodeName): string =>
   link === 'repl' ? `10.0.1${NUMBERS[node]}.1` : `10.0.${NUMBERS[node]}.1`;
 
