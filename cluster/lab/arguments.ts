@@ -51,7 +51,8 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
   --engine NAME  of a lab that is made: uml (user-mode Linux, the default), or qemu: slower, and with everything that a host has
   --timing NAME  of a lab that is made: product (the default with uml); patient, where the machine is busy with other things;
                  emulated (the default with qemu)
-  --storage NAME of a lab that is made: what is on DRBD: ext4 (the default), or zfs, a pool (with qemu, after build-zfs)
+  --storage NAME of a lab that is made: what is on DRBD: ext4 (the default); raw, the records alone; or zfs, a pool (with qemu, after
+                 build-zfs)
   --services NAME of a lab that is made: store (the default), or files: NFS and iSCSI beside it, with clients (with --storage zfs)
   --watchdog off of a lab that is made: without softdog, so that what outlives D ends by sysrq alone (with qemu)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
@@ -104,7 +105,8 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
 
 function oneOf<Name extends string>(option: string, word: string, names: readonly Name[]): Name {
   const found = names.find((name) => name === word);
-  if (found === undefined) throw new RangeError(`${option} ${word}: ${names.join(' or ')}`);
+  if (found === undefined)
+    throw new RangeError(`${option} ${word}: ${names.slice(0, -1).join(', ')} or ${names.at(-1)}`);
   return found;
 }
 

@@ -57,7 +57,7 @@ export async function writeLabFiles(plan: HostPlan, folder: string): Promise<Lab
     put('quorate.yaml', stringify(planConfig(plan, node, writeScripts(root))));
     put('network', `${bootNetwork(node).join('\n')}\n`);
     if (isDataNode(node)) {
-      put('store.json', JSON.stringify(planStore(node)));
+      put('store.json', JSON.stringify(planStore(node, storage)));
       put('r0.res', planDrbd(timing, storage));
     }
     await makeDisk(stateDisk(node), root);

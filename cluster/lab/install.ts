@@ -9,8 +9,9 @@ export interface Guests {
   waitFor(what: string, condition: () => Promise<boolean>, limitMs: number): Promise<void>;
 }
 
-/** On the Primary; the file system is not mounted afterwards. */
+/** On the Primary; the file system is not mounted afterwards. A new disk of the lab is zero, as the store wants it. */
 const MAKE_STORAGE: Readonly<Record<StorageName, string>> = {
+  raw: ':',
   ext4: `mkfs.ext4 -q ${drbdDevice(0)}`,
   zfs: [
     `zpool create -o cachefile=none -o ashift=12 -O mountpoint=none ${POOL} ${drbdDevice(0)} ${drbdDevice(1)}`,

@@ -30,8 +30,12 @@ export const drbdDevice = (volume: number): string => `/dev/drbd${volume}`;
 const dataDisk = (volume: number): string => `/dev/lab/data${volume}`;
 const MIB = 1024 * 1024;
 
-/** What is on DRBD: ext4, or a pool of ZFS. Either way its mount point is the same, and so is the name of the resource. */
+/**
+ * What is on DRBD: ext4, a pool of ZFS, or nothing: the store's records lie on the device itself, as a database or a disk for iSCSI
+ * would. A file system has the same mount point either way, and its resource the same name.
+ */
 export const STORAGES = {
+  raw: { volumes: 1, diskBytes: 64 * MIB },
   ext4: { volumes: 1, diskBytes: 64 * MIB },
   /** Over two volumes of one resource. A pool takes no device below 64 MiB, and keeps some of it back. */
   zfs: { volumes: 2, diskBytes: 128 * MIB },
@@ -42,7 +46,9 @@ export const MOUNT_POINT = '/srv/data';
 /** Of the pool's volume that is an iSCSI disk: without udev there is no other name. */
 export const VOLUME_DEVICE = '/dev/zd0';
 const STORE_BLOCKS = 4096;
-const STORE_FILE = `${MOUNT_POINT}/records`;
+/** Of the store, and of somebody who is in the way of a release. */
+export const fileOn = (storage: StorageName, name: string): string =>
+  storage === 'raw' ? drbdDevice(0) : `${MOUNT_POINT}/${name}`;
 
 export const interfaceOf = (node: DataNode): string => INTERFACES[node];
 export const instanceOf = (node: NodeName): string => INSTANCES[node];
@@ -173,7 +179,8 @@ export function planConfig(
   };
 }
 
-const FILE_SYSTEM: Readonly<Record<StorageName, Record<string, unknown>>> = {
+const FILE_SYSTEM: Readonly<Record<StorageName, Record<string, unknown> | null>> = {
+  raw: null,
   ext4: { kind: 'mount', device: drbdDevice(0), mount_point: MOUNT_POINT, fstype: 'ext4' },
   zfs: { kind: 'zfs-pool', pool: POOL },
 };
@@ -183,9 +190,10 @@ function resources(
   { start, stop, probe }: StoreScripts,
 ): readonly Record<string, unknown>[] {
   const gateway = each((id) => gatewayOf('svc', id));
+  const fileSystem = FILE_SYSTEM[storage];
   return [
     { name: 'block', kind: 'drbd', resource: 'r0' },
-    { name: 'data', ...FILE_SYSTEM[storage] },
+    ...(fileSystem === null ? [] : [{ name: 'data', ...fileSystem }]),
     {
       name: 'port2',
       kind: 'port',
@@ -209,7 +217,7 @@ function resources(
       start: [start],
       stop: [stop],
       probe: [probe],
-      after: ['data', 'port2'],
+      after: [fileSystem === null ? 'block' : 'data', 'port2'],
     },
   ];
 }
@@ -243,10 +251,10 @@ function each<Value>(of: (node: DataNode) => Value): Readonly<Record<string, Val
 
 export const STORE_CONTROL = { host: '127.0.0.1', port: PORT.storeControl } as const;
 
-export function planStore(node: DataNode): StandbyOptions {
+export function planStore(node: DataNode, storage: StorageName): StandbyOptions {
   return {
     control: STORE_CONTROL,
-    device: { kind: 'file', path: STORE_FILE, blocks: STORE_BLOCKS },
+    device: { kind: 'file', path: fileOn(storage, 'records'), blocks: STORE_BLOCKS },
     service: { host: serviceAddress(node), port: PORT.store },
   };
 }

@@ -46,13 +46,14 @@ describe('the command line of scripts/lab', () => {
 
   it('ZFS is for the engine that has it', () => {
     expect(parse('up')).toMatchObject({ storage: 'ext4' });
+    expect(parse('up --storage raw')).toMatchObject({ storage: 'raw' });
     expect(parse('run all --engine qemu --storage zfs')).toMatchObject({ storage: 'zfs' });
     expect(() => parse('up --storage zfs')).toThrow(/needs --engine qemu/);
     expect(parse('up --engine qemu --storage zfs --services files')).toMatchObject({ services: 'files' });
     expect(parse('up --engine qemu --watchdog off')).toMatchObject({ watchdog: 'off' });
     expect(() => parse('up --watchdog off')).toThrow(/needs --engine qemu/);
     expect(() => parse('up --engine qemu --services files')).toThrow(/needs --storage zfs/);
-    expect(() => parse('up --engine qemu --storage btrfs')).toThrow(/--storage btrfs: ext4 or zfs/);
+    expect(() => parse('up --engine qemu --storage btrfs')).toThrow(/--storage btrfs: raw, ext4 or zfs/);
   });
 
   it.each([
@@ -69,7 +70,7 @@ describe('the command line of scripts/lab', () => {
     ['cut c repl', /no host c/],
     ['cut a mgmt', /no link mgmt/],
     ['shell a', /a host and a command/],
-    ['up --timing fast', /product or patient or emulated/],
+    ['up --timing fast', /product, patient or emulated/],
     ['up --engine kvm', /uml or qemu/],
     ['up --nope', /nope/],
   ])('refuses "%s" in one sentence', (line, sentence) => {

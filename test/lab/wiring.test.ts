@@ -75,6 +75,7 @@ describe('the files', () => {
   const scripts = { start: '/x/start', stop: '/x/stop', probe: '/x/probe' };
   it.each([
     ['ext4', 'store', 'softdog'],
+    ['raw', 'store', 'softdog'],
     ['zfs', 'store', 'off'],
     ['zfs', 'files', 'softdog'],
   ] as const)(
