@@ -39,6 +39,7 @@ export const PACKAGES: readonly string[] = [
   ...['iproute2', 'iputils-arping', 'iputils-ping', 'libndp-tools', 'nftables'],
   ...['drbd-utils', 'zfsutils-linux'],
   ...['nfs-kernel-server', 'nfs-common', 'tgt', 'targetcli-fb', 'open-iscsi', 'samba'],
+  ...['openssh-server', 'openssh-client', 'pv'],
   // The host's Node.js runs in the guests too.
   'libstdc++6',
 ];
