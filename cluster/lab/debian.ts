@@ -36,6 +36,18 @@ export function sourcesOf(targets: string): readonly string[] {
   return [...new Set(lines)];
 }
 
+/**
+ * Of a source whose lists were never fetched apt does not say whose it is. That may be one of several: a new machine had those of
+ * the release and not of its security updates, and got an older kernel. Pure.
+ */
+export function isOneUnknown(targets: string): boolean {
+  const origins = targets
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split('|')[0]);
+  return origins.length === 0 || origins.includes('');
+}
+
 /** One paragraph of `apt-cache show`. Pure. */
 export function fieldOf(paragraph: string, name: string): string | null {
   return new RegExp(`^${name}: (.*)$`, 'm').exec(paragraph)?.[1] ?? null;
@@ -58,12 +70,12 @@ export class Debian {
   static async open(folder: string): Promise<Debian> {
     const ask = (): Promise<string> =>
       command(['apt-get', 'indextargets', '--format', TARGET, 'Created-By: Packages']);
-    let sources = sourcesOf(await ask());
-    if (sources.length === 0) {
-      // Without lists apt does not know whose they are.
+    let targets = await ask();
+    if (isOneUnknown(targets)) {
       await command(['apt-get', '-qq', 'update']);
-      sources = sourcesOf(await ask());
+      targets = await ask();
     }
+    const sources = sourcesOf(targets);
     if (sources.length === 0) throw new Error("the host's apt has no source of Debian's packages");
     const at = (name: string): string => join(folder, name);
     for (const name of ['lists/partial', 'cache/archives/partial']) mkdirSync(at(name), { recursive: true });
@@ -76,6 +88,8 @@ export class Debian {
       `Dir::Cache=${at('cache')}`,
       'APT::Sandbox::User=root',
       'Acquire::Retries=1',
+      // Else a list that could not be fetched is left out with a warning, and so are its packages.
+      'APT::Update::Error-Mode=any',
     ];
     const debian = new Debian(settings.flatMap((one) => ['-o', one]));
     await command(['apt-get', '-qq', ...debian.#options, 'update']);

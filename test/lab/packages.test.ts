@@ -1,6 +1,6 @@
 /** What is read from apt and from the packages, in their own words. */
 import { describe, expect, it } from 'vitest';
-import { dependenciesOf, fieldOf, sourcesOf } from '../../cluster/lab/debian.ts';
+import { dependenciesOf, fieldOf, isOneUnknown, sourcesOf } from '../../cluster/lab/debian.ts';
 import { imageKey, kernelVersionOf, modulesShown, versionOf } from '../../cluster/lab/qemu/image.ts';
 import { loadOrder, neededBy } from '../../cluster/lab/qemu/zfs.ts';
 
@@ -19,8 +19,11 @@ describe('the sources of packages', () => {
     ]);
   });
 
-  it('are none where apt has no lists yet', () => {
-    expect(sourcesOf('|http://deb.debian.org/debian/|bookworm|main\n')).toEqual([]);
+  it('are not known where apt has no lists yet, of all or of one', () => {
+    const known = 'Debian|http://deb.debian.org/debian/|bookworm|main\n';
+    const unknown = '|http://deb.debian.org/debian-security/|bookworm-security|main\n';
+    expect(sourcesOf(unknown)).toEqual([]);
+    expect([known, unknown, known + unknown, ''].map(isOneUnknown)).toEqual([false, true, true, true]);
   });
 });
 
