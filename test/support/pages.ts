@@ -38,7 +38,9 @@ export async function wrongUsesOf(page: string): Promise<string[]> {
     const { code, help } = await helpOf(command);
     if (code !== 0 || !help.includes(`Usage: quorate ${command} `)) wrong.push(`no command ${command}`);
     wrong.push(
-      ...options.filter((one) => !help.includes(`  ${one}`)).map((one) => `${command} has no ${one}`),
+      ...options
+        .filter((one) => !help.includes(`  ${one}`) && !help.includes(`, ${one} `))
+        .map((one) => `${command} has no ${one}`),
     );
   }
   return wrong;
@@ -65,3 +67,28 @@ export const deadLinksOf = (page: string): string[] =>
   linksOf(page).filter(
     (link) => !/^https?:/.test(link) && !existsSync(join(ROOT, normalize(join(dirname(page), link)))),
   );
+
+const withoutBlocks = (markdown: string): string => markdown.replaceAll(/^```.*?^```/gms, '');
+
+/** Links inside the repository, with their anchors; not those in code. */
+export const targetsOf = (page: string): string[] => {
+  const prose = withoutBlocks(text(page)).replaceAll(/`[^`\n]*`/g, '');
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target = '']) => target)
+    .filter((target) => !/^(https?|mailto):/.test(target));
+};
+
+/** The anchors of a page's headings, in GitHub's way: small letters, no punctuation, hyphens for spaces, numbers for repetitions. */
+export function anchorsOf(markdown: string): string[] {
+  const seen = new Map<string, number>();
+  return [...withoutBlocks(markdown).matchAll(/^#{1,6} (.*)$/gm)].map(([, heading = '']) => {
+    const words = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').trim();
+    const anchor = words
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\p{M}_ -]/gu, '')
+      .replaceAll(' ', '-');
+    const times = seen.get(anchor) ?? 0;
+    seen.set(anchor, times + 1);
+    return times === 0 ? anchor : `${anchor}-${times}`;
+  });
+}
