@@ -9,7 +9,7 @@ import { type AuditBench, benchAudit } from './audit.ts';
 import { benchCloud, type CloudReport, runCloudClient } from './cloud.ts';
 import { benchCluster, type ClusterReport, type FailoverReport, SETTLE_S } from './cluster.ts';
 import { benchCommit, type CommitBench } from './commit.ts';
-import { type DiskFloor, runNode } from './node.ts';
+import { type CommitReport, type DiskFloor, runNode } from './node.ts';
 
 const { values } = parseArgs({
   options: {
@@ -135,6 +135,8 @@ function cloudRows({ first, worst, clients }: CloudReport): Row[] {
 
 function commitRows(commit: ComparedCommit): Row[] {
   const { floor, together } = commit;
+  const low = ({ low: { commit, floor } }: CommitReport) =>
+    `${ms(floor)}: the floors' 10th percentiles; ratio ${(commit / floor).toFixed(2)}`;
   const disk = ({ batch, sync }: DiskFloor) => `batch ${ms(batch)} + fdatasync ${ms(sync)}`;
   return [
     [
@@ -148,6 +150,8 @@ function commitRows(commit: ComparedCommit): Row[] {
       '',
       `${ms(commit.togetherMs)} with all three nodes on this disk at once: ${disk(together)}; ratio ${commit.ratioTogether.toFixed(2)}`,
     ],
+    ['commit p10', ms(commit.low.commit), low(commit)],
+    ['', '', `${low(commit.two)} with two nodes: ${ms(commit.two.low.commit)}`],
     ['commit p99', ms(commit.commit.p99), ''],
   ];
 }

@@ -2,7 +2,7 @@
  * The durable log of a node.
  *
  * 1. `persist` resolves when one synced batch, and after it one marker, are durable (D1). Nothing else is synced on the way.
- * 2. Calls that arrive during a write become one write after it. They resolve in their order.
+ * 2. Calls that arrive in one turn of the event loop, or during a write, become one write. They resolve in their order.
  * 3. The first error or time-out ends the store: this call and all later ones reject (D3). It is never tried again: after a
  *    failed fsync the kernel may call lost pages clean.
  */
@@ -33,6 +33,13 @@ export interface LogStoreOptions {
   readonly wrapMedium?: (medium: LogMedium) => LogMedium;
 }
 
+/**
+ * When a write begins after the call that asks for it; every call until then is part of it. What the turn of the call has sent
+ * is by then on the wire: HTTP/2 hands its frames to the socket when the turn is over, and the followers' disks, which a commit
+ * waits for, should not wait for this one to be given its work (measured 0.14 ms of a commit).
+ */
+const afterThisTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 interface Waiting {
   readonly persists: readonly Persist[];
   readonly resolve: () => void;
@@ -51,6 +58,7 @@ export class LogStore {
   readonly #writer: LogWriter;
   readonly #writeTimeoutMs: number;
   readonly #clock: Clock;
+  readonly #mayBegin: (() => Promise<void>) | null;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | null = null;
   #failure: Error | null = null;
@@ -61,12 +69,14 @@ export class LogStore {
     writer: LogWriter,
     writeTimeoutMs: number,
     clock: Clock,
+    mayBegin: (() => Promise<void>) | null,
   ) {
     this.#directory = directory;
     this.#medium = medium;
     this.#writer = writer;
     this.#writeTimeoutMs = writeTimeoutMs;
     this.#clock = clock;
+    this.#mayBegin = mayBegin;
   }
 
   /**
@@ -96,12 +106,13 @@ export class LogStore {
         writer,
         options.writeTimeoutMs ?? WRITE_TIMEOUT_MS,
         systemClock,
+        afterThisTurn,
       ),
       recovered,
     };
   }
 
-  /** On a disk that somebody else has opened, a model of one in a simulation: `stored` is what it has. */
+  /** On a disk that somebody else has opened, a model of one in a simulation, which has no turns: `stored` is what it has. */
   static over(
     medium: LogMedium,
     stored: StoredLog,
@@ -110,7 +121,7 @@ export class LogStore {
     const recovered = recover(stored, options.digest);
     const writer = new LogWriter(stored, recovered);
     return {
-      store: new LogStore(options.directory, medium, writer, WRITE_TIMEOUT_MS, options.clock),
+      store: new LogStore(options.directory, medium, writer, WRITE_TIMEOUT_MS, options.clock, null),
       recovered,
     };
   }
@@ -140,6 +151,7 @@ export class LogStore {
 
   async #writeAll(): Promise<void> {
     while (this.#waiting.length > 0) {
+      if (this.#mayBegin !== null) await this.#mayBegin();
       const group = this.#waiting;
       this.#waiting = [];
       try {

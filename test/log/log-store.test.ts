@@ -51,19 +51,47 @@ test('D1: a conflict replaces and shortens the log, also inside one merged write
   expect((await verifyDirectory(directory, sha256)).problems).toEqual([]);
 });
 
-test('calls that arrive during a write are merged, and all of them are durable', async () => {
+test('a write leaves the event loop to what its turn has sent, and begins when that is done', async () => {
+  const order: string[] = [];
+  const { store } = await open({
+    wrapMedium: (medium) => ({
+      ...medium,
+      writeBatch: (batch) => {
+        order.push('write');
+        return medium.writeBatch(batch);
+      },
+    }),
+  });
+  const persisted = store.persist([new ScriptedNode().vote()]);
+  // As HTTP/2 does: some promises later, at the end of the turn.
+  for (let step = 0; step < 10; step += 1) await null;
+  order.push('sent');
+  await persisted;
+  expect(order).toEqual(['sent', 'write']);
+  await store.close();
+});
+
+test('calls of one turn, and calls that arrive during a write, are merged, and all of them are durable', async () => {
   let batches = 0;
+  let begun: () => void = () => {};
+  const begins = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
   const { store } = await open({
     wrapMedium: (medium) => ({
       ...medium,
       writeBatch: (batch) => {
         batches += 1;
+        begun();
         return medium.writeBatch(batch);
       },
     }),
   });
   const node = new ScriptedNode();
-  await Promise.all(Array.from({ length: 50 }, () => store.persist([node.append()])));
+  const many = () => Array.from({ length: 25 }, () => store.persist([node.append()]));
+  const first = many();
+  await begins;
+  await Promise.all([...first, ...many()]);
   expect(batches).toBe(2);
   await store.close();
   const { recovered, store: again } = await open();
