@@ -136,6 +136,11 @@ export class AdminServer {
     return this.#listener.start();
   }
 
+  /** For connections from now on; those that are open stay. */
+  replaceTls(tls: TlsMaterial): void {
+    this.#listener.replaceTls(tls);
+  }
+
   /** Lets running requests end, then cuts them. */
   async close(): Promise<void> {
     this.#health?.end();

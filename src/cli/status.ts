@@ -1,6 +1,7 @@
 /** `quorate status`: the cluster as one node sees it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import type { StatusDocument } from '../admin/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { paintFor, printJson } from './output.ts';
@@ -27,8 +28,13 @@ export function registerStatus(program: Command): void {
 
 async function show(options: StatusOptions): Promise<void> {
   const status = await withClient(options, (client) => client.status());
-  if (options.json === true) printJson(status);
+  if (options.json === true) printJson(documentOf(status));
   else process.stdout.write(`${renderStatus(status, paintFor(process.stdout)).join('\n')}\n`);
+}
+
+/** The contract's fields; `warnings` only where there are some. */
+function documentOf({ warnings, ...status }: StatusDocument): object {
+  return warnings.length === 0 ? status : { ...status, warnings };
 }
 
 async function watch(options: StatusOptions): Promise<never> {

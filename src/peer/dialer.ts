@@ -76,20 +76,19 @@ export function knock(host: string, port: number, signal: AbortSignal): Promise<
 export class Dialer extends ChannelCredentials {
   readonly #target: DialTarget;
   readonly #events: DialEvents;
-  readonly #inner: ChannelCredentials;
+  readonly #context: () => SecureContext;
   readonly #closing = new AbortController();
   #socket: Socket | null = null;
   #deadline: NodeJS.Timeout | undefined;
   #timeoutsInARow = 0;
   #hasDialled = false;
 
-  constructor(context: SecureContext, target: DialTarget, events: DialEvents) {
+  /** `context`: asked at each attempt, because certificates are renewed while the channel goes on. */
+  constructor(context: () => SecureContext, target: DialTarget, events: DialEvents) {
     super();
     this.#target = target;
     this.#events = events;
-    this.#inner = ChannelCredentials.createFromSecureContext(context, {
-      checkServerIdentity: (_host, certificate) => checkServer(target, certificate.raw),
-    });
+    this.#context = context;
   }
 
   /** Whether there was an attempt; there is none while the name in the address is not resolved. */
@@ -120,10 +119,17 @@ export class Dialer extends ChannelCredentials {
     return this === other;
   }
   override _createSecureConnector(...parameters: ConnectorParameters): SecureConnector {
-    const inner = this.#inner._createSecureConnector(...parameters);
+    const made = (): SecureConnector =>
+      ChannelCredentials.createFromSecureContext(this.#context(), {
+        checkServerIdentity: (_host, certificate) => checkServer(this.#target, certificate.raw),
+      })._createSecureConnector(...parameters);
+    let inner = made();
     return {
       waitForReady: () => this.#reporting(this.#begin()),
-      connect: (socket) => this.#reporting(this.#secure(inner, socket)),
+      connect: (socket) => {
+        inner = made();
+        return this.#reporting(this.#secure(inner, socket));
+      },
       getCallCredentials: () => inner.getCallCredentials(),
       destroy: () => inner.destroy(),
     };

@@ -79,6 +79,7 @@ export const STATUS: StatusDocument = {
     steps: [{ name: 'block', ms: 31.4, result: 'ok' }],
     totalMs: 112,
   },
+  warnings: [],
 };
 
 export class FakeBackend implements AdminBackend {
@@ -183,7 +184,7 @@ export class FakeBackend implements AdminBackend {
 }
 
 export type Identities = Readonly<
-  Record<'a' | 'viewer' | 'operator' | 'admin' | 'stranger' | 'otherCluster', TlsMaterial>
+  Record<'a' | 'viewer' | 'operator' | 'admin' | 'stranger' | 'otherCluster' | 'renewed', TlsMaterial>
 >;
 
 export async function identities(): Promise<Identities> {
@@ -204,6 +205,8 @@ export async function identities(): Promise<Identities> {
     // Trusts the right CA, but is certified by another one.
     stranger: { ca: authority.certificate, cert: stranger.certificate, key: stranger.key },
     otherCluster: material(other, stranger),
+    // Node a's, as it is after a renewal.
+    renewed: material(authority, await issueNode(authority, 'a', {})),
   };
 }
 
