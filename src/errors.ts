@@ -110,6 +110,16 @@ export const ERRORS = {
     meaning: 'The request id belongs to another request, which the log has.',
     remedy: 'Give every request an id of its own, and the same one only to repeat it.',
   },
+  'watch-unknown': {
+    exit: EXIT.failed,
+    meaning: 'The agent is older than the command and cannot tell its status live.',
+    remedy: 'Upgrade the agent; `quorate status --watch` asks it every second meanwhile.',
+  },
+  'watch-too-slow': {
+    exit: EXIT.failed,
+    meaning: 'Whoever watched the status did not read it for a while, and was cut off.',
+    remedy: 'Watch again: the status comes whole.',
+  },
   'too-many-requests': {
     exit: EXIT.failed,
     meaning: 'The agent has been asked for more than it takes at a time; nothing was done.',

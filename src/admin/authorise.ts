@@ -3,6 +3,7 @@ import { type ClientRole, type Identity, identityOf, identityUri } from '../peer
 
 export type AdminCall =
   | 'Status'
+  | 'WatchStatus'
   | 'AuditEntries'
   | 'Switchover'
   | 'Pause'
@@ -19,6 +20,7 @@ export type AdminCall =
 
 export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
+  WatchStatus: 'viewer',
   AuditEntries: 'viewer',
   Health: 'viewer',
   Reflection: 'viewer',

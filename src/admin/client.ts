@@ -11,6 +11,7 @@ import { fromServiceError } from './errors.ts';
 import { type InspectPage, inspect } from './inspect-client.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
 import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
+import { watchStatus } from './watch-client.ts';
 
 export interface AdminClientOptions {
   /** HOST:PORT. */
@@ -115,6 +116,11 @@ export class AdminClient {
 
   async status(): Promise<StatusDocument> {
     return this.#parse(statusSchema, await this.#call('Status', {}, QUESTION_TIMEOUT_MS, false));
+  }
+
+  /** The status as it is, and whenever it has changed, until the signal fires. */
+  watchStatus(signal: AbortSignal): AsyncGenerator<StatusDocument> {
+    return watchStatus(this.#client, this.#options.address, this.#method('WatchStatus'), signal);
   }
 
   /** The committed log. Every entry's hash is checked against its content; the chain is for the audit to check. */

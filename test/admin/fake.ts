@@ -91,6 +91,16 @@ export class FakeBackend implements AdminBackend {
   failure: Error | 'silence' | null = null;
   isWell = true;
 
+  readonly listeners = new Set<() => void>();
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+  change(status: Partial<StatusDocument>): void {
+    this.statusDocument = { ...this.statusDocument, ...status };
+    for (const listener of this.listeners) listener();
+  }
   status(): StatusDocument {
     return this.statusDocument;
   }

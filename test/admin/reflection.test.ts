@@ -146,7 +146,7 @@ describe('a client that learns everything by reflection', () => {
   it('finds every call of the service', async () => {
     const service = await as(known.viewer, (client) => client.learn(ADMIN));
     expect(Object.keys(service).sort()).toEqual(
-      'Activate AuditEntries Bootstrap Failover FencePeer Inspect Pause Resume Standby Status Switchover'.split(
+      'Activate AuditEntries Bootstrap Failover FencePeer Inspect Pause Resume Standby Status Switchover WatchStatus'.split(
         ' ',
       ),
     );
@@ -243,6 +243,18 @@ describe('a client that learns everything by reflection', () => {
       code: status.UNAVAILABLE,
     });
     expect(agent.backend.asked).toEqual([]);
+  });
+});
+
+it('watches the status', async () => {
+  await as(known.viewer, async (client) => {
+    const told = client.stream(ADMIN, 'WatchStatus', {}, 2);
+    await expect.poll(() => agent.backend.listeners.size, { timeout: 10_000 }).toBe(1);
+    agent.backend.change({ term: 9 });
+    const [first, second] = await told;
+    expect(first).toMatchObject({ status: { cluster: 'nas-prod', holder: 'a', term: 3 } });
+    expect(second).toMatchObject({ status: { holder: 'a', term: 9 } });
+    agent.backend.change({ term: 3 });
   });
 });
 
