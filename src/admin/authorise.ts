@@ -11,6 +11,7 @@ export type AdminCall =
   | 'Standby'
   | 'Activate'
   | 'FencePeer'
+  | 'AlertsTest'
   | 'Failover'
   | 'Bootstrap'
   | 'Inspect'
@@ -30,6 +31,7 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Standby: 'operator',
   Activate: 'operator',
   FencePeer: 'operator',
+  AlertsTest: 'operator',
   Inspect: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',

@@ -35,6 +35,8 @@ const SERVER_NAME = 'agent.quorate';
 const QUESTION_TIMEOUT_MS = 5_000;
 const AUDIT_TIMEOUT_MS = 60_000;
 const BOOTSTRAP_TIMEOUT_MS = 30_000;
+/** A little longer than the agent itself waits. */
+const ALERTS_TIMEOUT_MS = 25_000;
 const FENCE_TIMEOUT_MS = 30_000;
 /** One entry of the log; as long as the agent itself waits for it, and a little. */
 const COMMIT_TIMEOUT_MS = 65_000;
@@ -85,6 +87,11 @@ const standbySchema = z.object({
   moved: outcomeSchema.nullable().default(null),
   alreadyDone: z.boolean().default(false),
 });
+
+const alertsTestSchema = z.object({
+  results: z.array(z.object({ target: z.string(), ok: z.boolean(), detail: z.string(), ms: z.number() })),
+});
+export type AlertsTestResult = z.infer<typeof alertsTestSchema>['results'][number];
 
 export class AdminClient {
   readonly #options: AdminClientOptions;
@@ -195,6 +202,12 @@ export class AdminClient {
   async fencePeer(peer: NodeId | null): Promise<'outdated'> {
     const answer = await this.#call('FencePeer', { peer: peer ?? '' }, FENCE_TIMEOUT_MS, true);
     return this.#parse(z.object({ result: z.literal('outdated') }), answer).result;
+  }
+
+  /** Sends a test alert from that node to everybody whom it would tell. */
+  async alertsTest(): Promise<AlertsTestResult[]> {
+    const answer = await this.#call('AlertsTest', {}, ALERTS_TIMEOUT_MS, false);
+    return this.#parse(alertsTestSchema, answer).results;
   }
 
   /** What passes at that node from now on, until the signal fires. */

@@ -62,6 +62,8 @@ export interface AdminServerOptions {
   readonly isWell: () => boolean;
   /** What `Inspect` looks at; without it there is no `Inspect`. */
   readonly tap?: Tap;
+  /** What `AlertsTest` tests; without it nobody is told. */
+  readonly alerts?: { test(): Promise<readonly object[]> };
 }
 
 interface AuthenticatedCall {
@@ -121,6 +123,11 @@ export class AdminServer {
       FencePeer: this.#unary('FencePeer', async (request: { peer: string }, who) => ({
         result: await this.#backend.fencePeer(optionalNode(request.peer), who('')),
       })),
+      AlertsTest: this.#unary('AlertsTest', async () => {
+        if (options.alerts === undefined)
+          throw new QuorateError('alerts-off', 'the config of this node has no "alerts"');
+        return { results: await options.alerts.test() };
+      }),
       ...inspectHandlers(options.tap, (call) => this.#admit(call, 'Inspect').leave),
     });
   }

@@ -1,5 +1,5 @@
 /** `WatchStatus` from the caller's side. */
-import { type Client, type MethodDefinition, type ServiceError, status as grpcStatus } from '@grpc/grpc-js';
+import { type Client, status as grpcStatus, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
 import { QuorateError } from '../errors.ts';
 import { fromServiceError } from './errors.ts';
 import { type StatusDocument, statusSchema } from './status.ts';

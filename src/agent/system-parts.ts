@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { AdminServer, LocalSocket } from '../admin/index.ts';
+import { Alerts } from '../alerts/index.ts';
 import { systemClock } from '../clock.ts';
 import { agentSocket, type Config, configFingerprint, deriveTiming } from '../config/index.ts';
 import type { Timing } from '../core/index.ts';
@@ -14,7 +15,7 @@ import {
   SuspendCheck,
 } from '../executor/index.ts';
 import { HOST_ID_FILE, readHostId } from '../host-id.ts';
-import { decide, HttpServer, loadStatusPage, type ProcessFacts } from '../http/index.ts';
+import { decide, HttpServer, loadStatusPage, newsOf, type ProcessFacts } from '../http/index.ts';
 import { Tap } from '../inspect/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
 import {
@@ -116,8 +117,17 @@ export async function systemParts(
     },
     serve: async (backend: Backend) => {
       const local = new LocalSocket(agentSocket(dataDir), backend);
+      const facts = processFacts(certificates);
+      const alerts =
+        config.alerts === null
+          ? null
+          : new Alerts({
+              ...{ config: config.alerts, cluster, node, clock: systemClock, logger },
+              news: () => newsOf(backend.statusFacts(), facts),
+            });
       const admin = new AdminServer({
         ...{ listen: config.admin.listen, cluster, tls: certificates.current, backend, tap },
+        ...(alerts && { alerts }),
         isWell: () => decide('health', backend.roleFacts()).answer.ok,
       });
       const http =
@@ -126,12 +136,13 @@ export async function systemParts(
           : new HttpServer({
               listen: config.http.listen,
               backend,
-              process: processFacts(certificates),
+              process: facts,
               page: loadStatusPage(),
             });
       renewals.push((renewed) => admin.replaceTls(renewed));
       const close = async () => {
         certificates.end();
+        alerts?.end();
         // First: a stream that goes on would keep the admin service from closing.
         tap.end();
         await Promise.allSettled([admin.close(), local.close(), http?.close()]);

@@ -42,7 +42,9 @@ describe('the feed', () => {
   let feed: StatusFeed;
   let reads = 0;
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'performance'] });
+    vi.useFakeTimers({
+      toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'performance'],
+    });
     backend = new FakeBackend();
     reads = 0;
     const status = () => {

@@ -56,7 +56,9 @@ it('says of an agent that is older that it is asked every second, and does so', 
   const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
   const secure = ServerCredentials.createSsl(Buffer.from(ca), [pair], true);
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', secure, (error, bound) => (error === null ? resolve(bound) : reject(error))),
+    server.bindAsync('127.0.0.1:0', secure, (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
   );
   const inDirectory = (name: string): string => `${directory.directory}/${name}`;
   const { text, end } = watching([
