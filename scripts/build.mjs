@@ -61,6 +61,7 @@ const entries = {
   lab: 'cluster/lab/main.ts',
   'lab-helper': 'cluster/lab/helpers.ts',
   bench: 'scripts/bench/main.ts',
+  abuse: 'scripts/abuse/main.ts',
   'man-page': 'scripts/man-page/main.ts',
 };
 // Built aside and swapped in, so that a running command never finds half of it.
