@@ -23,7 +23,10 @@ import {
 export interface AbuseReport {
   readonly victim: string;
   readonly heartbeatMs: number;
-  /** Between two heartbeats of the holder, as a follower's `inspect` records them. */
+  /**
+   * The longest between two heartbeats of the holder, as a follower's `inspect` records them. `quiet`: what the machine alone costs,
+   * before and after.
+   */
   readonly gapMs: { readonly quiet: number; readonly abused: number; readonly seen: number };
   /** Resident memory of the victim's agent. */
   readonly memoryMb: { readonly before: number; readonly highest: number; readonly after: number };
@@ -34,12 +37,14 @@ export interface AbuseReport {
   /** Entries of the log for one order that was given so many times with one id. */
   readonly replays: { readonly given: number; readonly entries: number };
   readonly thrown: number;
-  readonly attacks: Readonly<Record<string, Tally>>;
+  /** `gapMs`: the longest between two heartbeats while it lasted. */
+  readonly attacks: Readonly<Record<string, { readonly ends: Tally; readonly gapMs: number }>>;
   readonly seconds: number;
 }
 
 const SAMPLE_MS = 200;
-const QUIET_MS = 3_000;
+/** Before and after, for the whole; at least a fifth of it. */
+const QUIET_MS = 15_000;
 const STATUS = '/quorate.v1.Admin/Status';
 const LARGE_BYTES = 5 * 1024 * 1024;
 
@@ -75,43 +80,53 @@ export async function abuse(
     new AdminClient({ address: `${cluster.plan(other).host1}:${PORT.admin}`, tls: known, who: 'abuse' }),
     ...([holder, watching.signal] as const),
   );
-  await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
-  const quiet = gaps.take();
+  const isQuiet = (): Promise<number> => quietGap(gaps, share);
+  const quietBefore = await isQuiet();
   const memoryBefore = memoryOf(pid);
   let highest = memoryBefore;
   const sampling = setInterval(() => {
     highest = Math.max(highest, memoryOf(pid));
   }, SAMPLE_MS);
-  const attacks: Record<string, Tally> = {};
+  const attacks: Record<string, AbuseReport['attacks'][string]> = {};
+  let seen = 0;
   let replays: AbuseReport['replays'];
   try {
     await throwAll(victim, share, (name, tally) => {
-      attacks[name] = tally;
-      say(`${name}: ${tallyText(tally)}`);
+      const gap = gaps.take();
+      seen += gap.seen;
+      attacks[name] = { ends: tally, gapMs: gap.longest };
+      say(`${name}: ${tallyText(tally)}; ${gap.longest} ms between two heartbeats at most`);
     });
     replays = await replay(cluster, holder, other, known, Math.ceil(50 * share));
   } finally {
     clearInterval(sampling);
   }
   const after = await cluster.status(holder, 5_000);
-  const abused = gaps.take();
+  const last = gaps.take().longest;
+  const quiet = Math.max(quietBefore, await isQuiet());
   watching.abort();
   await watch;
   return {
     victim: holder,
     heartbeatMs: 100,
-    gapMs: { quiet: quiet.longest, abused: abused.longest, seen: abused.seen },
+    gapMs: { quiet, abused: Math.max(last, ...Object.values(attacks).map(({ gapMs }) => gapMs)), seen },
     memoryMb: { before: memoryBefore, highest, after: memoryOf(pid) },
     terms: [before.term, after.term],
     epochs: [before.epoch, after.epoch],
     isAlive: pids() === pidsBefore,
     replays,
     thrown: Object.values(attacks)
-      .flatMap((tally) => Object.values(tally))
+      .flatMap(({ ends }) => Object.values(ends))
       .reduce((sum, one) => sum + one, 0),
     attacks,
     seconds: (performance.now() - began) / 1000,
   };
+}
+
+async function quietGap(gaps: Gaps, share: number): Promise<number> {
+  gaps.take();
+  await new Promise((resolve) => setTimeout(resolve, QUIET_MS * Math.max(share, 0.2)));
+  return gaps.take().longest;
 }
 
 async function throwAll(
@@ -228,7 +243,7 @@ export function faultsOf(report: AbuseReport): string[] {
   const { gapMs, heartbeatMs, memoryMb, terms, epochs, isAlive, replays, attacks } = report;
   const longest = Math.max(2 * heartbeatMs, gapMs.quiet + heartbeatMs);
   const letIn = Object.entries(attacks).filter(
-    ([name, tally]) => name.startsWith('wrong certificates') && (tally.answered ?? 0) > 0,
+    ([name, { ends }]) => name.startsWith('wrong certificates') && (ends.answered ?? 0) > 0,
   );
   return [
     ...(isAlive ? [] : ['an agent has ended']),
