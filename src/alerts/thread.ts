@@ -27,8 +27,20 @@ export const threadSender: MakeSender = (data, onReport, onLost) => {
   let worker: Worker | null = null;
   let isEnded = false;
   let restart: NodeJS.Timeout | undefined;
+  const again = (why: string): void => {
+    if (isEnded) return;
+    onLost(why);
+    restart = setTimeout(start, RESTART_MS);
+    restart.unref();
+  };
   const start = (): void => {
-    const started = new Worker(program, { workerData: data, resourceLimits: HEAP, stdout: false });
+    let started: Worker;
+    try {
+      started = new Worker(program, { workerData: data, resourceLimits: HEAP });
+    } catch (error) {
+      // No memory, no more threads: it costs the alerts, not the tenure.
+      return again(String(error));
+    }
     worker = started;
     started.unref();
     started.on('message', onReport);
@@ -38,10 +50,7 @@ export const threadSender: MakeSender = (data, onReport, onLost) => {
     });
     started.on('exit', () => {
       worker = null;
-      if (isEnded) return;
-      onLost(why);
-      restart = setTimeout(start, RESTART_MS);
-      restart.unref();
+      again(why);
     });
   };
   start();

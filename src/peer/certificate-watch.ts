@@ -3,11 +3,12 @@
  *
  * 1. What is in use has passed `checkTls`: a bad set never replaces it, however long the old one has ended.
  * 2. The files are read, not watched: a link that is swapped, a mount, an editor's rename all look the same to a read.
- * 3. Three files are not written at one instant: what is bad is refused only where the next look finds it unchanged.
+ * 3. Whatever stands in the files, the agent goes on: what a library cannot read is bad, and no mistake of ours.
+ * 4. Three files are not written at one instant: what is bad is refused only where the next look finds it unchanged.
  */
 import type { X509Certificate } from 'node:crypto';
 import { type Clock, type Timer, timeoutSignal } from '../clock.ts';
-import type { NodeId } from '../core/index.ts';
+import { InvariantError, type NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { certificatesIn, checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
 
@@ -88,7 +89,7 @@ export class CertificateWatch {
     this.#timer?.cancel();
   }
 
-  /** Rejects only where a check of ours is wrong. */
+  /** Never rejects, but for a broken invariant. */
   async look(): Promise<void> {
     const { clock, paths, read = readTls } = this.#options;
     const limit = timeoutSignal(clock, CERTIFICATE_TIMES.readLimitMs);
@@ -96,25 +97,25 @@ export class CertificateWatch {
       const found = await read(paths, limit.signal);
       if (!this.#isEnded) this.#judge(found);
     } catch (error) {
-      if (!(error instanceof QuorateError)) throw error;
+      if (error instanceof InvariantError) throw error;
       // Not there, or not to be read: as somebody who renews them may leave them for a moment.
-      if (!this.#isEnded) this.#refuse(error, error.message);
+      if (!this.#isEnded) this.#refuse(asProblem(error), String(error));
     } finally {
       limit.cancel();
     }
     if (!this.#isEnded) this.#warnOfEnd();
   }
 
-  /** @throws what is no QuorateError: a mistake of ours */
   #judge(found: TlsMaterial): void {
     if (isSame(found, this.#tls)) return this.#settle();
     try {
       checkTls(found, this.#options.expected, this.#options.clock.wallMs());
+      this.#take(found);
     } catch (error) {
-      if (!(error instanceof QuorateError)) throw error;
-      return this.#refuse(error, [error.message, found.ca, found.cert, found.key].join('\n'));
+      if (error instanceof InvariantError) throw error;
+      const problem = asProblem(error);
+      this.#refuse(problem, [problem.message, found.ca, found.cert, found.key].join('\n'));
     }
-    this.#take(found);
   }
 
   /** The files are those that are in use: there is nothing to refuse (any more). */
@@ -129,8 +130,10 @@ export class CertificateWatch {
   }
 
   #take(tls: TlsMaterial): void {
+    const newEnds = endsOf(tls);
+    this.#options.onRenewed(tls);
     this.#tls = tls;
-    this.#ends = endsOf(tls);
+    this.#ends = newEnds;
     this.#bad = null;
     this.#refused = null;
     this.#saidAtMs = { refused: 0, ends: 0 };
@@ -139,7 +142,6 @@ export class CertificateWatch {
       { event: 'certificate-renewed', ends },
       `the TLS files were renewed: new connections use them, those that are open go on; valid until ${ends}`,
     );
-    this.#options.onRenewed(tls);
   }
 
   /** `found`: by which the next look knows that it has found the same. */
@@ -173,6 +175,13 @@ export class CertificateWatch {
     return this.#options.clock.wallMs() - this.#saidAtMs[what] >= CERTIFICATE_TIMES.repeatMs;
   }
 }
+
+const asProblem = (error: unknown): QuorateError =>
+  error instanceof QuorateError
+    ? error
+    : new QuorateError('certificate-unreadable', `the TLS files cannot be read: ${String(error)}`, {
+        cause: error,
+      });
 
 const isSame = (one: TlsMaterial, other: TlsMaterial): boolean =>
   one.ca === other.ca && one.cert === other.cert && one.key === other.key;

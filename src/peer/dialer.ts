@@ -82,6 +82,8 @@ export class Dialer extends ChannelCredentials {
   #deadline: NodeJS.Timeout | undefined;
   #timeoutsInARow = 0;
   #hasDialled = false;
+  /** The peer has accepted a call on the present connection. */
+  #isAccepted = false;
 
   /** `context`: asked at each attempt, because certificates are renewed while the channel goes on. */
   constructor(context: () => SecureContext, target: DialTarget, events: DialEvents) {
@@ -99,7 +101,9 @@ export class Dialer extends ChannelCredentials {
   /** The attempt is over: the peer has accepted the call, or has ended it. */
   settle(isAccepted: boolean): void {
     clearTimeout(this.#deadline);
-    if (isAccepted) this.#timeoutsInARow = 0;
+    if (!isAccepted) return;
+    this.#timeoutsInARow = 0;
+    this.#isAccepted = true;
   }
 
   /** Closes the connection, or the attempt for one, at once. */
@@ -147,6 +151,7 @@ export class Dialer extends ChannelCredentials {
 
   async #begin(): Promise<void> {
     this.#hasDialled = true;
+    this.#isAccepted = false;
     clearTimeout(this.#deadline);
     this.#socket = null;
     const { host, port } = splitAddress(this.#target.address);
@@ -182,8 +187,19 @@ export class Dialer extends ChannelCredentials {
     const result = await Promise.race([inner.connect(socket), closed]);
     this.#socket = result.socket;
     // In TLS 1.3 a server refuses a client's certificate only after the client's handshake has ended.
+    let isTold = false;
     result.socket.once('error', (error) => {
+      isTold = true;
       if (!this.#closing.signal.aborted) this.#events.onFailure(explain(error));
+    });
+    // Node's server says nothing at all to a client whose certificate it refuses: without this nobody would know why.
+    result.socket.once('close', () => {
+      if (isTold || this.#isAccepted || this.#socket !== result.socket || this.#closing.signal.aborted) return;
+      this.#events.onFailure(
+        new Error(
+          "it closes the connection after the TLS handshake: it does not accept this node's certificate, or it is ending",
+        ),
+      );
     });
     return result;
   }
