@@ -194,7 +194,8 @@ export class Dialer extends ChannelCredentials {
     });
     // Node's server says nothing at all to a client whose certificate it refuses: without this nobody would know why.
     result.socket.once('close', () => {
-      if (isTold || this.#isAccepted || this.#socket !== result.socket || this.#closing.signal.aborted) return;
+      if (isTold || this.#isAccepted || this.#socket !== result.socket || this.#closing.signal.aborted)
+        return;
       this.#events.onFailure(
         new Error(
           "it closes the connection after the TLS handshake: it does not accept this node's certificate, or it is ending",
