@@ -44,6 +44,7 @@ const product = {
   quorate: 'src/cli/main.ts',
   executor: 'src/executor/main.ts',
   guard: 'src/executor/guard.ts',
+  alerts: 'src/alerts/worker.ts',
   'spawn-helper': 'src/executor/spawn-helper.ts',
 };
 /** Not bundled: it has native code. Packed beside the bundles with what it depends on (cluster/package/stage.sh). */
@@ -60,6 +61,7 @@ const entries = {
   lab: 'cluster/lab/main.ts',
   'lab-helper': 'cluster/lab/helpers.ts',
   bench: 'scripts/bench/main.ts',
+  abuse: 'scripts/abuse/main.ts',
   'man-page': 'scripts/man-page/main.ts',
 };
 // Built aside and swapped in, so that a running command never finds half of it.

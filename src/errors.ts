@@ -110,6 +110,26 @@ export const ERRORS = {
     meaning: 'The request id belongs to another request, which the log has.',
     remedy: 'Give every request an id of its own, and the same one only to repeat it.',
   },
+  'alerts-off': {
+    exit: EXIT.failed,
+    meaning: 'The agent that was asked has nobody to tell: its config has no `alerts`.',
+    remedy: 'Add the section to the config of every node (docs/alerts.md) and restart the agent.',
+  },
+  'alerts-unsent': {
+    exit: EXIT.failed,
+    meaning: 'A test alert did not reach everybody whom the node would tell.',
+    remedy: 'Correct what is named with each target; docs/alerts.md says what they need.',
+  },
+  'watch-unknown': {
+    exit: EXIT.failed,
+    meaning: 'The agent is older than the command and cannot tell its status live.',
+    remedy: 'Upgrade the agent; `quorate status --watch` asks it every second meanwhile.',
+  },
+  'watch-too-slow': {
+    exit: EXIT.failed,
+    meaning: 'Whoever watched the status did not read it for a while, and was cut off.',
+    remedy: 'Watch again: the status comes whole.',
+  },
   'too-many-requests': {
     exit: EXIT.failed,
     meaning: 'The agent has been asked for more than it takes at a time; nothing was done.',

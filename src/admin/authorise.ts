@@ -3,6 +3,7 @@ import { type ClientRole, type Identity, identityOf, identityUri } from '../peer
 
 export type AdminCall =
   | 'Status'
+  | 'WatchStatus'
   | 'AuditEntries'
   | 'Switchover'
   | 'Pause'
@@ -10,6 +11,7 @@ export type AdminCall =
   | 'Standby'
   | 'Activate'
   | 'FencePeer'
+  | 'AlertsTest'
   | 'Failover'
   | 'Bootstrap'
   | 'Inspect'
@@ -19,6 +21,7 @@ export type AdminCall =
 
 export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
+  WatchStatus: 'viewer',
   AuditEntries: 'viewer',
   Health: 'viewer',
   Reflection: 'viewer',
@@ -28,6 +31,7 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Standby: 'operator',
   Activate: 'operator',
   FencePeer: 'operator',
+  AlertsTest: 'operator',
   Inspect: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',

@@ -114,6 +114,8 @@ export interface StandbyOrder extends MovingOrder {
  */
 export interface AdminBackend {
   status(): StatusDocument;
+  /** Calls back in the step that changes something, until what it returns is called; who is called notes it, and reads later. */
+  onChange(listener: () => void): () => void;
   /** Entries from index `from` on, at most `limit`; empty behind the end. Uncommitted ones may be among them. */
   entries(from: LogIndex, limit: number): EntriesPage;
   switchover(order: SwitchoverOrder): Promise<SwitchoverOutcome>;

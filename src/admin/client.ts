@@ -11,6 +11,7 @@ import { fromServiceError } from './errors.ts';
 import { type InspectPage, inspect } from './inspect-client.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
 import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
+import { watchStatus } from './watch-client.ts';
 
 export interface AdminClientOptions {
   /** HOST:PORT. */
@@ -34,6 +35,8 @@ const SERVER_NAME = 'agent.quorate';
 const QUESTION_TIMEOUT_MS = 5_000;
 const AUDIT_TIMEOUT_MS = 60_000;
 const BOOTSTRAP_TIMEOUT_MS = 30_000;
+/** A little longer than the agent itself waits. */
+const ALERTS_TIMEOUT_MS = 25_000;
 const FENCE_TIMEOUT_MS = 30_000;
 /** One entry of the log; as long as the agent itself waits for it, and a little. */
 const COMMIT_TIMEOUT_MS = 65_000;
@@ -85,6 +88,11 @@ const standbySchema = z.object({
   alreadyDone: z.boolean().default(false),
 });
 
+const alertsTestSchema = z.object({
+  results: z.array(z.object({ target: z.string(), ok: z.boolean(), detail: z.string(), ms: z.number() })),
+});
+export type AlertsTestResult = z.infer<typeof alertsTestSchema>['results'][number];
+
 export class AdminClient {
   readonly #options: AdminClientOptions;
   readonly #client: Client;
@@ -115,6 +123,11 @@ export class AdminClient {
 
   async status(): Promise<StatusDocument> {
     return this.#parse(statusSchema, await this.#call('Status', {}, QUESTION_TIMEOUT_MS, false));
+  }
+
+  /** The status as it is, and whenever it has changed, until the signal fires. */
+  watchStatus(signal: AbortSignal): AsyncGenerator<StatusDocument> {
+    return watchStatus(this.#client, this.#options.address, this.#method('WatchStatus'), signal);
   }
 
   /** The committed log. Every entry's hash is checked against its content; the chain is for the audit to check. */
@@ -189,6 +202,12 @@ export class AdminClient {
   async fencePeer(peer: NodeId | null): Promise<'outdated'> {
     const answer = await this.#call('FencePeer', { peer: peer ?? '' }, FENCE_TIMEOUT_MS, true);
     return this.#parse(z.object({ result: z.literal('outdated') }), answer).result;
+  }
+
+  /** Sends a test alert from that node to everybody whom it would tell. */
+  async alertsTest(): Promise<AlertsTestResult[]> {
+    const answer = await this.#call('AlertsTest', {}, ALERTS_TIMEOUT_MS, false);
+    return this.#parse(alertsTestSchema, answer).results;
   }
 
   /** What passes at that node from now on, until the signal fires. */

@@ -1,5 +1,5 @@
 export * from './backend.ts';
-export { AdminClient, type AdminClientOptions, type OrderOptions } from './client.ts';
+export { AdminClient, type AdminClientOptions, type AlertsTestResult, type OrderOptions } from './client.ts';
 export type { Inspected, InspectPage } from './inspect-client.ts';
 export { type LocalAnswer, LocalSocket } from './local-socket.ts';
 export { AdminServer, type AdminServerOptions } from './server.ts';

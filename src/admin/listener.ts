@@ -17,6 +17,8 @@ export const CONNECTION_LIMITS = {
   handshakeMs: 5_000,
 } as const;
 
+const MIN_VERSION = 'TLSv1.2';
+
 export interface AdminListenerOptions {
   /** HOST:PORT */
   readonly listen: string;
@@ -34,7 +36,7 @@ export class AdminListener {
     this.#listen = listen;
     this.#server = createServer({
       ...{ ca: tls.ca, cert: tls.cert, key: tls.key },
-      ...{ requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2' },
+      ...{ requestCert: true, rejectUnauthorized: true, minVersion: MIN_VERSION },
       ...{ ALPNProtocols: ['h2'], handshakeTimeout: CONNECTION_LIMITS.handshakeMs },
     });
     this.#server.maxConnections = CONNECTION_LIMITS.connections;
@@ -56,6 +58,11 @@ export class AdminListener {
         resolve(typeof address === 'object' && address !== null ? address.port : 0);
       });
     });
+  }
+
+  /** For connections from now on; those that are open stay. */
+  replaceTls({ ca, cert, key }: TlsMaterial): void {
+    this.#server.setSecureContext({ ca, cert, key, minVersion: MIN_VERSION });
   }
 
   /** No new connections; those that are open stay. */

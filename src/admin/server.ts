@@ -34,6 +34,7 @@ import {
 } from './proto.ts';
 import { limitQuestions } from './reflection-limit.ts';
 import type { Health } from './standard-services.ts';
+import { StatusFeed, type WatchCall } from './watch.ts';
 
 const PAGE_ENTRIES = 500;
 /** Far under gRPC's limit of 4 MiB a message; one entry is at most 64 KiB. */
@@ -61,6 +62,8 @@ export interface AdminServerOptions {
   readonly isWell: () => boolean;
   /** What `Inspect` looks at; without it there is no `Inspect`. */
   readonly tap?: Tap;
+  /** What `AlertsTest` tests; without it nobody is told. */
+  readonly alerts?: { test(): Promise<readonly object[]> };
 }
 
 interface AuthenticatedCall {
@@ -73,16 +76,19 @@ export class AdminServer {
   readonly #listener: AdminListener;
   readonly #admission = new Admission(() => performance.now());
   #health: Health | null = null;
+  readonly #feed: StatusFeed;
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
-    const { listen, tls } = options;
+    const { listen, tls, backend } = options;
+    this.#feed = new StatusFeed(backend, (status) => withoutNulls(status) as object);
     // TLS ends at the listener; gRPC finds the certificate at the socket.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const onConnection = (socket: TLSSocket): void => injector.injectConnection(socket);
     this.#listener = new AdminListener({ listen, tls, onConnection });
     this.#server.addService(adminService(), {
       Status: this.#unary('Status', () => withoutNulls(this.#backend.status())),
+      WatchStatus: (call: WatchCall) => this.#watch(call),
       AuditEntries: (call: ServerWritableStream<{ from: number }, WireEntriesPage>) =>
         void this.#streamEntries(call),
       Switchover: this.#order('Switchover', ({ to, dryRun }: WireSwitchoverRequest, order) =>
@@ -117,6 +123,11 @@ export class AdminServer {
       FencePeer: this.#unary('FencePeer', async (request: { peer: string }, who) => ({
         result: await this.#backend.fencePeer(optionalNode(request.peer), who('')),
       })),
+      AlertsTest: this.#unary('AlertsTest', async () => {
+        if (options.alerts === undefined)
+          throw new QuorateError('alerts-off', 'the config of this node has no "alerts"');
+        return { results: await options.alerts.test() };
+      }),
       ...inspectHandlers(options.tap, (call) => this.#admit(call, 'Inspect').leave),
     });
   }
@@ -136,9 +147,15 @@ export class AdminServer {
     return this.#listener.start();
   }
 
+  /** For connections from now on; those that are open stay. */
+  replaceTls(tls: TlsMaterial): void {
+    this.#listener.replaceTls(tls);
+  }
+
   /** Lets running requests end, then cuts them. */
   async close(): Promise<void> {
     this.#health?.end();
+    this.#feed.end();
     this.#listener.stop();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
@@ -222,6 +239,19 @@ export class AdminServer {
         leave();
       }
     };
+  }
+
+  #watch(call: WatchCall): void {
+    let leave = (): void => {};
+    try {
+      leave = this.#admit(call, 'WatchStatus').leave;
+      for (const event of ['close', 'finish', 'cancelled']) call.once(event, leave);
+      this.#feed.add(call);
+    } catch (error) {
+      leave();
+      passOnInvariant(error);
+      call.emit('error', toStatus(error));
+    }
   }
 
   /** Committed entries only: what is not committed may still be replaced. */

@@ -62,6 +62,8 @@ export const statusSchema = z.object({
   lease: z.object({ remainingMs: orNull(milliseconds) }),
   resources: z.array(resourceStatusSchema),
   lastTakeover: orNull(lastTakeoverSchema),
+  /** What somebody should do about the observer's own certificates; a sentence each. Older agents tell none. */
+  warnings: z.array(z.string()).default([]),
 });
 
 export type StatusDocument = z.infer<typeof statusSchema>;

@@ -57,6 +57,8 @@ export interface AgentParts {
   openLog(): Promise<{ readonly store: Store; readonly recovered: RecoveredLog }>;
   /** T3: when the host last went on after a suspend, as far as can be seen now; −∞ for never. */
   resumedAt(): number;
+  /** Sentences for the status: what ends soon, or is not used. */
+  certificateWarnings?(): readonly string[];
   /** L4; durable before it resolves. */
   bootPromiseStart(): Promise<Instant>;
   transport(
@@ -412,6 +414,7 @@ export class Agent {
       resources: this.#probes?.resources ?? [],
       lastTakeover: this.#takeovers.last,
       degraded: this.#failures?.degraded ?? new Map(),
+      warnings: this.#parts.certificateWarnings?.() ?? [],
     });
   }
 

@@ -14,6 +14,7 @@ export interface StatusSources {
   readonly lastTakeover: StatusDocument['lastTakeover'];
   /** H6: of the tenure that this node holds, what it goes on without, and why. */
   readonly degraded: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
 }
 
 export function statusOf({
@@ -23,6 +24,7 @@ export function statusOf({
   resources,
   lastTakeover,
   degraded,
+  warnings,
 }: StatusSources): StatusDocument {
   const { view } = driver;
   const { leadership, state, log } = view;
@@ -67,6 +69,7 @@ export function statusOf({
       return why === undefined ? resource : { ...resource, detail: `${DEGRADED}${why}` };
     }),
     lastTakeover,
+    warnings: [...warnings],
   };
 }
 

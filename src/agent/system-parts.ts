@@ -1,8 +1,8 @@
 /** What a real agent is put together from: this host's clock, disk, sockets and processes. */
-import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { AdminServer, LocalSocket } from '../admin/index.ts';
+import { Alerts } from '../alerts/index.ts';
 import { systemClock } from '../clock.ts';
 import { agentSocket, type Config, configFingerprint, deriveTiming } from '../config/index.ts';
 import type { Timing } from '../core/index.ts';
@@ -15,10 +15,18 @@ import {
   SuspendCheck,
 } from '../executor/index.ts';
 import { HOST_ID_FILE, readHostId } from '../host-id.ts';
-import { decide, HttpServer, loadStatusPage, type ProcessFacts } from '../http/index.ts';
+import { decide, HttpServer, loadStatusPage, newsOf, type ProcessFacts } from '../http/index.ts';
 import { Tap } from '../inspect/index.ts';
 import { LogStore, sha256 } from '../log/index.ts';
-import { askFacts, PeerTransport, readTls, type TlsMaterial } from '../peer/index.ts';
+import {
+  askFacts,
+  CertificateWatch,
+  certificateWarnings,
+  checkTls,
+  PeerTransport,
+  readTls,
+  type TlsMaterial,
+} from '../peer/index.ts';
 import { VERSION } from '../version.ts';
 import { type AgentParts, otherMembers } from './agent.ts';
 import type { Backend } from './backend.ts';
@@ -36,6 +44,14 @@ export async function systemParts(
   const { node, cluster, dataDir, members } = config;
   const timing = configuredTiming(config);
   const tls = await readTls(config.tls);
+  checkTls(tls, { cluster, node });
+  const renewals: ((tls: TlsMaterial) => void)[] = [];
+  const certificates = new CertificateWatch({
+    ...{ paths: config.tls, tls, expected: { cluster, node }, clock: systemClock, logger },
+    onRenewed: (renewed) => {
+      for (const use of renewals) use(renewed);
+    },
+  });
   const fingerprint = configFingerprint(config);
   const tap = new Tap({
     self: node,
@@ -58,10 +74,11 @@ export async function systemParts(
       tap,
     }),
     openLog: () => LogStore.open(dataDir, { digest: sha256 }),
+    certificateWarnings: () => certificateWarnings(certificates.facts, systemClock.wallMs()),
     resumedAt: () => resumes.look(),
     bootPromiseStart: () => bootPromiseStart(dataDir),
-    transport: (handlers) =>
-      new PeerTransport({
+    transport: (handlers) => {
+      const transport = new PeerTransport({
         ...handlers,
         facts: () => ({
           fitness: handlers.fitness(),
@@ -76,21 +93,41 @@ export async function systemParts(
         self: node,
         cluster,
         listen: members.find(({ id }) => id === node)?.peer ?? '',
-        tls,
+        tls: certificates.current,
         logger,
         tap,
-      }),
+      });
+      renewals.push((renewed) => transport.replaceTls(renewed));
+      return transport;
+    },
     askFitness: async (peer) => {
       const address = otherMembers(config).get(peer);
       if (address === undefined) throw new QuorateError('peer-unreachable', `${peer} is not in the config`);
-      const asked = { tls, cluster, from: node, to: peer, times: 1, deadlineMs: FITNESS_LIMIT_MS, tap };
+      const asked = {
+        tls: certificates.current,
+        cluster,
+        from: node,
+        to: peer,
+        times: 1,
+        deadlineMs: FITNESS_LIMIT_MS,
+        tap,
+      };
       const [answer] = await askFacts(address, asked);
       return answer?.facts.fitness ?? null;
     },
     serve: async (backend: Backend) => {
       const local = new LocalSocket(agentSocket(dataDir), backend);
+      const facts = processFacts(certificates);
+      const alerts =
+        config.alerts === null
+          ? null
+          : new Alerts({
+              ...{ config: config.alerts, cluster, node, clock: systemClock, logger },
+              news: () => newsOf(backend.statusFacts(), facts),
+            });
       const admin = new AdminServer({
-        ...{ listen: config.admin.listen, cluster, tls, backend, tap },
+        ...{ listen: config.admin.listen, cluster, tls: certificates.current, backend, tap },
+        ...(alerts && { alerts }),
         isWell: () => decide('health', backend.roleFacts()).answer.ok,
       });
       const http =
@@ -99,10 +136,13 @@ export async function systemParts(
           : new HttpServer({
               listen: config.http.listen,
               backend,
-              process: processFacts(tls),
+              process: facts,
               page: loadStatusPage(),
             });
+      renewals.push((renewed) => admin.replaceTls(renewed));
       const close = async () => {
+        certificates.end();
+        alerts?.end();
         // First: a stream that goes on would keep the admin service from closing.
         tap.end();
         await Promise.allSettled([admin.close(), local.close(), http?.close()]);
@@ -111,6 +151,7 @@ export async function systemParts(
         await local.start();
         await admin.start();
         await http?.start();
+        certificates.start();
       } catch (error) {
         await close();
         throw error;
@@ -133,12 +174,15 @@ function configuredTiming(config: Config): Timing {
   return deriveTiming(config.timing, readMs);
 }
 
-function processFacts({ cert, ca }: TlsMaterial): ProcessFacts {
-  const endOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
+function processFacts(watch: CertificateWatch): ProcessFacts {
   return {
     version: VERSION,
     nodeVersion: process.versions.node,
-    certificates: { node: endOf(cert), ca: endOf(ca) },
+    // As they are at each question: they are renewed while the agent runs.
+    get certificates() {
+      const { ends, refused } = watch.facts;
+      return { ...ends, refused };
+    },
   };
 }
 

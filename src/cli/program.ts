@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   'drbd-config': async (program) => (await import('./drbd-config.ts')).registerDrbdConfig(program),
   replication: async (program) => (await import('./replication.ts')).registerReplication(program),
   inspect: async (program) => (await import('./inspect.ts')).registerInspect(program),
+  alerts: async (program) => (await import('./alerts.ts')).registerAlerts(program),
   pki: async (program) => (await import('./pki.ts')).registerPki(program),
   completion: async (program) => (await import('./completion.ts')).registerCompletion(program, wholeProgram),
 };

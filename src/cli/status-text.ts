@@ -17,6 +17,9 @@ export function renderStatus(status: StatusDocument, paint: Paint): string[] {
   return [
     ...summary(status, paint),
     ...status.resources.flatMap((resource) => degradedLines(resource, paint)),
+    ...status.warnings.flatMap((warning) =>
+      wrap(`warning: ${warning}`, TERMINAL_COLUMNS).map((line) => paint('yellow', line)),
+    ),
     '',
     ...table(
       [header('NODE', 'KIND', 'ZONE', 'ROLE', 'DATA', 'LOG', 'CHAIN'), ...status.nodes.map(nodeRow)],

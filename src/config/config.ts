@@ -20,8 +20,41 @@ export interface Config {
   readonly cloud: { readonly region: string | null; readonly endpoint: string | null };
   /** In takeover order. */
   readonly resources: readonly ResourceConfig[];
+  /** Null: nobody is told. */
+  readonly alerts: AlertsConfig | null;
   /** Null: no pool is replicated by snapshots. */
   readonly replication: ReplicationConfig | null;
+}
+
+/** Who is told of what happens. Secrets stay in their files, so that a config can be logged. */
+export interface AlertsConfig {
+  readonly webhooks: readonly WebhookConfig[];
+  readonly email: EmailConfig | null;
+  /** A condition is told when it has lasted for so long, and as over when it has been away for so long. */
+  readonly afterMs: DurationMs;
+  /** What lasts is told again after so long. */
+  readonly repeatMs: DurationMs;
+}
+
+export interface WebhookConfig {
+  readonly name: string;
+  /** Exactly one of both; the file's where the URL is a secret. */
+  readonly url: string | null;
+  readonly urlFile: string | null;
+  /** Null: not signed. */
+  readonly secretFile: string | null;
+}
+
+export interface EmailConfig {
+  readonly smtp: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: 'starttls' | 'tls' | 'none';
+    readonly user: string | null;
+    readonly passwordFile: string | null;
+  };
+  readonly from: string;
+  readonly to: readonly string[];
 }
 
 export interface MemberConfig {

@@ -5,6 +5,7 @@ import { isMap, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { durationMs, type NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { readAlerts } from './alerts.ts';
 import {
   checkFencing,
   checkListeners,
@@ -153,6 +154,7 @@ function readRoot(
   const replication =
     root.replication === undefined ? null : required('replication', schema.replicationSection);
   if (replication !== null) checkReplication(replication, context);
+  const alerts = readAlerts(root.alerts, base, problems);
   const needsRegion = resources.find(isCloud)?.name ?? (fencing?.instances && 'fencing');
   if (cloud !== null && cloud.region === null && needsRegion !== undefined)
     problems.add(
@@ -164,7 +166,7 @@ function readRoot(
   const parts = { cluster, node, dataDir, timing, tls, admin, watchdog, fencing, maxDataLossMs, cloud };
   if (!isComplete(parts)) return null;
   const { fencing: fence, ...rest } = parts;
-  return { file, ...rest, members, http, fencing: fencingOf(fence), resources, replication };
+  return { file, ...rest, members, http, alerts, fencing: fencingOf(fence), resources, replication };
 }
 
 type Complete<Parts> = { [Key in keyof Parts]: NonNullable<Parts[Key]> };

@@ -104,6 +104,7 @@ export const TOP_LEVEL_KEYS = [
   'tls',
   'admin',
   'http',
+  'alerts',
   'watchdog',
   'fencing',
   'max_data_loss',

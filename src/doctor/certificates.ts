@@ -11,7 +11,8 @@ const DAY_MS = 86_400_000;
 /** As the agent warns at its start. */
 const WARNING_MS = 30 * DAY_MS;
 const HANDSHAKE_LIMIT_MS = 2000;
-const RENEW = 'Issue new ones with "quorate pki issue", put them in place and restart the agent.';
+const RENEW =
+  'Issue new ones with "quorate pki issue", put them in place; the agent takes them within seconds.';
 
 export const certificatesCheck: Check = {
   name: 'certificates',

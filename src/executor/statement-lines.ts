@@ -27,6 +27,8 @@ export class StatementLines {
   /** Connects to every member in the background. What cannot be done now is done, or told, by `send`. */
   prepare(members: ReadonlyMap<NodeId, string>): void {
     for (const node of this.#lines.keys()) if (!members.has(node)) this.#drop(node);
+    // The files may have been renewed since they were read; lines that stand go on with what they were made of.
+    this.#loading = null;
     void this.#load()
       .then((loaded) => {
         for (const [node, address] of members) this.#line(loaded, node, address).dial();
@@ -41,6 +43,8 @@ export class StatementLines {
     } catch (error) {
       // It may have died without a word, as when a link was cut for a while: the next attempt is made on a new one.
       if (this.#lines.get(statement.to)?.line === line) this.#drop(statement.to);
+      // Or its certificate has ended meanwhile: the next one is made of the files as they are then.
+      this.#loading = null;
       throw error;
     }
   }

@@ -4,4 +4,11 @@ export type { RoleAnswer } from './role-checks.ts';
 export { CHECKS, type Check, decide } from './role-checks.ts';
 export type { RoleFacts, RoleName } from './role-facts.ts';
 export { HttpServer, type HttpServerOptions, type RoleBackend } from './server.ts';
-export { loadStatusPage, type PastTakeover, type StatusFacts, type StatusPage } from './status-page/index.ts';
+export {
+  loadStatusPage,
+  type News as PageNews,
+  newsOf,
+  type PastTakeover,
+  type StatusFacts,
+  type StatusPage,
+} from './status-page/index.ts';

@@ -58,7 +58,12 @@ export interface ProcessFacts {
   readonly version: string;
   readonly nodeVersion: string;
   /** Ends of their validity, in ms since 1970. */
-  readonly certificates: { readonly node: number; readonly ca: number };
+  readonly certificates: {
+    readonly node: number;
+    readonly ca: number;
+    /** Why the files as they are now are not used; null where they are. */
+    readonly refused: string | null;
+  };
 }
 
 const ROLES: readonly RoleName[] = ['leader', 'caretaker', 'follower', 'candidate', 'damaged'];
@@ -93,6 +98,11 @@ export function metricsOf(facts: MetricFacts, process: ProcessFacts): Family[] {
         { labels: { certificate: 'node' }, value: process.certificates.node / 1000 },
         { labels: { certificate: 'ca' }, value: process.certificates.ca / 1000 },
       ],
+    ),
+    gauge(
+      'quorate_certificate_files_refused',
+      '1 while the TLS files are not those that this process uses, because they could not be used.',
+      [{ value: Number(process.certificates.refused !== null) }],
     ),
     gauge('quorate_build_info', 'Always 1; the labels say what runs.', [
       { labels: { version: process.version, node_version: process.nodeVersion }, value: 1 },

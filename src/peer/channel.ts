@@ -1,5 +1,5 @@
 /** What all our gRPC clients and servers have in common: options, TLS, log level. */
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { type ChannelOptions, logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { DialTarget } from './dialer.ts';
 import { serverNameOf } from './identity.ts';
@@ -42,10 +42,22 @@ export const createServer = (): Server =>
     'grpc.keepalive_timeout_ms': TIMES.serverKeepaliveMs,
   });
 
-/** A client without a certificate of the cluster's CA does not get past the TLS handshake. */
-export const serverCredentials = (tls: TlsMaterial): ServerCredentials =>
-  ServerCredentials.createSsl(
-    Buffer.from(tls.ca),
-    [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }],
-    true,
-  );
+const contextOptions = ({ ca, cert, key }: TlsMaterial): SecureContextOptions => ({ ca, cert, key });
+
+/**
+ * A client without a certificate of the cluster's CA does not get past the TLS handshake. What `replace` gives is for the
+ * connections that are made from then on; those that are open stay.
+ */
+export class LiveServerCredentials extends ServerCredentials {
+  constructor(tls: TlsMaterial) {
+    super({ requestCert: true, rejectUnauthorized: true }, contextOptions(tls));
+  }
+
+  replace(tls: TlsMaterial): void {
+    this.updateSecureContextOptions(contextOptions(tls));
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+}

@@ -76,20 +76,21 @@ export function knock(host: string, port: number, signal: AbortSignal): Promise<
 export class Dialer extends ChannelCredentials {
   readonly #target: DialTarget;
   readonly #events: DialEvents;
-  readonly #inner: ChannelCredentials;
+  readonly #context: () => SecureContext;
   readonly #closing = new AbortController();
   #socket: Socket | null = null;
   #deadline: NodeJS.Timeout | undefined;
   #timeoutsInARow = 0;
   #hasDialled = false;
+  /** The peer has accepted a call on the present connection. */
+  #isAccepted = false;
 
-  constructor(context: SecureContext, target: DialTarget, events: DialEvents) {
+  /** `context`: asked at each attempt, because certificates are renewed while the channel goes on. */
+  constructor(context: () => SecureContext, target: DialTarget, events: DialEvents) {
     super();
     this.#target = target;
     this.#events = events;
-    this.#inner = ChannelCredentials.createFromSecureContext(context, {
-      checkServerIdentity: (_host, certificate) => checkServer(target, certificate.raw),
-    });
+    this.#context = context;
   }
 
   /** Whether there was an attempt; there is none while the name in the address is not resolved. */
@@ -100,7 +101,9 @@ export class Dialer extends ChannelCredentials {
   /** The attempt is over: the peer has accepted the call, or has ended it. */
   settle(isAccepted: boolean): void {
     clearTimeout(this.#deadline);
-    if (isAccepted) this.#timeoutsInARow = 0;
+    if (!isAccepted) return;
+    this.#timeoutsInARow = 0;
+    this.#isAccepted = true;
   }
 
   /** Closes the connection, or the attempt for one, at once. */
@@ -120,10 +123,17 @@ export class Dialer extends ChannelCredentials {
     return this === other;
   }
   override _createSecureConnector(...parameters: ConnectorParameters): SecureConnector {
-    const inner = this.#inner._createSecureConnector(...parameters);
+    const made = (): SecureConnector =>
+      ChannelCredentials.createFromSecureContext(this.#context(), {
+        checkServerIdentity: (_host, certificate) => checkServer(this.#target, certificate.raw),
+      })._createSecureConnector(...parameters);
+    let inner = made();
     return {
       waitForReady: () => this.#reporting(this.#begin()),
-      connect: (socket) => this.#reporting(this.#secure(inner, socket)),
+      connect: (socket) => {
+        inner = made();
+        return this.#reporting(this.#secure(inner, socket));
+      },
       getCallCredentials: () => inner.getCallCredentials(),
       destroy: () => inner.destroy(),
     };
@@ -141,6 +151,7 @@ export class Dialer extends ChannelCredentials {
 
   async #begin(): Promise<void> {
     this.#hasDialled = true;
+    this.#isAccepted = false;
     clearTimeout(this.#deadline);
     this.#socket = null;
     const { host, port } = splitAddress(this.#target.address);
@@ -176,8 +187,20 @@ export class Dialer extends ChannelCredentials {
     const result = await Promise.race([inner.connect(socket), closed]);
     this.#socket = result.socket;
     // In TLS 1.3 a server refuses a client's certificate only after the client's handshake has ended.
+    let isTold = false;
     result.socket.once('error', (error) => {
+      isTold = true;
       if (!this.#closing.signal.aborted) this.#events.onFailure(explain(error));
+    });
+    // Node's server says nothing at all to a client whose certificate it refuses: without this nobody would know why.
+    result.socket.once('close', () => {
+      if (isTold || this.#isAccepted || this.#socket !== result.socket || this.#closing.signal.aborted)
+        return;
+      this.#events.onFailure(
+        new Error(
+          "it closes the connection after the TLS handshake: it does not accept this node's certificate, or it is ending",
+        ),
+      );
     });
     return result;
   }

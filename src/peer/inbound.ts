@@ -26,7 +26,7 @@ import {
   type Released,
 } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { createServer, serverCredentials } from './channel.ts';
+import { createServer, LiveServerCredentials } from './channel.ts';
 import { decodeBootstrap, decodeMessage, type Lane, WireError, type WireProblem } from './codec.ts';
 import { encodeFacts, type NodeFacts, readFactsRequest } from './facts.ts';
 import { identityOf, identityUri } from './identity.ts';
@@ -64,6 +64,7 @@ const CLOSE_LIMIT_MS = 500;
 export class PeerServer {
   readonly #options: InboundOptions;
   readonly #server: Server = createServer();
+  readonly #credentials: LiveServerCredentials;
   readonly #open = new Map<string, { readonly call: StreamCall; readonly reply: Reply }>();
   readonly #dropped = new Map<WireProblem, number>();
   readonly #logged = new Set<string>();
@@ -73,6 +74,7 @@ export class PeerServer {
 
   constructor(options: InboundOptions) {
     this.#options = options;
+    this.#credentials = new LiveServerCredentials(options.tls);
     const stream = (lane: Lane): handleClientStreamingCall<Buffer, Acknowledged> => {
       return (call, reply) => this.#onStream(lane, call, reply);
     };
@@ -94,13 +96,18 @@ export class PeerServer {
   }
 
   async listen(): Promise<void> {
-    const { listen, tls } = this.#options;
+    const { listen } = this.#options;
     this.port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(listen, serverCredentials(tls), (error, port) => {
+      this.#server.bindAsync(listen, this.#credentials, (error, port) => {
         if (error === null) resolve(port);
         else reject(listenError(listen, error));
       });
     });
+  }
+
+  /** For connections from now on. */
+  replaceTls(tls: TlsMaterial): void {
+    this.#credentials.replace(tls);
   }
 
   /** Ends the streams of a node that is no longer a member. */

@@ -1,3 +1,9 @@
+export {
+  CERTIFICATE_TIMES,
+  type CertificateFacts,
+  CertificateWatch,
+  certificateWarnings,
+} from './certificate-watch.ts';
 export type { Lane, WireProblem } from './codec.ts';
 export type { Fitness, NodeFacts } from './facts.ts';
 export {

@@ -14,7 +14,8 @@ import { TIMES } from './limits.ts';
 import { ACKNOWLEDGED } from './schema.ts';
 
 export interface OutboundOptions {
-  readonly context: SecureContext;
+  /** Asked for each connection. */
+  readonly context: () => SecureContext;
   readonly target: DialTarget;
   readonly method: string;
   readonly queuedMessages: number;

@@ -27,9 +27,9 @@ const FILE_LIMIT_BYTES = 256 * 1024;
 const CERTIFICATE_PATTERN = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const UNNAMED: TlsPaths = { ca: 'tls.ca', cert: 'tls.cert', key: 'tls.key' };
 
-async function readPem(file: string, what: string): Promise<string> {
+async function readPem(file: string, what: string, signal: AbortSignal | undefined): Promise<string> {
   try {
-    const text = await readFile(file, 'utf8');
+    const text = await readFile(file, { encoding: 'utf8', ...(signal && { signal }) });
     if (text.length > FILE_LIMIT_BYTES) throw new Error(`larger than ${FILE_LIMIT_BYTES} bytes`);
     return text;
   } catch (cause) {
@@ -40,16 +40,17 @@ async function readPem(file: string, what: string): Promise<string> {
 }
 
 /** Reads the three files; what is in them is checked by `checkTls`. */
-export async function readTls(paths: TlsPaths): Promise<TlsMaterial> {
+export async function readTls(paths: TlsPaths, signal?: AbortSignal): Promise<TlsMaterial> {
   return {
-    ca: await readPem(paths.ca, 'the CA certificate'),
-    cert: await readPem(paths.cert, 'the certificate'),
-    key: await readPem(paths.key, 'the private key'),
+    ca: await readPem(paths.ca, 'the CA certificate', signal),
+    cert: await readPem(paths.cert, 'the certificate', signal),
+    key: await readPem(paths.key, 'the private key', signal),
     files: paths,
   };
 }
 
-function parseCertificates(pem: string, file: string): [X509Certificate, ...X509Certificate[]] {
+/** At least one. */
+export function certificatesIn(pem: string, file: string): [X509Certificate, ...X509Certificate[]] {
   try {
     const [first, ...rest] = (pem.match(CERTIFICATE_PATTERN) ?? []).map((text) => new X509Certificate(text));
     if (first !== undefined) return [first, ...rest];
@@ -103,8 +104,8 @@ export function checkTls(
   now: number = Date.now(),
 ): { readonly validForMs: number } {
   const files = tls.files ?? UNNAMED;
-  const roots = parseCertificates(tls.ca, files.ca);
-  const [leaf, ...chain] = parseCertificates(tls.cert, files.cert);
+  const roots = certificatesIn(tls.ca, files.ca);
+  const [leaf, ...chain] = certificatesIn(tls.cert, files.cert);
   const wanted = identityUri(expected);
   const identity = identityOf(leaf.raw);
   const found = identity === null ? null : identityUri(identity);

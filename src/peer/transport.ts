@@ -65,6 +65,7 @@ export class PeerTransport {
   readonly #options: PeerTransportOptions;
   readonly #links = new Map<NodeId, PeerLink>();
   #peers: ReadonlyMap<NodeId, string> = new Map();
+  #tls: TlsMaterial;
   #context: SecureContext | null = null;
   #server: PeerServer | null = null;
   #isClosed = false;
@@ -73,11 +74,13 @@ export class PeerTransport {
 
   constructor(options: PeerTransportOptions) {
     this.#options = options;
+    this.#tls = options.tls;
   }
 
   /** Throws QuorateError `certificate-…`, `port-in-use` or `address-not-available`. */
   async start(): Promise<void> {
-    const { tls, cluster, self, logger } = this.#options;
+    const { cluster, self, logger } = this.#options;
+    const tls = this.#tls;
     const { validForMs } = checkTls(tls, { cluster, node: self });
     if (validForMs < CERTIFICATE_WARNING_MS) {
       const days = Math.floor(validForMs / 86_400_000);
@@ -93,8 +96,20 @@ export class PeerTransport {
     await server.listen();
     if (this.#isClosed) return server.close();
     this.#server = server;
-    this.#context = secureContext(tls);
+    this.#context = secureContext(this.#tls);
+    if (this.#tls !== tls) server.replaceTls(this.#tls);
     this.#dialMissing();
+  }
+
+  /**
+   * For connections from now on, in both directions; those that are open go on. The caller has checked it by `checkTls`: what
+   * passed there cannot fail here.
+   */
+  replaceTls(tls: TlsMaterial): void {
+    const isDialling = this.#context !== null;
+    this.#tls = tls;
+    if (isDialling) this.#context = secureContext(tls);
+    this.#server?.replaceTls(tls);
   }
 
   get port(): number {
@@ -154,11 +169,12 @@ export class PeerTransport {
   }
 
   sendStatement(address: string, released: Released): Promise<void> {
-    return sendStatement(address, released, this.#options);
+    return sendStatement(address, released, { ...this.#options, tls: this.#tls });
   }
 
   sendBootstrap(address: string, entry: Entry): Promise<void> {
-    const { tls, cluster, self, tap } = this.#options;
+    const { cluster, self, tap } = this.#options;
+    const tls = this.#tls;
     const to = [...this.#peers].find(([, at]) => at === address)?.[0] ?? null;
     return sendBootstrap(address, entry, { tls, cluster, from: self, to, ...(tap && { tap }) });
   }
@@ -172,13 +188,15 @@ export class PeerTransport {
   }
 
   #dialMissing(): void {
-    if (this.#context === null || this.#isClosed) return;
+    const first = this.#context;
+    if (first === null || this.#isClosed) return;
+    const context = (): SecureContext => this.#context ?? first;
     for (const [peer, address] of this.#peers) {
-      if (!this.#links.has(peer)) this.#links.set(peer, this.#dial(peer, address, this.#context));
+      if (!this.#links.has(peer)) this.#links.set(peer, this.#dial(peer, address, context));
     }
   }
 
-  #dial(peer: NodeId, address: string, context: SecureContext): PeerLink {
+  #dial(peer: NodeId, address: string, context: () => SecureContext): PeerLink {
     const stream = (method: string, queuedMessages: number, keepaliveMs: number, onLost: () => void) =>
       new OutboundStream({
         context,

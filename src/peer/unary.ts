@@ -168,7 +168,8 @@ class Connection {
   constructor(target: DialTarget, tls: TlsMaterial, tap: PeerTap | null) {
     this.#target = target;
     this.#tap = tap;
-    this.#dialer = new Dialer(secureContext(tls), target, {
+    const context = secureContext(tls);
+    this.#dialer = new Dialer(() => context, target, {
       onFailure: (error) => {
         this.#lastFailure = error;
       },

@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AdminClient, AdminServer, statusSchema } from '../../src/admin/index.ts';
 import { nodeId } from '../../src/core/index.ts';
@@ -62,10 +64,10 @@ describe('status', () => {
     expect(await as(known.a, (client) => client.status())).toEqual(agent.backend.statusDocument);
   });
 
-  it('has exactly the fields of the contract', () => {
+  it('has exactly the fields of the contract, and warnings, which --json has only where there are some', () => {
     const keys = (schema: { shape: object }): string[] => Object.keys(schema.shape);
     expect(keys(statusSchema)).toEqual(
-      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover'.split(
+      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover warnings'.split(
         ' ',
       ),
     );
@@ -303,4 +305,47 @@ it('names the address that is in use', async () => {
   });
   await expect(elsewhere.start()).rejects.toEqual(failure('address-not-available'));
   await elsewhere.close();
+});
+
+describe('a renewed certificate', () => {
+  it('is what new connections see; a call and a connection from before go on', async () => {
+    const mine = await startFakeAgent(known);
+    const { serialNumber } = new X509Certificate(known.a.cert);
+    const shown = (): Promise<string | undefined> =>
+      new Promise((resolve, reject) => {
+        const [host = '', port = ''] = mine.address.split(':');
+        const { ca, cert, key } = known.viewer;
+        const socket = connectTls(
+          {
+            host,
+            port: Number(port),
+            ca,
+            cert,
+            key,
+            ALPNProtocols: ['h2'],
+            checkServerIdentity: () => undefined,
+          },
+          () => {
+            resolve(socket.getPeerX509Certificate()?.serialNumber);
+            socket.destroy();
+          },
+        );
+        socket.on('error', reject);
+      });
+    const early = new AdminClient({ address: mine.address, tls: known.viewer, who: 'x' });
+    expect((await early.status()).cluster).toBe('nas-prod');
+    expect(await shown()).toBe(serialNumber);
+    const next = known.renewed;
+    mine.server.replaceTls(next);
+    expect(await shown()).toBe(new X509Certificate(next.cert).serialNumber);
+    expect((await early.status()).cluster).toBe('nas-prod');
+    early.close();
+    const late = new AdminClient({ address: mine.address, tls: known.viewer, who: 'x' });
+    expect((await late.status()).cluster).toBe('nas-prod');
+    late.close();
+    const stranger = new AdminClient({ address: mine.address, tls: known.stranger, who: 'x' });
+    await expect(stranger.status()).rejects.toMatchObject({ code: 'agent-unreachable' });
+    stranger.close();
+    await mine.close();
+  });
 });

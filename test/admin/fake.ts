@@ -79,6 +79,7 @@ export const STATUS: StatusDocument = {
     steps: [{ name: 'block', ms: 31.4, result: 'ok' }],
     totalMs: 112,
   },
+  warnings: [],
 };
 
 export class FakeBackend implements AdminBackend {
@@ -90,6 +91,16 @@ export class FakeBackend implements AdminBackend {
   failure: Error | 'silence' | null = null;
   isWell = true;
 
+  readonly listeners = new Set<() => void>();
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+  change(status: Partial<StatusDocument>): void {
+    this.statusDocument = { ...this.statusDocument, ...status };
+    for (const listener of this.listeners) listener();
+  }
   status(): StatusDocument {
     return this.statusDocument;
   }
@@ -183,7 +194,7 @@ export class FakeBackend implements AdminBackend {
 }
 
 export type Identities = Readonly<
-  Record<'a' | 'viewer' | 'operator' | 'admin' | 'stranger' | 'otherCluster', TlsMaterial>
+  Record<'a' | 'viewer' | 'operator' | 'admin' | 'stranger' | 'otherCluster' | 'renewed', TlsMaterial>
 >;
 
 export async function identities(): Promise<Identities> {
@@ -204,6 +215,8 @@ export async function identities(): Promise<Identities> {
     // Trusts the right CA, but is certified by another one.
     stranger: { ca: authority.certificate, cert: stranger.certificate, key: stranger.key },
     otherCluster: material(other, stranger),
+    // Node a's, as it is after a renewal.
+    renewed: material(authority, await issueNode(authority, 'a', {})),
   };
 }
 

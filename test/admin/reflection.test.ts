@@ -146,7 +146,7 @@ describe('a client that learns everything by reflection', () => {
   it('finds every call of the service', async () => {
     const service = await as(known.viewer, (client) => client.learn(ADMIN));
     expect(Object.keys(service).sort()).toEqual(
-      'Activate AuditEntries Bootstrap Failover FencePeer Inspect Pause Resume Standby Status Switchover'.split(
+      'Activate AlertsTest AuditEntries Bootstrap Failover FencePeer Inspect Pause Resume Standby Status Switchover WatchStatus'.split(
         ' ',
       ),
     );
@@ -244,6 +244,30 @@ describe('a client that learns everything by reflection', () => {
     });
     expect(agent.backend.asked).toEqual([]);
   });
+});
+
+it('watches the status', async () => {
+  await as(known.viewer, async (client) => {
+    const told = client.stream(ADMIN, 'WatchStatus', {}, 2);
+    await expect.poll(() => agent.backend.listeners.size, { timeout: 10_000 }).toBe(1);
+    agent.backend.change({ term: 9 });
+    const [first, second] = await told;
+    expect(first).toMatchObject({ status: { cluster: 'nas-prod', holder: 'a', term: 3 } });
+    expect(second).toMatchObject({ status: { holder: 'a', term: 9 } });
+    agent.backend.change({ term: 3 });
+  });
+});
+
+it('sends a test alert where the node has somebody to tell, and says where it has not', async () => {
+  await as(known.operator, (client) =>
+    expect(client.call(ADMIN, 'AlertsTest', {})).rejects.toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: 'the config of this node has no "alerts"',
+    }),
+  );
+  await as(known.viewer, (client) =>
+    expect(client.call(ADMIN, 'AlertsTest', {})).rejects.toMatchObject({ code: status.PERMISSION_DENIED }),
+  );
 });
 
 describe('grpc.health.v1', () => {

@@ -39,8 +39,16 @@ describe('status', () => {
   it('--json prints exactly one document, of the contract', async () => {
     const { code, out, err } = await quorate('status', '--json', ...withConfig());
     expect({ code, err }).toEqual({ code: EXIT.done, err: '' });
-    expect(JSON.parse(out)).toEqual(STATUS);
+    const { warnings: _, ...contract } = STATUS;
+    expect(JSON.parse(out)).toEqual(contract);
     expect(statusSchema.parse(JSON.parse(out))).toEqual(STATUS);
+  });
+
+  it('says what is to be done about the certificates', async () => {
+    const warning = "this node's certificate expires on 2027-01-01";
+    agent.backend.statusDocument = { ...STATUS, warnings: [warning] };
+    expect(JSON.parse((await quorate('status', '--json', ...withConfig())).out).warnings).toEqual([warning]);
+    expect((await quorate('status', ...withConfig())).out).toContain(`\nwarning: ${warning}\n`);
   });
 
   it('fits 80 columns and has no colour where nobody looks', async () => {

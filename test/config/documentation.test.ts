@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { alertsSection, emailSection, smtpSection, webhookSection } from '../../src/config/alerts.ts';
 import * as resources from '../../src/config/resource-schema.ts';
 import * as schema from '../../src/config/schema.ts';
 import { ERRORS, type ErrorCode, EXIT, EXIT_MEANINGS } from '../../src/errors.ts';
@@ -16,6 +17,10 @@ describe('docs/configuration.md', () => {
     ...keys('tls.', schema.tlsSection),
     ...keys('admin.', schema.listenSection),
     ...keys('http.', schema.listenSection),
+    ...keys('alerts.', alertsSection),
+    ...keys('alerts.webhooks[].', webhookSection),
+    ...keys('alerts.email.', emailSection),
+    ...keys('alerts.email.smtp.', smtpSection),
     ...keys('watchdog.', schema.watchdogSection),
     ...keys('fencing.', schema.fencingSection),
     ...keys('cloud.', schema.cloudSection),

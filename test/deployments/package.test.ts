@@ -79,6 +79,7 @@ describe.skipIf(why !== null)(`the package${why === null ? '' : ` (${why})`}`, (
       expect.arrayContaining([
         'quorate.mjs',
         'executor.mjs',
+        'alerts.mjs',
         'guard.mjs',
         'spawn-helper.mjs',
         'status-page.js',

@@ -8,7 +8,7 @@ const [a, b, w] = [nodeId('a'), nodeId('b'), nodeId('w')];
 export const PROCESS: ProcessFacts = {
   version: '0.1.0',
   nodeVersion: '20.19.0',
-  certificates: { node: Date.UTC(2027, 0, 1), ca: Date.UTC(2036, 0, 1) },
+  certificates: { node: Date.UTC(2027, 0, 1), ca: Date.UTC(2036, 0, 1), refused: null },
 };
 
 export function metricFacts(change: Partial<MetricFacts> = {}): MetricFacts {

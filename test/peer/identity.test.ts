@@ -37,7 +37,8 @@ async function trustingBoth(cluster: string, node: NodeId): Promise<TlsMaterial>
 /** A stream of our own to `address` with any certificate, on which any bytes can be sent. */
 function rawStream(address: string, tls: TlsMaterial, method: string) {
   const target = { address, cluster: CLUSTER, node: null };
-  const dialer = new Dialer(secureContext(tls), target, { onFailure: () => {}, onStuck: () => {} });
+  const context = secureContext(tls);
+  const dialer = new Dialer(() => context, target, { onFailure: () => {}, onStuck: () => {} });
   const options = { ...channelOptions(target), 'grpc.max_send_message_length': -1 };
   const client = new Client(address, dialer, options);
   let accept = () => {};

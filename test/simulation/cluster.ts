@@ -273,6 +273,7 @@ function configOf(id: string, members: Shape['members'], shape: Shape): Config {
     node: nodeId(id),
     dataDir: `/${id}`,
     replication: null,
+    alerts: null,
     members: members.map((member) => ({
       id: nodeId(member.id),
       zone: member.id,

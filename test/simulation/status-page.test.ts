@@ -10,7 +10,7 @@ import type { SimulatedNode } from './node/node.ts';
 import { SHAPES } from './profiles.ts';
 
 const LIMIT_MS = 60_000;
-const FAR = { node: Date.UTC(2200, 0, 1), ca: Date.UTC(2200, 0, 1) };
+const FAR = { node: Date.UTC(2200, 0, 1), ca: Date.UTC(2200, 0, 1), refused: null };
 
 let cluster: Cluster;
 let holder: SimulatedNode;

@@ -133,7 +133,17 @@ function resourceWarnings({ resources, holding, observer, facts }: WarningFacts)
 }
 
 function certificateWarnings({ process, facts, observer }: WarningFacts): Warning[] {
-  return (['node', 'ca'] as const).flatMap((which) => {
+  const { refused } = process.certificates;
+  const unused =
+    refused === null
+      ? []
+      : [
+          bad(
+            'certificate-refused',
+            `The TLS files of ${observer} were changed and are not used: ${refused}.`,
+          ),
+        ];
+  const ending = (['node', 'ca'] as const).flatMap((which) => {
     const leftMs = process.certificates[which] - facts.wallMs;
     if (leftMs >= EXPIRY_NOTICE_MS) return [];
     const whose = which === 'node' ? `The certificate of ${observer}` : 'The certificate authority';
@@ -142,6 +152,7 @@ function certificateWarnings({ process, facts, observer }: WarningFacts): Warnin
       ? [bad(`certificate-${which}`, `${whose} has expired on ${day}.`)]
       : [warning(`certificate-${which}`, `${whose} expires on ${day}.`)];
   });
+  return [...unused, ...ending];
 }
 
 const bad = (key: string, text: string): Warning => ({ key, severity: 'bad', text });

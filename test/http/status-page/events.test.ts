@@ -236,7 +236,7 @@ describe('the files', () => {
     const files = new HttpServer({
       listen: '127.0.0.1:0',
       backend: server.backend,
-      process: { version: '0.1.0', nodeVersion: '20', certificates: { node: 0, ca: 0 } },
+      process: { version: '0.1.0', nodeVersion: '20', certificates: { node: 0, ca: 0, refused: null } },
       page,
     });
     const url = `http://127.0.0.1:${await files.start()}`;

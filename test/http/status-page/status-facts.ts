@@ -72,7 +72,14 @@ export function statusFacts({ metrics = {}, status = {}, facts = {} }: Change = 
   return {
     status: {
       ...{ cluster: 'nas-prod', observer: 'a', term: 3, leader: 'a', holder: 'a', epoch: 8, quorum: true },
-      ...{ paused: false, commitIndex: 12, chain: null, lease: { remainingMs: 412.5 }, lastTakeover: null },
+      ...{
+        paused: false,
+        commitIndex: 12,
+        chain: null,
+        lease: { remainingMs: 412.5 },
+        lastTakeover: null,
+        warnings: [],
+      },
       nodes: [
         { ...node, id: 'a', kind: 'data', role: 'leader', inSync: true },
         { ...node, id: 'b', kind: 'data', role: 'follower', inSync: true, zone: 'us-east-1b' },

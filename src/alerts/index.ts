@@ -1,0 +1,2 @@
+export type { Alert, TestResult } from './alert.ts';
+export { Alerts, type AlertsOptions } from './alerts.ts';
