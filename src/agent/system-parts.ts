@@ -23,6 +23,7 @@ import { VERSION } from '../version.ts';
 import { type AgentParts, otherMembers } from './agent.ts';
 import type { Backend } from './backend.ts';
 import { bootPromiseStart } from './boot-promise.ts';
+import { pairWith } from './pairing.ts';
 
 /** Clients wait meanwhile for something that does not work here. */
 const FITNESS_LIMIT_MS = 1000;
@@ -73,6 +74,7 @@ export async function systemParts(
           hostId: hostId(),
         }),
         pools: () => handlers.pools(),
+        pair: (from, request) => pairWith(config, from, request, logger),
         self: node,
         cluster,
         listen: members.find(({ id }) => id === node)?.peer ?? '',

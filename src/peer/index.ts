@@ -13,6 +13,7 @@ export {
   type NodeIdentity,
 } from './identity.ts';
 export type { PeerLogger } from './logger.ts';
+export type { PairAnswer, PairRequest } from './pair.ts';
 export {
   AUTHORITY_DAYS,
   CERTIFICATE_DAYS,
@@ -26,6 +27,7 @@ export { checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
 export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './transport.ts';
 export {
   askFacts,
+  askPair,
   askPools,
   type FactsAnswer,
   openStatementLine,

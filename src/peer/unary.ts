@@ -9,6 +9,7 @@ import { channelOptions, secureContext } from './channel.ts';
 import { encodeBootstrap, encodeMessage, WireError } from './codec.ts';
 import { Dialer, type DialTarget } from './dialer.ts';
 import { decodeFacts, decodePools, encodeFactsRequest, type NodeFacts } from './facts.ts';
+import { encodePairRequest, type PairAnswer, type PairRequest, readPairAnswer } from './pair.ts';
 import { METHOD } from './schema.ts';
 import { OUTCOME_CHARACTERS, type PeerCallKind, type PeerTap } from './tap.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -89,6 +90,17 @@ export async function askPools(
   const bytes = encodeFactsRequest(options.from, options.cluster, true);
   const answer = await withPeer(address, options.to, options, (call) => call(METHOD.facts, bytes));
   return understood(decodePools, answer, options);
+}
+
+/** `quorate replication pair`: gives the node on `address` the own keys, and gets its. Throws as `askPools`. */
+export async function askPair(
+  address: string,
+  request: PairRequest,
+  options: UnaryOptions & { readonly from: NodeId; readonly to: NodeId },
+): Promise<PairAnswer> {
+  const bytes = encodePairRequest(request, options.from, options.cluster);
+  const answer = await withPeer(address, options.to, options, (call) => call(METHOD.pair, bytes));
+  return understood(readPairAnswer, answer, options);
 }
 
 function understood<Value>(
