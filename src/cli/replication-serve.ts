@@ -14,7 +14,9 @@ interface ServeOptions {
 export function registerServe(group: Command): void {
   group
     .command('serve')
-    .description('receive from the other data node; only sshd calls it, for the key that "pair" has authorised')
+    .description(
+      'receive from the other data node; only sshd calls it, for the key that "pair" has authorised',
+    )
     .requiredOption('--config <file>', 'config file of the data node of this host')
     .option('--node <id>', 'the node, where the config file does not say it')
     .requiredOption('--peer <node>', 'whose key was used')

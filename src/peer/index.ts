@@ -1,4 +1,6 @@
+export { channelOptions, secureContext, serverCredentials } from './channel.ts';
 export type { Lane, WireProblem } from './codec.ts';
+export { Dialer } from './dialer.ts';
 export type { Fitness, NodeFacts } from './facts.ts';
 export {
   authorityCluster,

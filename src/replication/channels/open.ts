@@ -5,8 +5,8 @@ import { QuorateError } from '../../errors.ts';
 import type { ReceiverChannel } from '../channel.ts';
 import { otherDataNode } from '../discover.ts';
 import { openGrpcChannel } from './grpc-channel.ts';
-import { sshPaths } from './paths.ts';
 import { readPublicKey, readText } from './pairing/index.ts';
+import { sshPaths } from './paths.ts';
 import { SshChannel } from './ssh-channel.ts';
 
 /**
