@@ -45,6 +45,7 @@ const product = {
   executor: 'src/executor/main.ts',
   guard: 'src/executor/guard.ts',
   'spawn-helper': 'src/executor/spawn-helper.ts',
+  receiver: 'src/receiver/main.ts',
 };
 /** Not bundled: it has native code. Packed beside the bundles with what it depends on (cluster/package/stage.sh). */
 const external = ['classic-level'];

@@ -81,6 +81,7 @@ describe.skipIf(why !== null)(`the package${why === null ? '' : ` (${why})`}`, (
         'executor.mjs',
         'guard.mjs',
         'spawn-helper.mjs',
+        'receiver.mjs',
         'status-page.js',
       ]),
     );

@@ -59,18 +59,29 @@ export async function authorizedFile({
   user,
   authorizedKeys,
 }: Pick<SshChannelConfig, 'user' | 'authorizedKeys'>): Promise<AuthorizedFile> {
-  const passwd = (await readText('/etc/passwd')) ?? '';
-  const [, , uid = '', gid = '', , home = ''] =
-    passwd
-      .split('\n')
-      .find((line) => line.startsWith(`${user}:`))
-      ?.split(':') ?? [];
-  if (!/^\d+$/.test(uid) || !/^\d+$/.test(gid) || !home.startsWith('/'))
+  const found = accountOf((await readText('/etc/passwd')) ?? '', user);
+  if (found === null)
     throw new QuorateError('usage', `/etc/passwd has no user ${user} with a home (replication.channel.user)`);
-  return {
-    path: authorizedKeys ?? join(home, '.ssh', 'authorized_keys'),
-    owner: { uid: Number(uid), gid: Number(gid) },
-  };
+  const { home, ...owner } = found;
+  return { path: authorizedKeys ?? fileIn(home), owner };
+}
+
+/** Likewise by the text of /etc/passwd; null where there is no such user. */
+export function authorizedPath(
+  passwd: string,
+  { user, authorizedKeys }: Pick<SshChannelConfig, 'user' | 'authorizedKeys'>,
+): string | null {
+  const found = accountOf(passwd, user);
+  return found === null ? null : (authorizedKeys ?? fileIn(found.home));
+}
+
+const fileIn = (home: string): string => join(home, '.ssh', 'authorized_keys');
+
+function accountOf(passwd: string, user: string) {
+  const line = passwd.split('\n').find((one) => one.startsWith(`${user}:`));
+  const [, , uid = '', gid = '', , home = ''] = line?.split(':') ?? [];
+  if (!/^\d+$/.test(uid) || !/^\d+$/.test(gid) || !home.startsWith('/')) return null;
+  return { uid: Number(uid), gid: Number(gid), home };
 }
 
 /** Resolves with whether it had to be written. */

@@ -1,4 +1,4 @@
-export { authorizedFile, markerOf } from './authorized-keys.ts';
+export { authorizedFile, authorizedPath, markerOf } from './authorized-keys.ts';
 export { readText } from './file.ts';
 export { readPublicKey } from './keys.ts';
 export { ownCommand } from './own-command.ts';
