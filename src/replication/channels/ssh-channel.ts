@@ -1,6 +1,6 @@
 /**
- * The channel over SSH. A call is a connection of its own: what it costs (some 0.3 s, most of it the start of the other side's
- * process) a shared one would hardly save, and a shared one would let a stream that hangs hang the orders with it.
+ * The channel over SSH. A call is a connection of its own: most of what it costs is the start of the other side's process (0.25 s
+ * of a core), which a shared one (ControlMaster) would not save; and over a shared one a stream that hangs would hang the orders.
  */
 import type { Epoch, NodeId } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';

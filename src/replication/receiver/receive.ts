@@ -64,7 +64,14 @@ export async function startReceive(
     );
   });
   const running = new Running(order, kind, child, parts);
-  if (child.pid !== undefined) await registration.started(child.pid);
+  try {
+    if (child.pid !== undefined) await registration.started(child.pid);
+  } catch (error) {
+    // Nobody else could end it.
+    child.kill('SIGKILL');
+    await running.ended;
+    throw error;
+  }
   return running;
 }
 

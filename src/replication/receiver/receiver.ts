@@ -15,7 +15,7 @@ import { oneLine } from './failure.ts';
 import { datasetsOf, epochSchema, receiveOrderSchema, receiverOrderSchema } from './orders.ts';
 import { perform, refused } from './perform.ts';
 import { type RunningReceive, startReceive } from './receive.ts';
-import { endReceiveOf, register } from './registry.ts';
+import { endReceiveOf, register, registerOrder } from './registry.ts';
 import { Zfs } from './zfs.ts';
 
 export interface ReceiverParts {
@@ -52,9 +52,20 @@ export class Receiver {
   async perform(epoch: unknown, order: unknown, signal: AbortSignal): Promise<void> {
     const checked = valid(receiverOrderSchema, order);
     this.#requireAgreed(datasetsOf(checked));
-    const why = mustBeYes(await this.#ask(valid(epochSchema, epoch), signal));
-    if (why !== null) throw refused(why);
-    await perform(checked, this.#zfs, signal);
+    const claimed = valid(epochSchema, epoch);
+    const mayChange = async (): Promise<void> => {
+      const why = mustBeYes(await this.#ask(claimed, signal));
+      if (why !== null) throw refused(why);
+    };
+    await mayChange();
+    const { dataDir, peer } = this.#parts;
+    const registration = await registerOrder(dataDir, { kind: checked.kind, peer, epoch: claimed });
+    try {
+      // Asked again before each change: a takeover that has begun meanwhile waits for one, and for no more.
+      await perform(checked, new Zfs({ ...this.#parts, mayChange }), signal);
+    } finally {
+      await registration.remove();
+    }
   }
 
   /** Resolves once `zfs receive` runs. Throws `replication-refused`, or what `zfs` said. */

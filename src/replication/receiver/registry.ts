@@ -1,8 +1,8 @@
 /**
- * Which receives run on this host, so that a takeover can end them, whoever has started them.
+ * Which receives and other orders run on this host, so that a takeover can end them, whoever has started them.
  *
- * 1. A receive registers *before* it asks whether it may, and starts `zfs receive` only after the yes. So a takeover, which
- *    makes the answer a no before it looks here, either sees the registration or is seen by the receive.
+ * 1. An order registers *before* it asks whether it may, and starts `zfs receive` only after the yes. So a takeover, which
+ *    makes the answer a no before it looks here, either sees the registration or is seen by the order.
  * 2. One registration for a dataset: the file is made exclusively, complete from its first moment, under the dataset's name.
  * 3. Every `zfs receive` also carries the data directory as a mark in its environment: who registered it may be dead.
  * 4. A registration whose processes are gone means nothing, and is removed by whoever finds it.
@@ -54,6 +54,18 @@ export interface Registration {
 
 export const receivingDirectory = (dataDir: string): string => join(dataDir, 'replication', 'receiving');
 
+let orders = 0;
+
+/** For an order that is no receive, beside whatever else there is. */
+export async function registerOrder(
+  dataDir: string,
+  { kind, ...what }: Pick<Registered, 'peer' | 'epoch'> & { readonly kind: string },
+): Promise<Registration> {
+  const registration = await register(dataDir, { ...what, dataset: `(${kind} ${process.pid}.${orders++})` });
+  if (registration === null) throw new Error('the number of a process has come back with the same count');
+  return registration;
+}
+
 /** Null: a receive for that dataset is registered, and alive. */
 export async function register(
   dataDir: string,
@@ -73,13 +85,18 @@ export async function register(
     await removeIfDead(path);
     if (!(await create(path, entry))) return null;
   }
+  let removing: Promise<void> | null = null;
   return {
     started: async (pid) => {
       const child = processOf(pid);
       if (child === null) return;
       await replace(path, { ...entry, child });
     },
-    remove: () => rm(path, { force: true }),
+    // Once: by a second time the name may be somebody else's.
+    remove: () => {
+      removing ??= rm(path, { force: true });
+      return removing;
+    },
   };
 }
 
@@ -103,7 +120,7 @@ export type EndedReceives =
   | { readonly kind: 'left'; readonly datasets: readonly string[] };
 
 /**
- * Ends every receive on this host. To be called when the local agent already says that this node holds or is about to: then
+ * Ends every receive on this host, and waits for the one change that another order may be making. To be called when the local agent already says that this node holds or is about to: then
  * none begins any more (1). `deadline` is on the clock. What has arrived is kept by ZFS, and can go on later.
  */
 export async function endReceives(

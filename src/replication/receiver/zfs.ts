@@ -14,6 +14,8 @@ export const ZFS_LIMITS = {
 export interface ZfsParts {
   readonly commands: Pick<CommandRunner, 'run'>;
   readonly clock: Clock;
+  /** Asked before each change; rejects with why it is not made. */
+  readonly mayChange?: () => Promise<void>;
 }
 
 /** As it is now; a name is re-read before it is used for a change. */
@@ -79,6 +81,7 @@ export class Zfs {
 
   /** Throws `command-failed` where it is refused, with what ZFS said. */
   async change(words: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#parts.mayChange?.();
     await this.#run(words, ZFS_LIMITS.changeMs, signal);
   }
 

@@ -200,6 +200,23 @@ it('prunes by GUID: not what is held, not the newest, not another snapshot of th
   await prune(named('tank/home', 's1', 71));
 });
 
+it('an order that meets a takeover makes no change after it', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 75, 1), held('s2', 76, 2), held('s3', 77, 3)) });
+  const { known } = host;
+  let asked = 0;
+  Object.defineProperty(host, 'known', {
+    get: () => {
+      asked += 1;
+      // Twice each: before the order, before the first change. Then the takeover begins.
+      return asked <= 4 ? known : { mayHold: true, tenure: null };
+    },
+  });
+  const snapshots = [named('tank/home', 's1', 75), named('tank/home', 's2', 76)];
+  await expect(receiver.perform(7, { kind: 'prune', snapshots }, signal)).rejects.toThrow(/b holds/);
+  expect(host.datasets()['tank/home']?.snapshots.map(({ name }) => name)).toEqual(['s2', 's3']);
+  expect(registrations()).toEqual([]);
+});
+
 it('holds the new one before it lets go of the old one, and again without an error', async () => {
   host.setDatasets({ 'tank/home': filesystem(held('s1', 81, 1, HOLD_TAG), held('s2', 82, 2)) });
   const order = { kind: 'hold', keep: named('tank/home', 's2', 82), letGo: [named('tank/home', 's1', 81)] };
