@@ -10,8 +10,8 @@ import { QuorateError } from '../../errors.ts';
 import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
 import type { SnapshotNow, Zfs } from './zfs.ts';
 
-/** The user reference on the newest common snapshot of a copy. */
-export const HOLD_TAG = 'quorate:common';
+/** The user reference on the newest common snapshot: the sender holds its own by the same one, and roles change. */
+export const HOLD_TAG = 'quorate';
 
 export const refused = (why: string): QuorateError => new QuorateError('replication-refused', why);
 

@@ -3,7 +3,7 @@
  * other. Without sshd (Debian: openssh-server) all of it is skipped.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pairWith } from '../../../src/agent/pairing.ts';
 import { pair } from '../../../src/cli/replication-pair.ts';
 import { epoch, nodeId } from '../../../src/core/index.ts';
+import { PeerTransport } from '../../../src/peer/index.ts';
 import type { ReceiveEnd, Receiving } from '../../../src/replication/channel.ts';
 import {
   commandOf,
@@ -19,6 +20,7 @@ import {
   spawnInto,
 } from '../../../src/replication/channels/index.ts';
 import { registered } from '../../../src/replication/receiver/index.ts';
+import { testTls } from '../../support/pki.ts';
 import { addressOf, CLUSTER, program, startHost, type TestHost, userName } from '../support/hosts.ts';
 import { CuttingProxy, freePort, makeHostKey, SSHD, startSshd, type TestSshd } from '../support/sshd.ts';
 import { makeStream, named, type TestStream } from '../support/streams.ts';
@@ -155,6 +157,40 @@ describe.skipIf(SSHD === null)('over SSH', () => {
       expect(statSync(key).mode & 0o777).toBe(0o600);
       const derived = execFileSync('ssh-keygen', ['-y', '-f', key], { encoding: 'utf8' }).trim();
       expect(readFileSync(`${key}.pub`, 'utf8').trim()).toBe(derived);
+    });
+
+    it('the command itself, with the keys over the mutual TLS of the agents', async () => {
+      const quiet = { info: () => {}, warn: () => {} };
+      const agent = new PeerTransport({
+        ...{
+          self: nodeId('b'),
+          cluster: CLUSTER,
+          listen: '127.0.1.2:17400',
+          tls: await testTls(CLUSTER, 'b'),
+        },
+        ...{ onMessage: () => {}, onStatement: () => {}, onBootstrap: async () => {}, onLink: () => {} },
+        pair: (from, request) => pairWith(b.config, from, request, { warn: () => {} }),
+        logger: quiet,
+      });
+      await agent.start();
+      agent.setPeers(new Map([[nodeId('a'), '127.0.1.1:17400']]));
+      const known = join(a.config.dataDir, 'replication', 'known_hosts');
+      rmSync(known);
+      try {
+        const words = ['replication', 'pair', '--config', a.config.file, '--yes'];
+        const { stdout } = await promisify(execFile)(process.execPath, [program, ...words]);
+        expect(stdout.split('\n')).toEqual([
+          expect.stringMatching(/^a: pins the host keys of b in .*known_hosts: SHA256:/),
+          'b: all is as it should be',
+          'Written.',
+          expect.stringMatching(/^a to b: works/),
+          expect.stringMatching(/^b to a: works/),
+          '',
+        ]);
+        expect(readFileSync(known, 'utf8')).toContain(hostKeyText(b));
+      } finally {
+        await agent.close();
+      }
     });
 
     it('asks before it writes', async () => {

@@ -40,7 +40,7 @@ export async function ensureKey(paths: SshPaths, comment: string): Promise<strin
   if (there !== null) return there;
   await ensureDirectory(paths.directory, 0o700);
   const { privateText, publicText } = await makeKey(comment);
-  const aside = `${paths.key}.${process.pid}.new`;
+  const aside = `${paths.key}.${randomBytes(6).toString('hex')}.new`;
   await replaceFile(aside, { before: null, text: privateText, mode: 0o600 });
   try {
     // Not over one that somebody else has made at the same time: its other half may be authorised by now.
