@@ -304,6 +304,8 @@ export class PeerServer {
     if (!question.pools) return reply(null, encodeFacts(facts(), cluster));
     if (pools === undefined)
       return reply(refusal(status.UNIMPLEMENTED, `${self} says nothing about its pools`));
+    // By this the caller's dial has succeeded: a reading takes longer than a dial may.
+    call.sendMetadata(new Metadata());
     pools().then(
       (reading) => reply(null, encodeFacts(facts(), cluster, reading)),
       (error: unknown) =>
@@ -319,6 +321,8 @@ export class PeerServer {
     const request = this.#checked(from, () => readPairRequest(call.request, { cluster, from }));
     if (request instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, request.message));
     if (pair === undefined) return reply(refusal(status.UNIMPLEMENTED, `${self} does not pair`));
+    // By this the caller's dial has succeeded: files are written, which may take longer than a dial.
+    call.sendMetadata(new Metadata());
     pair(from, request).then(
       (answer) => reply(null, encodePairAnswer(answer, self, cluster)),
       (error: unknown) =>

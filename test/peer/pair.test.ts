@@ -34,6 +34,14 @@ it('carries keys there and back, with who asks', async () => {
   expect(asked).toHaveLength(1);
 });
 
+it('an answer may take longer than a dial may', async () => {
+  const node = await startNode(B, {
+    pair: () => new Promise((resolve) => setTimeout(resolve, 3000, ANSWER)),
+  });
+  node.transport.setPeers(new Map([[A, '127.0.0.1:1']]));
+  expect(await ask(node.address)).toEqual(ANSWER);
+});
+
 it('carries a refusal, and is refused where nobody listens for it', async () => {
   const node = await startNode(B, { pair: () => Promise.reject(new Error('not with you')) });
   node.transport.setPeers(new Map([[A, '127.0.0.1:1']]));

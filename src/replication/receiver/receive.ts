@@ -75,13 +75,16 @@ export async function startReceive(
   return running;
 }
 
+/** Says of a dataset that the replication has shut it, and of a process that it is the replication's (a change of roles reads both). */
+const OWN_WORD = 'quorate:readonly=on';
+
 /**
  * -s: what breaks off can go on. -u and canmount: it is not mounted, now or at the next boot. Volumes know no canmount, and a
  * receive that names it fails for them; what a full stream holds is not known before it has arrived, so it is set afterwards.
  */
 export function receiveArguments(dataset: string, kind: 'filesystem' | 'volume' | null): string[] {
   const noMount = kind === 'filesystem' ? ['-o', 'canmount=noauto'] : [];
-  return ['receive', '-s', '-u', '-o', 'readonly=on', ...noMount, dataset];
+  return ['receive', '-s', '-u', '-o', 'readonly=on', '-o', OWN_WORD, ...noMount, dataset];
 }
 
 class Running implements RunningReceive {

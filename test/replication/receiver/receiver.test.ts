@@ -41,6 +41,7 @@ const held = (name: string, guid: number, createtxg: number, ...holds: string[])
   createtxg,
   holds,
 });
+const SHUT = ['-o', 'readonly=on', '-o', 'quorate:readonly=on'];
 const registrations = (): string[] => readdirSync(join(host.config.dataDir, 'replication', 'receiving'));
 
 async function send(stream: TestStream, epoch = 7) {
@@ -54,13 +55,17 @@ it('receives whole, then changes: read-only, not mounted, and looked at afterwar
   const first = makeStream(host.directory, named('tank/home', 's1', 11));
   expect(await send(first)).toEqual({ kind: 'received' });
   expect(host.data('11').equals(first.payload)).toBe(true);
-  expect(host.datasets()['tank/home']?.properties).toEqual({ readonly: 'on', canmount: 'noauto' });
+  expect(host.datasets()['tank/home']?.properties).toEqual({
+    readonly: 'on',
+    'quorate:readonly': 'on',
+    canmount: 'noauto',
+  });
   expect(await send(makeStream(host.directory, named('tank/home', 's2', 12), { from: '11' }))).toEqual({
     kind: 'received',
   });
   expect(host.calls().filter(([verb]) => verb === 'receive')).toEqual([
-    ['receive', '-s', '-u', '-o', 'readonly=on', 'tank/home'],
-    ['receive', '-s', '-u', '-o', 'readonly=on', '-o', 'canmount=noauto', 'tank/home'],
+    ['receive', '-s', '-u', ...SHUT, 'tank/home'],
+    ['receive', '-s', '-u', ...SHUT, '-o', 'canmount=noauto', 'tank/home'],
   ]);
   expect(registrations()).toEqual([]);
 });
@@ -72,7 +77,7 @@ it('a volume has no canmount, whole or later', async () => {
   });
   const more = makeStream(host.directory, named('tank/disk', 's2', 22), { type, from: '21' });
   expect(await send(more)).toEqual({ kind: 'received' });
-  expect(host.datasets()['tank/disk']?.properties).toEqual({ readonly: 'on' });
+  expect(host.datasets()['tank/disk']?.properties).toEqual({ readonly: 'on', 'quorate:readonly': 'on' });
 });
 
 it('keeps what broke off, and goes on with it', async () => {
