@@ -88,7 +88,10 @@ export async function askPools(
   options: UnaryOptions & { readonly from: NodeId; readonly to: NodeId },
 ): Promise<string | null> {
   const bytes = encodeFactsRequest(options.from, options.cluster, true);
-  const answer = await withPeer(address, options.to, options, (call) => call(METHOD.facts, bytes));
+  const answer = await withPeer(address, options.to, options, async (call, ready) => {
+    await ready();
+    return call(METHOD.facts, bytes);
+  });
   return understood(decodePools, answer, options);
 }
 
@@ -99,7 +102,10 @@ export async function askPair(
   options: UnaryOptions & { readonly from: NodeId; readonly to: NodeId },
 ): Promise<PairAnswer> {
   const bytes = encodePairRequest(request, options.from, options.cluster);
-  const answer = await withPeer(address, options.to, options, (call) => call(METHOD.pair, bytes));
+  const answer = await withPeer(address, options.to, options, async (call, ready) => {
+    await ready();
+    return call(METHOD.pair, bytes);
+  });
   return understood(readPairAnswer, answer, options);
 }
 
@@ -159,12 +165,15 @@ async function withPeer<Result>(
   address: string,
   node: NodeId | null,
   { tls, cluster, deadlineMs = DEADLINE_MS, signal, tap }: UnaryOptions,
-  work: (call: Call) => Promise<Result>,
+  work: (call: Call, ready: () => Promise<void>) => Promise<Result>,
 ): Promise<Result> {
   const deadline = Date.now() + deadlineMs;
   const connection = new Connection({ address, cluster, node }, tls, tap ?? null);
   try {
-    return await work((method, bytes) => connection.call(method, bytes, deadline, signal));
+    return await work(
+      (method, bytes) => connection.call(method, bytes, deadline, signal),
+      () => connection.ready(deadline),
+    );
   } finally {
     connection.close();
   }
@@ -193,6 +202,26 @@ class Connection {
     this.#client.waitForReady(deadline, (error) => {
       // Nothing is asked yet that the peer could consent to: what bounds the dial must not close an idle connection.
       if (error === undefined) this.#dialer.settle(true);
+    });
+  }
+
+  /** Before a question whose answer takes long: from here on its deadline bounds it, and not the dial's. */
+  ready(deadline: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(deadline, (error) => {
+        if (error === undefined) {
+          this.#dialer.settle(true);
+          return resolve();
+        }
+        const { node, address } = this.#target;
+        const why = this.#lastFailure?.message ?? error.message;
+        reject(
+          new QuorateError('peer-unreachable', `${node ?? 'a node'} (${address}) does not answer: ${why}`, {
+            cause: error,
+            context: { address, node },
+          }),
+        );
+      });
     });
   }
 

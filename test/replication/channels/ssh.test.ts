@@ -175,6 +175,7 @@ describe.skipIf(SSHD === null)('over SSH', () => {
       await agent.start();
       agent.setPeers(new Map([[nodeId('a'), '127.0.1.1:17400']]));
       const known = join(a.config.dataDir, 'replication', 'known_hosts');
+      const pinned = readFileSync(known, 'utf8');
       rmSync(known);
       try {
         const words = ['replication', 'pair', '--config', a.config.file, '--yes'];
@@ -189,6 +190,7 @@ describe.skipIf(SSHD === null)('over SSH', () => {
         ]);
         expect(readFileSync(known, 'utf8')).toContain(hostKeyText(b));
       } finally {
+        writeFileSync(known, pinned, { mode: 0o600 });
         await agent.close();
       }
     });
