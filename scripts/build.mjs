@@ -46,6 +46,7 @@ const product = {
   guard: 'src/executor/guard.ts',
   alerts: 'src/alerts/worker.ts',
   'spawn-helper': 'src/executor/spawn-helper.ts',
+  receiver: 'src/receiver/main.ts',
 };
 /** Not bundled: it has native code. Packed beside the bundles with what it depends on (cluster/package/stage.sh). */
 const external = ['classic-level'];

@@ -264,6 +264,19 @@ export const ERRORS = {
     remedy:
       'Name the pools on every data node, as `replication: {pools: [tank]}` (docs/replication.md), and restart the agents.',
   },
+  'replication-refused': {
+    exit: EXIT.refused,
+    meaning:
+      'The receiving node refused an order of the replication, for the reason that it gives; nothing was done.',
+    remedy:
+      'Read the reason. One that names an epoch or a holder means that the roles have changed: the new holder sends.',
+  },
+  'replication-unpaired': {
+    exit: EXIT.failed,
+    meaning:
+      'The two data nodes do not know each other by SSH: a key, or a pinned host key, is missing or wrong.',
+    remedy: 'Run `quorate replication pair` on one of them (docs/replication-channels.md).',
+  },
   'file-exists': {
     exit: EXIT.usage,
     meaning: 'A file that would be written exists already; nothing was written.',

@@ -14,19 +14,27 @@ const MAX_REQUEST_BYTES = 4096;
 const REQUEST_TIMEOUT_MS = 5_000;
 const MAX_CONNECTIONS = 64;
 
-const requestSchema = z.object({ command: z.literal('fence-peer'), peer: z.string().nullable() });
+const requestSchema = z.discriminatedUnion('command', [
+  z.object({ command: z.literal('fence-peer'), peer: z.string().nullable() }),
+  z.object({ command: z.literal('authority') }),
+]);
 
 export type LocalAnswer =
   | { readonly ok: true; readonly result: string }
   | { readonly ok: false; readonly code: string; readonly message: string };
 
+export interface LocalBackend extends Pick<AdminBackend, 'fencePeer'> {
+  /** What this node knows of tenures, for processes of this host that act for another node. */
+  authority(): object;
+}
+
 export class LocalSocket {
   readonly #path: string;
-  readonly #backend: Pick<AdminBackend, 'fencePeer'>;
+  readonly #backend: LocalBackend;
   readonly #server: Server;
   readonly #open = new Set<Socket>();
 
-  constructor(path: string, backend: Pick<AdminBackend, 'fencePeer'>) {
+  constructor(path: string, backend: LocalBackend) {
     this.#path = path;
     this.#backend = backend;
     this.#server = createServer((socket) => this.#serve(socket));
@@ -85,7 +93,10 @@ export class LocalSocket {
 
   async #answer(line: string): Promise<LocalAnswer> {
     try {
-      const { peer } = requestSchema.parse(JSON.parse(line));
+      const request = requestSchema.parse(JSON.parse(line));
+      if (request.command === 'authority')
+        return { ok: true, result: JSON.stringify(this.#backend.authority()) };
+      const { peer } = request;
       return { ok: true, result: await this.#backend.fencePeer(peer === null ? null : nodeId(peer), null) };
     } catch (error) {
       if (error instanceof InvariantError)

@@ -17,6 +17,7 @@ import type { CoreEvent, CoreView, Entry, LogIndex, NodeId } from '../core/index
 import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
 import { failoverAgain, pauseAgain, standbyAgain, switchoverAgain } from './again.ts';
+import { authorityOf } from './authority.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
 import { Orders } from './orders.ts';
@@ -109,6 +110,10 @@ export class Backend implements AdminBackend {
 
   statusFacts(): StatusFacts {
     return this.#options.statusFacts();
+  }
+
+  authority(): object {
+    return authorityOf(this.#options.driver.view);
   }
 
   entries(from: LogIndex, limit: number) {

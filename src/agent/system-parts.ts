@@ -31,6 +31,7 @@ import { VERSION } from '../version.ts';
 import { type AgentParts, otherMembers } from './agent.ts';
 import type { Backend } from './backend.ts';
 import { bootPromiseStart } from './boot-promise.ts';
+import { pairWith } from './pairing.ts';
 
 /** Clients wait meanwhile for something that does not work here. */
 const FITNESS_LIMIT_MS = 1000;
@@ -90,6 +91,7 @@ export async function systemParts(
           hostId: hostId(),
         }),
         pools: () => handlers.pools(),
+        pair: (from, request) => pairWith(config, from, request, logger),
         self: node,
         cluster,
         listen: members.find(({ id }) => id === node)?.peer ?? '',

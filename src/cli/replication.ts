@@ -8,6 +8,8 @@ import { withClient } from './connection.ts';
 import { ExitWith } from './exit-with.ts';
 import { parseNodeOption } from './node-option.ts';
 import { paintFor, printJson } from './output.ts';
+import { registerPair } from './replication-pair.ts';
+import { registerServe } from './replication-serve.ts';
 import { renderDiscovery } from './replication-text.ts';
 
 interface DiscoverOptions {
@@ -39,6 +41,8 @@ export function registerReplication(program: Command): void {
       const config = loadConfig(options.config, { node: options.node });
       await show(config, options, { ownPools, poolsOf, holder });
     });
+  registerPair(group);
+  registerServe(group);
 }
 
 /** What is asked of the world. */

@@ -106,6 +106,31 @@ export interface ReplicationConfig {
   /** Empty: everything. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  /** Null: nothing is sent, only planned. */
+  readonly channel: ReplicationChannelConfig | null;
+}
+
+export type ReplicationChannelConfig = SshChannelConfig | GrpcChannelConfig;
+
+export interface SshChannelConfig {
+  readonly kind: 'ssh';
+  /** Whom both nodes log in as. */
+  readonly user: string;
+  readonly port: number;
+  /** Of each data node, on the replication link. */
+  readonly hosts: Readonly<Record<NodeId, string>>;
+  /** Absolute. Null: that in the user's home. */
+  readonly authorizedKeys: string | null;
+  /** Public host keys of this node's sshd, absolute. Null: those in /etc/ssh. */
+  readonly hostKeys: readonly string[] | null;
+  /** How `quorate` is called on the receiving node. Null: as on the one that is running. */
+  readonly command: readonly string[] | null;
+}
+
+export interface GrpcChannelConfig {
+  readonly kind: 'grpc';
+  readonly port: number;
+  readonly hosts: Readonly<Record<NodeId, string>>;
 }
 
 interface ResourceCommon {

@@ -65,11 +65,18 @@ export function configFingerprint(config: Config): ConfigFingerprint {
     max_data_loss: config.maxDataLossMs,
     cloud: config.cloud,
     resources: config.resources.map(sharedPart),
-    replication: config.replication,
+    replication: sharedReplication(config.replication),
   };
   return Object.fromEntries(
     FINGERPRINT_PARTS.map((part) => [part, hash('sha256', canonicalJson(parts[part]), 'hex')]),
   ) as unknown as ConfigFingerprint; // one entry for each part
+}
+
+/** Files and the program may lie in other places; what the channel is, and where it goes, both must know alike. */
+function sharedReplication(replication: Config['replication']): unknown {
+  if (replication?.channel?.kind !== 'ssh') return replication;
+  const { authorizedKeys: _file, hostKeys: _files, command: _words, ...channel } = replication.channel;
+  return { ...replication, channel };
 }
 
 /** The order of the list counts: it is the order of the takeover. */

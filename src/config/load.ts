@@ -27,6 +27,7 @@ import {
 } from './config.ts';
 import type { NamedMember } from './per-node.ts';
 import { Problems } from './problems.ts';
+import { replicationOf } from './replication.ts';
 import { readResources } from './resources.ts';
 import { show } from './scalars.ts';
 import * as schema from './schema.ts';
@@ -151,8 +152,8 @@ function readRoot(
   const resources = readResources(root.resources, context);
   if (dataDir !== null) checkDataDir(dataDir, resources, problems);
   if (fencing !== null) checkFencing(fencing, context);
-  const replication =
-    root.replication === undefined ? null : required('replication', schema.replicationSection);
+  const section = root.replication === undefined ? null : required('replication', schema.replicationSection);
+  const replication = section === null ? null : replicationOf(section, members, base, problems);
   if (replication !== null) checkReplication(replication, context);
   const alerts = readAlerts(root.alerts, base, problems);
   const needsRegion = resources.find(isCloud)?.name ?? (fencing?.instances && 'fencing');

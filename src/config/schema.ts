@@ -89,10 +89,31 @@ const datasetPattern = z
     error: `is not a dataset's name with or without "*"${HINT_MARK}as "tank/home" or "tank/*/cache"; what lies below is meant too`,
   });
 
+const port = z.number().int().min(1).max(65_535);
+const hosts = z.record(z.string(), text(253)).optional();
+
+/** How the stream gets to the other data node, and the orders with it. */
+const channelSection = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('ssh'),
+    user: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_-]{0,31}$/, `is not the name of a user${HINT_MARK}as "root"`)
+      .default('root'),
+    port: port.default(22),
+    hosts,
+    authorized_keys: filePath.optional(),
+    host_keys: z.array(filePath).min(1).max(8).optional(),
+    command: z.array(text(4096)).min(1).max(8).optional(),
+  }),
+  z.strictObject({ kind: z.literal('grpc'), port: port.default(7405), hosts }),
+]);
+
 export const replicationSection = z.strictObject({
   pools: z.array(poolName).min(1).max(16),
   include: z.array(datasetPattern).max(256).default([]),
   exclude: z.array(datasetPattern).max(256).default([]),
+  channel: channelSection.optional(),
 });
 
 export const TOP_LEVEL_KEYS = [

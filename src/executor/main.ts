@@ -23,6 +23,7 @@ import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
 import { takeLock } from './lock.ts';
 import { PoolsReader } from './pools.ts';
+import { ReceiverProcess } from './receiver-process.ts';
 import { releaseOnly } from './release-only.ts';
 import { guardDataOf, otherDataNodes, resourcesOf } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
@@ -159,6 +160,13 @@ async function main(): Promise<void> {
     onSummary: (summary) => running.onDoctor(ownFailures(summary)),
     cloudWatch: calls,
   });
+  const receiver = new ReceiverProcess({
+    config,
+    program: new URL('./receiver.mjs', import.meta.url),
+    clock: systemClock,
+    log: (level, fields) => logger[level](fields),
+  });
+  receiver.start();
   logger.info({ event: 'executor-started', node: config.node, pid: process.pid });
 
   let isEnding = false;
@@ -166,7 +174,7 @@ async function main(): Promise<void> {
     if (isEnding) return;
     isEnding = true;
     running.close();
-    await Promise.all([doctor.stop(), pools.stop(), calls.close()]);
+    await Promise.all([doctor.stop(), pools.stop(), calls.close(), receiver.stop()]);
     await channel?.close();
     lock.close();
     await guard.close();

@@ -32,6 +32,7 @@ import { encodeFacts, type NodeFacts, readFactsRequest } from './facts.ts';
 import { identityOf, identityUri } from './identity.ts';
 import type { EntryParser } from './kinds.ts';
 import type { PeerLogger } from './logger.ts';
+import { encodePairAnswer, type PairAnswer, type PairRequest, readPairRequest } from './pair.ts';
 import { ACKNOWLEDGED, type Acknowledged, METHOD } from './schema.ts';
 import { OUTCOME_CHARACTERS, type PeerCallKind, type PeerTap } from './tap.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -50,6 +51,8 @@ export interface InboundOptions {
   facts?(): NodeFacts;
   /** What its pools hold, packed; rejects with why that cannot be said. */
   pools?(): Promise<string>;
+  /** Takes a data node's keys for the replication over SSH, and says the own ones; rejects with why not. */
+  pair?(from: NodeId, request: PairRequest): Promise<PairAnswer>;
   readonly logger: PeerLogger;
   readonly tap?: PeerTap;
 }
@@ -87,6 +90,8 @@ export class PeerServer {
       reportReleased: released,
       bootstrap,
       facts,
+      pair: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) =>
+        this.#onPair(call, reply),
     });
   }
 
@@ -306,8 +311,27 @@ export class PeerServer {
     if (!question.pools) return reply(null, encodeFacts(facts(), cluster));
     if (pools === undefined)
       return reply(refusal(status.UNIMPLEMENTED, `${self} says nothing about its pools`));
+    // By this the caller's dial has succeeded: a reading takes longer than a dial may.
+    call.sendMetadata(new Metadata());
     pools().then(
       (reading) => reply(null, encodeFacts(facts(), cluster, reading)),
+      (error: unknown) =>
+        reply(refusal(status.FAILED_PRECONDITION, String((error as Error).message ?? error))),
+    );
+  }
+
+  #onPair(call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void {
+    const caller = this.#authenticate(call);
+    if (!caller.ok) return reply(this.#refuse(call.getPeer(), caller.why));
+    const { cluster, self, pair } = this.#options;
+    const from = caller.node;
+    const request = this.#checked(from, () => readPairRequest(call.request, { cluster, from }));
+    if (request instanceof WireError) return reply(refusal(status.INVALID_ARGUMENT, request.message));
+    if (pair === undefined) return reply(refusal(status.UNIMPLEMENTED, `${self} does not pair`));
+    // By this the caller's dial has succeeded: files are written, which may take longer than a dial.
+    call.sendMetadata(new Metadata());
+    pair(from, request).then(
+      (answer) => reply(null, encodePairAnswer(answer, self, cluster)),
       (error: unknown) =>
         reply(refusal(status.FAILED_PRECONDITION, String((error as Error).message ?? error))),
     );
@@ -369,4 +393,5 @@ const SERVICE = {
   reportReleased: method(METHOD.reportReleased, false, nothing),
   bootstrap: method(METHOD.bootstrap, false, nothing),
   facts: method(METHOD.facts, false, asIs),
+  pair: method(METHOD.pair, false, asIs),
 };

@@ -4,7 +4,9 @@ export {
   CertificateWatch,
   certificateWarnings,
 } from './certificate-watch.ts';
+export { channelOptions, LiveServerCredentials, secureContext } from './channel.ts';
 export type { Lane, WireProblem } from './codec.ts';
+export { Dialer } from './dialer.ts';
 export type { Fitness, NodeFacts } from './facts.ts';
 export {
   authorityCluster,
@@ -19,6 +21,7 @@ export {
   type NodeIdentity,
 } from './identity.ts';
 export type { PeerLogger } from './logger.ts';
+export type { PairAnswer, PairRequest } from './pair.ts';
 export {
   AUTHORITY_DAYS,
   CERTIFICATE_DAYS,
@@ -32,6 +35,7 @@ export { checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
 export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './transport.ts';
 export {
   askFacts,
+  askPair,
   askPools,
   type FactsAnswer,
   openStatementLine,

@@ -15,6 +15,9 @@ export const LIMITS = {
   fitnessCharacters: 500,
   /** What its pools hold, packed; more is refused. Room is left for the rest of the message. */
   poolsCharacters: 1_048_576 - 16 * 1024,
+  /** What two nodes say of each other when they pair: keys, and sentences; more is refused. */
+  keyCharacters: 8192,
+  keyTexts: 32,
   /** Heartbeats waiting in a stream; more are dropped, because a stale heartbeat is worse than none (L1). */
   queuedHeartbeats: 4,
   /** Other messages waiting in a stream; more are dropped, the core retransmits. */

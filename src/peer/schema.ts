@@ -6,7 +6,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { InvariantError } from '../core/index.ts';
-import type { WireBootstrap, WireFacts, WireFactsRequest, WireMessage } from './wire.ts';
+import type {
+  WireBootstrap,
+  WireFacts,
+  WireFactsRequest,
+  WireMessage,
+  WirePairAnswer,
+  WirePairRequest,
+} from './wire.ts';
 
 const PROTO = join('proto', 'quorate', 'v1', 'peer.proto');
 
@@ -31,6 +38,8 @@ interface PeerSchema {
   readonly bootstrap: MessageCodec<WireBootstrap>;
   readonly factsRequest: MessageCodec<WireFactsRequest>;
   readonly facts: MessageCodec<WireFacts>;
+  readonly pairRequest: MessageCodec<WirePairRequest>;
+  readonly pairAnswer: MessageCodec<WirePairAnswer>;
 }
 
 let loaded: PeerSchema | null = null;
@@ -54,6 +63,8 @@ function loadSchema(): PeerSchema {
     bootstrap: codec('quorate.v1.BootstrapRequest'),
     factsRequest: codec('quorate.v1.FactsRequest'),
     facts: codec('quorate.v1.NodeFacts'),
+    pairRequest: codec('quorate.v1.PairRequest'),
+    pairAnswer: codec('quorate.v1.PairAnswer'),
   };
 }
 
@@ -64,6 +75,7 @@ export const METHOD = {
   reportReleased: '/quorate.v1.Peer/ReportReleased',
   bootstrap: '/quorate.v1.Peer/Bootstrap',
   facts: '/quorate.v1.Peer/Facts',
+  pair: '/quorate.v1.Peer/Pair',
 } as const;
 
 /** The answer to every call: nothing but that it was taken. gRPC knows no null message. */

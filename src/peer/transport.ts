@@ -14,6 +14,7 @@ import { PeerServer } from './inbound.ts';
 import { LIMITS, TIMES } from './limits.ts';
 import type { PeerLogger } from './logger.ts';
 import { OutboundStream } from './outbound.ts';
+import type { PairAnswer, PairRequest } from './pair.ts';
 import { METHOD } from './schema.ts';
 import type { PeerTap } from './tap.ts';
 import { checkTls, type TlsMaterial } from './tls.ts';
@@ -33,6 +34,8 @@ export interface PeerTransportOptions {
   facts?(): NodeFacts;
   /** What its pools hold, when a peer's `quorate replication` asks; rejects with why that cannot be said. */
   pools?(): Promise<string>;
+  /** Takes a data node's keys for the replication over SSH, and says the own ones; rejects with why not. */
+  pair?(from: NodeId, request: PairRequest): Promise<PairAnswer>;
   /** A hint and nothing more: a dead agent has released nothing (H5). */
   onLink(peer: NodeId, up: boolean): void;
   readonly logger: PeerLogger;

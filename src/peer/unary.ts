@@ -9,6 +9,7 @@ import { channelOptions, secureContext } from './channel.ts';
 import { encodeBootstrap, encodeMessage, WireError } from './codec.ts';
 import { Dialer, type DialTarget } from './dialer.ts';
 import { decodeFacts, decodePools, encodeFactsRequest, type NodeFacts } from './facts.ts';
+import { encodePairRequest, type PairAnswer, type PairRequest, readPairAnswer } from './pair.ts';
 import { METHOD } from './schema.ts';
 import { OUTCOME_CHARACTERS, type PeerCallKind, type PeerTap } from './tap.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -87,8 +88,25 @@ export async function askPools(
   options: UnaryOptions & { readonly from: NodeId; readonly to: NodeId },
 ): Promise<string | null> {
   const bytes = encodeFactsRequest(options.from, options.cluster, true);
-  const answer = await withPeer(address, options.to, options, (call) => call(METHOD.facts, bytes));
+  const answer = await withPeer(address, options.to, options, async (call, ready) => {
+    await ready();
+    return call(METHOD.facts, bytes);
+  });
   return understood(decodePools, answer, options);
+}
+
+/** `quorate replication pair`: gives the node on `address` the own keys, and gets its. Throws as `askPools`. */
+export async function askPair(
+  address: string,
+  request: PairRequest,
+  options: UnaryOptions & { readonly from: NodeId; readonly to: NodeId },
+): Promise<PairAnswer> {
+  const bytes = encodePairRequest(request, options.from, options.cluster);
+  const answer = await withPeer(address, options.to, options, async (call, ready) => {
+    await ready();
+    return call(METHOD.pair, bytes);
+  });
+  return understood(readPairAnswer, answer, options);
 }
 
 function understood<Value>(
@@ -147,12 +165,15 @@ async function withPeer<Result>(
   address: string,
   node: NodeId | null,
   { tls, cluster, deadlineMs = DEADLINE_MS, signal, tap }: UnaryOptions,
-  work: (call: Call) => Promise<Result>,
+  work: (call: Call, ready: () => Promise<void>) => Promise<Result>,
 ): Promise<Result> {
   const deadline = Date.now() + deadlineMs;
   const connection = new Connection({ address, cluster, node }, tls, tap ?? null);
   try {
-    return await work((method, bytes) => connection.call(method, bytes, deadline, signal));
+    return await work(
+      (method, bytes) => connection.call(method, bytes, deadline, signal),
+      () => connection.ready(deadline),
+    );
   } finally {
     connection.close();
   }
@@ -182,6 +203,26 @@ class Connection {
     this.#client.waitForReady(deadline, (error) => {
       // Nothing is asked yet that the peer could consent to: what bounds the dial must not close an idle connection.
       if (error === undefined) this.#dialer.settle(true);
+    });
+  }
+
+  /** Before a question whose answer takes long: from here on its deadline bounds it, and not the dial's. */
+  ready(deadline: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(deadline, (error) => {
+        if (error === undefined) {
+          this.#dialer.settle(true);
+          return resolve();
+        }
+        const { node, address } = this.#target;
+        const why = this.#lastFailure?.message ?? error.message;
+        reject(
+          new QuorateError('peer-unreachable', `${node ?? 'a node'} (${address}) does not answer: ${why}`, {
+            cause: error,
+            context: { address, node },
+          }),
+        );
+      });
     });
   }
 

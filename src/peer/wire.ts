@@ -89,3 +89,19 @@ export interface WireFacts {
   hostId: string;
   pools?: string;
 }
+
+export interface WirePairRequest {
+  cluster: string;
+  from: string;
+  publicKey: string;
+  hostKeys: string[];
+  dryRun: boolean;
+}
+
+export interface WirePairAnswer {
+  cluster: string;
+  node: string;
+  publicKey: string;
+  hostKeys: string[];
+  changes: string[];
+}

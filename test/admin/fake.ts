@@ -182,6 +182,10 @@ export class FakeBackend implements AdminBackend {
     this.asked.push(request);
     await this.#fail();
   }
+  authority(): object {
+    return { mayHold: false, tenure: null };
+  }
+
   async fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
     this.asked.push({ peer, who });
     await this.#fail();

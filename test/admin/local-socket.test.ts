@@ -45,6 +45,11 @@ it('answers one line with one line', async () => {
   ]);
 });
 
+it('says what the node knows of tenures', async () => {
+  const answer = JSON.parse(await ask('{"command":"authority"}\n'));
+  expect(answer).toEqual({ ok: true, result: '{"mayHold":false,"tenure":null}' });
+});
+
 it('passes the refusal of the agent on', async () => {
   backend.failure = new QuorateError('refused-unsafe', 'no tenure');
   expect(JSON.parse(await ask('{"command":"fence-peer","peer":null}\n'))).toEqual({

@@ -18,6 +18,7 @@ it('is absent, or names pools and patterns', () => {
     pools: ['tank'],
     include: [],
     exclude: [],
+    channel: null,
   });
   const section = 'replication: {pools: [tank, bulk], include: [tank/home], exclude: ["*/tmp", "bulk/*/c"]}';
   expect(parse(section).problems).toEqual([]);
@@ -46,4 +47,36 @@ it('needs two data nodes', () => {
   expect(parse('replication: {pools: [tank]}', three).problems).toEqual([
     expect.stringContaining('replication: snapshots go from one data node to one other, the config has 3'),
   ]);
+});
+
+it('has a channel, whose hosts are those of the agents where it names no others', () => {
+  const { config, problems } = parse('replication: {pools: [tank], channel: {kind: ssh, hosts: {b: nas-b}}}');
+  expect(problems).toEqual([]);
+  expect(config?.replication?.channel).toEqual({
+    kind: 'ssh',
+    user: 'root',
+    port: 22,
+    hosts: { a: expect.stringMatching(/^\d+\.\d+\.\d+\.\d+$/), b: 'nas-b' },
+    authorizedKeys: null,
+    hostKeys: null,
+    command: null,
+  });
+  const grpc = parse('replication: {pools: [tank], channel: {kind: grpc}}').config?.replication?.channel;
+  expect(grpc).toMatchObject({ kind: 'grpc', port: 7405 });
+});
+
+it.each([
+  ['a kind that there is not', '{kind: rsh}', /channel\.kind/],
+  [
+    'a host that is an option',
+    '{kind: ssh, hosts: {a: "-oProxyCommand=x"}}',
+    /is not a host name or address/,
+  ],
+  ['a node that is none', '{kind: ssh, hosts: {z: nas-z}}', /"z" is no data node/],
+  ['a user that is none', '{kind: ssh, user: "root -v"}', /is not the name of a user/],
+  ['a port that is none', '{kind: grpc, port: 70000}', /channel\.port/],
+  ['a key that does not exist', '{kind: grpc, user: root}', /channel\.user: unknown key/],
+])('%s of the channel: a problem', (_what, channel, problem) => {
+  const { problems } = parse(`replication: {pools: [tank], channel: ${channel}}`);
+  expect(problems).toEqual([expect.stringMatching(problem)]);
 });

@@ -82,6 +82,7 @@ describe.skipIf(why !== null)(`the package${why === null ? '' : ` (${why})`}`, (
         'alerts.mjs',
         'guard.mjs',
         'spawn-helper.mjs',
+        'receiver.mjs',
         'status-page.js',
       ]),
     );

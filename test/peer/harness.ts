@@ -94,6 +94,7 @@ export async function startNode(
     readonly onBootstrap?: (entry: Entry) => Promise<void>;
     readonly facts?: () => NodeFacts;
     readonly pools?: () => Promise<string>;
+    readonly pair?: NonNullable<PeerTransportOptions['pair']>;
     readonly tap?: PeerTap;
   } = {},
 ): Promise<TestNode> {
@@ -115,6 +116,7 @@ export async function startNode(
     onBootstrap: options.onBootstrap ?? (async () => {}),
     ...(options.facts === undefined ? {} : { facts: options.facts }),
     ...(options.pools === undefined ? {} : { pools: options.pools }),
+    ...(options.pair === undefined ? {} : { pair: options.pair }),
     ...(options.tap === undefined ? {} : { tap: options.tap }),
     onLink: (peer, up) => links.note({ peer, up, at: now() }),
     logger: { info: (_fields, line) => log.note(line), warn: (_fields, line) => log.note(line) },

@@ -1,0 +1,66 @@
+/**
+ * Entry of the receiver process (dist/receiver.mjs), which takes the replication's streams where the channel is gRPC.
+ *
+ *     node receiver.mjs --config FILE [--node ID]
+ *
+ * The executor starts it and ends it: it lives as long as its stdin is open. It holds nothing, and what it is doing when it
+ * ends can go on later (`zfs receive -s`).
+ */
+import { parseArgs } from 'node:util';
+import pino from 'pino';
+import { formatAddress, loadConfig } from '../config/index.ts';
+import { EXIT, QuorateError } from '../errors.ts';
+import { readTls } from '../peer/index.ts';
+import { hostReceiver, ReplicationServer } from '../replication/channels/index.ts';
+import { otherDataNode } from '../replication/index.ts';
+
+const logger = pino({ name: 'receiver', base: null }, pino.destination({ fd: 2, sync: false }));
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { config: { type: 'string' }, node: { type: 'string' } } });
+  if (values.config === undefined)
+    throw new QuorateError('config-unreadable', 'the receiver needs --config FILE');
+  const config = loadConfig(values.config, { node: values.node });
+  const channel = config.replication?.channel ?? null;
+  if (channel?.kind !== 'grpc') throw new QuorateError('usage', 'replication.channel is not "kind: grpc"');
+  const host = channel.hosts[config.node];
+  if (host === undefined)
+    throw new QuorateError('usage', `replication.channel has no host for ${config.node}`);
+  process.chdir('/');
+  const peer = otherDataNode(config, config.node);
+  const { receiver, stop } = hostReceiver(config, peer);
+  const server = new ReplicationServer({
+    ...{ cluster: config.cluster, self: config.node, peer, receiver },
+    listen: formatAddress({ host, port: channel.port }),
+    tls: await readTls(config.tls),
+    log: (level, fields, text) => logger[level](fields, text),
+  });
+
+  let isEnding = false;
+  const end = async (why: string): Promise<void> => {
+    if (isEnding) return;
+    isEnding = true;
+    await server.close();
+    await stop();
+    logger.info({ event: 'receiver-ended', why });
+    logger.flush(() => process.exit(EXIT.done));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(signal));
+  for (const event of ['end', 'close', 'error'] as const)
+    process.stdin.on(event, () => void end('its executor is gone'));
+  process.stdin.resume();
+
+  const port = await server.listen();
+  logger.info({ event: 'receiver-started', node: config.node, peer, port, pid: process.pid });
+}
+
+try {
+  await main();
+} catch (error) {
+  const known = error instanceof QuorateError ? error : null;
+  const msg = known?.oneLine ?? String(error);
+  process.stderr.write(
+    `${JSON.stringify({ level: 60, name: 'receiver', event: 'receiver-died', msg, code: known?.code ?? null })}\n`,
+  );
+  process.exit(known?.exitCode ?? EXIT.failed);
+}

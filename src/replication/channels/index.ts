@@ -1,0 +1,11 @@
+export { GrpcChannel, type GrpcTarget } from './grpc-channel.ts';
+export { ReplicationServer, type ReplicationServerOptions } from './grpc-server.ts';
+export { type HostReceiver, hostReceiver } from './host-receiver.ts';
+export { openChannel, openSshChannel } from './open.ts';
+export * from './pairing/index.ts';
+export { hostKeyAlias, type SshPaths, sshPaths } from './paths.ts';
+export { type Answer, commandOf, parseCommand, type Question, readAnswer, writeAnswer } from './protocol.ts';
+export { type ServeParts, serve } from './serve.ts';
+export { spawnInto } from './source.ts';
+export { SshChannel } from './ssh-channel.ts';
+export { type SshTarget, sshArguments } from './ssh-command.ts';

@@ -1,0 +1,16 @@
+export { type Authority, judge, type Known, localAuthority, type Verdict } from './authority.ts';
+export { failureOf, oneLine } from './failure.ts';
+export { inParts, ORDER_LIMITS, PUT_AWAY } from './orders.ts';
+export { HOLD_TAG } from './perform.ts';
+export type { RunningReceive } from './receive.ts';
+export { Receiver, type ReceiverParts } from './receiver.ts';
+export {
+  type EndedReceives,
+  endReceiveOf,
+  endReceives,
+  RECEIVE_MARK,
+  type Registered,
+  type Registration,
+  register,
+  registered,
+} from './registry.ts';

@@ -1,0 +1,103 @@
+/**
+ * The gateway for what a sender says, whatever carried it (style 4): shapes, limits, and the names that it may name. What
+ * has passed here is a dataset below an agreed pool, never the pool itself, and never what a change of roles has put away.
+ */
+import { z } from 'zod';
+import { type Epoch, epoch } from '../../core/index.ts';
+import type { NamedSnapshot, ReceiveOrder, ReceiverOrder } from '../channel.ts';
+import { guid } from '../pool.ts';
+
+export const ORDER_LIMITS = {
+  /** ZFS's own, of a dataset with its snapshot. */
+  nameCharacters: 255,
+  /** Of one order; a sender with more sends several. */
+  snapshots: 64,
+} as const;
+
+/** Datasets that a change of roles keeps: no sender touches them. */
+export const PUT_AWAY = '.diverged';
+
+const DATASET = /^[A-Za-z][A-Za-z0-9_.:-]*(\/[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*)+$/;
+const SNAPSHOT = /^[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*$/;
+/** Of ZFS itself. */
+const DOTS = /(^|\/)\.{1,2}(\/|$)/;
+
+const datasetName = z
+  .string()
+  .max(ORDER_LIMITS.nameCharacters)
+  .regex(DATASET, 'is not the name of a dataset below a pool')
+  .refine((name) => !DOTS.test(name), 'has a part that is "." or ".."')
+  .refine((name) => name.split('/')[1] !== PUT_AWAY, `lies in ${PUT_AWAY}, which no sender touches`);
+
+const snapshotSchema = z
+  .strictObject({
+    dataset: datasetName,
+    name: z.string().max(ORDER_LIMITS.nameCharacters).regex(SNAPSHOT, 'is not the name of a snapshot'),
+    guid: z.string().transform((text, context) => {
+      const id = guid(text);
+      if (id !== null) return id;
+      context.addIssue({ code: 'custom', message: 'is not a GUID' });
+      return z.NEVER;
+    }),
+  })
+  .refine(
+    ({ dataset, name }) => dataset.length + 1 + name.length <= ORDER_LIMITS.nameCharacters,
+    'is longer than ZFS allows',
+  );
+
+const snapshots = z.array(snapshotSchema).max(ORDER_LIMITS.snapshots);
+
+export const receiverOrderSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('rename'), from: datasetName, to: datasetName }),
+  z.strictObject({ kind: z.literal('abandon'), dataset: datasetName }),
+  z.strictObject({ kind: z.literal('hold'), keep: snapshotSchema, letGo: snapshots }),
+  z.strictObject({ kind: z.literal('prune'), snapshots }),
+]);
+
+export const receiveOrderSchema = z
+  .strictObject({
+    dataset: datasetName,
+    snapshot: snapshotSchema,
+    kind: z.enum(['full', 'incremental', 'resume']),
+    /** The sender knows that an earlier receive of this dataset, if one still runs, is left over from a broken connection. */
+    replaces: z.boolean().default(false),
+  })
+  .refine(({ dataset, snapshot }) => snapshot.dataset === dataset, 'the snapshot is of another dataset');
+
+export type CheckedReceiveOrder = ReceiveOrder & { readonly replaces: boolean };
+
+export const epochSchema = z
+  .number()
+  .int()
+  .positive()
+  .max(Number.MAX_SAFE_INTEGER)
+  .transform((value): Epoch => epoch(value));
+
+/** The datasets that an order would change. */
+export function datasetsOf(order: ReceiverOrder): readonly string[] {
+  switch (order.kind) {
+    case 'rename':
+      return [order.from, order.to];
+    case 'abandon':
+      return [order.dataset];
+    case 'hold':
+      return [order.keep, ...order.letGo].map(({ dataset }) => dataset);
+    case 'prune':
+      return order.snapshots.map(({ dataset }) => dataset);
+  }
+}
+
+/** An order that the receiver takes only in parts, as those parts, in order. */
+export function inParts(order: ReceiverOrder): readonly ReceiverOrder[] {
+  if (order.kind === 'prune')
+    return pieces(order.snapshots).map((some) => ({ kind: 'prune', snapshots: some }));
+  if (order.kind !== 'hold' || order.letGo.length <= ORDER_LIMITS.snapshots) return [order];
+  return pieces(order.letGo).map((letGo) => ({ kind: 'hold', keep: order.keep, letGo }));
+}
+
+function pieces(all: readonly NamedSnapshot[]): readonly (readonly NamedSnapshot[])[] {
+  const count = Math.ceil(all.length / ORDER_LIMITS.snapshots);
+  return Array.from({ length: count }, (_, piece) =>
+    all.slice(piece * ORDER_LIMITS.snapshots, (piece + 1) * ORDER_LIMITS.snapshots),
+  );
+}

@@ -1,0 +1,196 @@
+/**
+ * One `zfs receive`, from its start to the look at what it has made.
+ *
+ * It ends by itself when its input ends. It is ended by the caller's signal, and by the local agent's word that this sender
+ * may not any more; what has arrived by then is kept (-s).
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
+import type { Clock } from '../../clock.ts';
+import { QuorateError } from '../../errors.ts';
+import type { ReceiveEnd } from '../channel.ts';
+import type { Verdict } from './authority.ts';
+import { failureOf, oneLine } from './failure.ts';
+import type { CheckedReceiveOrder } from './orders.ts';
+import { RECEIVE_MARK, type Registration } from './registry.ts';
+import type { Zfs } from './zfs.ts';
+
+const LIMITS = {
+  /** How often the agent is asked whether the sender still may. */
+  watchMs: 500,
+  /** For so long no answer is borne: an agent that restarts takes over nothing meanwhile, and ends receives when it does. */
+  unknownMs: 5000,
+  /** From the request to end until it is killed. */
+  graceMs: 2000,
+  stderrCharacters: 16_384,
+} as const;
+
+export interface RunningReceive {
+  /** What is to be received; null where it comes by this process's own stdin. */
+  readonly input: Writable | null;
+  /** Never rejects. */
+  readonly ended: Promise<ReceiveEnd>;
+  abort(why: string): void;
+}
+
+export interface ReceiveParts {
+  readonly dataDir: string;
+  readonly zfs: Zfs;
+  readonly clock: Clock;
+  readonly registration: Registration;
+  readonly mayGoOn: () => Promise<Verdict>;
+}
+
+type Stop = Extract<ReceiveEnd, { kind: 'broken' }>;
+
+/** Throws where `zfs` cannot be started. `kind` null: the dataset is not here yet. */
+export async function startReceive(
+  order: CheckedReceiveOrder,
+  kind: 'filesystem' | 'volume' | null,
+  stdin: 'inherit' | 'pipe',
+  parts: ReceiveParts,
+): Promise<RunningReceive> {
+  const { dataDir, registration } = parts;
+  const child = spawn('zfs', receiveArguments(order.dataset, kind), {
+    stdio: [stdin, 'ignore', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C', [RECEIVE_MARK]: dataDir },
+  });
+  // When its input has gone the child says so itself.
+  child.stdin?.on('error', () => {});
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (cause) =>
+      reject(new QuorateError('command-missing', `zfs cannot be started: ${cause.message}`, { cause })),
+    );
+  });
+  const running = new Running(order, kind, child, parts);
+  try {
+    if (child.pid !== undefined) await registration.started(child.pid);
+  } catch (error) {
+    // Nobody else could end it.
+    child.kill('SIGKILL');
+    await running.ended;
+    throw error;
+  }
+  return running;
+}
+
+/** Says of a dataset that the replication has shut it, and of a process that it is the replication's (a change of roles reads both). */
+const OWN_WORD = 'quorate:readonly=on';
+
+/**
+ * -s: what breaks off can go on. -u and canmount: it is not mounted, now or at the next boot. Volumes know no canmount, and a
+ * receive that names it fails for them; what a full stream holds is not known before it has arrived, so it is set afterwards.
+ */
+export function receiveArguments(dataset: string, kind: 'filesystem' | 'volume' | null): string[] {
+  const noMount = kind === 'filesystem' ? ['-o', 'canmount=noauto'] : [];
+  return ['receive', '-s', '-u', '-o', 'readonly=on', '-o', OWN_WORD, ...noMount, dataset];
+}
+
+class Running implements RunningReceive {
+  readonly input: Writable | null;
+  readonly ended: Promise<ReceiveEnd>;
+  readonly #order: CheckedReceiveOrder;
+  readonly #kind: 'filesystem' | 'volume' | null;
+  readonly #child: ChildProcess;
+  readonly #parts: ReceiveParts;
+  #stopped: Stop | null = null;
+  #stderr = '';
+
+  constructor(
+    order: CheckedReceiveOrder,
+    kind: 'filesystem' | 'volume' | null,
+    child: ChildProcess,
+    parts: ReceiveParts,
+  ) {
+    this.#order = order;
+    this.#kind = kind;
+    this.#child = child;
+    this.#parts = parts;
+    this.input = child.stdin;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      if (this.#stderr.length < LIMITS.stderrCharacters) this.#stderr += text;
+    });
+    const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+    this.ended = this.#run(exited);
+  }
+
+  abort(why: string): void {
+    this.#stop({ kind: 'broken', code: 'aborted', why });
+  }
+
+  #stop(end: Stop): void {
+    if (this.#stopped !== null || this.#child.exitCode !== null) return;
+    this.#stopped = end;
+    this.#child.kill('SIGTERM');
+    const { clock } = this.#parts;
+    clock.after(LIMITS.graceMs, () => this.#child.kill('SIGKILL'));
+  }
+
+  async #run(exited: Promise<number | null>): Promise<ReceiveEnd> {
+    const over = new AbortController();
+    const watching = this.#watch(over.signal);
+    const code = await exited;
+    over.abort();
+    await watching;
+    try {
+      return await this.#judge(code);
+    } catch (error) {
+      const why = `whether it has arrived is not known: ${oneLine(String((error as Error).message ?? error))}`;
+      return { kind: 'broken', code: 'stream', why };
+    } finally {
+      await this.#parts.registration.remove();
+    }
+  }
+
+  async #judge(code: number | null): Promise<ReceiveEnd> {
+    if (code !== 0) {
+      if (this.#stopped !== null) return this.#stopped;
+      const said = oneLine(this.#stderr);
+      if (code === null)
+        return {
+          kind: 'broken',
+          code: 'aborted',
+          why: `zfs receive was killed${said === '' ? '' : `: ${said}`}`,
+        };
+      return {
+        kind: 'broken',
+        code: failureOf(said),
+        why: said === '' ? `zfs receive ended with ${code}` : said,
+      };
+    }
+    const { dataset, snapshot } = this.#order;
+    const { zfs } = this.#parts;
+    // No caller's signal: what has been received is looked at, whoever still listens.
+    const { signal } = new AbortController();
+    const there = await zfs.snapshotsOf(dataset, signal);
+    if (there?.some(({ name, guid }) => name === snapshot.name && guid === snapshot.guid) !== true)
+      return {
+        kind: 'broken',
+        code: 'stream',
+        why: `zfs receive ended well, and ${dataset}@${snapshot.name} with the GUID ${snapshot.guid} is not here`,
+      };
+    if (this.#kind === null && (await zfs.kindOf(dataset, signal)) === 'filesystem')
+      await zfs.change(['set', 'canmount=noauto', dataset], signal);
+    return { kind: 'received' };
+  }
+
+  /** Rule 2 of channel.ts, for as long as it runs. */
+  async #watch(over: AbortSignal): Promise<void> {
+    const { clock, mayGoOn } = this.#parts;
+    let knownAt = clock.now();
+    while (!over.aborted && this.#stopped === null) {
+      await clock.sleep(LIMITS.watchMs, over);
+      if (over.aborted) return;
+      const verdict = await mayGoOn();
+      if (verdict.kind === 'yes') knownAt = clock.now();
+      else if (verdict.kind === 'no') this.#stop({ kind: 'broken', code: 'refused', why: verdict.why });
+      else if (clock.now() - knownAt > LIMITS.unknownMs)
+        this.#stop({
+          kind: 'broken',
+          code: 'refused',
+          why: `the agent here does not answer: ${verdict.why}`,
+        });
+    }
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The receiving side, once for all channels: whoever carries an order only says who sent it (by certificate or by key).
+ *
+ * 1. Nothing is changed for a sender that the local agent does not allow (authority.ts); who cannot be asked has not said yes.
+ * 2. Nothing outside the agreed pools is named, read or changed.
+ * 3. One receive for a dataset at a time.
+ */
+import type { Clock } from '../../clock.ts';
+import type { NodeId } from '../../core/index.ts';
+import { QuorateError } from '../../errors.ts';
+import type { CommandRunner } from '../../resources/index.ts';
+import type { PoolsReading } from '../reading.ts';
+import { type Authority, judge, mustBeYes, type Verdict } from './authority.ts';
+import { oneLine } from './failure.ts';
+import { datasetsOf, epochSchema, receiveOrderSchema, receiverOrderSchema } from './orders.ts';
+import { perform, refused } from './perform.ts';
+import { type RunningReceive, startReceive } from './receive.ts';
+import { endReceiveOf, register, registerOrder } from './registry.ts';
+import { Zfs } from './zfs.ts';
+
+export interface ReceiverParts {
+  readonly self: NodeId;
+  /** Who sends, as its key or certificate proves. */
+  readonly peer: NodeId;
+  readonly pools: readonly string[];
+  readonly dataDir: string;
+  readonly authority: Authority;
+  readonly commands: Pick<CommandRunner, 'run'>;
+  readonly clock: Clock;
+  /** Reads the agreed pools. */
+  read(): Promise<PoolsReading>;
+}
+
+/** How long a receive that is left over may take to end before the new one is refused. */
+const REPLACE_LIMIT_MS = 5000;
+
+export class Receiver {
+  readonly #parts: ReceiverParts;
+  readonly #zfs: Zfs;
+
+  constructor(parts: ReceiverParts) {
+    this.#parts = parts;
+    this.#zfs = new Zfs(parts);
+  }
+
+  /** Also while this node holds: it changes nothing. */
+  read(): Promise<PoolsReading> {
+    return this.#parts.read();
+  }
+
+  /** Throws `replication-refused`, or what `zfs` said. */
+  async perform(epoch: unknown, order: unknown, signal: AbortSignal): Promise<void> {
+    const checked = valid(receiverOrderSchema, order);
+    this.#requireAgreed(datasetsOf(checked));
+    const claimed = valid(epochSchema, epoch);
+    const mayChange = async (): Promise<void> => {
+      const why = mustBeYes(await this.#ask(claimed, signal));
+      if (why !== null) throw refused(why);
+    };
+    await mayChange();
+    const { dataDir, peer } = this.#parts;
+    const registration = await registerOrder(dataDir, { kind: checked.kind, peer, epoch: claimed });
+    try {
+      // Asked again before each change: a takeover that has begun meanwhile waits for one, and for no more.
+      await perform(checked, new Zfs({ ...this.#parts, mayChange }), signal);
+    } finally {
+      await registration.remove();
+    }
+  }
+
+  /** Resolves once `zfs receive` runs. Throws `replication-refused`, or what `zfs` said. */
+  async receive(
+    epoch: unknown,
+    order: unknown,
+    stdin: 'inherit' | 'pipe',
+    signal: AbortSignal,
+  ): Promise<RunningReceive> {
+    const { dataDir, peer, clock } = this.#parts;
+    const checked = valid(receiveOrderSchema, order);
+    const claimed = valid(epochSchema, epoch);
+    const { dataset, replaces } = checked;
+    this.#requireAgreed([dataset]);
+    const what = { dataset, peer, epoch: claimed };
+    if (replaces && (await this.#mayBegin(claimed, signal)))
+      await endReceiveOf(dataDir, what, REPLACE_LIMIT_MS, clock);
+    const registration = await register(dataDir, what);
+    if (registration === null) throw refused(`a receive for ${dataset} runs already`);
+    try {
+      // After the registration, never before: see registry.ts.
+      const why = mustBeYes(await this.#ask(claimed, signal));
+      if (why !== null) throw refused(why);
+      const kind = await this.#zfs.kindOf(dataset, signal);
+      if (kind === null && checked.kind !== 'full' && checked.kind !== 'resume')
+        throw refused(`${dataset} is not here, and what is to come are only its changes`);
+      if (signal.aborted) throw refused('it was given up before it began');
+      const running = await startReceive(checked, kind, stdin, {
+        dataDir,
+        zfs: this.#zfs,
+        clock,
+        registration,
+        mayGoOn: () => this.#ask(claimed, new AbortController().signal),
+      });
+      const onAbort = (): void => running.abort('the sender has given up, or the connection is gone');
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      void running.ended.then(() => signal.removeEventListener('abort', onAbort));
+      return running;
+    } catch (error) {
+      await registration.remove();
+      throw error;
+    }
+  }
+
+  async #mayBegin(claimed: ReturnType<typeof epochSchema.parse>, signal: AbortSignal): Promise<boolean> {
+    return (await this.#ask(claimed, signal)).kind === 'yes';
+  }
+
+  async #ask(claimed: ReturnType<typeof epochSchema.parse>, signal: AbortSignal): Promise<Verdict> {
+    const { authority, self, peer } = this.#parts;
+    return judge(await authority.ask(signal), self, peer, claimed);
+  }
+
+  #requireAgreed(datasets: readonly string[]): void {
+    const { pools, self } = this.#parts;
+    const stranger = datasets.find((dataset) => !pools.includes(dataset.split('/')[0] ?? ''));
+    if (stranger !== undefined)
+      throw refused(`${stranger} is in none of the pools that ${self} replicates (${pools.join(', ')})`);
+  }
+}
+
+interface Schema<Value> {
+  safeParse(value: unknown):
+    | { success: true; data: Value }
+    | {
+        success: false;
+        error: { issues: readonly { path: readonly PropertyKey[]; message: string }[] };
+      };
+}
+
+function valid<Value>(schema: Schema<Value>, value: unknown): Value {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const at = issue?.path.map(String).join('.') ?? '';
+  const where = at === '' ? '' : `${at} `;
+  throw new QuorateError(
+    'replication-refused',
+    `the order is not valid: ${oneLine(`${where}${issue?.message ?? ''}`)}`,
+  );
+}

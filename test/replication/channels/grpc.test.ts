@@ -1,0 +1,223 @@
+/** The channel over gRPC: the same receiver behind mutual TLS, in memory that does not grow with the stream. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { epoch, nodeId } from '../../../src/core/index.ts';
+import type { ReceiveEnd } from '../../../src/replication/channel.ts';
+import {
+  GrpcChannel,
+  type HostReceiver,
+  hostReceiver,
+  openChannel,
+  ReplicationServer,
+  spawnInto,
+} from '../../../src/replication/channels/index.ts';
+import { registered } from '../../../src/replication/receiver/index.ts';
+import { testTls } from '../../support/pki.ts';
+import { CLUSTER, startHost, type TestHost } from '../support/hosts.ts';
+import { CuttingProxy, freePort } from '../support/sshd.ts';
+import { makeStream, named, type TestStream } from '../support/streams.ts';
+
+const { signal } = new AbortController();
+const limits = { signal, limitMs: 20_000 };
+const EPOCH = epoch(7);
+const path = process.env.PATH;
+let b: TestHost;
+let host: HostReceiver;
+let server: ReplicationServer;
+let port = 0;
+let channel: GrpcChannel;
+const warnings: string[] = [];
+let guids = 100;
+
+beforeAll(async () => {
+  b = await startHost({ node: 'b', channel: () => '{kind: grpc}' });
+  process.env.PATH = `${b.bin}:${path}`;
+  host = hostReceiver(b.config, nodeId('a'));
+  server = new ReplicationServer({
+    ...{ cluster: CLUSTER, self: nodeId('b'), peer: nodeId('a'), listen: '127.0.1.2:0' },
+    tls: await testTls(CLUSTER, 'b'),
+    receiver: host.receiver,
+    log: (_level, _fields, text) => void warnings.push(text),
+  });
+  port = await server.listen();
+  channel = await channelOf(CLUSTER, 'a');
+});
+afterAll(async () => {
+  await channel.close();
+  await server.close();
+  await host.stop();
+  await b.close();
+  process.env.PATH = path;
+});
+beforeEach(() => {
+  b.known = { mayHold: false, tenure: { epoch: 7, node: 'a', isReleased: false } };
+});
+afterEach(() => {
+  for (const name of ['slow', 'full'] as const) b.set(name, null);
+});
+
+async function channelOf(cluster: string, node: string, address = `127.0.1.2:${port}`): Promise<GrpcChannel> {
+  return new GrpcChannel({
+    ...{ cluster, self: nodeId(node), to: nodeId('b'), address },
+    tls: await testTls(cluster, node),
+  });
+}
+
+const fresh = (dataset: string, bytes = 300_000): TestStream =>
+  makeStream(b.directory, named(dataset, 's1', guids++), { bytes });
+
+async function send(stream: TestStream, by = channel): Promise<ReceiveEnd> {
+  const receiving = await by.receive(EPOCH, stream.order, limits);
+  spawnInto(receiving, ['cat', stream.file]);
+  return receiving.ended;
+}
+
+async function nothingReceived(): Promise<void> {
+  const end = performance.now() + 10_000;
+  while ((await registered(b.config.dataDir)).length > 0) {
+    if (performance.now() > end) throw new Error('a receive has not ended within 10 s');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+it('reads, receives, holds', async () => {
+  expect(await channel.read(limits)).toMatchObject({ pools: [{ name: 'tank' }] });
+  const stream = fresh('tank/home', 3_000_000);
+  expect(await send(stream)).toEqual({ kind: 'received' });
+  expect(b.data(stream.order.snapshot.guid).equals(stream.payload)).toBe(true);
+  await channel.perform(EPOCH, { kind: 'hold', keep: stream.order.snapshot, letGo: [] }, limits);
+  await expect(
+    channel.perform(EPOCH, { kind: 'prune', snapshots: [stream.order.snapshot] }, limits),
+  ).rejects.toMatchObject({ code: 'replication-refused', message: expect.stringMatching(/is held/) });
+});
+
+it('H2: a stale epoch and a holder are refused before the stream begins', async () => {
+  const stream = fresh('tank/stale');
+  b.known = { mayHold: false, tenure: { epoch: 9, node: 'a', isReleased: false } };
+  await expect(channel.receive(EPOCH, stream.order, limits)).rejects.toMatchObject({
+    code: 'replication-refused',
+  });
+  b.known = { mayHold: true, tenure: null };
+  await expect(channel.receive(EPOCH, stream.order, limits)).rejects.toThrow(/b holds/);
+  await expect(channel.perform(EPOCH, { kind: 'abandon', dataset: 'tank/x' }, limits)).rejects.toThrow(
+    /b holds/,
+  );
+  b.known = { mayHold: false, tenure: { epoch: 7, node: 'a', isReleased: false } };
+  const running = await channel.receive(EPOCH, stream.order, limits);
+  b.known = { mayHold: true, tenure: null };
+  expect(await running.ended).toMatchObject({ kind: 'broken', code: 'refused' });
+});
+
+it('answers only the other data node of this cluster', async () => {
+  for (const [cluster, node] of [
+    [CLUSTER, 'w'],
+    [CLUSTER, 'c'],
+  ] as const) {
+    const stranger = await channelOf(cluster, node);
+    await expect(stranger.read(limits)).rejects.toThrow(/receives from a of nas-test only/);
+    await expect(stranger.receive(EPOCH, fresh('tank/x').order, limits)).rejects.toThrow(
+      /receives from a of nas-test only/,
+    );
+    await stranger.close();
+  }
+  const foreign = await channelOf('elsewhere', 'a');
+  await expect(foreign.read({ ...limits, limitMs: 2000 })).rejects.toMatchObject({
+    code: 'peer-unreachable',
+  });
+  await foreign.close();
+  expect(warnings.join('\n')).toMatch(/quorate:\/\/nas-test\/w/);
+});
+
+it('a source that dies, and one that this side gives up, are no whole streams', async () => {
+  const stream = fresh('tank/dies');
+  const receiving = await channel.receive(EPOCH, stream.order, limits);
+  spawnInto(receiving, ['sh', '-c', `head -c 150000 '${stream.file}'; exit 3`]);
+  expect(await receiving.ended).toMatchObject({ kind: 'broken', code: 'connection' });
+  await nothingReceived();
+  const aborted = await channel.receive(EPOCH, fresh('tank/aborts').order, limits);
+  aborted.abort();
+  expect(await aborted.ended).toMatchObject({ kind: 'broken', code: 'aborted' });
+  await nothingReceived();
+});
+
+it('a full pool ends the stream, and its source with it', async () => {
+  b.set('full', '');
+  const stream = fresh('tank/full', 20_000_000);
+  const receiving = await channel.receive(EPOCH, stream.order, limits);
+  const source = spawnInto(receiving, ['cat', stream.file]);
+  expect(await receiving.ended).toMatchObject({ kind: 'broken', code: 'full' });
+  expect(receiving.sink.destroyed).toBe(true);
+  source.kill();
+});
+
+it('cut at any byte, it goes on where it broke off, and arrives whole', async () => {
+  const proxy = new CuttingProxy({ host: '127.0.1.2', port });
+  const proxyPort = await freePort('127.0.1.4');
+  await proxy.listen('127.0.1.4', proxyPort);
+  const through = await channelOf(CLUSTER, 'a', `127.0.1.4:${proxyPort}`);
+  const whole = fresh('tank/cut', 2_000_000);
+  const { snapshot } = whole.order;
+  let cuts = 0;
+  for (let attempt = 0; attempt < 12; attempt++) {
+    await nothingReceived();
+    const offset = b.datasets()['tank/cut']?.partial?.bytes ?? 0;
+    const seed = (attempt * 2_654_435_761) % 1_000_003;
+    proxy.cutAfterBytes = attempt >= 8 ? null : 4000 + (attempt % 2 === 0 ? seed % 6_000 : seed % 700_000);
+    const stream = makeStream(b.directory, snapshot, { payload: whole.payload, offset });
+    const receiving = await through
+      .receive(EPOCH, stream.order, { ...limits, limitMs: 3000 })
+      .catch(() => null);
+    if (receiving === null) {
+      cuts += 1;
+      continue;
+    }
+    spawnInto(receiving, ['cat', stream.file]);
+    const end = await receiving.ended;
+    if (end.kind === 'received') break;
+    cuts += 1;
+    expect(end).toMatchObject({ kind: 'broken', code: 'connection' });
+  }
+  expect(cuts).toBeGreaterThan(4);
+  expect(b.datasets()['tank/cut']?.snapshots.map(({ guid }) => guid)).toEqual([snapshot.guid]);
+  expect(b.data(snapshot.guid).equals(whole.payload)).toBe(true);
+  await through.close();
+  await proxy.close();
+}, 120_000);
+
+it('200 MB to a slow receiver: the memory of both ends stays as it is', async () => {
+  b.set('slow', '1');
+  const bytes = 200_000_000;
+  const snapshot = named('tank/large', 's1', guids++);
+  const header = { ...snapshot, type: 'filesystem', from: null, offset: 0, size: bytes };
+  const file = join(b.directory, 'header');
+  writeFileSync(file, `${JSON.stringify(header)}\n`);
+  const receiving = await channel.receive(
+    EPOCH,
+    { dataset: snapshot.dataset, snapshot, kind: 'full' },
+    limits,
+  );
+  const before = process.memoryUsage().rss;
+  let most = before;
+  const sampling = setInterval(() => {
+    most = Math.max(most, process.memoryUsage().rss);
+  }, 20);
+  spawnInto(receiving, ['sh', '-c', `cat '${file}'; head -c ${bytes} /dev/zero`]);
+  const end = await receiving.ended;
+  clearInterval(sampling);
+  expect(end).toEqual({ kind: 'received' });
+  // Of sender and receiver together, and of whatever V8 leaves uncollected meanwhile.
+  const grownMb = (most - before) / 1e6;
+  expect(grownMb).toBeLessThan(100);
+}, 120_000);
+
+it('is opened by the config', async () => {
+  const { replication } = b.config;
+  expect(replication?.channel).toMatchObject({ kind: 'grpc', port: 7405 });
+  const opened = await openChannel(b.config);
+  expect(opened.name).toBe('grpc');
+  await opened.close();
+  await expect(openChannel({ ...b.config, replication: null })).rejects.toMatchObject({
+    code: 'replication-not-configured',
+  });
+});

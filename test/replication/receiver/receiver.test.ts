@@ -1,0 +1,303 @@
+/** The receiving side without a channel: what it takes, what it refuses, and how a receive is ended. */
+import { createReadStream, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
+import { systemClock } from '../../../src/clock.ts';
+import { instant, nodeId } from '../../../src/core/index.ts';
+import { hostReceiver } from '../../../src/replication/channels/index.ts';
+import { endReceives, HOLD_TAG, type Receiver, registered } from '../../../src/replication/receiver/index.ts';
+import { type DatasetState, startHost, type TestHost, until } from '../support/hosts.ts';
+import { makeStream, named, type TestStream } from '../support/streams.ts';
+
+const { signal } = new AbortController();
+const path = process.env.PATH;
+let host: TestHost;
+let receiver: Receiver;
+let stop = async (): Promise<void> => {};
+beforeEach(async () => {
+  host = await startHost({ node: 'b', channel: () => '{kind: ssh}' });
+  host.known = { mayHold: false, tenure: { epoch: 7, node: 'a', isReleased: false } };
+  process.env.PATH = `${host.bin}:${path}`;
+  ({ receiver, stop } = hostReceiver(host.config, nodeId('a')));
+});
+afterEach(async () => {
+  await stop();
+  await host.close();
+});
+afterAll(() => {
+  process.env.PATH = path;
+});
+
+const filesystem = (...snapshots: DatasetState['snapshots']): DatasetState => ({
+  type: 'filesystem',
+  token: null,
+  partial: null,
+  properties: {},
+  snapshots,
+});
+const held = (name: string, guid: number, createtxg: number, ...holds: string[]) => ({
+  name,
+  guid: String(guid),
+  createtxg,
+  holds,
+});
+const SHUT = ['-o', 'readonly=on', '-o', 'quorate:readonly=on'];
+const registrations = (): string[] => readdirSync(join(host.config.dataDir, 'replication', 'receiving'));
+
+async function send(stream: TestStream, epoch = 7) {
+  const running = await receiver.receive(epoch, stream.order, 'pipe', signal);
+  if (running.input === null) throw new Error('no input');
+  createReadStream(stream.file).pipe(running.input);
+  return running.ended;
+}
+
+it('receives whole, then changes: read-only, not mounted, and looked at afterwards', async () => {
+  const first = makeStream(host.directory, named('tank/home', 's1', 11));
+  expect(await send(first)).toEqual({ kind: 'received' });
+  expect(host.data('11').equals(first.payload)).toBe(true);
+  expect(host.datasets()['tank/home']?.properties).toEqual({
+    readonly: 'on',
+    'quorate:readonly': 'on',
+    canmount: 'noauto',
+  });
+  expect(await send(makeStream(host.directory, named('tank/home', 's2', 12), { from: '11' }))).toEqual({
+    kind: 'received',
+  });
+  expect(host.calls().filter(([verb]) => verb === 'receive')).toEqual([
+    ['receive', '-s', '-u', ...SHUT, 'tank/home'],
+    ['receive', '-s', '-u', ...SHUT, '-o', 'canmount=noauto', 'tank/home'],
+  ]);
+  expect(registrations()).toEqual([]);
+});
+
+it('a volume has no canmount, whole or later', async () => {
+  const type = 'volume';
+  expect(await send(makeStream(host.directory, named('tank/disk', 's1', 21), { type }))).toEqual({
+    kind: 'received',
+  });
+  const more = makeStream(host.directory, named('tank/disk', 's2', 22), { type, from: '21' });
+  expect(await send(more)).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/disk']?.properties).toEqual({ readonly: 'on', 'quorate:readonly': 'on' });
+});
+
+it('keeps what broke off, and goes on with it', async () => {
+  const snapshot = named('tank/home', 's1', 31);
+  const whole = makeStream(host.directory, snapshot);
+  const running = await receiver.receive(7, whole.order, 'pipe', signal);
+  createReadStream(whole.file, { end: 150_000 }).pipe(running.input as NodeJS.WritableStream);
+  expect(await running.ended).toMatchObject({
+    kind: 'broken',
+    code: 'stream',
+    why: expect.stringMatching(/incomplete stream/),
+  });
+  const { partial } = host.datasets()['tank/home'] as DatasetState;
+  const rest = makeStream(host.directory, snapshot, {
+    payload: whole.payload,
+    offset: partial?.bytes as number,
+  });
+  expect(rest.order.kind).toBe('resume');
+  expect(await send(rest)).toEqual({ kind: 'received' });
+  expect(host.data('31').equals(whole.payload)).toBe(true);
+});
+
+it('tells a full pool, a refusal of ZFS, and a snapshot that is not what was said', async () => {
+  host.set('full', '');
+  const home = makeStream(host.directory, named('tank/home', 's1', 41));
+  expect(await send(home)).toMatchObject({ kind: 'broken', code: 'full' });
+  host.set('full', null);
+  host.setDatasets({ 'tank/home': filesystem(held('s0', 40, 1)) });
+  const other = makeStream(host.directory, named('tank/home', 's2', 42), { from: '39' });
+  expect(await send(other)).toMatchObject({
+    kind: 'broken',
+    code: 'refused',
+    why: expect.stringMatching(/does not match/),
+  });
+  const lie = makeStream(host.directory, named('tank/other', 's1', 43));
+  const told = { ...lie, order: { ...lie.order, snapshot: named('tank/other', 's1', 44) } };
+  expect(await send(told)).toMatchObject({
+    kind: 'broken',
+    code: 'stream',
+    why: expect.stringMatching(/44 is not here/),
+  });
+});
+
+it.each([
+  ['this node holds', { mayHold: true, tenure: null }, 7, /b holds, or may hold, itself/],
+  [
+    'an older epoch',
+    { mayHold: false, tenure: { epoch: 9, node: 'a', isReleased: false } },
+    7,
+    /epoch 7, and b knows of epoch 9/,
+  ],
+  [
+    'an epoch of somebody else',
+    { mayHold: false, tenure: { epoch: 7, node: 'b', isReleased: true } },
+    7,
+    /is of b, not of a/,
+  ],
+  [
+    'a released epoch',
+    { mayHold: false, tenure: { epoch: 7, node: 'a', isReleased: true } },
+    7,
+    /a has released epoch 7/,
+  ],
+  ['an agent that does not answer', null, 7, /not known, so nothing is changed/],
+  ['an epoch that is none', { mayHold: false, tenure: null }, 0, /the order is not valid/],
+])('H2: %s: nothing is changed', async (_what, known, epoch, why) => {
+  host.known = known;
+  const { order } = makeStream(host.directory, named('tank/home', 's1', 51));
+  await expect(receiver.receive(epoch, order, 'pipe', signal)).rejects.toThrow(why);
+  await expect(receiver.perform(epoch, { kind: 'abandon', dataset: 'tank/home' }, signal)).rejects.toThrow(
+    why,
+  );
+  expect(host.calls()).toEqual([]);
+  if (epoch > 0) expect(registrations()).toEqual([]);
+});
+
+it('a newer epoch than its log has is taken: the log may be behind', async () => {
+  expect(await send(makeStream(host.directory, named('tank/home', 's1', 52)), 8)).toEqual({
+    kind: 'received',
+  });
+});
+
+it.each([
+  ['another pool', 'rpool/root'],
+  ['the pool itself', 'tank'],
+  ['what a change of roles has put away', 'tank/.diverged/7/home'],
+  ['an option', '-r/x'],
+  ['a way up', 'tank/../rpool'],
+  ['a snapshot', 'tank/home@s1'],
+  ['an empty part', 'tank//home'],
+  ['a line break', 'tank/home\nrpool'],
+])('%s is not changed', async (_what, dataset) => {
+  const snapshot = { ...named('tank/x', 's1', 61), dataset };
+  const orders = [
+    { kind: 'abandon', dataset },
+    { kind: 'rename', from: 'tank/x', to: dataset },
+    { kind: 'prune', snapshots: [snapshot] },
+    { kind: 'hold', keep: snapshot, letGo: [] },
+  ];
+  for (const order of orders)
+    await expect(receiver.perform(7, order, signal)).rejects.toMatchObject({ code: 'replication-refused' });
+  await expect(
+    receiver.receive(7, { dataset, snapshot, kind: 'full' }, 'pipe', signal),
+  ).rejects.toMatchObject({ code: 'replication-refused' });
+  expect(host.calls()).toEqual([]);
+});
+
+it('prunes by GUID: not what is held, not the newest, not another snapshot of that name', async () => {
+  host.setDatasets({
+    'tank/home': filesystem(held('s1', 71, 1), held('s2', 72, 2, 'x'), held('s3', 73, 3), held('s4', 74, 4)),
+  });
+  const prune = (...snapshots: ReturnType<typeof named>[]) =>
+    receiver.perform(7, { kind: 'prune', snapshots }, signal);
+  const names = () => host.datasets()['tank/home']?.snapshots.map(({ name }) => name);
+  await expect(prune(named('tank/home', 's1', 71), named('tank/home', 's2', 72))).rejects.toThrow(/is held/);
+  await expect(prune(named('tank/home', 's1', 71), named('tank/home', 's4', 74))).rejects.toThrow(
+    /is the newest/,
+  );
+  await expect(prune(named('tank/home', 's1', 73))).rejects.toThrow(/is called @s3 here/);
+  await expect(prune(named('tank/home', 's1', 99))).rejects.toThrow(/another snapshot here/);
+  // All of an order is looked at before any of it is done.
+  expect(names()).toEqual(['s1', 's2', 's3', 's4']);
+  await prune(named('tank/home', 's1', 71), named('tank/home', 'gone', 70), named('tank/home', 's3', 73));
+  expect(names()).toEqual(['s2', 's4']);
+  await prune(named('tank/home', 's1', 71));
+});
+
+it('an order that meets a takeover makes no change after it', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 75, 1), held('s2', 76, 2), held('s3', 77, 3)) });
+  const { known } = host;
+  let asked = 0;
+  Object.defineProperty(host, 'known', {
+    get: () => {
+      asked += 1;
+      // Twice each: before the order, before the first change. Then the takeover begins.
+      return asked <= 4 ? known : { mayHold: true, tenure: null };
+    },
+  });
+  const snapshots = [named('tank/home', 's1', 75), named('tank/home', 's2', 76)];
+  await expect(receiver.perform(7, { kind: 'prune', snapshots }, signal)).rejects.toThrow(/b holds/);
+  expect(host.datasets()['tank/home']?.snapshots.map(({ name }) => name)).toEqual(['s2', 's3']);
+  expect(registrations()).toEqual([]);
+});
+
+it('holds the new one before it lets go of the old one, and again without an error', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 81, 1, HOLD_TAG), held('s2', 82, 2)) });
+  const order = { kind: 'hold', keep: named('tank/home', 's2', 82), letGo: [named('tank/home', 's1', 81)] };
+  for (let times = 0; times < 2; times++) {
+    await receiver.perform(7, order, signal);
+    expect(host.datasets()['tank/home']?.snapshots.map(({ holds }) => holds)).toEqual([[], [HOLD_TAG]]);
+  }
+  const verbs = host.calls().map(([verb]) => verb);
+  expect(verbs.indexOf('hold')).toBeLessThan(verbs.indexOf('release'));
+  const missing = { ...order, keep: named('tank/home', 's3', 83), letGo: [named('tank/home', 's2', 82)] };
+  await expect(receiver.perform(7, missing, signal)).rejects.toThrow(/is not here/);
+  expect(host.datasets()['tank/home']?.snapshots.at(-1)?.holds).toEqual([HOLD_TAG]);
+});
+
+it('renames within the pool what is free there, and gives up what broke off', async () => {
+  host.setDatasets({
+    'tank/old': filesystem(),
+    'tank/taken': filesystem(),
+    'tank/disk': { ...filesystem(), type: 'volume' },
+  });
+  const rename = (from: string, to: string) => receiver.perform(7, { kind: 'rename', from, to }, signal);
+  await expect(rename('tank/old', 'tank/taken')).rejects.toThrow(/is here already/);
+  await expect(rename('tank/old', 'tank/old/below')).rejects.toThrow(/would lie in itself/);
+  await expect(rename('tank/none', 'tank/x')).rejects.toThrow(/is not here/);
+  await rename('tank/old', 'tank/new');
+  await rename('tank/disk', 'tank/disk2');
+  expect(host.calls().filter(([verb]) => verb === 'rename')).toEqual([
+    ['rename', '-u', 'tank/old', 'tank/new'],
+    ['rename', 'tank/disk', 'tank/disk2'],
+  ]);
+  host.setDatasets({ 'tank/p': { ...filesystem(), token: '1-x', partial: { guid: '5', bytes: 1 } } });
+  await receiver.perform(7, { kind: 'abandon', dataset: 'tank/p' }, signal);
+  await receiver.perform(7, { kind: 'abandon', dataset: 'tank/p' }, signal);
+  expect(host.datasets()).toEqual({});
+});
+
+it('one receive for a dataset at a time; one that replaces ends the one that is left over', async () => {
+  const stream = makeStream(host.directory, named('tank/home', 's1', 91));
+  const first = await receiver.receive(7, stream.order, 'pipe', signal);
+  await expect(receiver.receive(7, stream.order, 'pipe', signal)).rejects.toThrow(/runs already/);
+  expect(await registered(host.config.dataDir)).toMatchObject([
+    { dataset: 'tank/home', peer: 'a', epoch: 7 },
+  ]);
+  const second = await receiver.receive(7, { ...stream.order, replaces: true }, 'pipe', signal);
+  expect(await first.ended).toMatchObject({ kind: 'broken' });
+  createReadStream(stream.file).pipe(second.input as NodeJS.WritableStream);
+  expect(await second.ended).toEqual({ kind: 'received' });
+});
+
+it("ends by itself when the local agent's epoch moves past its own", async () => {
+  const { order } = makeStream(host.directory, named('tank/home', 's1', 92));
+  const running = await receiver.receive(7, order, 'pipe', signal);
+  host.known = { mayHold: false, tenure: { epoch: 9, node: 'b', isReleased: false } };
+  expect(await running.ended).toMatchObject({ code: 'refused', why: expect.stringMatching(/epoch 9 of b/) });
+  expect(registrations()).toEqual([]);
+});
+
+it('a takeover ends what runs, keeps what has arrived, and nothing begins after it', async () => {
+  const { order, file } = makeStream(host.directory, named('tank/home', 's1', 93));
+  const running = await receiver.receive(7, order, 'pipe', signal);
+  running.input?.write(readFileSync(file).subarray(0, 200_000));
+  await until('some has arrived', () => {
+    try {
+      return host.data('93').length > 100_000;
+    } catch {
+      return false;
+    }
+  });
+  host.known = { mayHold: true, tenure: { epoch: 7, node: 'a', isReleased: false } };
+  const ended = await endReceives(host.config.dataDir, instant(systemClock.now() + 5000));
+  expect(ended).toEqual({ kind: 'ended', count: 1 });
+  expect(await running.ended).toMatchObject({ kind: 'broken' });
+  expect(host.datasets()['tank/home']?.partial?.bytes).toBeGreaterThan(100_000);
+  await expect(receiver.receive(7, order, 'pipe', signal)).rejects.toThrow(/holds/);
+  expect(await endReceives(host.config.dataDir, instant(systemClock.now()))).toEqual({
+    kind: 'ended',
+    count: 0,
+  });
+});

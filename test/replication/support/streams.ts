@@ -1,0 +1,39 @@
+/** Streams as the stand-in for `zfs` takes them, in files, so that any program can be their sender. */
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NamedSnapshot, ReceiveOrder } from '../../../src/replication/channel.ts';
+import { guid } from '../../../src/replication/pool.ts';
+
+export interface TestStream {
+  readonly file: string;
+  readonly order: ReceiveOrder;
+  readonly payload: Buffer;
+}
+
+export function named(dataset: string, name: string, id: number): NamedSnapshot {
+  const checked = guid(String(id));
+  if (checked === null) throw new Error('a test with a wrong GUID');
+  return { dataset, name, guid: checked };
+}
+
+export function makeStream(
+  directory: string,
+  snapshot: NamedSnapshot,
+  what: {
+    readonly payload?: Buffer;
+    readonly bytes?: number;
+    readonly type?: 'filesystem' | 'volume';
+    readonly from?: string | null;
+    readonly offset?: number;
+  } = {},
+): TestStream {
+  const { type = 'filesystem', from = null, offset = 0 } = what;
+  const payload = what.payload ?? randomBytes(what.bytes ?? 300_000);
+  const { dataset, name, guid } = snapshot;
+  const header = { dataset, name, guid, type, from, offset, size: payload.length };
+  const file = join(directory, `stream-${guid}-${offset}`);
+  writeFileSync(file, Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), payload.subarray(offset)]));
+  const kind = offset > 0 ? 'resume' : from === null ? 'full' : 'incremental';
+  return { file, order: { dataset, snapshot, kind }, payload };
+}
