@@ -44,6 +44,7 @@ const product = {
   quorate: 'src/cli/main.ts',
   executor: 'src/executor/main.ts',
   guard: 'src/executor/guard.ts',
+  replicator: 'src/replicator/main.ts',
   'spawn-helper': 'src/executor/spawn-helper.ts',
 };
 /** Not bundled: it has native code. Packed beside the bundles with what it depends on (cluster/package/stage.sh). */

@@ -13,12 +13,15 @@ export type AdminCall =
   | 'Failover'
   | 'Bootstrap'
   | 'Inspect'
+  | 'Replication'
+  | 'RunReplication'
   /** Of the standard services, as a whole. */
   | 'Health'
   | 'Reflection';
 
 export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
+  Replication: 'viewer',
   AuditEntries: 'viewer',
   Health: 'viewer',
   Reflection: 'viewer',
@@ -29,6 +32,7 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Activate: 'operator',
   FencePeer: 'operator',
   Inspect: 'operator',
+  RunReplication: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',
 };

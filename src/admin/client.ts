@@ -10,6 +10,7 @@ import type { FailoverOutcome, PauseOutcome, StandbyOutcome, SwitchoverOutcome }
 import { fromServiceError } from './errors.ts';
 import { type InspectPage, inspect } from './inspect-client.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
+import { type ReplicationDocument, replicationRunSchema, replicationSchema } from './replication.ts';
 import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
 
 export interface AdminClientOptions {
@@ -115,6 +116,17 @@ export class AdminClient {
 
   async status(): Promise<StatusDocument> {
     return this.#parse(statusSchema, await this.#call('Status', {}, QUESTION_TIMEOUT_MS, false));
+  }
+
+  async replication(): Promise<ReplicationDocument> {
+    return this.#parse(replicationSchema, await this.#call('Replication', {}, QUESTION_TIMEOUT_MS, false));
+  }
+
+  /** Null: of everything. Resolves with the number of the round that has it. */
+  async runReplication(dataset: string | null): Promise<number> {
+    const request = { dataset: dataset ?? '' };
+    const answer = await this.#call('RunReplication', request, QUESTION_TIMEOUT_MS, true);
+    return this.#parse(replicationRunSchema, answer).round;
   }
 
   /** The committed log. Every entry's hash is checked against its content; the chain is for the audit to check. */

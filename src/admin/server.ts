@@ -83,6 +83,10 @@ export class AdminServer {
     this.#listener = new AdminListener({ listen, tls, onConnection });
     this.#server.addService(adminService(), {
       Status: this.#unary('Status', () => withoutNulls(this.#backend.status())),
+      Replication: this.#unary('Replication', () => withoutNulls(this.#backend.replication())),
+      RunReplication: this.#unary('RunReplication', ({ dataset }: { dataset: string }) =>
+        this.#backend.runReplication(dataset === '' ? null : dataset),
+      ),
       AuditEntries: (call: ServerWritableStream<{ from: number }, WireEntriesPage>) =>
         void this.#streamEntries(call),
       Switchover: this.#order('Switchover', ({ to, dryRun }: WireSwitchoverRequest, order) =>

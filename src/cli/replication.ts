@@ -1,4 +1,4 @@
-/** `quorate replication`: which pools are replicated by snapshots, and what there is to do for each dataset. Changes nothing. */
+/** `quorate replication discover`: what there is to do for each dataset. Changes nothing. */
 import type { Command } from 'commander';
 import { type Config, dataNodes, loadConfig, memberOf } from '../config/index.ts';
 import { assert, type NodeId } from '../core/index.ts';
@@ -8,6 +8,7 @@ import { withClient } from './connection.ts';
 import { ExitWith } from './exit-with.ts';
 import { parseNodeOption } from './node-option.ts';
 import { paintFor, printJson } from './output.ts';
+import { registerReplicationStatus } from './replication-status.ts';
 import { renderDiscovery } from './replication-text.ts';
 
 interface DiscoverOptions {
@@ -39,6 +40,7 @@ export function registerReplication(program: Command): void {
       const config = loadConfig(options.config, { node: options.node });
       await show(config, options, { ownPools, poolsOf, holder });
     });
+  registerReplicationStatus(group);
 }
 
 /** What is asked of the world. */

@@ -4,7 +4,7 @@
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { readLines } from './lines.ts';
+import { readLines } from '../lines.ts';
 import { ownProcess } from './processes.ts';
 import { type Greeting, type Hello, type Order, orderSchema, type SentEvent } from './protocol.ts';
 

@@ -80,6 +80,7 @@ describe.skipIf(why !== null)(`the package${why === null ? '' : ` (${why})`}`, (
         'quorate.mjs',
         'executor.mjs',
         'guard.mjs',
+        'replicator.mjs',
         'spawn-helper.mjs',
         'status-page.js',
       ]),
