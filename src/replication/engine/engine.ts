@@ -20,7 +20,7 @@ import { cursorName, newSnapshotName } from './names.ts';
 import { pruneBoth } from './pruning.ts';
 import { isOpen, minuteOfDay, policyOf, Slots, shortestPeriodMs } from './schedule.ts';
 import type { Board } from './state.ts';
-import { commonOf, isWithin, type Transfer, Transfers, wordsOf } from './transfers.ts';
+import { commonOf, isWithin, type Transfer, Transfers, type TransfersOptions, wordsOf } from './transfers.ts';
 
 export interface EngineOptions {
   readonly ends: Ends;
@@ -34,6 +34,8 @@ export interface EngineOptions {
   readonly channel: ReceiverChannel;
   readonly board: Board;
   readonly clock: Clock;
+  /** Real processes where absent. */
+  readonly startSend?: NonNullable<TransfersOptions['startSend']>;
   /** Ends everything. */
   readonly signal: AbortSignal;
   /** A broken invariant: the process must end. */

@@ -15,7 +15,7 @@ import type { Step } from '../plan.ts';
 import type { Dataset, Guid, Snapshot } from '../pool.ts';
 import type { LocalPool } from './local-pool.ts';
 import { cursorName, isCursor, readOwnName } from './names.ts';
-import { type StreamStep, startSend } from './send.ts';
+import { type Sending, type SendOptions, type StreamStep, startSend } from './send.ts';
 import type { Board } from './state.ts';
 
 export interface Transfer {
@@ -37,6 +37,8 @@ export interface TransfersOptions {
   readonly clock: Clock;
   readonly bytesPerSecond: number | null;
   readonly signal: AbortSignal;
+  /** Real processes where absent. */
+  readonly startSend?: (options: SendOptions) => Sending;
   /** Its chain has come to its end. `isAll`: with it everything that was there to send. */
   readonly onDone: (dataset: string, isAll: boolean) => void;
   readonly onBroken: (error: unknown) => void;
@@ -101,7 +103,7 @@ export class Transfers {
 
   /** Resolves when nothing is on its way, and nothing waits. */
   async settled(): Promise<void> {
-    if (this.#running.size === 0 && this.#queue.length === 0) return;
+    if (this.#isIdle()) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
@@ -115,8 +117,14 @@ export class Transfers {
       this.#queue = this.#queue.filter((one) => one !== next);
       this.#start(next);
     }
-    if (this.#running.size > 0 || (this.#queue.length > 0 && !signal.aborted)) return;
+    if (!this.#isIdle()) return;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** What waits when everything is ended waits for nothing. */
+  #isIdle(): boolean {
+    const { signal } = this.#options;
+    return this.#running.size === 0 && (this.#queue.length === 0 || signal.aborted);
   }
 
   /** The plan has parents first. */
@@ -201,7 +209,7 @@ export class Transfers {
     const order = { dataset, snapshot: namedOf(dataset, to), kind: step.kind };
     const receiving = await channel.receive(epoch, order, within(signal, LIMITS.startMs));
     let bytes = 0;
-    const sending = startSend({
+    const sending = (this.#options.startSend ?? startSend)({
       step,
       sink: receiving.sink,
       bytesPerSecond,

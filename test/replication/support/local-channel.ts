@@ -95,7 +95,7 @@ export class LocalChannel implements ReceiverChannel {
 
 const IS_DONE = /tag already exists|no such tag|could not find any snapshots/;
 
-function commandsFor(order: ReceiverOrder): readonly (readonly string[])[] {
+export function commandsFor(order: ReceiverOrder): readonly (readonly string[])[] {
   switch (order.kind) {
     case 'rename':
       return [['rename', order.from, order.to]];

@@ -10,14 +10,16 @@ const guids = { next: () => String(randomBytes(8).readBigUInt64LE() | 1n) };
 
 /** What it prints; throws a ZfsRefusal with what it says on stderr. */
 export function runVerb(directory: string, program: string, words: readonly string[]): Promise<string> {
-  return locked(directory, (pool) => {
-    if (program === 'zfs') {
-      const said = zfs(pool, words);
-      return typeof said === 'string' ? said : '';
-    }
-    const texts = pool.texts();
-    return words[0] === 'status' ? texts.status : texts.pool;
-  });
+  return locked(directory, (pool) => runOn(pool, program, words));
+}
+
+export function runOn(pool: ModelPool, program: string, words: readonly string[]): string {
+  if (program === 'zfs') {
+    const said = zfs(pool, words);
+    return typeof said === 'string' ? said : '';
+  }
+  const texts = pool.texts();
+  return words[0] === 'status' ? texts.status : texts.pool;
 }
 
 /** The kernel gives it back when its owner dies. */
