@@ -22,6 +22,8 @@ const RESTART_MS = { first: 1000, most: 60_000 } as const;
 /** One that has run this long was fine: the next restart is quick again. */
 const STEADY_MS = 120_000;
 const HEAP_MB = 192;
+/** To one that hangs nothing more is said. */
+const MAX_UNSENT_BYTES = 16 * 1024;
 
 export interface ReplicatorOptions {
   /** dist/replicator.mjs. */
@@ -81,7 +83,8 @@ export class Replicator {
 
   #write(order: object): void {
     const { stdin } = this.#child ?? {};
-    if (stdin?.writable === true) stdin.write(`${JSON.stringify(order)}\n`);
+    if (stdin?.writable === true && stdin.writableLength < MAX_UNSENT_BYTES)
+      stdin.write(`${JSON.stringify(order)}\n`);
   }
 
   #start(epoch: Epoch): void {
