@@ -158,7 +158,6 @@ export class Engine {
       const name = newSnapshotName(clock.wallMs(), epoch, (one) => taken.has(one));
       this.#given = [...this.#given, name].slice(-LIMITS.given);
       try {
-        // mark: snapshots-of-one-moment
         const names = due.map((one) => one.name);
         await local.snapshot(names, name);
         hasTaken = true;
@@ -214,7 +213,6 @@ export class Engine {
       if (next === undefined || count >= LIMITS.renames || signal.aborted)
         return planned.map((one) => withoutRenamed(one));
       try {
-        // mark: renamed
         await channel.perform(epoch, next, { signal, limitMs: LIMITS.orderMs });
       } catch (error) {
         failed.push(next);

@@ -183,7 +183,6 @@ export class Transfers {
     const { local, board, clock } = this.#options;
     const snapshot = source.snapshots.find(({ name }) => name === step.snapshot);
     assert(snapshot !== undefined, 'the plan sends what is there');
-    // mark: held-before-sent
     await local.hold(dataset, snapshot.name);
     held.here = [...held.here, snapshot];
     board.set(dataset, {
