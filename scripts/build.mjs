@@ -45,6 +45,7 @@ const product = {
   executor: 'src/executor/main.ts',
   guard: 'src/executor/guard.ts',
   alerts: 'src/alerts/worker.ts',
+  replicator: 'src/replicator/main.ts',
   'spawn-helper': 'src/executor/spawn-helper.ts',
   receiver: 'src/receiver/main.ts',
 };

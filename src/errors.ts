@@ -258,6 +258,17 @@ export const ERRORS = {
     meaning: 'A peer answered and refused.',
     remedy: 'Do what its sentence says; most often the certificates or the member lists differ.',
   },
+  'replication-not-sending': {
+    exit: EXIT.failed,
+    meaning: 'The node that was asked does not send: only the holder does, after a complete takeover.',
+    remedy: 'Ask the holder (`quorate status` names it); a round begins by itself after a takeover.',
+  },
+  'replication-stream-broken': {
+    exit: EXIT.failed,
+    meaning: 'A stream of a snapshot did not reach its end.',
+    remedy:
+      'Nothing: the next round goes on where it broke off. If it breaks again, remove the reason given.',
+  },
   'replication-not-configured': {
     exit: EXIT.usage,
     meaning: 'The config has no section `replication`, so no pool is replicated by snapshots.',

@@ -15,6 +15,8 @@ export type AdminCall =
   | 'Failover'
   | 'Bootstrap'
   | 'Inspect'
+  | 'Replication'
+  | 'RunReplication'
   /** Of the standard services, as a whole. */
   | 'Health'
   | 'Reflection';
@@ -22,6 +24,7 @@ export type AdminCall =
 export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Status: 'viewer',
   WatchStatus: 'viewer',
+  Replication: 'viewer',
   AuditEntries: 'viewer',
   Health: 'viewer',
   Reflection: 'viewer',
@@ -33,6 +36,7 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   FencePeer: 'operator',
   AlertsTest: 'operator',
   Inspect: 'operator',
+  RunReplication: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',
 };

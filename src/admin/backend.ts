@@ -1,4 +1,5 @@
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
+import type { ReplicationDocument } from './replication.ts';
 import type { StatusDocument, TakeoverStep } from './status.ts';
 
 /** One condition that a switchover needs, with what was found. */
@@ -129,6 +130,10 @@ export interface AdminBackend {
   failover(order: FailoverOrder): Promise<FailoverOutcome>;
   /** H7. Resolves when the first config entry is durable here and handed to the peers. */
   bootstrap(request: { readonly inSync: readonly NodeId[]; readonly who: string }): Promise<void>;
+  /** Never blocks. */
+  replication(): ReplicationDocument;
+  /** A round of snapshot replication now; null: of everything. Says of which number it is. */
+  runReplication(dataset: string | null): { readonly round: number };
   /**
    * H3: resolves only after a new `peer-outdated` entry is committed and applied. Null: the only other data node. `who` is null for
    * the handler of this host, which is no operator.

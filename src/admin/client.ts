@@ -10,6 +10,7 @@ import type { FailoverOutcome, PauseOutcome, StandbyOutcome, SwitchoverOutcome }
 import { fromServiceError } from './errors.ts';
 import { type InspectPage, inspect } from './inspect-client.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
+import { type ReplicationDocument, replicationRunSchema, replicationSchema } from './replication.ts';
 import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
 import { watchStatus } from './watch-client.ts';
 
@@ -128,6 +129,17 @@ export class AdminClient {
   /** The status as it is, and whenever it has changed, until the signal fires. */
   watchStatus(signal: AbortSignal): AsyncGenerator<StatusDocument> {
     return watchStatus(this.#client, this.#options.address, this.#method('WatchStatus'), signal);
+  }
+
+  async replication(): Promise<ReplicationDocument> {
+    return this.#parse(replicationSchema, await this.#call('Replication', {}, QUESTION_TIMEOUT_MS, false));
+  }
+
+  /** Null: of everything. Resolves with the number of the round that has it. */
+  async runReplication(dataset: string | null): Promise<number> {
+    const request = { dataset: dataset ?? '' };
+    const answer = await this.#call('RunReplication', request, QUESTION_TIMEOUT_MS, true);
+    return this.#parse(replicationRunSchema, answer).round;
   }
 
   /** The committed log. Every entry's hash is checked against its content; the chain is for the audit to check. */

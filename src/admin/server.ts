@@ -89,6 +89,10 @@ export class AdminServer {
     this.#server.addService(adminService(), {
       Status: this.#unary('Status', () => withoutNulls(this.#backend.status())),
       WatchStatus: (call: WatchCall) => this.#watch(call),
+      Replication: this.#unary('Replication', () => withoutNulls(this.#backend.replication())),
+      RunReplication: this.#unary('RunReplication', ({ dataset }: { dataset: string }) =>
+        this.#backend.runReplication(dataset === '' ? null : dataset),
+      ),
       AuditEntries: (call: ServerWritableStream<{ from: number }, WireEntriesPage>) =>
         void this.#streamEntries(call),
       Switchover: this.#order('Switchover', ({ to, dryRun }: WireSwitchoverRequest, order) =>

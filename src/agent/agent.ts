@@ -26,6 +26,7 @@ import { fitnessOf } from './fitness.ts';
 import { MetricCounts, metricFactsOf } from './metrics.ts';
 import { NewCluster } from './new-cluster.ts';
 import { PoolsQuestion } from './pools-question.ts';
+import { ReplicationView } from './replication-view.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { StandAlone } from './stand-alone.ts';
 import { statusOf } from './status.ts';
@@ -96,6 +97,7 @@ export class Agent {
   #newCluster: NewCluster | null = null;
   readonly #dataLook: DataLook;
   readonly #pools: PoolsQuestion;
+  readonly #replication: ReplicationView;
   #diskLoss: DiskLossCheck | null = null;
   #probes: Probes | null = null;
   /** Null: it has not told of any yet. */
@@ -118,6 +120,7 @@ export class Agent {
     this.#timing = parts.timing;
     this.#dataLook = new DataLook(parts.executor, parts.clock);
     this.#pools = new PoolsQuestion(parts.executor, parts.clock);
+    this.#replication = new ReplicationView(config, parts.executor);
   }
 
   /** Null until the log is open and the executor was asked (L4). */
@@ -247,6 +250,7 @@ export class Agent {
           wallMs: parts.clock.wallMs(),
         }),
       bootstrap: (request) => newCluster.bootstrap(request.inSync),
+      replication: this.#replication,
       hasWholeData: () => this.#dataLook.isWhole(),
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
@@ -317,6 +321,7 @@ export class Agent {
     // What its predecessor has found is told again by it, or not at all.
     if (event.kind === 'gone') this.#failedChecks = null;
     this.#completeness.onExecutorEvent(event);
+    this.#replication.onExecutorEvent(event);
     this.#counts.onExecutorEvent(event, (this.#driver?.view.timing ?? this.#timing).releaseMs);
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {
@@ -440,6 +445,8 @@ export class Agent {
       isUp: (peer) => this.#transport?.isUp(peer) ?? false,
       probes: this.#probes,
       failedChecks: this.#failedChecks,
+      replication: this.#replication.facts.datasets,
+      wallMs: this.#parts.clock.wallMs(),
     });
   }
 

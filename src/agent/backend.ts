@@ -5,6 +5,7 @@ import type {
   FailoverOutcome,
   PauseOrder,
   PauseOutcome,
+  ReplicationDocument,
   StandbyOrder,
   StandbyOutcome,
   StatusDocument,
@@ -22,6 +23,7 @@ import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
 import { Orders } from './orders.ts';
 import { refusedByLeader } from './refusals.ts';
+import type { ReplicationView } from './replication-view.ts';
 import { Requests } from './requests.ts';
 import { Switchover } from './switchover.ts';
 import { TakeoverWatch } from './takeover-watch.ts';
@@ -43,6 +45,7 @@ export interface BackendOptions {
   readonly metricFacts: () => MetricFacts;
   readonly statusFacts: () => StatusFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
+  readonly replication: Pick<ReplicationView, 'document' | 'run'>;
   /** Reads the own block layer anew: is its data, however old, of one moment? */
   readonly hasWholeData: () => Promise<boolean | null>;
   /** Told before a fence request is taken up, and after it has ended. */
@@ -123,6 +126,15 @@ export class Backend implements AdminBackend {
 
   bootstrap(request: Parameters<AdminBackend['bootstrap']>[0]): Promise<void> {
     return this.#options.bootstrap(request);
+  }
+
+  replication(): ReplicationDocument {
+    const { replication, status } = this.#options;
+    return replication.document(status().holder as NodeId | null);
+  }
+
+  runReplication(dataset: string | null): { readonly round: number } {
+    return { round: this.#options.replication.run(dataset) };
   }
 
   /**

@@ -75,6 +75,8 @@ export interface MetricSources {
   /** Null: nothing read yet. What a lost executor has read says nothing about now. */
   readonly probes: Extract<ExecutorEvent, { kind: 'probes' }> | null;
   readonly failedChecks: readonly string[] | null;
+  readonly replication: MetricFacts['replication'];
+  readonly wallMs: number;
 }
 
 export function metricFactsOf(sources: MetricSources): MetricFacts {
@@ -95,6 +97,8 @@ export function metricFactsOf(sources: MetricSources): MetricFacts {
     })),
     probes: isLost ? null : sources.probes,
     failedChecks: isLost ? null : (failedChecks?.length ?? null),
+    replication: sources.replication,
+    wallMs: sources.wallMs,
     counted,
   };
 }

@@ -32,7 +32,7 @@ export function renderDiscovery(document: DiscoverDocument, paint: Paint): strin
     ...wrap(`${document.cluster}: ${directionText(document)}`, TERMINAL_COLUMNS),
     ...document.pools.flatMap((pool) => ['', ...poolLines(pool, paint)]),
     '',
-    ...wrap('Nothing was changed: this version plans, and does not send yet.', TERMINAL_COLUMNS),
+    ...wrap('Nothing was changed. How far it is: "quorate replication status".', TERMINAL_COLUMNS),
   ];
 }
 

@@ -1,4 +1,4 @@
-/** `quorate replication`: which pools are replicated by snapshots, and what there is to do for each dataset. Changes nothing. */
+/** `quorate replication discover`: what there is to do for each dataset. Changes nothing. */
 import type { Command } from 'commander';
 import { type Config, dataNodes, loadConfig, memberOf } from '../config/index.ts';
 import { assert, type NodeId } from '../core/index.ts';
@@ -10,6 +10,7 @@ import { parseNodeOption } from './node-option.ts';
 import { paintFor, printJson } from './output.ts';
 import { registerPair } from './replication-pair.ts';
 import { registerServe } from './replication-serve.ts';
+import { registerReplicationStatus } from './replication-status.ts';
 import { renderDiscovery } from './replication-text.ts';
 
 interface DiscoverOptions {
@@ -43,6 +44,7 @@ export function registerReplication(program: Command): void {
     });
   registerPair(group);
   registerServe(group);
+  registerReplicationStatus(group);
 }
 
 /** What is asked of the world. */

@@ -123,14 +123,18 @@ export function checkReplication(section: ReplicationConfig, { members, problems
   for (const [position, pool] of section.pools.entries())
     if (section.pools.indexOf(pool) < position)
       problems.add(['replication', 'pools', position], `"${pool}" is there twice`);
-  for (const key of ['include', 'exclude'] as const)
-    for (const [position, pattern] of section[key].entries()) {
+  const check = (path: readonly (string | number)[], patterns: readonly string[]): void => {
+    for (const [position, pattern] of patterns.entries()) {
       const [first = ''] = pattern.split('/');
       if (first.includes('*') || section.pools.includes(first)) continue;
       const near = suggest(first, section.pools);
       const hint = near === null ? `pools: ${section.pools.join(', ')}` : `did you mean "${near}"?`;
-      problems.add(['replication', key, position], `"${first}" is none of the pools`, hint);
+      problems.add(['replication', ...path, position], `"${first}" is none of the pools`, hint);
     }
+  };
+  for (const key of ['include', 'exclude'] as const) check([key], section[key]);
+  for (const [at, { datasets }] of (section.send?.overrides ?? []).entries())
+    check(['send', 'overrides', at, 'datasets'], datasets);
 }
 
 const ISSUE_HINT = "`quorate pki init` makes the CA, `quorate pki issue` a node's certificate and key";

@@ -106,8 +106,10 @@ export interface ReplicationConfig {
   /** Empty: everything. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
-  /** Null: nothing is sent, only planned. */
+  /** How streams and orders get to the other data node. Null: nothing is sent. */
   readonly channel: ReplicationChannelConfig | null;
+  /** Null: what there is to replicate is shown, and nothing is sent. */
+  readonly send: SendConfig | null;
 }
 
 export type ReplicationChannelConfig = SshChannelConfig | GrpcChannelConfig;
@@ -131,6 +133,38 @@ export interface GrpcChannelConfig {
   readonly kind: 'grpc';
   readonly port: number;
   readonly hosts: Readonly<Record<NodeId, string>>;
+}
+
+export interface SendConfig {
+  readonly policy: ReplicationPolicy;
+  /** The first that matches counts. */
+  readonly overrides: readonly { readonly datasets: readonly string[]; readonly policy: ReplicationPolicy }[];
+  /** Of everything that is sent; null: as fast as it goes. */
+  readonly bytesPerSecond: number | null;
+}
+
+export interface ReplicationPolicy {
+  readonly periodMs: DurationMs;
+  /** Of the snapshots that replication takes: on the side that sends, and on the other. */
+  readonly keep: KeepConfig;
+  readonly keepCopy: KeepConfig;
+  /** When something may be sent, by the clock of the host; empty: always. */
+  readonly windows: readonly TimeWindow[];
+}
+
+/** Minutes of the day; `to` before `from`: past midnight. */
+export interface TimeWindow {
+  readonly fromMinute: number;
+  readonly toMinute: number;
+}
+
+export interface KeepConfig {
+  readonly last: number;
+  readonly hourly: number;
+  readonly daily: number;
+  readonly weekly: number;
+  readonly monthly: number;
+  readonly yearly: number;
 }
 
 interface ResourceCommon {

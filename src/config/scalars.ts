@@ -59,6 +59,43 @@ export function parsePercent(
   return good(rate);
 }
 
+const RATE_BYTES: Readonly<Record<string, number>> = {
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+};
+const MIN_RATE = 64 * 1024;
+const MAX_RATE = 1024 ** 4;
+
+/** Bytes per second of "50MiB/s". */
+export function parseByteRate(value: unknown): Parsed<number> {
+  const match = typeof value === 'string' ? /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)\/s$/.exec(value) : null;
+  const unitBytes = RATE_BYTES[match?.[2] ?? ''];
+  if (match === null || unitBytes === undefined)
+    return bad(`expected bytes per second, got ${show(value)}`, 'write it as "50MiB/s" or "400MB/s"');
+  const rate = Math.round(Number(match[1]) * unitBytes);
+  return rate < MIN_RATE || rate > MAX_RATE
+    ? bad(`${String(value)} is out of range`, 'from 64KiB/s to 1024GiB/s')
+    : good(rate);
+}
+
+/** "22:00-06:00": minutes of the day; it may go past midnight. */
+export function parseTimeWindow(
+  value: unknown,
+): Parsed<{ readonly fromMinute: number; readonly toMinute: number }> {
+  const match =
+    typeof value === 'string' ? /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/.exec(value) : null;
+  const [fromMinute, toMinute] = [1, 3].map((at) => Number(match?.[at]) * 60 + Number(match?.[at + 1]));
+  if (match === null || fromMinute === undefined || toMinute === undefined)
+    return bad(`expected a part of the day, got ${show(value)}`, 'write it as "22:00-06:00"');
+  return fromMinute === toMinute
+    ? bad(`${String(value)} has no length`, 'leave "windows" out for the whole day')
+    : good({ fromMinute, toMinute });
+}
+
 export interface Address {
   readonly host: string;
   readonly port: number;

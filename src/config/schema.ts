@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { durationMs, nodeId } from '../core/index.ts';
 import { parsePercent } from './scalars.ts';
 import { address, duration, filePath, HINT_MARK, parsed, poolName, text } from './schema-parts.ts';
+import { sendSection } from './send-schema.ts';
 
 /** `unset` keys take the default; the YAML value null ("timing:") counts as unset only where it says nullable. */
 export const clusterName = z
@@ -114,6 +115,7 @@ export const replicationSection = z.strictObject({
   include: z.array(datasetPattern).max(256).default([]),
   exclude: z.array(datasetPattern).max(256).default([]),
   channel: channelSection.optional(),
+  send: sendSection(datasetPattern).nullable().default(null),
 });
 
 export const TOP_LEVEL_KEYS = [

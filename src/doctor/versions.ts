@@ -1,6 +1,6 @@
 /** Node, kernel, and the tools of the configured kinds: there, the right ones, and which. */
-import type { ResourceConfig } from '../config/index.ts';
-import { ask, complaint, resourcesOf, type Told, words } from './ask.ts';
+import type { ResourceConfig, SendConfig } from '../config/index.ts';
+import { ask, complaint, isWitness, resourcesOf, type Told, words } from './ask.ts';
 import type { Check, CheckContext } from './context.ts';
 import { type Finding, failed, ok, skipped, unknown, warning } from './report.ts';
 
@@ -11,6 +11,8 @@ interface Tool {
   readonly name: string;
   readonly command: readonly string[];
   isNeeded(resource: ResourceConfig): boolean;
+  /** Also without a resource. */
+  isNeededToSend?(send: SendConfig): boolean;
   /** What it says about itself; null: that is not this tool's answer. */
   version(told: Extract<Told, { kind: 'said' }>): string | null;
   /** What another tool of the same name says, which cannot do what is needed. */
@@ -45,8 +47,17 @@ const TOOLS: readonly Tool[] = [
     name: 'zfs',
     command: ['zfs', 'version'],
     isNeeded: kinds('zfs-pool'),
+    isNeededToSend: () => true,
     version: firstMatch(/^zfs-(?!kmod)(\S+)/m),
     remedy: 'apt-get install zfsutils-linux zfs-dkms.',
+  },
+  {
+    name: 'pv',
+    command: ['pv', '--version'],
+    isNeeded: () => false,
+    isNeededToSend: ({ bytesPerSecond }) => bytesPerSecond !== null,
+    version: firstMatch(/^pv (\d\S*)/m),
+    remedy: 'apt-get install pv, or take "bandwidth" out of "replication": nothing is sent without it.',
   },
   {
     name: 'ip',
@@ -121,7 +132,12 @@ export const versionsCheck: Check = {
   limitMs: 6000,
   run: async (context) => {
     const resources = resourcesOf(context.config);
-    const tools = TOOLS.filter((tool) => resources.some((resource) => tool.isNeeded(resource)));
+    const send = isWitness(context.config) ? null : (context.config.replication?.send ?? null);
+    const tools = TOOLS.filter(
+      (tool) =>
+        resources.some((resource) => tool.isNeeded(resource)) ||
+        (send !== null && tool.isNeededToSend?.(send) === true),
+    );
     const needs = (kind: ResourceConfig['kind']): boolean => resources.some((one) => one.kind === kind);
     return Promise.all([
       nodeFinding(context.host.nodeVersion),
@@ -129,7 +145,9 @@ export const versionsCheck: Check = {
       ...tools.map((tool) => toolFinding(context, tool)),
       ...(needs('drbd') ? [drbdModule(context)] : []),
       ...(needs('zfs-pool') ? [zfsModule(context)] : []),
-      ...(resources.length === 0 ? [skipped('tools', 'no resource needs one on this node')] : []),
+      ...(resources.length === 0 && tools.length === 0
+        ? [skipped('tools', 'no resource needs one on this node')]
+        : []),
     ]);
   },
 };

@@ -4,7 +4,7 @@
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { readLines } from './lines.ts';
+import { readLines } from '../lines.ts';
 import { ownProcess } from './processes.ts';
 import { type Greeting, type Hello, type Order, orderSchema, type SentEvent } from './protocol.ts';
 
@@ -50,7 +50,9 @@ export class Channel {
   send(event: SentEvent): void {
     const socket = this.#agent;
     if (socket === null) return;
-    if (event.kind === 'probes' && socket.writableLength > MAX_UNSENT_BYTES) return;
+    // Both are told anew with the next change.
+    const isDroppable = event.kind === 'probes' || event.kind === 'replication';
+    if (isDroppable && socket.writableLength > MAX_UNSENT_BYTES) return;
     socket.write(`${JSON.stringify(event)}\n`);
   }
 

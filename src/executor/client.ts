@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../clock.ts';
 import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { readLines } from './lines.ts';
+import { readLines } from '../lines.ts';
 import { lockOwner } from './lock.ts';
 import { ownProcess, type ProcessId } from './processes.ts';
 import {
@@ -68,6 +68,8 @@ export interface ExecutorClient {
   look(): void;
   /** Answered by `pools-read`, in pieces, or `pools-unread`, with the same number. */
   readPools(id: number): void;
+  /** A round of snapshot replication now; null: of everything. */
+  replicate(dataset: string | null): void;
   setMembers(members: ReadonlyMap<NodeId, string>): void;
   setTiming(timing: Timing): void;
   /**
@@ -180,6 +182,10 @@ class Client implements ExecutorClient {
 
   readPools(id: number): void {
     this.#send({ kind: 'read-pools', id });
+  }
+
+  replicate(dataset: string | null): void {
+    this.#send({ kind: 'replicate', dataset });
   }
 
   setMembers(members: ReadonlyMap<NodeId, string>): void {

@@ -8,8 +8,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import { instant } from '../core/index.ts';
+import { readLines } from '../lines.ts';
 import type { CloudCall, CloudWatch } from '../resources/index.ts';
-import { readLines } from './lines.ts';
 import { callsSocket } from './unix-path.ts';
 
 /** One agent looks; a second may while the first one ends. */

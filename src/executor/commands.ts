@@ -11,9 +11,9 @@
  */
 import type { Clock } from '../clock.ts';
 import { assertNever, type Instant } from '../core/index.ts';
+import { splitLines } from '../lines.ts';
 import type { CommandOptions, CommandResult, CommandRunner, FollowHandlers } from '../resources/index.ts';
 import { directSpawner } from './direct-spawner.ts';
-import { splitLines } from './lines.ts';
 import { groupOf, isGroupGone, processesWith, signalProcess } from './processes.ts';
 import type { ChildEnd, ChildListener, ChildSpec, Spawner, StreamName } from './spawner.ts';
 

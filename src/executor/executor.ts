@@ -36,6 +36,7 @@ import { type Duty, Lookout, PROBE_LIMIT_MS } from './lookout.ts';
 import { type PlanOrder, PlanPerformer } from './plan-performer.ts';
 import { type ProcessId, startTimeOf } from './processes.ts';
 import { clip, type Hello, type Order, type SentEvent, words } from './protocol.ts';
+import type { Replicator } from './replicator.ts';
 import type { SharedLease } from './shared-lease.ts';
 import type { SendStatement } from './statement.ts';
 
@@ -67,6 +68,8 @@ export interface ExecutorOptions {
   readonly prepareStatement?: (members: ReadonlyMap<NodeId, string>) => void;
   /** The agent has gone, and everything that there was to say is said. */
   readonly endStatements?: () => void;
+  /** Sends snapshots to the other data node; absent where none are sent. */
+  readonly replicator?: Pick<Replicator, 'send' | 'run' | 'stop'>;
   /** The system's own where absent. */
   readonly isRunning?: (id: ProcessId) => boolean;
   /** False if the process cannot be killed; the system's own where absent. */
@@ -198,6 +201,8 @@ export class Executor {
         return void this.#resumeIo(order.epoch);
       case 'look':
         return void this.#look();
+      case 'replicate':
+        return this.#options.replicator?.run(order.dataset);
       case 'members':
         agent.members = order.members;
         return;
@@ -289,6 +294,7 @@ export class Executor {
     this.#log('info', { event: 'taken', epoch, totalMs, steps });
     this.#options.send({ kind: 'taken', epoch, steps: clipped(steps), totalMs });
     this.#options.prepareStatement?.(agent.members);
+    this.#options.replicator?.send(epoch);
     this.#lookout.look();
   }
 
@@ -310,10 +316,12 @@ export class Executor {
     if (tenure.isReleasing) return;
     tenure.isReleasing = true;
     const startedAt = this.#options.clock.now();
+    const sendingEnds = this.#options.replicator?.stop();
     // mark: release-calls-off
     // A takeover or repair that runs is called off first: one plan at a time.
     tenure.abort.abort();
     await this.#plans.settled();
+    if (sendingEnds !== undefined) await sendingEnds;
     if (this.#tenure !== tenure) return;
     void this.#options.guard
       .ask({ op: 'call-off', epoch })
@@ -340,6 +348,7 @@ export class Executor {
     // Whatever could not be taken back is for the reconcile loop, also in a tenure whose takeover had failed (H4).
     tenure.isTaken = true;
     this.#lookout.setHolding(true);
+    if (again.outcome === 'done') this.#options.replicator?.send(epoch);
     const step = report.failure?.step ?? 'lease';
     const outcome =
       again.outcome === 'done' ? 'everything is held again' : `and ${again.failure?.why ?? again.outcome}`;
@@ -455,6 +464,7 @@ export class Executor {
     const tenure = this.#tenure;
     if (tenure === null) return;
     this.#tenure = null;
+    void this.#options.replicator?.stop();
     tenure.abort.abort();
     this.#lookout.setHolding(false);
     // An abrupt release leaves the cloud's side to the next holder: the association is no longer ours.

@@ -27,6 +27,8 @@ export interface GuardData {
   /** R1: processes of others that keep a mount busy may be killed. */
   readonly mayKill: boolean;
   readonly releaseMs: number;
+  /** There may be a replicator. */
+  readonly sendsReplicas: boolean;
   /** No agent can order anything: only for that may `executor-state.json` be damaged. */
   readonly isReleaseOnly: boolean;
   readonly lease: LeaseBuffer;

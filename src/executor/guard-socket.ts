@@ -8,7 +8,7 @@
 import { rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Epoch, epoch, type Instant, instant } from '../core/index.ts';
-import { readLines } from './lines.ts';
+import { readLines } from '../lines.ts';
 
 export interface GuardSocketHandlers {
   onRenew(epoch: Epoch, until: Instant): void;

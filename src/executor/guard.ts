@@ -8,8 +8,9 @@ import { ChildRunner, NODE_MARK } from './commands.ts';
 import { directSpawner } from './direct-spawner.ts';
 import type { GuardData, GuardReport, GuardRequest } from './guard-protocol.ts';
 import { GuardSocket } from './guard-socket.ts';
-import { GuardWorker } from './guard-worker.ts';
+import { type GuardParts, GuardWorker } from './guard-worker.ts';
 import { HelperSpawner } from './helper-spawner.ts';
+import { killReplicator } from './replicator.ts';
 import { noFence, sysrqFence } from './self-fence.ts';
 import { forgetfulState, StateFile } from './state-file.ts';
 import { SuspendCheck } from './suspend-check.ts';
@@ -24,7 +25,9 @@ port.postMessage({ kind: 'loaded' } satisfies GuardReport);
 await once(port, 'message');
 const worker = new GuardWorker(data, {
   clock: systemClock,
-  runner: new ChildRunner(data.mark, systemClock, data.isReleaseOnly ? directSpawner : helperSpawner()),
+  runner: withReplicator(
+    new ChildRunner(data.mark, systemClock, data.isReleaseOnly ? directSpawner : helperSpawner()),
+  ),
   state: data.isReleaseOnly
     ? (StateFile.openWhole(data.dataDir) ?? forgetfulState())
     : StateFile.open(data.dataDir),
@@ -40,6 +43,24 @@ const worker = new GuardWorker(data, {
   listen: (handlers) => GuardSocket.listen(data.socketPath, handlers),
   report: (report) => port.postMessage(report),
 });
+/** In every release the replicator and what it has started are killed too, and nothing is released while something of it runs. */
+function withReplicator(runner: ChildRunner): GuardParts['runner'] {
+  if (!data.sendsReplicas) return runner;
+  return {
+    run: (command, options) => runner.run(command, options),
+    follow: (command, handlers) => runner.follow(command, handlers),
+    killMarked: (marker, deadline) => runner.killMarked(marker, deadline),
+    killLeftovers: () => runner.killLeftovers(),
+    killInFlight: async (limitMs) => {
+      const gone = await Promise.all([
+        killReplicator(data.mark, limitMs, systemClock),
+        runner.killInFlight(limitMs),
+      ]);
+      return gone.every((isGone) => isGone);
+    },
+  };
+}
+
 function helperSpawner(): HelperSpawner {
   return new HelperSpawner({
     program: fileURLToPath(new URL('./spawn-helper.mjs', import.meta.url)),

@@ -6,6 +6,7 @@ export {
 } from './client.ts';
 export { type CallReport, followCalls } from './cloud-calls.ts';
 export { ChildRunner } from './commands.ts';
+export { kernelFiles } from './kernel-files.ts';
 export { runningExecutor } from './lock.ts';
 export { PoolsReader } from './pools.ts';
 export { type ProcessId, startTimeOf } from './processes.ts';

@@ -8,6 +8,7 @@
  * `--release-within`: see release-only.ts.
  */
 import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
 import { systemClock } from '../clock.ts';
@@ -25,7 +26,8 @@ import { takeLock } from './lock.ts';
 import { PoolsReader } from './pools.ts';
 import { ReceiverProcess } from './receiver-process.ts';
 import { releaseOnly } from './release-only.ts';
-import { guardDataOf, otherDataNodes, resourcesOf } from './settings.ts';
+import { Replicator } from './replicator.ts';
+import { guardDataOf, markOf, otherDataNodes, resourcesOf, sendsReplicas } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
 import { StatementLines } from './statement-lines.ts';
 import { callsSocket, channelSocket } from './unix-path.ts';
@@ -108,6 +110,16 @@ async function main(): Promise<void> {
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
   const pools = new PoolsReader(config);
   const statements = new StatementLines(config.cluster, config.tls);
+  const replicator = sendsReplicas(config)
+    ? new Replicator({
+        program: fileURLToPath(new URL('./replicator.mjs', import.meta.url)),
+        args: ['--config', config.file, '--node', config.node],
+        mark: markOf(config),
+        clock: systemClock,
+        onReport: (report) => channel?.send({ kind: 'replication', report }),
+        log: (level, fields) => logger[level](fields),
+      })
+    : null;
   const running = new Executor({
     node: config.node,
     cluster: config.cluster,
@@ -126,6 +138,7 @@ async function main(): Promise<void> {
     sendStatement: (address, statement, signal) => statements.send(address, statement, signal),
     prepareStatement: (members) => statements.prepare(members),
     endStatements: () => statements.close(),
+    ...(replicator === null ? {} : { replicator }),
     log: (level, fields) => logger[level](fields),
   });
   executor = running;
@@ -174,7 +187,7 @@ async function main(): Promise<void> {
     if (isEnding) return;
     isEnding = true;
     running.close();
-    await Promise.all([doctor.stop(), pools.stop(), calls.close(), receiver.stop()]);
+    await Promise.all([replicator?.stop(), receiver.stop(), doctor.stop(), pools.stop(), calls.close()]);
     await channel?.close();
     lock.close();
     await guard.close();

@@ -1,7 +1,8 @@
 /**
  * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
  *
- *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, members, timing, bye
+ *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, replicate,
+ *                        members, timing, bye
  *     executor → agent   welcome, refused, then ExecutorEvents
  *
  * The lease itself does not travel here but on the guard's own socket (T4).
@@ -9,6 +10,7 @@
 import { z } from 'zod';
 import { durationMs, epoch, instant, nodeId, term } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { MAX_DATASET_NAME, reportSchema } from '../replication/index.ts';
 
 const text = (most: number) => z.string().max(most);
 const asEpoch = z.number().transform((value) => epoch(value));
@@ -74,6 +76,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('look') }),
   /** Read the pools that are replicated by snapshots; answered by `pools-read` or `pools-unread` with the same number. */
   z.strictObject({ kind: z.literal('read-pools'), id: z.number().int() }),
+  /** A round of snapshot replication now, where this node sends; null: of everything. Not answered. */
+  z.strictObject({ kind: z.literal('replicate'), dataset: z.string().max(MAX_DATASET_NAME).nullable() }),
   /** R5: stop the machine of a node that may still hold. The sender leads until `until`: that was confirmed at `confirmedAt` (L1). */
   z.strictObject({
     kind: z.literal('fence'),
@@ -166,6 +170,8 @@ export const eventSchema = z.discriminatedUnion('kind', [
     text: text(MAX_PIECE),
     isLast: z.boolean(),
   }),
+  /** What has changed of the replication by snapshots since the last one. */
+  z.strictObject({ kind: z.literal('replication'), report: reportSchema }),
   z.strictObject({ kind: z.literal('pools-unread'), id: z.number().int(), why: text(MAX_TEXT) }),
   z.strictObject({
     kind: z.literal('probes'),

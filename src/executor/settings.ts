@@ -41,9 +41,16 @@ export function guardDataOf(
     selfFence,
     mayKill: selfFence === 'sysrq',
     releaseMs: config.timing.releaseMs,
+    sendsReplicas: sendsReplicas(config),
     isReleaseOnly: false,
     lease,
   };
+}
+
+/** A witness has no pools. */
+export function sendsReplicas({ replication, members, node }: Config): boolean {
+  const isWitness = members.some((member) => member.id === node && member.witness);
+  return !isWitness && replication !== null && replication.send !== null;
 }
 
 /** In the environment of every child of this node's executors (O1). */

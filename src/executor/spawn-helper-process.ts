@@ -12,8 +12,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { uptime } from 'node:os';
 import type { Clock, Timer } from '../clock.ts';
 import { assertNever, type Instant, instant } from '../core/index.ts';
+import { readLines } from '../lines.ts';
 import { VERSION } from '../version.ts';
-import { readLines } from './lines.ts';
 import {
   childrenOf,
   isGone,

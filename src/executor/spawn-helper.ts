@@ -6,9 +6,10 @@
  * It decides nothing. It carries the mark of the executor's children in its environment, as they do: a successor finds it
  * and ends it first (O1). When the executor is gone, so are it and what still runs.
  */
+
+import { readLines } from '../lines.ts';
 import { VERSION } from '../version.ts';
 import { directSpawner } from './direct-spawner.ts';
-import { readLines } from './lines.ts';
 import { startTimeOf } from './processes.ts';
 import { MAX_SPAWN_LINE, type SpawnEvent, type SpawnRequest, toSpawnLine } from './spawn-protocol.ts';
 import type { SpawnedChild } from './spawner.ts';

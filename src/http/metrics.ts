@@ -3,7 +3,9 @@
  * than 0. `docs/metrics.md`, the dashboard and the alert rules are checked against these names.
  */
 import type { NodeId } from '../core/index.ts';
-import type { Family, HistogramCounts, Sample } from './exposition.ts';
+import type { Family, HistogramCounts } from './exposition.ts';
+import { counter, gauge, known, knownMs, named, seconds, states } from './families.ts';
+import { type DatasetReplication, replicationFamilies } from './replication-metrics.ts';
 import { CHECKS, decide } from './role-checks.ts';
 import type { RoleFacts, RoleName } from './role-facts.ts';
 
@@ -35,6 +37,10 @@ export interface MetricFacts {
   /** Of the executor's own checks; null: it has told none yet, or is gone. */
   readonly failedChecks: number | null;
   readonly counted: Counted;
+  /** Of the snapshots that this node sends; none where it does not. */
+  readonly replication: readonly DatasetReplication[];
+  /** Now, by the clock on the wall: as the names of snapshots are. */
+  readonly wallMs: number;
 }
 
 /** Since this process began. */
@@ -80,6 +86,7 @@ export function metricsOf(facts: MetricFacts, process: ProcessFacts): Family[] {
     ...nodeFamilies(facts),
     ...storageFamilies(facts),
     ...changeFamilies(facts.counted),
+    ...replicationFamilies(facts.replication, facts.wallMs),
     gauge('quorate_release_bound_seconds', 'D: what an abrupt release may take at most.', [
       seconds(facts.releaseBoundMs),
     ]),
@@ -292,21 +299,3 @@ function changeFamilies(counted: Counted): Family[] {
 }
 
 // --- how they are written ---
-
-const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
-  ...{ kind: 'gauge', name, help, samples },
-});
-const counter = (name: string, help: string, samples: readonly Sample[]): Family => ({
-  ...{ kind: 'counter', name, help, samples },
-});
-const seconds = (ms: number): Sample => ({ value: Math.round(ms * 1000) / 1_000_000 });
-const known = (value: number | null): Sample[] => (value === null ? [] : [{ value }]);
-const knownMs = (ms: number | null): Sample[] => (ms === null ? [] : [seconds(ms)]);
-const named = (label: string, name: string | null): Sample[] =>
-  name === null ? [] : [{ labels: { [label]: name }, value: 1 }];
-const states = (
-  label: string,
-  all: readonly string[],
-  now: string,
-  more: Readonly<Record<string, string>> = {},
-): Sample[] => all.map((one) => ({ labels: { ...more, [label]: one }, value: Number(one === now) }));

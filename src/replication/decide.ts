@@ -79,7 +79,11 @@ function judgePartial(source: Dataset, target: Dataset, resume: Resume, { to }: 
   if (stream === null)
     return conflict('foreign-stream', `${to} has part of a stream whose token is not understood: ${byHand}`);
   const [dataset = ''] = stream.toName.split('@');
-  if (dataset !== source.name && dataset !== target.name)
+  // By a name that both have had: renamed here, and in the step before this one there too.
+  const isOurs = [...source.snapshots, ...source.bookmarks].some(
+    ({ guid }) => guid === stream.toGuid || guid === stream.fromGuid,
+  );
+  if (dataset !== source.name && dataset !== target.name && !isOurs)
     return conflict('foreign-stream', `${to} has part of a stream of ${stream.toName}: ${byHand}`);
   const snapshot = source.snapshots.find(({ guid }) => guid === stream.toGuid);
   const hasBase =

@@ -75,7 +75,7 @@ export function otherDataNode(config: Config, node: NodeId): NodeId {
 }
 
 /** Of the `zfs-pool` resource of that name, where it stands on DRBD: then it has no devices of its own. */
-function drbdBelow({ resources }: Config, pool: string): readonly string[] {
+export function drbdBelow({ resources }: Config, pool: string): readonly string[] {
   const one = resources.find((resource) => resource.kind === 'zfs-pool' && resource.pool === pool);
   if (one?.kind !== 'zfs-pool' || one.devices !== null) return [];
   const below = (names: readonly string[]): readonly string[] =>

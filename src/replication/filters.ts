@@ -1,4 +1,6 @@
 /** Which datasets are replicated: patterns of names, where a pattern counts for everything below what it matches too. */
+import type { Dataset } from './pool.ts';
+
 export interface Filters {
   /** Empty: everything. */
   readonly include: readonly string[];
@@ -7,15 +9,25 @@ export interface Filters {
 
 /** Null: it is not. */
 export function whyFiltered(name: string, { include, exclude }: Filters): string | null {
-  const excluded = exclude.find((pattern) => matches(pattern, name));
+  const excluded = exclude.find((pattern) => matchesPattern(pattern, name));
   if (excluded !== undefined) return `"${excluded}" of exclude matches it`;
-  return include.length === 0 || include.some((pattern) => matches(pattern, name))
+  return include.length === 0 || include.some((pattern) => matchesPattern(pattern, name))
     ? null
     : 'nothing of include matches it';
 }
 
+/** Null: it is replicated. `from`: the node that sends. */
+export function whyNotReplicated(
+  { name, wish, ownBytes }: Pick<Dataset, 'name' | 'wish' | 'ownBytes'>,
+  { pool, from, filters }: { readonly pool: string; readonly from: string; readonly filters: Filters },
+): string | null {
+  if (name === pool)
+    return `the pool's own file system is on both sides from the beginning, and could only be overwritten: its ${ownBytes} bytes stay on ${from}`;
+  return whyFiltered(name, filters) ?? (wish === 'off' ? 'has quorate:replicate=off' : null);
+}
+
 /** "*" stands for any characters but "/". */
-function matches(pattern: string, name: string): boolean {
+export function matchesPattern(pattern: string, name: string): boolean {
   const wanted = pattern.split('/');
   const parts = name.split('/');
   return wanted.every((want, at) => {

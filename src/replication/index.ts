@@ -1,12 +1,23 @@
+export type {
+  CallOptions,
+  NamedSnapshot,
+  ReceiveEnd,
+  ReceiveOrder,
+  ReceiverChannel,
+  ReceiverOrder,
+  Receiving,
+} from './channel.ts';
 export type { ConflictReason, Decision, Ends } from './decide.ts';
 export {
   type Direction,
   type DiscoverDocument,
   type DiscoveredTask,
   discover,
+  drbdBelow,
   otherDataNode,
   type Said,
 } from './discover.ts';
+export * from './engine/index.ts';
 export { type PlanInput, type PoolPlan, planReplication, type Step, type Task } from './plan.ts';
 export type { PoolSide } from './pool.ts';
 export {

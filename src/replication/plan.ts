@@ -7,7 +7,7 @@
  *    to do, never something else.
  */
 import { type ConflictReason, type Decision, decide, type Ends } from './decide.ts';
-import { type Filters, whyFiltered } from './filters.ts';
+import { type Filters, whyFiltered, whyNotReplicated } from './filters.ts';
 import { type Match, matchDatasets } from './match.ts';
 import type { Dataset, Point, Pool, PoolSide } from './pool.ts';
 import { PoolTree } from './pool-tree.ts';
@@ -177,11 +177,9 @@ class Planner {
     return { decision, bytes, steps };
   }
 
-  #whyExcluded({ name, wish, ownBytes }: Dataset): string | null {
+  #whyExcluded(source: Dataset): string | null {
     const { pool, ends, filters } = this.#input;
-    if (name === pool)
-      return `the pool's own file system is on both sides from the beginning, and could only be overwritten: its ${ownBytes} bytes stay on ${ends.from}`;
-    return whyFiltered(name, filters) ?? (wish === 'off' ? 'has quorate:replicate=off' : null);
+    return whyNotReplicated(source, { pool, from: ends.from, filters });
   }
 
   #warnings({ name, isReadonly }: Dataset): string[] {

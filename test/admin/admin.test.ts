@@ -9,7 +9,15 @@ import { sha256 } from '../../src/log/index.ts';
 import type { TlsMaterial } from '../../src/peer/index.ts';
 import { audit } from '../../src/state/index.ts';
 import { a, chain, config, elected, FAILOVER, note } from '../state/story.ts';
-import { type FakeAgent, FakeBackend, type Identities, identities, STATUS, startFakeAgent } from './fake.ts';
+import {
+  type FakeAgent,
+  FakeBackend,
+  type Identities,
+  identities,
+  REPLICATION,
+  STATUS,
+  startFakeAgent,
+} from './fake.ts';
 
 let known: Identities;
 let agent: FakeAgent;
@@ -44,6 +52,12 @@ const failure = (code: string) => expect.objectContaining({ code });
 describe('status', () => {
   it('arrives as it was sent, nulls and all', async () => {
     expect(await as(known.viewer, (client) => client.status())).toEqual(STATUS);
+  });
+
+  it('of replication arrives likewise, and a viewer may ask for it', async () => {
+    expect(await as(known.viewer, (client) => client.replication())).toEqual(REPLICATION);
+    expect(await as(known.operator, (client) => client.runReplication(null))).toBe(8);
+    expect(agent.backend.asked).toEqual([{ runReplication: null }]);
   });
 
   it('arrives where nothing is known yet', async () => {
@@ -227,6 +241,9 @@ describe('who may ask', () => {
       failure('not-authorised'),
     );
     await expect(as(known.viewer, (client) => client.fencePeer(null))).rejects.toEqual(
+      failure('not-authorised'),
+    );
+    await expect(as(known.viewer, (client) => client.runReplication(null))).rejects.toEqual(
       failure('not-authorised'),
     );
     await expect(as(known.operator, (client) => client.bootstrap([]))).rejects.toEqual(

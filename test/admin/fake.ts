@@ -7,6 +7,7 @@ import {
   AdminServer,
   type FailoverOrder,
   type PauseOrder,
+  type ReplicationDocument,
   type StandbyOrder,
   type StatusDocument,
   type SwitchoverOrder,
@@ -82,6 +83,57 @@ export const STATUS: StatusDocument = {
   warnings: [],
 };
 
+export const REPLICATION: ReplicationDocument = {
+  cluster: 'nas-prod',
+  observer: 'a',
+  holder: 'a',
+  to: 'b',
+  isSending: true,
+  round: { number: 7, startedAt: Date.UTC(2026, 0, 2, 3, 4, 5), problem: null },
+  datasets: [
+    {
+      dataset: 'tank/bulk',
+      state: 'sending',
+      why: 'sends @quorate-2026-01-02T03:04:00Z-8',
+      common: null,
+      periodMs: 3_600_000,
+      progress: {
+        snapshot: 'quorate-2026-01-02T03:04:00Z-8',
+        bytes: 1024 ** 3,
+        totalBytes: 4 * 1024 ** 3,
+        bytesPerSecond: 64 * 1024 ** 2,
+        startedAt: Date.UTC(2026, 0, 2, 3, 4, 5),
+      },
+      lastError: null,
+      sentBytes: 0,
+      failures: 0,
+    },
+    {
+      dataset: 'tank/mail',
+      state: 'conflict',
+      why: 'b has @by-hand that a does not have, newer than the newest that both know: nothing is sent',
+      common: { name: 's1', takenAt: null },
+      periodMs: 60_000,
+      progress: null,
+      lastError: { at: Date.UTC(2026, 0, 2, 3, 0, 0), why: 'b: no space' },
+      sentBytes: 4096,
+      failures: 1,
+    },
+    {
+      dataset: 'tank/home',
+      state: 'current',
+      why: 'the copy has everything',
+      common: { name: 'quorate-2026-01-02T03:04:00Z-8', takenAt: Date.UTC(2026, 0, 2, 3, 4, 0) },
+      periodMs: 60_000,
+      progress: null,
+      lastError: null,
+      sentBytes: 5_000_000,
+      failures: 0,
+    },
+  ],
+  omitted: 0,
+};
+
 export class FakeBackend implements AdminBackend {
   statusDocument: StatusDocument = STATUS;
   log: readonly Entry[] = FAILOVER;
@@ -106,6 +158,14 @@ export class FakeBackend implements AdminBackend {
   }
   entries(from: number, limit: number) {
     return { entries: this.log.slice(from - 1, from - 1 + limit), commitIndex: logIndex(this.committed) };
+  }
+  replication(): ReplicationDocument {
+    return REPLICATION;
+  }
+  runReplication(dataset: string | null) {
+    this.asked.push({ runReplication: dataset });
+    if (this.failure instanceof Error) throw this.failure;
+    return { round: 8 };
   }
   async switchover(request: SwitchoverOrder) {
     this.asked.push(request);

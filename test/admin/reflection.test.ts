@@ -146,7 +146,7 @@ describe('a client that learns everything by reflection', () => {
   it('finds every call of the service', async () => {
     const service = await as(known.viewer, (client) => client.learn(ADMIN));
     expect(Object.keys(service).sort()).toEqual(
-      'Activate AlertsTest AuditEntries Bootstrap Failover FencePeer Inspect Pause Resume Standby Status Switchover WatchStatus'.split(
+      'Activate AlertsTest AuditEntries Bootstrap Failover FencePeer Inspect Pause Replication Resume RunReplication Standby Status Switchover WatchStatus'.split(
         ' ',
       ),
     );
@@ -171,6 +171,7 @@ describe('a client that learns everything by reflection', () => {
       ],
       ['Bootstrap', { inSync: ['a', 'b'] }, {}],
       ['FencePeer', { peer: 'b' }, { result: 'outdated' }],
+      ['RunReplication', { dataset: 'tank/home' }, { round: 8 }],
     ];
     await as(known.admin, async (client) => {
       for (const [call, request, answer] of orders)
@@ -194,6 +195,7 @@ describe('a client that learns everything by reflection', () => {
       { to: 'b', acceptDataLoss: true, why: 'a burned', requestId: 'request-6' },
       { inSync: ['a', 'b'] },
       { peer: 'b', who },
+      { runReplication: 'tank/home' },
     ]);
   });
 

@@ -133,7 +133,7 @@ describe('the plan', () => {
     expect(out).toMatch(
       /\nincremental {2}tank\/home, 2 KiB: @s1 is on both: one newer snapshot goes after it\n/,
     );
-    expect(out).toMatch(/\nNothing was changed: this version plans, and does not send yet\.\n$/);
+    expect(out).toMatch(/\nNothing was changed\. How far it is: "quorate replication status"\.\n$/);
   });
 
   it('goes from the holder, from whom one asks for, or from here', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { alertsSection, emailSection, smtpSection, webhookSection } from '../../src/config/alerts.ts';
 import * as resources from '../../src/config/resource-schema.ts';
 import * as schema from '../../src/config/schema.ts';
+import { SEND_KEYS } from '../../src/config/send-schema.ts';
 import { ERRORS, type ErrorCode, EXIT, EXIT_MEANINGS } from '../../src/errors.ts';
 
 const configuration = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
@@ -25,6 +26,7 @@ describe('docs/configuration.md', () => {
     ...keys('fencing.', schema.fencingSection),
     ...keys('cloud.', schema.cloudSection),
     ...keys('replication.', schema.replicationSection),
+    ...SEND_KEYS.map((key) => `replication.send.${key}`),
     ...Object.values(resources.resourceSections).flatMap((section) => keys('resources[].', section)),
     ...resources.RESOURCE_KINDS,
   ])('says what %s means', (key) => expect(configuration).toContain(`\`${key}\``));

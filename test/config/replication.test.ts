@@ -19,6 +19,7 @@ it('is absent, or names pools and patterns', () => {
     include: [],
     exclude: [],
     channel: null,
+    send: null,
   });
   const section = 'replication: {pools: [tank, bulk], include: [tank/home], exclude: ["*/tmp", "bulk/*/c"]}';
   expect(parse(section).problems).toEqual([]);
@@ -78,5 +79,51 @@ it.each([
   ['a key that does not exist', '{kind: grpc, user: root}', /channel\.user: unknown key/],
 ])('%s of the channel: a problem', (_what, channel, problem) => {
   const { problems } = parse(`replication: {pools: [tank], channel: ${channel}}`);
+  expect(problems).toEqual([expect.stringMatching(problem)]);
+});
+
+it('sends by one policy, with overrides that say only what is different', () => {
+  const section =
+    'replication: {pools: [tank], send: {period: 30s, keep: {last: 5}, bandwidth: 50MiB/s, overrides: [{datasets: [tank/bulk], period: 1h, windows: ["22:00-06:00"], keep_copy: {last: 2, daily: 30}}]}}';
+  const { config, problems } = parse(section);
+  expect(problems).toEqual([]);
+  const grid = { hourly: 24, daily: 14, weekly: 8, monthly: 0, yearly: 0 };
+  const keep = { last: 5, ...grid };
+  expect(config?.replication?.send).toEqual({
+    policy: { periodMs: 30_000, keep, keepCopy: keep, windows: [] },
+    bytesPerSecond: 50 * 1024 * 1024,
+    overrides: [
+      {
+        datasets: ['tank/bulk'],
+        policy: {
+          periodMs: 3_600_000,
+          keep,
+          keepCopy: { last: 2, ...grid, daily: 30 },
+          windows: [{ fromMinute: 22 * 60, toMinute: 6 * 60 }],
+        },
+      },
+    ],
+  });
+  expect(parse('replication: {pools: [tank], send: {}}').config?.replication?.send?.policy).toMatchObject({
+    periodMs: 60_000,
+    keep: { last: 60 },
+    keepCopy: { last: 60 },
+  });
+});
+
+it.each([
+  ['a period that is too short', '{period: 100ms}', /send\.period: 100ms is out of range/],
+  ['a rate without a unit', '{bandwidth: 50}', /send\.bandwidth: expected bytes per second/],
+  ['a window that is none', '{windows: ["22-06"]}', /send\.windows\[0\]: expected a part of the day/],
+  ['an empty window', '{windows: ["22:00-22:00"]}', /send\.windows\[0\]: 22:00-22:00 has no length/],
+  ['nothing kept', '{keep: {last: 0}}', /send\.keep\.last/],
+  [
+    'an override of another pool',
+    '{overrides: [{datasets: [tnak/a]}]}',
+    /overrides\[0\]\.datasets\[0\]: "tnak" is none of the pools/,
+  ],
+  ['a key that does not exist', '{every: 60s}', /send\.every: unknown key/],
+])('send: %s: a problem with its line', (_what, section, problem) => {
+  const { problems } = parse(`replication: {pools: [tank], send: ${section}}`);
   expect(problems).toEqual([expect.stringMatching(problem)]);
 });

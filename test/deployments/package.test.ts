@@ -81,6 +81,7 @@ describe.skipIf(why !== null)(`the package${why === null ? '' : ` (${why})`}`, (
         'executor.mjs',
         'alerts.mjs',
         'guard.mjs',
+        'replicator.mjs',
         'spawn-helper.mjs',
         'receiver.mjs',
         'status-page.js',

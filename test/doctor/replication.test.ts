@@ -13,7 +13,7 @@ const SSH: SshChannelConfig = {
 };
 
 function configWith(channel: NonNullable<Config['replication']>['channel']): Config {
-  return { ...configOf(), replication: { pools: ['tank'], include: [], exclude: [], channel } };
+  return { ...configOf(), replication: { pools: ['tank'], include: [], exclude: [], channel, send: null } };
 }
 
 const config = configWith(SSH);

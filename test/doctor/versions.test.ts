@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { durationMs } from '../../src/core/index.ts';
 import {
   compareVersions,
   LEAST_NODE,
@@ -50,6 +51,25 @@ describe('tools', () => {
     expect(brief(await look([], {}))).toEqual(['ok node', 'ok kernel', 'skipped tools']);
     const commands = { 'systemctl --version': 'systemd 252 (252.38-1~deb12u1)\n+PAM' };
     expect(brief(await look([UNIT], { commands }))).toEqual(['ok node', 'ok kernel', 'ok systemctl']);
+  });
+
+  it('asks for what sending snapshots needs, and for pv where the bandwidth has a limit', async () => {
+    const commands = {
+      'zfs version': 'zfs-2.1.11-1\nzfs-kmod-2.1.11-1',
+      'pv --version': 'pv 1.6.20 - Copyright',
+    };
+    const keep = { last: 1, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
+    const policy = { periodMs: durationMs(60_000), keep, keepCopy: keep, windows: [] };
+    const looked = (bytesPerSecond: number | null, fake: FakeHost) => {
+      const send = { policy, overrides: [], bytesPerSecond };
+      const replication = { pools: ['tank'], include: [], exclude: [], channel: null, send };
+      const config = { ...configHolding(), replication };
+      return versionsCheck.run(contextOf(fake, { config }));
+    };
+    expect(brief(await looked(null, { commands }))).toContain('ok zfs');
+    expect(brief(await looked(null, { commands }))).not.toContain('ok pv');
+    expect(brief(await looked(1e6, { commands }))).toContain('ok pv');
+    expect(one(await looked(1e6, {}), 'pv')).toMatchObject({ result: 'failed' });
   });
 
   it('a tool that is missing has failed', async () => {

@@ -152,6 +152,8 @@ class Bench {
   readonly events: SentEvent[] = [];
   readonly statements: { address: string; statement: Released; at: number }[] = [];
   readonly journal: string[] = [];
+  /** What the replicator was told, and after how many orders to the guard. */
+  readonly replication: { readonly told: string; readonly at: number }[] = [];
   unreachable = new Set<string>();
   agentIsGone = true;
   isBlockLost = false;
@@ -182,9 +184,21 @@ class Bench {
         this.journal.push('kill agent');
         return this.agentIsGone;
       },
+      replicator: {
+        send: (epoch) => this.#told(`send ${epoch}`),
+        run: (dataset) => this.#told(`run ${dataset}`),
+        stop: async () => {
+          this.#told('stop');
+          return true;
+        },
+      },
       log: () => undefined,
     });
     this.executor.start();
+  }
+
+  #told(told: string): void {
+    this.replication.push({ told, at: this.guard.orders.length });
   }
 
   async hello(): Promise<void> {
@@ -352,6 +366,58 @@ describe('orders', () => {
     // d.0: not blindly; what a stranger has got meanwhile is not taken from him.
     expect(bench.address.acquires[1]?.previousReleased).toBe(true);
     expect(bench.guard.ops().filter((op) => op === 'acquire block')).toHaveLength(1);
+  });
+});
+
+describe('replication by snapshots', () => {
+  const told = (bench: Bench): string[] => bench.replication.map((one) => one.told);
+
+  it('begins after a complete takeover, and ends as the first act of a planned release', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    bench.address.hang = true;
+    await bench.take(7, instant(Date.now() + 60_000));
+    expect(told(bench)).toEqual([]);
+    bench.executor.onOrder({ kind: 'release', epoch: epoch(7), mode: 'abrupt' });
+    await vi.advanceTimersByTimeAsync(1);
+    bench.address.hang = false;
+    bench.replication.length = 0;
+    await bench.take(8, instant(Date.now() + 60_000));
+    expect(told(bench)).toEqual(['send 8']);
+    bench.executor.onOrder({ kind: 'replicate', dataset: 'tank/home' });
+    expect(told(bench)).toEqual(['send 8', 'run tank/home']);
+    const orders = bench.guard.orders.length;
+    bench.executor.onOrder({ kind: 'release', epoch: epoch(8), mode: 'planned' });
+    expect(bench.replication.at(-1)).toEqual({ told: 'stop', at: orders });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(bench.guard.ops()).toContain('finish');
+    expect(told(bench)).not.toContain('send 7');
+  });
+
+  it('ends with the lease, and with the agent', async () => {
+    for (const end of ['lease', 'agent'] as const) {
+      const bench = new Bench();
+      await bench.hello();
+      await bench.take(7, instant(Date.now() + 60_000));
+      const orders = bench.guard.orders.length;
+      if (end === 'agent') bench.executor.onClosed();
+      else bench.executor.onGuardReport({ kind: 'revoked', epoch: epoch(7), why: 'the lease ended' });
+      expect(bench.replication).toEqual([
+        { told: 'send 7', at: expect.any(Number) },
+        { told: 'stop', at: orders },
+      ]);
+    }
+  });
+
+  it('R1: goes on where a planned release could not end and everything was taken again', async () => {
+    const bench = new Bench();
+    await bench.hello();
+    await bench.take(7, instant(Date.now() + 60_000));
+    bench.guard.failures.set('release', 'busy');
+    bench.executor.onOrder({ kind: 'release', epoch: epoch(7), mode: 'planned' });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(bench.kinds()).toContain('release-failed');
+    expect(told(bench)).toEqual(['send 7', 'stop', 'send 7']);
   });
 });
 

@@ -10,7 +10,7 @@ const POOLS = Array.from({ length: 16 }, (_, at) => `no-such-pool-${at}`);
 it('is whole when its pieces are put together, and never says of a pool that it read what is not there', async () => {
   const reader = new PoolsReader({
     dataDir: '/nowhere',
-    replication: { pools: POOLS, include: [], exclude: [], channel: null },
+    replication: { pools: POOLS, include: [], exclude: [], channel: null, send: null },
   });
   const events: SentEvent[] = [];
   await reader.answer(5, (event) => events.push(event));

@@ -1,11 +1,13 @@
 /** The executor as a real process with two threads, against stand-ins for DRBD, EC2, a service and the watchdog. */
+import { spawn } from 'node:child_process';
 import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { epoch, instant, nodeId, type Released, term } from '../../src/core/index.ts';
 import { createExecutorClient } from '../../src/executor/index.ts';
-import { isGone, startTimeOf } from '../../src/executor/processes.ts';
+import { isGone, processesWith, startTimeOf } from '../../src/executor/processes.ts';
+import { REPLICATOR_MARK } from '../../src/executor/replicator.ts';
 import { PeerTransport } from '../../src/peer/index.ts';
 import { unpackReading } from '../../src/replication/index.ts';
 import { type Bundle, bundleExecutor } from './support/bundle.ts';
@@ -47,6 +49,40 @@ it('says what the pools of its config hold, when it is asked', async () => {
   const { id, isLast, text } = await node.event('pools-read');
   expect({ id, isLast }).toEqual({ id: 3, isLast: true });
   expect(await unpackReading(text)).toEqual({ version: 1, pools: [] });
+});
+
+describe('replication by snapshots', () => {
+  const start = async (): Promise<void> => {
+    node = new TestNode({
+      program: bundle.program,
+      resources: ' []\nreplication: {pools: [tank], send: {}}\n',
+    });
+    await node.start();
+    await node.event('ready');
+    await node.take(7);
+  };
+  const marked = (): number[] => processesWith(REPLICATOR_MARK, `test/a@${node.dataDir}`);
+
+  it('is a process of its own in a tenure, and what keeps it from sending is told', async () => {
+    await start();
+    const { report } = await node.event('replication', {
+      where: (event) => event.report.round.problem !== null,
+    });
+    expect(report.round.problem).toEqual(expect.any(String));
+  });
+
+  it('R2: nothing is released while something of it runs: what carries its mark is killed, also by the guard alone', async () => {
+    await start();
+    await until(() => marked().length > 0, 'the replicator runs');
+    // As a `zfs send` that was started in a group of its own.
+    const env = { ...process.env, [REPLICATOR_MARK]: `test/a@${node.dataDir}` };
+    const child = spawn('sleep', ['600'], { detached: true, stdio: 'ignore', env });
+    await until(() => marked().includes(child.pid ?? 0), 'it has its mark');
+    // The lease ends by itself: nobody has ordered anything.
+    node.stopRenewing();
+    await node.event('released');
+    expect(marked()).toEqual([]);
+  });
 });
 
 describe('a tenure', () => {

@@ -47,6 +47,18 @@ export function metricFacts(change: Partial<MetricFacts> = {}): MetricFacts {
       lastRelease: { ms: 136, boundMs: 1000 },
       logWriteSeconds,
     },
+    replication: [
+      {
+        dataset: 'tank/home',
+        state: 'sending',
+        common: { takenAt: Date.UTC(2026, 0, 2) - 90_000 },
+        periodMs: 60_000,
+        progress: { bytes: 1024, totalBytes: 4096, bytesPerSecond: null },
+        sentBytes: 8192,
+        failures: 2,
+      },
+    ],
+    wallMs: Date.UTC(2026, 0, 2),
     ...change,
   };
 }

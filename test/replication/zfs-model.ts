@@ -15,6 +15,8 @@ export interface ModelSnapshot {
   /** What was in the dataset: its whole state as one text. */
   readonly content: string;
   holds: number;
+  /** Of those holds that have one. */
+  tags?: string[];
 }
 
 export interface ModelPoint {
@@ -24,7 +26,7 @@ export interface ModelPoint {
 }
 
 /** A stream that has not come to its end. */
-interface BrokenOff extends Stream {
+export interface BrokenOff extends Stream {
   readonly token: string;
 }
 
@@ -55,19 +57,35 @@ export interface Stream {
   readonly snapshot: ModelSnapshot;
   readonly fromGuid: string | null;
   readonly isRaw: boolean;
+  /** Of one that goes on: what has arrived already. */
+  readonly bytes?: number;
+}
+
+export interface ModelState {
+  readonly txg: number;
+  readonly datasets: readonly ModelDataset[];
 }
 
 export class ModelPool {
   readonly name: string;
-  readonly #guids: Guids;
+  readonly #guids: Pick<Guids, 'next'>;
   readonly datasets = new Map<string, ModelDataset>();
   #txg = 10;
   availableBytes = 1e9;
 
-  constructor(name: string, guids: Guids) {
+  constructor(name: string, guids: Pick<Guids, 'next'>, state?: ModelState) {
     this.name = name;
     this.#guids = guids;
-    this.create(name);
+    if (state === undefined) this.create(name);
+    else {
+      this.#txg = state.txg;
+      for (const dataset of state.datasets) this.datasets.set(dataset.name, dataset);
+    }
+  }
+
+  /** As it can be kept, and given back to the constructor. */
+  state(): ModelState {
+    return { txg: this.#txg, datasets: [...this.datasets.values()] };
   }
 
   // ---- what people and their programs do
@@ -103,15 +121,34 @@ export class ModelPool {
     dataset.snapshots.push({ ...point, content: dataset.content, holds: 0 });
   }
 
-  bookmark(name: string, of: string): void {
+  bookmark(name: string, of: string, as = of): void {
     const dataset = this.get(name);
     const snapshot = find(dataset, of);
-    if (dataset.bookmarks.some((one) => one.name === of)) throw new ZfsRefusal('bookmark exists');
-    dataset.bookmarks.push({ name: of, guid: snapshot.guid, txg: snapshot.txg });
+    if (dataset.bookmarks.some((one) => one.name === as)) throw new ZfsRefusal('bookmark exists');
+    dataset.bookmarks.push({ name: as, guid: snapshot.guid, txg: snapshot.txg });
   }
 
-  hold(name: string, of: string): void {
-    find(this.get(name), of).holds += 1;
+  destroyBookmark(name: string, as: string): void {
+    const dataset = this.get(name);
+    if (!dataset.bookmarks.some((one) => one.name === as))
+      throw new ZfsRefusal(`bookmark '${name}#${as}' does not exist.`);
+    dataset.bookmarks = dataset.bookmarks.filter((one) => one.name !== as);
+  }
+
+  hold(name: string, of: string, tag?: string): void {
+    const snapshot = find(this.get(name), of);
+    if (tag !== undefined && snapshot.tags?.includes(tag))
+      throw new ZfsRefusal(`cannot hold snapshot '${name}@${of}': tag already exists on this dataset`);
+    snapshot.holds += 1;
+    if (tag !== undefined) snapshot.tags = [...(snapshot.tags ?? []), tag];
+  }
+
+  release(name: string, of: string, tag: string): void {
+    const snapshot = find(this.get(name), of);
+    if (!snapshot.tags?.includes(tag))
+      throw new ZfsRefusal(`cannot release hold from snapshot '${name}@${of}': no such tag on this dataset`);
+    snapshot.holds -= 1;
+    snapshot.tags = snapshot.tags.filter((one) => one !== tag);
   }
 
   destroySnapshot(name: string, of: string): void {
@@ -279,12 +316,13 @@ export function tokenOf({
   toName,
   snapshot,
   fromGuid,
-}: Pick<Stream, 'toName' | 'fromGuid'> & { snapshot: { guid: string } }): string {
+  bytes = 0,
+}: Pick<Stream, 'toName' | 'fromGuid' | 'bytes'> & { snapshot: { guid: string } }): string {
   const pairs = [
     ...(fromGuid === null ? [] : [pair('fromguid', BigInt(fromGuid))]),
     pair('object', 2n),
     pair('offset', 0n),
-    pair('bytes', 0n),
+    pair('bytes', BigInt(bytes)),
     pair('toguid', BigInt(snapshot.guid)),
     pair('toname', toName),
   ];

@@ -19,6 +19,7 @@ export async function bundleExecutor(): Promise<Bundle> {
     entryPoints: {
       executor: 'src/executor/main.ts',
       guard: 'src/executor/guard.ts',
+      replicator: 'src/replicator/main.ts',
       'spawn-helper': 'src/executor/spawn-helper.ts',
     },
     outdir: directory,

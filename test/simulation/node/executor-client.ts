@@ -157,6 +157,10 @@ export class SimulatedExecutorClient implements ExecutorClient {
   readPools(): void {
     throw new Error('the modelled clusters have no pools that are replicated by snapshots');
   }
+  replicate(dataset: string | null): void {
+    this.#send({ kind: 'replicate', dataset });
+  }
+
   setMembers(members: ReadonlyMap<NodeId, string>): void {
     this.#members = members;
     this.#send({ kind: 'members', members: new Map(members) });

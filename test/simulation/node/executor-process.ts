@@ -94,6 +94,7 @@ export class ExecutorProcess {
         selfFence: 'off',
         mayKill: false,
         releaseMs: config.timing.releaseMs,
+        sendsReplicas: false,
         isReleaseOnly: false,
         lease: leaseBuffer,
       },

@@ -1,0 +1,17 @@
+export { Engine, type EngineOptions } from './engine.ts';
+export { LocalPool, type LocalPoolOptions } from './local-pool.ts';
+export { type Keep, toPrune } from './retention.ts';
+export {
+  Board,
+  BoardView,
+  DATASET_STATES,
+  type DatasetState,
+  datasetStateSchema,
+  MAX_DATASET_NAME,
+  MAX_DATASETS,
+  NO_ROUND,
+  type Report,
+  type Round,
+  reportSchema,
+  roundSchema,
+} from './state.ts';

@@ -1,0 +1,313 @@
+/**
+ * What is being sent, and what waits for its turn: one chain of steps for each dataset.
+ *
+ * 1. What is sent is held here before its first byte, so that whatever the other side may have by now can be gone on from.
+ * 2. After each snapshot that has arrived: held there, marked by a cursor here, and then the holds of the ones before let go.
+ *    Killed in between, there is a hold too many, which the next one lets go.
+ * 3. A chain ends with its first failure, and takes what lies below with it: the next round reads and plans anew.
+ * 4. Nothing goes into a dataset while what it lies in is on its way.
+ */
+import type { Clock } from '../../clock.ts';
+import { assert, type Epoch, InvariantError } from '../../core/index.ts';
+import { QuorateError } from '../../errors.ts';
+import type { CallOptions, NamedSnapshot, ReceiveEnd, ReceiverChannel } from '../channel.ts';
+import type { Step } from '../plan.ts';
+import type { Dataset, Guid, Snapshot } from '../pool.ts';
+import type { LocalPool } from './local-pool.ts';
+import { cursorName, isCursor, readOwnName } from './names.ts';
+import { type Sending, type SendOptions, type StreamStep, startSend } from './send.ts';
+import type { Board } from './state.ts';
+
+export interface Transfer {
+  readonly dataset: string;
+  /** As it was read when this was planned; the copy by its name after the renames. */
+  readonly source: Dataset;
+  readonly copy: Dataset | null;
+  /** Without renames. None: only what is held, and the cursor, are to be set right. */
+  readonly steps: readonly Exclude<Step, { kind: 'rename' }>[];
+  /** The newest that both have; null before the first has arrived. */
+  readonly common: Snapshot | null;
+}
+
+export interface TransfersOptions {
+  readonly epoch: Epoch;
+  readonly channel: ReceiverChannel;
+  readonly local: LocalPool;
+  readonly board: Board;
+  readonly clock: Clock;
+  readonly bytesPerSecond: number | null;
+  readonly signal: AbortSignal;
+  /** Real processes where absent. */
+  readonly startSend?: (options: SendOptions) => Sending;
+  /** Its chain has come to its end. `isAll`: with it everything that was there to send. */
+  readonly onDone: (dataset: string, isAll: boolean) => void;
+  readonly onBroken: (error: unknown) => void;
+}
+
+interface Running {
+  readonly transfer: Transfer;
+  readonly abort: AbortController;
+}
+
+const LIMITS = {
+  streams: 2,
+  orderMs: 60_000,
+  /** Until the receiver is ready for a stream. */
+  startMs: 30_000,
+  /** From the end of the stream until the receiver has it in its pool. */
+  finishMs: 300_000,
+  /** Of one order; the rest is let go by the next. */
+  letGo: 64,
+} as const;
+
+export class Transfers {
+  readonly #options: TransfersOptions;
+  readonly #running = new Map<string, Running>();
+  #queue: readonly Transfer[] = [];
+  #idle: (() => void)[] = [];
+
+  constructor(options: TransfersOptions) {
+    this.#options = options;
+  }
+
+  isRunning(dataset: string): boolean {
+    return this.#running.has(dataset);
+  }
+
+  /** Something of it, above it or below it is on its way. */
+  isBusyAround(name: string): boolean {
+    return [...this.#running.keys()].some((one) => isWithin(one, name) || isWithin(name, one));
+  }
+
+  /** What must not vanish here meanwhile, also by what is to be begun next. */
+  neededOf(dataset: string, next: readonly Transfer[]): ReadonlySet<Guid> {
+    const all = [...next, ...this.#queue, ...[...this.#running.values()].map(({ transfer }) => transfer)];
+    const needed = all.filter((one) => one.dataset === dataset);
+    return new Set(
+      needed.flatMap(({ steps, source }) => {
+        const names = new Set(steps.flatMap((step) => namesOf(step)));
+        return source.snapshots.filter(({ name }) => names.has(name)).map(({ guid }) => guid);
+      }),
+    );
+  }
+
+  /** What was planned before and has not begun is void. */
+  plan(transfers: readonly Transfer[]): void {
+    this.#queue = transfers.filter(({ dataset }) => !this.#running.has(dataset));
+    this.#pump();
+  }
+
+  stop(dataset: string, why: string): void {
+    this.#running.get(dataset)?.abort.abort(why);
+  }
+
+  /** Resolves when nothing is on its way, and nothing waits. */
+  async settled(): Promise<void> {
+    if (this.#isIdle()) return;
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #pump(): void {
+    const { signal, bytesPerSecond } = this.#options;
+    // A limit is for all together.
+    const most = bytesPerSecond === null ? LIMITS.streams : 1;
+    while (!signal.aborted && this.#running.size < most) {
+      const next = this.#queue.find((one, at) => !this.#mustWait(one.dataset, at));
+      if (next === undefined) break;
+      this.#queue = this.#queue.filter((one) => one !== next);
+      this.#start(next);
+    }
+    if (!this.#isIdle()) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** What waits when everything is ended waits for nothing. */
+  #isIdle(): boolean {
+    const { signal } = this.#options;
+    return this.#running.size === 0 && (this.#queue.length === 0 || signal.aborted);
+  }
+
+  /** The plan has parents first. */
+  #mustWait(dataset: string, at: number): boolean {
+    const before = [...this.#running.keys(), ...this.#queue.slice(0, at).map((one) => one.dataset)];
+    return before.some((other) => isWithin(dataset, other));
+  }
+
+  #start(transfer: Transfer): void {
+    const { signal, board, clock, onBroken } = this.#options;
+    const { dataset } = transfer;
+    const abort = new AbortController();
+    this.#running.set(dataset, { transfer, abort });
+    void this.#run(transfer, AbortSignal.any([abort.signal, signal]))
+      .catch((error: unknown) => {
+        if (error instanceof InvariantError) return onBroken(error);
+        if (abort.signal.aborted)
+          board.set(dataset, { state: 'waiting', progress: null, why: String(abort.signal.reason) });
+        else if (!signal.aborted) board.fail(dataset, clock.wallMs(), wordsOf(error));
+        // It may lie in what has not arrived.
+        this.#queue = this.#queue.filter((one) => !isWithin(one.dataset, dataset));
+      })
+      .finally(() => {
+        this.#running.delete(dataset);
+        this.#pump();
+      });
+  }
+
+  async #run(transfer: Transfer, signal: AbortSignal): Promise<void> {
+    const { dataset, source, copy, steps, common } = transfer;
+    const { channel, epoch } = this.#options;
+    const held: Held = {
+      here: source.snapshots.filter(({ holds }) => holds > 0),
+      there: (copy?.snapshots ?? []).filter(({ holds }) => holds > 0),
+      cursors: source.bookmarks.filter(({ name }) => isCursor(name)).map(({ name }) => name),
+    };
+    if (steps.length === 0) {
+      assert(common !== null, 'without steps there is a common snapshot');
+      return this.#settle(source, common, held, signal);
+    }
+    for (const step of steps) {
+      if (step.kind === 'abandon') await channel.perform(epoch, step, within(signal, LIMITS.orderMs));
+      else await this.#stream(transfer, step, held, signal);
+    }
+    const { board, onDone } = this.#options;
+    // A stream that went on is the whole plan of its round, whatever is newer.
+    const isAll = steps.some((step) => namesOf(step)[0] === source.snapshots.at(-1)?.name);
+    const rest = { state: 'waiting', why: 'the next round sends what is newer' } as const;
+    const all = { state: 'current', why: 'the copy has everything' } as const;
+    board.set(dataset, { ...(isAll ? all : rest), progress: null });
+    onDone(dataset, isAll);
+  }
+
+  async #stream(transfer: Transfer, step: StreamStep, held: Held, signal: AbortSignal): Promise<void> {
+    const { dataset, source } = transfer;
+    const { local, board, clock } = this.#options;
+    const snapshot = source.snapshots.find(({ name }) => name === step.snapshot);
+    assert(snapshot !== undefined, 'the plan sends what is there');
+    await local.hold(dataset, snapshot.name);
+    held.here = [...held.here, snapshot];
+    board.set(dataset, {
+      state: 'sending',
+      why: step.kind === 'resume' ? `goes on with @${snapshot.name}` : `sends @${snapshot.name}`,
+      progress: {
+        snapshot: snapshot.name,
+        bytes: 0,
+        totalBytes: null,
+        bytesPerSecond: null,
+        startedAt: clock.wallMs(),
+      },
+    });
+    const bytes = await this.#send(dataset, step, snapshot, signal);
+    const sentBytes = (board.get(dataset)?.sentBytes ?? 0) + bytes;
+    board.set(dataset, { sentBytes, common: commonOf(snapshot) });
+    await this.#settle(source, snapshot, held, signal);
+  }
+
+  /** Resolves with how many bytes went out. */
+  async #send(dataset: string, step: StreamStep, to: Snapshot, signal: AbortSignal): Promise<number> {
+    const { channel, epoch, board, clock, bytesPerSecond } = this.#options;
+    const order = { dataset, snapshot: namedOf(dataset, to), kind: step.kind };
+    const receiving = await channel.receive(epoch, order, within(signal, LIMITS.startMs));
+    let bytes = 0;
+    const sending = (this.#options.startSend ?? startSend)({
+      step,
+      sink: receiving.sink,
+      bytesPerSecond,
+      clock,
+      onProgress: (progress) => {
+        ({ bytes } = progress);
+        const before = board.get(dataset)?.progress;
+        if (before !== null && before !== undefined)
+          board.set(dataset, { progress: { ...before, ...progress } });
+      },
+    });
+    const onAbort = (): void => {
+      sending.stop(String(signal.reason));
+      receiving.abort();
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      // Whoever has nobody to talk to any more does not go on.
+      void receiving.ended.then((end) => {
+        if (end.kind === 'broken') sending.stop(end.why, false);
+      });
+      const sent = await sending.ended;
+      if (sent.kind === 'failed' && sent.isOwn) receiving.abort();
+      const received = await this.#endOf(receiving, signal);
+      // What has arrived has arrived, but a sender that failed is not believed.
+      if (sent.kind === 'failed' && (sent.isOwn || received.kind === 'received'))
+        throw new QuorateError('replication-stream-broken', sent.why);
+      if (received.kind === 'broken')
+        throw new QuorateError('replication-stream-broken', `the other node: ${received.why}`);
+      return bytes;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async #endOf(
+    { ended, abort }: { readonly ended: Promise<ReceiveEnd>; abort(): void },
+    signal: AbortSignal,
+  ): Promise<ReceiveEnd> {
+    const over = new AbortController();
+    const late = this.#options.clock
+      .sleep(LIMITS.finishMs, AbortSignal.any([over.signal, signal]))
+      .then((): ReceiveEnd => {
+        const why = `has not taken the whole stream into its pool within ${LIMITS.finishMs / 1000} s`;
+        return { kind: 'broken', code: signal.aborted ? 'aborted' : 'stream', why };
+      });
+    const end = await Promise.race([ended, late]);
+    over.abort();
+    if (end.kind === 'broken') abort();
+    return end;
+  }
+
+  /** 2. */
+  async #settle(source: Dataset, keep: Snapshot, held: Held, signal: AbortSignal): Promise<void> {
+    const { channel, local, epoch } = this.#options;
+    const { name: dataset } = source;
+    const letGo = held.there
+      .filter(({ guid }) => guid !== keep.guid)
+      .slice(-LIMITS.letGo)
+      .map((one) => namedOf(dataset, one));
+    const order = { kind: 'hold', keep: namedOf(dataset, keep), letGo } as const;
+    await channel.perform(epoch, order, within(signal, LIMITS.orderMs));
+    held.there = [keep];
+    await local.hold(dataset, keep.name);
+    await local.markCursor(dataset, keep.name, keep.guid);
+    const cursor = cursorName(keep.guid);
+    for (const old of held.cursors) if (old !== cursor) await local.dropCursor(dataset, old);
+    held.cursors = [cursor];
+    await local.letGo(
+      dataset,
+      held.here.filter(({ guid }) => guid !== keep.guid).map(({ name }) => name),
+    );
+    held.here = [keep];
+  }
+}
+
+interface Held {
+  here: readonly Snapshot[];
+  there: readonly Snapshot[];
+  cursors: readonly string[];
+}
+
+const within = (signal: AbortSignal, limitMs: number): CallOptions => ({ signal, limitMs });
+
+const namedOf = (dataset: string, { name, guid }: Snapshot): NamedSnapshot => ({ dataset, name, guid });
+
+function namesOf(step: Step): readonly string[] {
+  if (step.kind === 'rename' || step.kind === 'abandon') return [];
+  return step.kind === 'incremental' ? [step.snapshot, step.from.slice(1)] : [step.snapshot];
+}
+
+/** The dataset itself, or below it. */
+export const isWithin = (name: string, root: string): boolean => name === root || name.startsWith(`${root}/`);
+
+export function commonOf(snapshot: Snapshot): { name: string; takenAt: number | null } {
+  return { name: snapshot.name, takenAt: readOwnName(snapshot.name)?.takenAtMs ?? null };
+}
+
+export function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

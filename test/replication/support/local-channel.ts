@@ -1,0 +1,112 @@
+/** A receiver on the same host, for tests: `zfs receive` as a child that gets the stream by its standard input. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { PassThrough, type Writable } from 'node:stream';
+import { systemClock } from '../../../src/clock.ts';
+import { type Epoch, instant } from '../../../src/core/index.ts';
+import type {
+  CallOptions,
+  ReceiveEnd,
+  ReceiveOrder,
+  ReceiverChannel,
+  ReceiverOrder,
+  Receiving,
+} from '../../../src/replication/channel.ts';
+import { type PoolsReading, readPools } from '../../../src/replication/index.ts';
+import { commandsOf, type Host, KERNEL } from './stand-in.ts';
+
+export interface LocalChannelOptions {
+  /** The receiving host. */
+  readonly host: Pick<Host, 'bin' | 'directory'>;
+  /** After how many bytes a receive is killed; null: never. */
+  readonly breaksAt?: () => number | null;
+  /** As a channel does through which every byte passes this process. */
+  readonly throughProcess?: boolean;
+}
+
+export class LocalChannel implements ReceiverChannel {
+  readonly name = 'local';
+  readonly orders: (ReceiverOrder | ReceiveOrder)[] = [];
+  readonly #options: LocalChannelOptions;
+  #newest = 0;
+  /** Set to a sentence, every call fails by it. */
+  isDown: string | null = null;
+
+  constructor(options: LocalChannelOptions) {
+    this.#options = options;
+  }
+
+  async read({ signal }: CallOptions): Promise<PoolsReading> {
+    if (this.isDown !== null) throw new Error(this.isDown);
+    const commands = commandsOf(this.#options.host);
+    return readPools(['tank'], { commands, kernel: KERNEL, clock: systemClock, signal });
+  }
+
+  async perform(epoch: Epoch, order: ReceiverOrder, options: CallOptions): Promise<void> {
+    this.#check(epoch);
+    this.orders.push(order);
+    for (const command of commandsFor(order)) await this.#zfs(command, options);
+  }
+
+  async receive(epoch: Epoch, order: ReceiveOrder): Promise<Receiving> {
+    this.#check(epoch);
+    this.orders.push(order);
+    const args = ['receive', '-s', '-u', '-o', 'readonly=on', order.dataset];
+    const breakAt = this.#options.breaksAt?.() ?? null;
+    const env = { ...process.env, ...(breakAt === null ? {} : { STAND_IN_BREAK_AT: String(breakAt) }) };
+    const child = spawn(join(this.#options.host.bin, 'zfs'), args, {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      env,
+    });
+    let said = '';
+    child.stderr.on('data', (text: Buffer) => {
+      said = (said + text.toString('utf8')).slice(-1000);
+    });
+    child.stdin.on('error', () => undefined);
+    const ended = new Promise<ReceiveEnd>((resolve) => {
+      child.once('close', (code) => {
+        resolve(code === 0 ? { kind: 'received' } : { kind: 'broken', code: 'stream', why: said.trim() });
+      });
+    });
+    let sink: Writable = child.stdin;
+    if (this.#options.throughProcess === true) {
+      const through = new PassThrough();
+      through.pipe(child.stdin);
+      sink = through;
+    }
+    return { sink, ended, abort: () => void child.kill('SIGKILL') };
+  }
+
+  async close(): Promise<void> {}
+
+  #check(epoch: Epoch): void {
+    if (this.isDown !== null) throw new Error(this.isDown);
+    if (epoch < this.#newest) throw new Error(`epoch ${epoch} is over, ${this.#newest} has begun`);
+    this.#newest = epoch;
+  }
+
+  async #zfs(args: readonly string[], { signal, limitMs }: CallOptions): Promise<void> {
+    const deadline = instant(systemClock.now() + limitMs);
+    const result = await commandsOf(this.#options.host).run(['zfs', ...args], { deadline, signal });
+    if (result.kind === 'exited' && (result.code === 0 || IS_DONE.test(result.stderr))) return;
+    throw new Error(result.kind === 'exited' ? result.stderr : result.kind);
+  }
+}
+
+const IS_DONE = /tag already exists|no such tag|could not find any snapshots/;
+
+export function commandsFor(order: ReceiverOrder): readonly (readonly string[])[] {
+  switch (order.kind) {
+    case 'rename':
+      return [['rename', order.from, order.to]];
+    case 'abandon':
+      return [['receive', '-A', order.dataset]];
+    case 'hold':
+      return [
+        ['hold', 'quorate', `${order.keep.dataset}@${order.keep.name}`],
+        ...order.letGo.map(({ dataset, name }) => ['release', 'quorate', `${dataset}@${name}`]),
+      ];
+    case 'prune':
+      return order.snapshots.map(({ dataset, name }) => ['destroy', `${dataset}@${name}`]);
+  }
+}
