@@ -328,6 +328,12 @@ export const ERRORS = {
     remedy:
       'See `zpool status`, and what is below the pool. A pool that is SUSPENDED is ended by a reset of the host only.',
   },
+  'pool-receiving': {
+    exit: EXIT.failed,
+    meaning:
+      'A stream is being received into a replicated pool that this node takes over, and it cannot be ended.',
+    remedy: 'End the process that is named, or let it come to its end; the takeover is tried again.',
+  },
   'not-as-wanted': {
     exit: EXIT.failed,
     meaning: 'What was set up on this host reads back differently from what was asked for.',

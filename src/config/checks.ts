@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { leastPromiseMs, type NodeId } from '../core/index.ts';
-import type { MemberConfig, ReplicationConfig, TimingConfig, TlsFiles } from './config.ts';
+import type { MemberConfig, ReplicationConfig, ResourceConfig, TimingConfig, TlsFiles } from './config.ts';
 import { checkUniquePerNode, type ResourceContext } from './per-node.ts';
 import type { Problems } from './problems.ts';
 import { formatDuration } from './scalars.ts';
@@ -131,6 +131,31 @@ export function checkReplication(section: ReplicationConfig, { members, problems
       const hint = near === null ? `pools: ${section.pools.join(', ')}` : `did you mean "${near}"?`;
       problems.add(['replication', key, position], `"${first}" is none of the pools`, hint);
     }
+}
+
+/** A pool that nothing sends would be taken over as it was at the beginning; and one pool cannot both move and stay. */
+export function checkReplicatedPools(
+  resources: readonly ResourceConfig[],
+  replication: ReplicationConfig | null,
+  problems: Problems,
+): void {
+  for (const resource of resources) {
+    if (resource.kind !== 'replicated-pool') continue;
+    const { name, pool } = resource;
+    if (replication?.pools.includes(pool) !== true)
+      problems.add(
+        ['resources'],
+        `"${name}": the pool "${pool}" is not among the pools of "replication"`,
+        `as "replication: {pools: [${pool}]}"`,
+      );
+    const mover = resources.find((other) => other.kind === 'zfs-pool' && other.pool === pool);
+    if (mover !== undefined)
+      problems.add(
+        ['resources'],
+        `"${name}" and "${mover.name}" hold one pool, "${pool}"`,
+        'a pool on shared or replicated disks is a "zfs-pool", one that each node has for itself a "replicated-pool"',
+      );
+  }
 }
 
 const ISSUE_HINT = "`quorate pki init` makes the CA, `quorate pki issue` a node's certificate and key";

@@ -106,6 +106,13 @@ export interface ZfsPoolResourceConfig extends ResourceCommon {
   readonly hosts: Readonly<Record<NodeId, string>>;
 }
 
+/** A pool that each data node has for itself, and that snapshots keep alike (`replication.pools`). */
+export interface ReplicatedPoolResourceConfig extends ResourceCommon {
+  readonly kind: 'replicated-pool';
+  readonly pool: string;
+  readonly loadKeys: boolean;
+}
+
 /** The second port. */
 export interface PortResourceConfig extends ResourceCommon {
   readonly kind: 'port';
@@ -223,6 +230,7 @@ export type ResourceConfig =
   | DrbdResourceConfig
   | MountResourceConfig
   | ZfsPoolResourceConfig
+  | ReplicatedPoolResourceConfig
   | PortResourceConfig
   | RouteTableResourceConfig
   | VirtualIpResourceConfig

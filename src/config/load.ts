@@ -9,6 +9,7 @@ import {
   checkFencing,
   checkListeners,
   checkMembers,
+  checkReplicatedPools,
   checkReplication,
   checkSelf,
   checkTiming,
@@ -153,6 +154,8 @@ function readRoot(
   const replication =
     root.replication === undefined ? null : required('replication', schema.replicationSection);
   if (replication !== null) checkReplication(replication, context);
+  if (replication !== null || root.replication === undefined)
+    checkReplicatedPools(resources, replication, problems);
   const needsRegion = resources.find(isCloud)?.name ?? (fencing?.instances && 'fencing');
   if (cloud !== null && cloud.region === null && needsRegion !== undefined)
     problems.add(

@@ -18,6 +18,7 @@ import {
   type PoolMemory,
   PortBlockResource,
   PortResource,
+  ReplicatedPoolResource,
   type Resource,
   RouteTableResource,
   ServiceResource,
@@ -25,6 +26,8 @@ import {
   ZfsPoolResource,
 } from '../resources/index.ts';
 import { kernelFiles } from './kernel-files.ts';
+import { endReceives } from './receives.ts';
+import { volumeDevice } from './volume-device.ts';
 
 export interface LocalParts {
   readonly runner: CommandRunner;
@@ -71,6 +74,15 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
       return new MountResource({ ...config, ...shared, mayKill, frozenIo, readMounts, readDevice });
     case 'zfs-pool':
       return zfsPool(config, parts);
+    case 'replicated-pool': {
+      const { poolMemory: memory } = parts;
+      return new ReplicatedPoolResource({
+        ...{ ...config, ...shared, mayKill, memory, kernel: kernelFiles, readMounts },
+        ownPaths: ownPathsOf(parts),
+        endReceives: (pool, context) => endReceives(pool, context, { clock }),
+        deviceOf: (volume, context) => volumeDevice(volume, context, clock),
+      });
+    }
     case 'port':
       return new PortResource({ ...config, ...shared, gatewayMemory: parts.gatewayMemory });
     case 'route-table':
@@ -99,11 +111,14 @@ function realPath(path: string): string {
   }
 }
 
+const ownPathsOf = ({ dataDir }: Pick<LocalParts, 'dataDir'>): readonly string[] =>
+  ['/', dataDir, process.execPath, fileURLToPath(import.meta.url)].map(realPath);
+
 function zfsPool(
   config: Extract<LocalResourceConfig, { kind: 'zfs-pool' }>,
   { runner, clock, mayKill, frozenIo, devicesBelow, otherDataNodes, poolMemory, dataDir }: LocalParts,
 ): Resource {
-  const ownPaths = ['/', dataDir, process.execPath, fileURLToPath(import.meta.url)].map(realPath);
+  const ownPaths = ownPathsOf({ dataDir });
   const isOther = (id: string): boolean => otherDataNodes.some((other) => other === id);
   const hosts = Object.entries(config.hosts);
   const peerHosts = hosts.flatMap(([id, host]) => (isOther(id) ? [host] : []));
