@@ -238,6 +238,11 @@ export const ERRORS = {
     meaning: 'A peer answered and refused.',
     remedy: 'Do what its sentence says; most often the certificates or the member lists differ.',
   },
+  'replication-conflict': {
+    exit: EXIT.failed,
+    meaning: 'What only one node has of a replicated dataset cannot be set aside as it is.',
+    remedy: 'The sentence says what is in the way. Nothing was destroyed, and it is tried again.',
+  },
   'replication-not-configured': {
     exit: EXIT.usage,
     meaning: 'The config has no section `replication`, so no pool is replicated by snapshots.',

@@ -15,8 +15,11 @@ export async function volumeDevice(
 ): Promise<VolumeDevice> {
   const path = `${directory}/${volume}`;
   const limitMs = Math.min(OPEN_LIMIT_MS, Math.max(0, deadline - clock.now()));
-  const late = clock.sleep(limitMs, signal).then((): DeviceUse => 'unknown');
-  return { path, use: await Promise.race([useOf(path), late]) };
+  const over = new AbortController();
+  const late = clock.sleep(limitMs, AbortSignal.any([signal, over.signal])).then((): DeviceUse => 'unknown');
+  const use = await Promise.race([useOf(path), late]);
+  over.abort();
+  return { path, use };
 }
 
 /** For reading only: that a device is read-only must not look like that somebody has it. */

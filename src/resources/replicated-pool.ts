@@ -159,8 +159,9 @@ export class ReplicatedPoolResource implements Resource {
   async release(context: ReleaseContext): Promise<string> {
     const { clock } = this.#options;
     const end = busyEnd(context, clock);
+    const theirs = context.mode === 'abrupt' ? new Set<string>() : laterMounts(this.#mustRead().mounts);
     for (;;) {
-      const failure = await this.#releaseOnce(context);
+      const failure = await this.#releaseOnce(context, theirs);
       if (failure === null) return `${this.#pool} is read-only and not mounted`;
       const isOver = context.signal.aborted || clock.now() + BUSY_POLL_MS >= end;
       const mayPass = context.mode === 'abrupt' || /busy/.test(failure.message);
@@ -170,7 +171,7 @@ export class ReplicatedPoolResource implements Resource {
   }
 
   /** Null when everything is given up. */
-  async #releaseOnce(context: ReleaseContext): Promise<QuorateError | null> {
+  async #releaseOnce(context: ReleaseContext, theirs: ReadonlySet<string>): Promise<QuorateError | null> {
     const { state, mounts } = this.#mustRead();
     if (state.kind === 'absent' && mounts.length === 0) return null;
     if (state.kind === 'imported' && usability(state.word) === 'broken')
@@ -180,7 +181,7 @@ export class ReplicatedPoolResource implements Resource {
       );
     const isAbrupt = context.mode === 'abrupt';
     const shutFirst = isAbrupt ? await this.#shut(context) : null;
-    const unmounted = (await this.#unmount(context)) ?? (await this.#closeVolumes(context));
+    const unmounted = (await this.#unmount(context, theirs)) ?? (await this.#closeVolumes(context));
     // Planned: what cannot be unmounted is taken back, so until then its users may write.
     const shut = isAbrupt || unmounted !== null ? shutFirst : await this.#shut(context);
     return unmounted ?? shut ?? (await this.#whatIsLeft(context));
@@ -192,7 +193,7 @@ export class ReplicatedPoolResource implements Resource {
     return errors[0] ?? null;
   }
 
-  async #unmount(context: ReleaseContext): Promise<QuorateError | null> {
+  async #unmount(context: ReleaseContext, theirs: ReadonlySet<string>): Promise<QuorateError | null> {
     const { entries, mounts } = this.#mustRead();
     if (this.#users.mayKill(context))
       await this.#users.kill(
@@ -201,7 +202,8 @@ export class ReplicatedPoolResource implements Resource {
       );
     let failure: QuorateError | null = null;
     // The last one first: it may lie on top of the others.
-    for (const { mountPoint } of toUnmount(entries, mounts, context).toReversed()) {
+    for (const { mountPoint } of reachable(entries, mounts).toReversed()) {
+      if (theirs.has(mountPoint)) continue;
       const command = ['umount', ...(context.mode === 'abrupt' ? ['-R'] : []), '--', mountPoint];
       const result = await this.#tools.run(command, context);
       if (result.kind !== 'exited') failure ??= commandError(command, result);
@@ -340,14 +342,13 @@ export class ReplicatedPoolResource implements Resource {
   }
 }
 
-/** Planned: a bind mount that somebody made later is left alone, or it would be missing when everything is taken back (R1). */
-function toUnmount(
-  entries: readonly MountEntry[],
-  mounts: readonly MountEntry[],
-  { mode }: ReleaseContext,
-): readonly MountEntry[] {
-  const first = (one: MountEntry): boolean => mounts.find(({ source }) => source === one.source) === one;
-  return reachable(entries, mounts).filter((one) => mode === 'abrupt' || first(one));
+/**
+ * Places of what is mounted elsewhere already: bind mounts that somebody made. In a planned release they are left alone, or they would
+ * be missing when everything is taken back (R1).
+ */
+function laterMounts(mounts: readonly MountEntry[]): ReadonlySet<string> {
+  const isFirst = (one: MountEntry): boolean => mounts.find(({ source }) => source === one.source) === one;
+  return new Set(mounts.filter((one) => !isFirst(one)).map(({ mountPoint }) => mountPoint));
 }
 
 const datasetOf = (source: string): string => source.split('@')[0] ?? source;
