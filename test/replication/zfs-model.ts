@@ -62,7 +62,7 @@ export interface Stream {
   readonly snapshot: ModelSnapshot;
   readonly fromGuid: string | null;
   readonly isRaw: boolean;
-  readonly kind: ModelDataset['kind'];
+  readonly kind?: ModelDataset['kind'] | undefined;
 }
 
 export class ModelPool {
@@ -256,6 +256,7 @@ export class ModelPool {
     const dataset = this.datasets.get(name) ?? null;
     if (token === null) this.#check(name, dataset, stream);
     else if (dataset?.partial?.token !== token) throw new ZfsRefusal('kernel modules must be upgraded');
+    else if (stream.fromGuid !== null && !breaksOff) this.#checkBase(name, dataset, stream.fromGuid);
     if (dataset === null) this.create(name, stream.isRaw, stream.kind);
     const target = this.get(name);
     if (dataset === null) target.isReadonly = true;
@@ -280,14 +281,19 @@ export class ModelPool {
     if (dataset === null) throw new ZfsRefusal(`destination '${name}' does not exist`);
     if (dataset.partial !== null)
       throw new ZfsRefusal(`destination ${name} contains partially-complete state from "zfs receive -s".`);
+    this.#checkBase(name, dataset, fromGuid);
+    if (dataset.snapshots.some((one) => one.name === snapshot.name))
+      throw new ZfsRefusal(`destination ${name}@${snapshot.name} exists`);
+    if (isRaw && !dataset.isEncrypted) throw new ZfsRefusal('IV set guid mismatch');
+  }
+
+  /** Of a resumed one too: at its end the kernel looks again (`dsl_dataset_clone_swap_check_impl`). */
+  #checkBase(name: string, dataset: ModelDataset, fromGuid: string): void {
     const newest = dataset.snapshots.at(-1);
     if (newest === undefined || newest.guid !== fromGuid)
       throw new ZfsRefusal(`most recent snapshot of ${name} does not\nmatch incremental source`);
     if (dataset.content !== newest.content)
       throw new ZfsRefusal(`destination ${name} has been modified\nsince most recent snapshot`);
-    if (dataset.snapshots.some((one) => one.name === snapshot.name))
-      throw new ZfsRefusal(`destination ${name}@${snapshot.name} exists`);
-    if (isRaw && !dataset.isEncrypted) throw new ZfsRefusal('IV set guid mismatch');
   }
 
   /** `zfs receive -A`. */

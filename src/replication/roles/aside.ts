@@ -23,7 +23,10 @@ export interface Tail {
   readonly common: Guid;
 }
 
-interface Wanted extends Tail {
+interface Wanted {
+  readonly dataset: string;
+  /** Null: it has no snapshot. */
+  readonly common: Guid | null;
   /** It has the key of one with a tail, and is set aside for that. */
   readonly isRoot: boolean;
 }
@@ -88,22 +91,37 @@ export function nextAside(
   return hindrance;
 }
 
+/** It has been renamed away, and what has its name now is not finished. */
+const isUnderWay = (pool: AsidePool, dataset: string): boolean =>
+  [...pool.values()].some(({ mark: has, isDone }) => has?.original === dataset && !isDone);
+
+function hasTail({ snapshots, written }: AsideDataset, common: Guid): boolean {
+  return written !== 0 || snapshots.at(-1)?.guid !== common;
+}
+
 /** By the names that they have had: what lies below another comes after it. */
 function inOrder(pool: AsidePool): readonly AsideDataset[] {
   const original = ({ mark: has, name }: AsideDataset): string => has?.original ?? name;
   return [...pool.values()].toSorted((left, right) => (original(left) < original(right) ? -1 : 1));
 }
 
-/** (3): a root without a tail is cloned from its newest snapshot. The pool's own is a root that `.diverged` lies in too. */
+/**
+ * (3): the root of its key, and what lies between, without a tail: cloned from its newest snapshot. The pool's own file system is a
+ * root that `.diverged` lies in too.
+ */
 function withRoots(poolName: string, pool: AsidePool, tails: readonly Tail[]): readonly Wanted[] {
   const all = new Map(tails.map((tail): [string, Wanted] => [tail.dataset, { ...tail, isRoot: false }]));
-  for (const { dataset } of tails) {
+  for (const { dataset, common } of tails) {
     const found = pool.get(dataset);
-    const root = pool.get(found?.encryptionRoot ?? dataset);
-    const newest = root?.snapshots.at(-1);
-    if (found?.mark !== null || root === undefined || root === found || root.name === poolName) continue;
-    if (newest !== undefined && !all.has(root.name))
-      all.set(root.name, { dataset: root.name, common: newest.guid, isRoot: true });
+    const root = found?.encryptionRoot ?? null;
+    if (found === undefined || found.mark !== null || root === null || root === poolName) continue;
+    if (isUnderWay(pool, dataset) || !hasTail(found, common)) continue;
+    for (const name of parentsOf(dataset)) {
+      const above = pool.get(name);
+      const isBelowKey = name === root || name.startsWith(`${root}/`);
+      if (above === undefined || !isBelowKey || all.has(name)) continue;
+      all.set(name, { dataset: name, common: above.snapshots.at(-1)?.guid ?? null, isRoot: true });
+    }
   }
   return [...all.values()].toSorted((left, right) => (left.dataset < right.dataset ? -1 : 1));
 }
@@ -112,13 +130,12 @@ function withRoots(poolName: string, pool: AsidePool, tails: readonly Tail[]): r
 function mark(pool: AsidePool, epoch: number, { dataset, common, isRoot }: Wanted): AsideNext {
   const found = pool.get(dataset);
   if (found === undefined || found.mark !== null || found.isKept) return DONE;
+  if (isUnderWay(pool, dataset)) return DONE;
+  if (common === null)
+    return stuck(`${dataset} has no snapshot to go on from, and something below it has its key, and a tail`);
   const at = found.snapshots.findIndex(({ guid }) => guid === common);
   if (at < 0) return stuck(`${dataset} does not have the snapshot ${common} any more: read again`);
-  const hasTail = at < found.snapshots.length - 1 || found.written !== 0;
-  if (!hasTail && !isRoot) return DONE;
-  const root = found.encryptionRoot === null ? undefined : pool.get(found.encryptionRoot);
-  if (root !== undefined && root.snapshots.length === 0 && root !== found && root.name.includes('/'))
-    return stuck(`${dataset} has the key of ${root.name}, which has no snapshot to go on from`);
+  if (!hasTail(found, common) && !isRoot) return DONE;
   if (found.isPartial) return step({ kind: 'abandon', dataset });
   const name = `quorate-diverged-${epoch}`;
   const newest = found.snapshots.at(-1);
