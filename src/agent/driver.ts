@@ -184,6 +184,7 @@ export class Driver {
       case 'io-resumed':
       case 'pools-read':
       case 'pools-unread':
+      case 'copies-read':
         return;
       default:
         return assertNever(event);

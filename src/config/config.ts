@@ -257,6 +257,11 @@ export function dataNodes(config: Config): readonly MemberConfig[] {
   return config.members.filter((member) => !member.witness);
 }
 
+/** Pools that this config takes over as each node has them. */
+export function replicatedPools({ resources }: Pick<Config, 'resources'>): readonly string[] {
+  return resources.flatMap((one) => (one.kind === 'replicated-pool' ? [one.pool] : []));
+}
+
 export function memberOf(config: Config, id: NodeId): MemberConfig | null {
   return config.members.find((member) => member.id === id) ?? null;
 }

@@ -174,7 +174,7 @@ export class Executor {
     this.#lookout.look();
   }
 
-  onOrder(order: Exclude<Order, { kind: 'hello' | 'read-pools' }>): void {
+  onOrder(order: Exclude<Order, { kind: 'hello' | 'read-pools' | 'read-copies' }>): void {
     const agent = this.#agent;
     assert(agent !== null, 'orders come from a connected agent');
     switch (order.kind) {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '../clock.ts';
 import type { LocalResourceConfig } from '../config/index.ts';
 import { assertNever, type NodeId } from '../core/index.ts';
+import { endAside } from '../replication/index.ts';
 import {
   type ActionContext,
   type CommandRunner,
@@ -80,6 +81,10 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
         ...{ ...config, ...shared, mayKill, memory, kernel: kernelFiles, readMounts },
         ownPaths: ownPathsOf(parts),
         endReceives: (pool, context) => endReceives(pool, context, { clock }),
+        endAside: async (pool, { signal }) => {
+          const done = await endAside(pool, { commands: runner, clock, signal, mayChange: () => true });
+          return done.commands.length === 0 ? null : `ended a set-aside by ${done.commands.length} commands`;
+        },
         deviceOf: (volume, context) => volumeDevice(volume, context, clock),
       });
     }

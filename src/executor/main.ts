@@ -16,6 +16,7 @@ import { ERRORS, type ErrorCode, EXIT, QuorateError } from '../errors.ts';
 import { Channel } from './channel.ts';
 import { CloudCalls } from './cloud-calls.ts';
 import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
+import { CopiesReader } from './copies.ts';
 import { startDoctor } from './doctor.ts';
 import { ownFailures } from './doctor-timer.ts';
 import { Executor } from './executor.ts';
@@ -106,6 +107,7 @@ async function main(): Promise<void> {
   };
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
   const pools = new PoolsReader(config);
+  const copies = new CopiesReader(config);
   const statements = new StatementLines(config.cluster, config.tls);
   const running = new Executor({
     node: config.node,
@@ -138,6 +140,10 @@ async function main(): Promise<void> {
     onOrder: (order) => {
       // It is about no lease, and nothing that is held.
       if (order.kind === 'read-pools') void pools.answer(order.id, (event) => channel?.send(event));
+      else if (order.kind === 'read-copies')
+        void copies
+          .read()
+          .then((read) => channel?.send({ kind: 'copies-read', id: order.id, copies: [...read] }));
       else running.onOrder(order);
     },
     onClosed: () => {
@@ -166,7 +172,7 @@ async function main(): Promise<void> {
     if (isEnding) return;
     isEnding = true;
     running.close();
-    await Promise.all([doctor.stop(), pools.stop(), calls.close()]);
+    await Promise.all([doctor.stop(), pools.stop(), copies.stop(), calls.close()]);
     await channel?.close();
     lock.close();
     await guard.close();

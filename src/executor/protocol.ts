@@ -1,7 +1,7 @@
 /**
  * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
  *
- *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, members, timing, bye
+ *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, read-copies, members, timing, bye
  *     executor → agent   welcome, refused, then ExecutorEvents
  *
  * The lease itself does not travel here but on the guard's own socket (T4).
@@ -9,6 +9,7 @@
 import { z } from 'zod';
 import { durationMs, epoch, instant, nodeId, term } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import type { CopyWords } from '../state/index.ts';
 
 const text = (most: number) => z.string().max(most);
 const asEpoch = z.number().transform((value) => epoch(value));
@@ -74,6 +75,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('look') }),
   /** Read the pools that are replicated by snapshots; answered by `pools-read` or `pools-unread` with the same number. */
   z.strictObject({ kind: z.literal('read-pools'), id: z.number().int() }),
+  /** Read what the copies of replicated pools say of themselves; answered by `copies-read` with the same number. */
+  z.strictObject({ kind: z.literal('read-copies'), id: z.number().int() }),
   /** R5: stop the machine of a node that may still hold. The sender leads until `until`: that was confirmed at `confirmedAt` (L1). */
   z.strictObject({
     kind: z.literal('fence'),
@@ -96,6 +99,23 @@ export type Hello = Extract<Order, { kind: 'hello' }>;
 
 const steps = z.array(z.strictObject({ name: text(100), ms: z.number(), result: text(MAX_TEXT) })).max(100);
 const probe = z.enum(['held', 'not-held', 'unknown']);
+/** `CopyWords` of src/state. */
+const copyWords = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('read'),
+    pool: text(128),
+    written: z.number().nullable(),
+    complete: z
+      .strictObject({
+        epoch: z.number(),
+        snapshot: text(300),
+        takenAtMs: z.number(),
+        isFinal: z.boolean(),
+      })
+      .nullable(),
+  }),
+  z.strictObject({ kind: z.literal('unknown'), pool: text(128), why: text(MAX_TEXT) }),
+]) satisfies z.ZodType<CopyWords>;
 const asNullableEpoch = asEpoch.nullable();
 
 export const eventSchema = z.discriminatedUnion('kind', [
@@ -165,6 +185,11 @@ export const eventSchema = z.discriminatedUnion('kind', [
     id: z.number().int(),
     text: text(MAX_PIECE),
     isLast: z.boolean(),
+  }),
+  z.strictObject({
+    kind: z.literal('copies-read'),
+    id: z.number().int(),
+    copies: z.array(copyWords).max(64),
   }),
   z.strictObject({ kind: z.literal('pools-unread'), id: z.number().int(), why: text(MAX_TEXT) }),
   z.strictObject({

@@ -42,6 +42,7 @@ const ORDERS: Readonly<Record<OrderKind, true>> = {
   'resume-io': true,
   look: true,
   'read-pools': true,
+  'read-copies': true,
   members: true,
   timing: true,
   bye: true,
@@ -65,6 +66,7 @@ const REPORTS: Readonly<Record<ReportKind, true>> = {
   'data-read': true,
   'pools-read': true,
   'pools-unread': true,
+  'copies-read': true,
   probes: true,
   gone: true,
 };

@@ -17,3 +17,14 @@ export {
   sideOf,
   unpackReading,
 } from './reading.ts';
+export {
+  type AsideParts,
+  type CompleteOrder,
+  endAside,
+  markComplete,
+  readCopyWords,
+  type SetAside,
+  setAside,
+  type Tail,
+  tailsOf,
+} from './roles/index.ts';

@@ -57,6 +57,8 @@ export interface ReplicatedPoolOptions extends TreeOptions {
   readonly clock: Clock;
   /** Ends our own streams into the pool, and returns a sentence; rejects where there is one that is not ours, or that stays. */
   readonly endReceives: (pool: string, context: ActionContext) => Promise<string | null>;
+  /** Ends a set-aside that was under way, so that every name has its dataset again; null where there was none. */
+  readonly endAside: (pool: string, context: ActionContext) => Promise<string | null>;
   /** Whether the kernel has the device of a volume open for somebody, as iSCSI does; see `VolumeUsers`. */
   readonly deviceOf: VolumeUsers['deviceOf'];
 }
@@ -99,6 +101,8 @@ export class ReplicatedPoolResource implements Resource {
     this.#mustBeUsable();
     if (context.isFirst !== false) this.#options.memory.mounted = null;
     const ended = await this.#options.endReceives(this.#pool, context);
+    // Only by the takeover: later in the tenure nothing is set aside.
+    const aside = context.isFirst === false ? null : await this.#options.endAside(this.#pool, context);
     const copies = await this.#copies(context);
     await this.#open(copies, context);
     const except = await this.#unfinished(copies, context);
@@ -106,7 +110,8 @@ export class ReplicatedPoolResource implements Resource {
     const left = toOpen(await this.#copies(context));
     if (left.length > 0)
       throw new QuorateError('not-as-wanted', `${nameSome(left)} was opened, and is read-only`);
-    return `${this.#pool} can be written to, ${said}${leftOut(except)}${ended === null ? '' : `; ${ended}`}`;
+    const more = [ended, aside].flatMap((one) => (one === null ? [] : `; ${one}`)).join('');
+    return `${this.#pool} can be written to, ${said}${leftOut(except)}${more}`;
   }
 
   #mustBeUsable(): void {

@@ -38,7 +38,9 @@ export class ZfsCommand implements Pick<CommandRunner, 'run'> {
       case 'list':
         return words.includes('snapshot') ? this.#snapshots() : this.#datasets(words[6]?.split(',') ?? []);
       case 'get':
-        return this.#own(pool.get(last));
+        return words.includes('-s')
+          ? this.#own(pool.get(last))
+          : `${this.#inherited(last, words[4] ?? '')}\n`;
       case 'snapshot':
         pool.snapshot(dataset, snapshot);
         return '';
@@ -48,6 +50,9 @@ export class ZfsCommand implements Pick<CommandRunner, 'run'> {
         return this.#letGo(words[0] ?? '', words.slice(1));
       case 'set':
         return this.#set(words);
+      case 'inherit':
+        pool.get(last).properties.delete(words[0] ?? '');
+        return '';
       case 'create':
         pool.create(last);
         return this.#set([...optionsOf(words), last]);

@@ -35,6 +35,10 @@ const make = (more: Partial<Options> = {}) => {
       zfs.calls.push('end receives');
       return null;
     },
+    endAside: async () => {
+      zfs.calls.push('end aside');
+      return null;
+    },
     ...more,
   });
 };
@@ -137,6 +141,7 @@ describe('a takeover', () => {
     expect(await acquire()).toBe('tank can be written to, 3 file systems mounted');
     expect(zfs.changes).toEqual([
       'end receives',
+      'end aside',
       'zfs set quorate:written=7 readonly=off quorate:readonly=off tank',
       'zfs mount tank',
       'zfs mount tank/home',

@@ -5,7 +5,7 @@
 import type { Clock } from '../../clock.ts';
 import { assertNever, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
-import { type CommandRunner, commandError, exitError } from '../../resources/index.ts';
+import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
 import { ListTextError } from '../list-text.ts';
 import { type AsideStep, nextAside, type Tail } from './aside.ts';
 import { ASIDE_COMMANDS, ASIDE_MARK, type AsidePool, ownProperties, parseAside } from './aside-reading.ts';
@@ -45,6 +45,7 @@ export async function setAside(
   tails: readonly Tail[],
   parts: AsideParts,
 ): Promise<SetAside> {
+  if (tails.length > 0) await mustBeOwn(pool, tails, parts);
   const done: string[] = [];
   let limit = Number.POSITIVE_INFINITY;
   for (;;) {
@@ -60,6 +61,31 @@ export async function setAside(
       done.push(command.join(' '));
     }
   }
+}
+
+/**
+ * By a takeover, before anything is opened: a set-aside that was under way when the holder died must not leave names without
+ * their datasets. Where nothing was renamed yet, it is called off, and the tail is what goes on. Returns what was done.
+ */
+export async function endAside(pool: string, parts: AsideParts): Promise<SetAside> {
+  const read = await readAside(pool, parts);
+  const open = [...read.values()].filter(({ mark, isDone }) => mark !== null && !isDone);
+  if (open.length === 0) return { commands: [] };
+  if (open.some(({ isKept }) => isKept)) return setAside(pool, 0, [], parts);
+  const command = ['zfs', 'inherit', ASIDE_MARK];
+  for (const { name } of open) await change([...command, name], parts);
+  return { commands: open.map(({ name }) => [...command, name].join(' ')) };
+}
+
+/** A snapshot that a person, or a timer, has taken of a copy comes again and again, and is theirs to keep or to destroy. */
+async function mustBeOwn(pool: string, tails: readonly Tail[], parts: AsideParts): Promise<void> {
+  const written = await said(['zfs', 'get', '-H', '-p', '-o', 'value', WRITTEN, pool], parts);
+  if (/^\d+$/.test(written.trim())) return;
+  const names = tails.map(({ dataset }) => dataset).join(', ');
+  throw new QuorateError(
+    'replication-conflict',
+    `${names}: what is only here was not written by a tenure of this node since everything was last in common`,
+  );
 }
 
 /** Also for the list that operators see. Rejects where the pool cannot be read. */

@@ -1,0 +1,63 @@
+/**
+ * What the sending side asks of the receiving one, whatever carries it.
+ *
+ * 1. Every call has a deadline and a signal; a call that fails has an unknown outcome: the sender reads again before it acts again.
+ * 2. Every order carries the sender's epoch. The receiver refuses an older one than it knows, and everything while it holds itself.
+ * 3. The receiver changes only datasets below the agreed pools, and destroys nothing that is held, that it cannot name by GUID, or that is the newest.
+ */
+import type { Writable } from 'node:stream';
+import type { Epoch } from '../core/index.ts';
+import type { Guid } from './pool.ts';
+import type { PoolsReading } from './reading.ts';
+
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  /** Milliseconds for the whole call; of a stream: until it has started. */
+  readonly limitMs: number;
+}
+
+export interface NamedSnapshot {
+  readonly dataset: string;
+  readonly name: string;
+  readonly guid: Guid;
+}
+
+/** One change on the receiver. */
+export type ReceiverOrder =
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  | { readonly kind: 'abandon'; readonly dataset: string }
+  /** Holds the newest common snapshot, and lets go of the hold of the one before. */
+  | { readonly kind: 'hold'; readonly keep: NamedSnapshot; readonly letGo: readonly NamedSnapshot[] }
+  /** Retention: what is not held any more. */
+  | { readonly kind: 'prune'; readonly snapshots: readonly NamedSnapshot[] };
+
+export interface ReceiveOrder {
+  readonly dataset: string;
+  /** Of the stream's last snapshot; the receiver checks it afterwards. */
+  readonly snapshot: NamedSnapshot;
+  readonly kind: 'full' | 'incremental' | 'resume';
+}
+
+export type ReceiveEnd =
+  | { readonly kind: 'received' }
+  | {
+      readonly kind: 'broken';
+      readonly code: 'refused' | 'full' | 'connection' | 'stream' | 'aborted';
+      readonly why: string;
+    };
+
+export interface Receiving {
+  /** Given to the sending child as its stdout. Over SSH it is the pipe to ssh, so that no byte passes this process. */
+  readonly sink: Writable;
+  /** Never rejects. */
+  readonly ended: Promise<ReceiveEnd>;
+  abort(): void;
+}
+
+export interface ReceiverChannel {
+  readonly name: 'ssh' | 'grpc' | 'local';
+  read(options: CallOptions): Promise<PoolsReading>;
+  perform(epoch: Epoch, order: ReceiverOrder, options: CallOptions): Promise<void>;
+  receive(epoch: Epoch, order: ReceiveOrder, options: CallOptions): Promise<Receiving>;
+  close(): Promise<void>;
+}
