@@ -17,6 +17,7 @@ import type { CoreEvent, CoreView, Entry, LogIndex, NodeId } from '../core/index
 import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
 import { failoverAgain, pauseAgain, standbyAgain, switchoverAgain } from './again.ts';
+import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
 import { Orders } from './orders.ts';
@@ -44,6 +45,8 @@ export interface BackendOptions {
   readonly bootstrap: AdminBackend['bootstrap'];
   /** Reads the own block layer anew: is its data, however old, of one moment? */
   readonly hasWholeData: () => Promise<boolean | null>;
+  /** Null: no pool is replicated by snapshots. */
+  readonly dataLoss?: DataLoss | null;
   /** Told before a fence request is taken up, and after it has ended. */
   readonly fence: { begins(peer: NodeId): void; ends(): void };
 }
