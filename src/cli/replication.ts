@@ -8,6 +8,7 @@ import { withClient } from './connection.ts';
 import { ExitWith } from './exit-with.ts';
 import { parseNodeOption } from './node-option.ts';
 import { paintFor, printJson } from './output.ts';
+import { registerDiverged } from './replication-diverged.ts';
 import { renderDiscovery } from './replication-text.ts';
 
 interface DiscoverOptions {
@@ -39,6 +40,7 @@ export function registerReplication(program: Command): void {
       const config = loadConfig(options.config, { node: options.node });
       await show(config, options, { ownPools, poolsOf, holder });
     });
+  registerDiverged(group);
 }
 
 /** What is asked of the world. */

@@ -40,6 +40,10 @@ import type { SharedLease } from './shared-lease.ts';
 import type { SendStatement } from './statement.ts';
 
 const RESUME_LIMIT_MS = 10_000;
+/** A planned release has two minutes for everything (`PLANNED_RELEASE_LIMIT_MS` of the core). */
+const LAST_SNAPSHOT_LIMIT_MS = 60_000;
+/** As the step of a release that failed is called. */
+const LAST_SNAPSHOT = 'last snapshot';
 /** The command has ended by itself and said no. */
 const KNOWN_FAILURES: ReadonlySet<string> = new Set([
   'drbd-refused',
@@ -71,8 +75,20 @@ export interface ExecutorOptions {
   readonly isRunning?: (id: ProcessId) => boolean;
   /** False if the process cannot be killed; the system's own where absent. */
   readonly killProcess?: (id: ProcessId) => Promise<boolean>;
+  /** Of pools that are replicated by snapshots; asked only where there are any. */
+  readonly lastSnapshot?: LastSnapshot;
   readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
 }
+
+/**
+ * In a planned release, when everything is shut and before anybody else may hold: takes a last snapshot, sends it, and has the
+ * other side say that it has all of it (`markComplete`, final). Rejects where that did not succeed by the deadline.
+ */
+export type LastSnapshot = (order: {
+  readonly epoch: Epoch;
+  readonly deadline: Instant;
+  readonly signal: AbortSignal;
+}) => Promise<void>;
 
 interface Agent extends EndedAgent {
   members: ReadonlyMap<NodeId, string>;
@@ -323,11 +339,37 @@ export class Executor {
     const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going);
     this.#log('info', { event: 'planned-release', epoch, outcome: report.outcome, steps: report.steps });
     if (this.#tenure !== going) return;
-    if (report.outcome === 'done') {
+    const unsent = report.outcome === 'done' ? await this.#sendLast(going) : null;
+    if (this.#tenure !== going) return;
+    if (report.outcome === 'done' && unsent === null) {
       await this.#options.guard.ask({ op: 'finish', epoch });
       return;
     }
-    await this.#takeBack(going, report, startedAt);
+    const failure = unsent === null ? report.failure : { step: LAST_SNAPSHOT, why: unsent, error: null };
+    await this.#takeBack(going, { ...report, failure }, startedAt);
+  }
+
+  /** Null, or why the other node would go on without what was written here last: then the role stays (R1). */
+  async #sendLast({ epoch, abort }: Tenure): Promise<string | null> {
+    const { graph, lastSnapshot, clock } = this.#options;
+    if (!graph.some(({ kind }) => kind === 'replicated-pool')) return null;
+    if (lastSnapshot === undefined)
+      return 'nothing sends snapshots here: the other node lacks what was written last';
+    const deadline = instant(clock.now() + LAST_SNAPSHOT_LIMIT_MS);
+    const over = new AbortController();
+    const signal = AbortSignal.any([abort.signal, over.signal]);
+    const late = clock.sleep(LAST_SNAPSHOT_LIMIT_MS, signal).then(() => {
+      throw new QuorateError('command-timed-out', `was not sent within ${LAST_SNAPSHOT_LIMIT_MS} ms`);
+    });
+    try {
+      await Promise.race([lastSnapshot({ epoch, deadline, signal }), late]);
+      return null;
+    } catch (error) {
+      return `the last snapshot: ${words(error)}`;
+    } finally {
+      over.abort();
+      late.catch(() => undefined);
+    }
   }
 
   /** R1: if a step cannot end (a busy mount), what was given up is acquired again, and that is reported. */
