@@ -10,6 +10,7 @@ import { networkCheck } from './network.ts';
 import { peersCheck } from './peers.ts';
 import { protectionCheck } from './protection.ts';
 import { releasesCheck } from './releases.ts';
+import { replicatedCheck } from './replicated.ts';
 import { versionsCheck } from './versions.ts';
 import { watchdogCheck } from './watchdog.ts';
 import { zfsCheck } from './zfs.ts';
@@ -24,6 +25,7 @@ export const CHECKS: readonly Check[] = [
   peersCheck,
   drbdCheck,
   zfsCheck,
+  replicatedCheck,
   cloudCheck,
   protectionCheck,
   releasesCheck,

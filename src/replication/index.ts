@@ -24,6 +24,7 @@ export {
   type Kept,
   keptIn,
   markComplete,
+  parseCopyWords,
   readAside,
   readCopyWords,
   type SetAside,

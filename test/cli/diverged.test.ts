@@ -1,15 +1,17 @@
 /** `quorate replication diverged`: what is kept, and what is different in it. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ExitWith } from '../../src/cli/exit-with.ts';
 import { diff, list } from '../../src/cli/replication-diverged.ts';
 import { type Config, parseConfig } from '../../src/config/index.ts';
+import { QuorateError } from '../../src/errors.ts';
 import { setAside } from '../../src/replication/index.ts';
 import type { CommandResult } from '../../src/resources/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { ZfsCommand } from '../replication/zfs-command.ts';
 import { Guids, ModelPool } from '../replication/zfs-model.ts';
 import { VirtualClock } from '../resources/support/virtual-clock.ts';
-import { captured } from './captured.ts';
+import { type Captured, captured } from './captured.ts';
 
 let directory = '';
 let remove = (): void => undefined;
@@ -17,6 +19,19 @@ beforeAll(async () => {
   ({ directory, remove } = await configDirectory());
 });
 afterAll(() => remove());
+
+const said = (work: () => Promise<void>): Promise<Captured> =>
+  captured(async () => {
+    try {
+      await work();
+      return 0;
+    } catch (error) {
+      if (error instanceof ExitWith) return error.exitCode;
+      if (!(error instanceof QuorateError)) throw error;
+      process.stderr.write(error.message);
+      return error.exitCode;
+    }
+  });
 
 function configOf(): Config {
   const { config, problems } = parseConfig(
@@ -49,15 +64,15 @@ async function kept(answer: (command: readonly string[]) => CommandResult | null
 
 it('lists what is kept, of what, since when, and how much it is', async () => {
   const parts = await kept();
-  const { stdout } = await captured(() => list(configOf(), {}, parts));
+  const { out: stdout } = await said(() => list(configOf(), {}, parts));
   expect(stdout).toBe(
     `tank:
   tank/.diverged/20/disk  4 bytes  of tank/disk since tank/disk@p1: @quorate-diverged-20
   tank/.diverged/20/home  4 bytes  of tank/home since tank/home@p1: @quorate-diverged-20
 `,
   );
-  const json = await captured(() => list(configOf(), { json: true }, parts));
-  expect(JSON.parse(json.stdout).pools[0].kept[0]).toEqual({
+  const json = await said(() => list(configOf(), { json: true }, parts));
+  expect(JSON.parse(json.out).pools[0].kept[0]).toEqual({
     ...{ dataset: 'tank/.diverged/20/disk', kind: 'volume', original: 'tank/disk', epoch: 20 },
     ...{ common: 'tank/disk@p1', snapshots: ['quorate-diverged-20'], usedBytes: 4, isDone: true },
   });
@@ -66,7 +81,7 @@ it('lists what is kept, of what, since when, and how much it is', async () => {
 it('a pool that cannot be read is not known, and not empty', async () => {
   const parts = await kept();
   const silent = { ...parts, commands: { run: async () => ({ kind: 'timed-out', limitMs: 1 }) as const } };
-  const { stdout, code } = await captured(() => list(configOf(), {}, silent));
+  const { out: stdout, code } = await said(() => list(configOf(), {}, silent));
   expect([stdout.startsWith('tank: not known: '), code]).toEqual([true, 1]);
 });
 
@@ -77,11 +92,11 @@ it('compares file systems by names, volumes by bytes', async () => {
     asked.push(command.join(' '));
     return { kind: 'exited', code: 0, stdout: 'M\t/mnt/a\n+\t/mnt/b\n', stderr: '' };
   });
-  const files = await captured(() => diff(configOf(), 'tank/.diverged/20/home', {}, parts));
-  expect(files.stdout).toBe('M\t/mnt/a\n+\t/mnt/b\n');
+  const files = await said(() => diff(configOf(), 'tank/.diverged/20/home', {}, parts));
+  expect(files.out).toBe('M\t/mnt/a\n+\t/mnt/b\n');
   expect(asked).toEqual(['zfs diff -H tank/home@p1 tank/.diverged/20/home@quorate-diverged-20']);
-  const volume = await captured(() => diff(configOf(), 'tank/.diverged/20/disk', {}, parts));
-  expect(volume.stdout).toBe('tank/.diverged/20/disk is a volume: 4 bytes are other than in tank/disk@p1\n');
+  const volume = await said(() => diff(configOf(), 'tank/.diverged/20/disk', {}, parts));
+  expect(volume.out).toBe('tank/.diverged/20/disk is a volume: 4 bytes are other than in tank/disk@p1\n');
 });
 
 it('says how to mount what zfs does not compare, and what is not kept', async () => {
@@ -89,11 +104,8 @@ it('says how to mount what zfs does not compare, and what is not kept', async ()
   const parts = await kept((command) =>
     command[1] === 'diff' ? { kind: 'exited', code: 1, stdout: '', stderr } : null,
   );
-  const unmounted = await captured(() => diff(configOf(), 'tank/.diverged/20/home', {}, parts));
-  expect(unmounted.stderr).toContain('mount -t zfs -o ro,zfsutil tank/.diverged/20/home /mnt/kept');
-  const stranger = await captured(() => diff(configOf(), 'tank/home', {}, parts));
-  expect([stranger.code, stranger.stderr]).toEqual([
-    2,
-    expect.stringContaining('nothing is kept by the name'),
-  ]);
+  const unmounted = await said(() => diff(configOf(), 'tank/.diverged/20/home', {}, parts));
+  expect(unmounted.err).toContain('mount -t zfs -o ro,zfsutil tank/.diverged/20/home /mnt/kept');
+  const stranger = await said(() => diff(configOf(), 'tank/home', {}, parts));
+  expect([stranger.code, stranger.err]).toEqual([2, expect.stringContaining('nothing is kept by the name')]);
 });
