@@ -10,7 +10,7 @@ import { acceptedText, isoTime, lossText } from '../state/index.ts';
 import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
-import { refusedFor } from './refusals.ts';
+import { refusedFor, requireOpenEpoch } from './refusals.ts';
 import type { TakeoverWatch } from './takeover-watch.ts';
 
 export interface AcceptLossParts {
@@ -30,6 +30,8 @@ export async function acceptLoss(order: FailoverOrder, parts: AcceptLossParts): 
   const mayLose = texts.length === 0 ? 'nothing' : texts.join('; ');
   if (!dryRun && !order.acceptDataLoss)
     throw new QuorateError('usage', `a failover to ${to} needs --accept-data-loss: ${mayLose}`);
+  // Nothing is awaited between this and the entry.
+  requireOpenEpoch(driver.view, order.expectedEpoch);
   const checks = checksOf(driver, to, dataLoss.refusals.size > 0);
   const base = { to, mayLose, epoch: null, totalMs: null, steps: [], checks, alreadyDone: false };
   if (dryRun) return { ...base, dryRun, forcedAt: null };

@@ -45,10 +45,8 @@ export class Failover {
     const { to, who, dryRun, requestId } = order;
     const { dataLoss = null } = this.#options;
     const { self, state } = driver.view;
-    if (dataLoss !== null && to === self && state.inSync.includes(to)) {
-      requireOpenEpoch(driver.view, order.expectedEpoch);
+    if (dataLoss !== null && to === self && state.inSync.includes(to))
       return acceptLoss(order, { driver, clock, takeovers, dataLoss, limitMs });
-    }
     const mayLose = this.#mayLose(to);
     if (!dryRun && !order.acceptDataLoss)
       throw new QuorateError(

@@ -21,6 +21,7 @@ import {
 } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { Resource } from '../resources/index.ts';
+import { lastSnapshotEvidence } from '../state/index.ts';
 import {
   type Plan,
   type PlanReport,
@@ -82,13 +83,14 @@ export interface ExecutorOptions {
 
 /**
  * In a planned release, when everything is shut and before anybody else may hold: takes a last snapshot, sends it, and has the
- * other side say that it has all of it (`markComplete`, final). Rejects where that did not succeed by the deadline.
+ * other side say that it has all of it (`markComplete`, final). Resolves with the snapshot's name, which no other attempt may have had;
+ * rejects where that did not succeed by the deadline.
  */
 export type LastSnapshot = (order: {
   readonly epoch: Epoch;
   readonly deadline: Instant;
   readonly signal: AbortSignal;
-}) => Promise<void>;
+}) => Promise<string>;
 
 interface Agent extends EndedAgent {
   members: ReadonlyMap<NodeId, string>;
@@ -116,6 +118,8 @@ export class Executor {
   readonly #lookout: Lookout;
   #agent: Agent | null = null;
   #tenure: Tenure | null = null;
+  /** What the other side has said to have before the planned release of this epoch ended. */
+  #lastSent: { readonly epoch: Epoch; readonly snapshot: string } | null = null;
   /** The guard gives up what a tenure held: until it has ended, that may read as held. */
   #isLettingGo = false;
   readonly #plans: PlanPerformer;
@@ -325,6 +329,7 @@ export class Executor {
     }
     if (tenure.isReleasing) return;
     tenure.isReleasing = true;
+    this.#lastSent = null;
     const startedAt = this.#options.clock.now();
     // mark: release-calls-off
     // A takeover or repair that runs is called off first: one plan at a time.
@@ -339,33 +344,37 @@ export class Executor {
     const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going);
     this.#log('info', { event: 'planned-release', epoch, outcome: report.outcome, steps: report.steps });
     if (this.#tenure !== going) return;
-    const unsent = report.outcome === 'done' ? await this.#sendLast(going) : null;
+    const last = report.outcome === 'done' ? await this.#sendLast(going) : null;
     if (this.#tenure !== going) return;
-    if (report.outcome === 'done' && unsent === null) {
+    if (report.outcome === 'done' && last?.why === undefined) {
+      this.#lastSent = last === null ? null : { epoch, snapshot: last.snapshot };
       await this.#options.guard.ask({ op: 'finish', epoch });
       return;
     }
-    const failure = unsent === null ? report.failure : { step: LAST_SNAPSHOT, why: unsent, error: null };
+    const failure =
+      last?.why === undefined ? report.failure : { step: LAST_SNAPSHOT, why: last.why, error: null };
     await this.#takeBack(going, { ...report, failure }, startedAt);
   }
 
-  /** Null, or why the other node would go on without what was written here last: then the role stays (R1). */
-  async #sendLast({ epoch, abort }: Tenure): Promise<string | null> {
+  /** Null where nothing is replicated by snapshots; or why the other node would lack what was written last: then the role stays (R1). */
+  async #sendLast({
+    epoch,
+    abort,
+  }: Tenure): Promise<{ snapshot: string; why?: undefined } | { why: string } | null> {
     const { graph, lastSnapshot, clock } = this.#options;
     if (!graph.some(({ kind }) => kind === 'replicated-pool')) return null;
     if (lastSnapshot === undefined)
-      return 'nothing sends snapshots here: the other node lacks what was written last';
+      return { why: 'nothing sends snapshots here: the other node lacks what was written last' };
     const deadline = instant(clock.now() + LAST_SNAPSHOT_LIMIT_MS);
     const over = new AbortController();
     const signal = AbortSignal.any([abort.signal, over.signal]);
-    const late = clock.sleep(LAST_SNAPSHOT_LIMIT_MS, signal).then(() => {
+    const late = clock.sleep(LAST_SNAPSHOT_LIMIT_MS, signal).then((): never => {
       throw new QuorateError('command-timed-out', `was not sent within ${LAST_SNAPSHOT_LIMIT_MS} ms`);
     });
     try {
-      await Promise.race([lastSnapshot({ epoch, deadline, signal }), late]);
-      return null;
+      return { snapshot: await Promise.race([lastSnapshot({ epoch, deadline, signal }), late]) };
     } catch (error) {
-      return `the last snapshot: ${words(error)}`;
+      return { why: `the last snapshot: ${words(error)}` };
     } finally {
       over.abort();
       late.catch(() => undefined);
@@ -505,7 +514,11 @@ export class Executor {
   }
 
   #sendReleased({ epoch, evidence, ms, mode }: Released): void {
-    this.#options.send({ kind: 'released', epoch, evidence: clip(evidence), ms, mode });
+    const last = this.#lastSent;
+    // The next holder may take over by itself only because of this, and only of this very release.
+    const isLast = mode === 'planned' && last !== null && last.epoch === epoch;
+    const begin = isLast ? lastSnapshotEvidence(last.snapshot) : '';
+    this.#options.send({ kind: 'released', epoch, evidence: clip(begin + evidence), ms, mode });
   }
 
   // ---- plans

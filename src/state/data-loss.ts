@@ -25,7 +25,7 @@ export interface CompleteCopy {
   readonly snapshot: string;
   /** The holder's wall clock, ms since 1970. */
   readonly takenAtMs: number;
-  /** Taken after that holder had shut the pool: nothing came after it. */
+  /** Taken when that holder had shut the pool. It may have opened it again: only a release in the log that names it counts. */
   readonly isFinal: boolean;
 }
 
@@ -69,8 +69,8 @@ export function copyLoss(
         pool,
         why: `nothing whole has come from ${node} since it holds (epoch ${epoch})`,
       };
-    if (complete.isFinal) return { kind: 'nothing', pool };
     const { snapshot, takenAtMs } = complete;
+    if (complete.isFinal && isReleasedWith(committed, epoch, snapshot)) return { kind: 'nothing', pool };
     if (wallMs === null || takenAtMs > wallMs)
       return { kind: 'unknown', pool, why: `${pool}@${snapshot} is from a time that has not come here` };
     const ageMs = wallMs - takenAtMs;
@@ -78,6 +78,18 @@ export function copyLoss(
   }
   // Nobody but this node has ever held, or nobody at all.
   return { kind: 'nothing', pool };
+}
+
+/** How the evidence of a planned release begins, whose last snapshot has arrived on the other side. */
+export const lastSnapshotEvidence = (snapshot: string): string => `last snapshot @${snapshot} has arrived; `;
+
+function isReleasedWith(committed: readonly Entry[], epoch: number, snapshot: string): boolean {
+  return committed.some(
+    ({ body }) =>
+      body.kind === 'tenure-released' &&
+      body.epoch === epoch &&
+      body.evidence.startsWith(lastSnapshotEvidence(snapshot)),
+  );
 }
 
 function tenuresIn(committed: readonly Entry[]): readonly Tenure[] {

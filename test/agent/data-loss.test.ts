@@ -7,7 +7,7 @@ import type { Driver } from '../../src/agent/driver.ts';
 import { TakeoverWatch } from '../../src/agent/takeover-watch.ts';
 import type { Config } from '../../src/config/index.ts';
 import { type Entry, type EntryBody, epoch, logIndex, nodeId } from '../../src/core/index.ts';
-import type { CopyWords } from '../../src/state/index.ts';
+import { type CopyWords, lastSnapshotEvidence } from '../../src/state/index.ts';
 import { VirtualClock } from '../resources/support/virtual-clock.ts';
 import { a, b, chain, elected, config as firstEntry, granted } from '../state/story.ts';
 
@@ -167,6 +167,23 @@ describe('max_data_loss', () => {
   it('after a planned release with its last snapshot lets everything through', async () => {
     const bench = new Bench(0);
     bench.copies = [word(0, true)];
+    expect(await bench.dataLoss.why()).toContain('max_data_loss is 0 s');
+    const evidence = lastSnapshotEvidence('p7');
+    bench.rows = [
+      ...HELD_BY_A,
+      [
+        2,
+        {
+          kind: 'tenure-released',
+          epoch: epoch(3),
+          node: a,
+          reason: 'switchover',
+          evidence,
+          successor: b,
+          at: null,
+        },
+      ],
+    ];
     expect(await bench.dataLoss.why()).toBeNull();
     bench.dataLoss.onTaken(epoch(9));
     expect(bench.notes).toEqual([]);

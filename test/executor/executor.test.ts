@@ -359,16 +359,30 @@ describe('orders', () => {
         await new Promise<void>((resolve) => {
           arrived = resolve;
         });
+        return 'p9';
       });
       expect(bench.guard.ops().at(-1)).toBe('release tank');
       arrived();
       await vi.advanceTimersByTimeAsync(10);
       expect(bench.guard.ops().at(-1)).toBe('finish');
+      // What the guard then reports is told with it; what it had to do by force is not.
+      const released = {
+        epoch: epoch(7),
+        term: term(1),
+        evidence: 'all',
+        findings: [],
+        ms: 5,
+        isRepeat: false,
+      };
+      for (const mode of ['planned', 'abrupt'] as const)
+        bench.executor.onGuardReport({ kind: 'released', released: { ...released, mode } });
+      const told = bench.events.flatMap((one) => (one.kind === 'released' ? [one.evidence] : []));
+      expect(told.slice(-2)).toEqual(['last snapshot @p9 has arrived; all', 'all']);
     });
 
     it.each([
       ['it fails', () => Promise.reject(new QuorateError('peer-unreachable', 'b is away')), 100, /b is away/],
-      ['it does not end', () => new Promise<void>(() => {}), 61_000, /not sent within 60000 ms/],
+      ['it does not end', () => new Promise<string>(() => {}), 61_000, /not sent within 60000 ms/],
       ['nothing sends', undefined, 100, /nothing sends snapshots here/],
     ] as const)('R1: where %s, everything is taken back and the role stays', async (_, last, ms, why) => {
       const bench = await planned(last, ms);
