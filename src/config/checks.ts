@@ -139,19 +139,20 @@ export function checkReplicatedPools(
   replication: ReplicationConfig | null,
   problems: Problems,
 ): void {
-  for (const resource of resources) {
+  // With another error in the list its positions are others; the names are in the sentences.
+  for (const [position, resource] of resources.entries()) {
     if (resource.kind !== 'replicated-pool') continue;
     const { name, pool } = resource;
     if (replication?.pools.includes(pool) !== true)
       problems.add(
-        ['resources'],
+        ['resources', position, 'pool'],
         `"${name}": the pool "${pool}" is not among the pools of "replication"`,
         `as "replication: {pools: [${pool}]}"`,
       );
     const mover = resources.find((other) => other.kind === 'zfs-pool' && other.pool === pool);
     if (mover !== undefined)
       problems.add(
-        ['resources'],
+        ['resources', position, 'pool'],
         `"${name}" and "${mover.name}" hold one pool, "${pool}"`,
         'a pool on shared or replicated disks is a "zfs-pool", one that each node has for itself a "replicated-pool"',
       );
