@@ -180,7 +180,6 @@ export class Agent {
         driver: () => this.#driver,
         executor: this.#executor,
         clock: parts.clock,
-        log: this.#log,
       });
     const driver = new Driver({
       core: {

@@ -6,7 +6,6 @@
  * 2. Unknown is too much. Only a holder's own word in the pool counts, and it is read anew each time (D4: it is not in the log).
  * 3. Said once for each tenure before in the log, and in the status as long as it is so.
  */
-import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { type Config, replicatedPools } from '../config/index.ts';
 import { type Entry, type Epoch, logIndex } from '../core/index.ts';
@@ -33,7 +32,6 @@ export interface DataLossOptions {
   readonly driver: () => Pick<Driver, 'view' | 'propose'> | null;
   readonly executor: Pick<ExecutorClient, 'readCopies' | 'connected'>;
   readonly clock: Clock;
-  readonly log: Logger;
 }
 
 export class DataLoss {

@@ -266,17 +266,19 @@ export class Driver {
     }
     const { whyLoss = null } = this.#options;
     if (whyLoss === null) return this.#prepareToWrite(id);
-    void whyLoss().then((why) => {
-      // A preparation that was dropped meanwhile must leave nothing armed behind it.
-      const { hold } = this.view;
-      if (hold.kind !== 'preparing' || hold.id !== id) return;
-      if (why === null) this.#prepareToWrite(id);
-      else {
-        this.#options.onRefusedToHold(why);
-        this.#inputs.push({ kind: 'prepared', id, ok: false });
-      }
-      this.#drain();
-    });
+    void whyLoss().then((why) => this.#goOnPreparing(id, why, () => this.#prepareToWrite(id)));
+  }
+
+  #goOnPreparing(id: number, why: string | null, goOn: () => void): void {
+    // A preparation that was dropped meanwhile must leave nothing armed behind it.
+    const { hold } = this.view;
+    if (hold.kind !== 'preparing' || hold.id !== id) return;
+    if (why === null) goOn();
+    else {
+      this.#options.onRefusedToHold(why);
+      this.#inputs.push({ kind: 'prepared', id, ok: false });
+    }
+    this.#drain();
   }
 
   #prepareToWrite(id: number): void {
@@ -285,7 +287,10 @@ export class Driver {
     if (fence === null || this.#options.whyNotUnwatched(this.view) === null)
       return void this.#inputs.push(this.#provenInput(id));
     // Whatever becomes of it, it is the log that counts.
-    void fence().then(() => this.input(this.#provenInput(id)));
+    void fence()
+      .then(() => this.#options.whyLoss?.() ?? null)
+      // Until it was stopped the old holder may have gone on writing: the bound is asked for once more.
+      .then((why) => this.#goOnPreparing(id, why, () => this.#inputs.push(this.#provenInput(id))));
   }
 
   #provenInput(id: number): Input {

@@ -1,5 +1,4 @@
 /** max_data_loss in the gate, and an operator who accepts more. */
-import pino from 'pino';
 import { describe, expect, it } from 'vitest';
 import { acceptLoss } from '../../src/agent/accept-loss.ts';
 import { DataLoss } from '../../src/agent/data-loss.ts';
@@ -46,7 +45,6 @@ class Bench {
         },
       },
       clock: this.clock,
-      log: pino({ level: 'silent' }),
     });
   }
 
