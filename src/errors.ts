@@ -269,6 +269,11 @@ export const ERRORS = {
     remedy:
       'Nothing: the next round goes on where it broke off. If it breaks again, remove the reason given.',
   },
+  'replication-conflict': {
+    exit: EXIT.failed,
+    meaning: 'What only one node has of a replicated dataset cannot be set aside as it is.',
+    remedy: 'The sentence says what is in the way. Nothing was destroyed, and it is tried again.',
+  },
   'replication-not-configured': {
     exit: EXIT.usage,
     meaning: 'The config has no section `replication`, so no pool is replicated by snapshots.',
@@ -371,6 +376,12 @@ export const ERRORS = {
     meaning: 'The ZFS pool is imported, and has lost devices that it cannot do without.',
     remedy:
       'See `zpool status`, and what is below the pool. A pool that is SUSPENDED is ended by a reset of the host only.',
+  },
+  'pool-receiving': {
+    exit: EXIT.failed,
+    meaning:
+      'A stream is being received into a replicated pool that this node takes over, and it cannot be ended.',
+    remedy: 'End the process that is named, or let it come to its end; the takeover is tried again.',
   },
   'not-as-wanted': {
     exit: EXIT.failed,

@@ -8,7 +8,7 @@
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config/index.ts';
+import { type Config, replicatedPools } from '../config/index.ts';
 import type { CoreEvent, Entry, Instant, Message, NodeId, Proposal, Timing } from '../core/index.ts';
 import { InvariantError, isToBeForced, logIndex } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
@@ -18,6 +18,7 @@ import type { Fitness, PeerTransport, PeerTransportOptions } from '../peer/index
 import { Backend } from './backend.ts';
 import { Completeness } from './completeness.ts';
 import { DataLook } from './data-look.ts';
+import { DataLoss } from './data-loss.ts';
 import { DiskLossCheck } from './disk-loss.ts';
 import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
@@ -96,6 +97,8 @@ export class Agent {
   #fencing: Fencing | null = null;
   #newCluster: NewCluster | null = null;
   readonly #dataLook: DataLook;
+  /** Null: no pool is replicated by snapshots. */
+  #dataLoss: DataLoss | null = null;
   readonly #pools: PoolsQuestion;
   readonly #replication: ReplicationView;
   #diskLoss: DiskLossCheck | null = null;
@@ -176,6 +179,13 @@ export class Agent {
     await transport.start();
     const isReady = await this.#startExecutor();
     this.#diskLoss = new DiskLossCheck(config.node, recovered.status === 'empty');
+    if (replicatedPools(config).length > 0)
+      this.#dataLoss = new DataLoss({
+        config,
+        driver: () => this.#driver,
+        executor: this.#executor,
+        clock: parts.clock,
+      });
     const driver = new Driver({
       core: {
         self: config.node,
@@ -193,6 +203,7 @@ export class Agent {
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
       whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, isToBeForced(state, self)),
+      whyLoss: this.#dataLoss?.why ?? null,
       fence:
         config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic'
           ? async () => (await this.#fencing?.before()) ?? false
@@ -252,6 +263,7 @@ export class Agent {
       bootstrap: (request) => newCluster.bootstrap(request.inSync),
       replication: this.#replication,
       hasWholeData: () => this.#dataLook.isWhole(),
+      dataLoss: this.#dataLoss,
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
     this.#service = await parts.serve(this.#backend);
@@ -328,6 +340,7 @@ export class Agent {
       case 'taken':
         void this.#fencing?.after(event.epoch);
         this.#upkeep?.onTaken();
+        this.#dataLoss?.onTaken(event.epoch);
         return this.#failures?.onTaken(event);
       case 'fence-ended':
         return this.#fencing?.onFenceEnded(event);
@@ -349,6 +362,8 @@ export class Agent {
         return this.#upkeep?.onDataRead(event);
       case 'io-resumed':
         return this.#upkeep?.onIoResumed(event);
+      case 'copies-read':
+        return this.#dataLoss?.onCopiesRead(event);
       case 'pools-read':
       case 'pools-unread':
         return this.#pools.onHeard(event);
@@ -418,7 +433,7 @@ export class Agent {
       isUp: (peer) => this.#transport?.isUp(peer) ?? false,
       resources: this.#probes?.resources ?? [],
       lastTakeover: this.#takeovers.last,
-      degraded: this.#failures?.degraded ?? new Map(),
+      degraded: new Map([...(this.#failures?.degraded ?? []), ...(this.#dataLoss?.refusals ?? [])]),
       warnings: this.#parts.certificateWarnings?.() ?? [],
     });
   }

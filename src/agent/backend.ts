@@ -19,6 +19,7 @@ import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
 import { failoverAgain, pauseAgain, standbyAgain, switchoverAgain } from './again.ts';
 import { authorityOf } from './authority.ts';
+import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
 import { Orders } from './orders.ts';
@@ -48,6 +49,8 @@ export interface BackendOptions {
   readonly replication: Pick<ReplicationView, 'document' | 'run'>;
   /** Reads the own block layer anew: is its data, however old, of one moment? */
   readonly hasWholeData: () => Promise<boolean | null>;
+  /** Null: no pool is replicated by snapshots. */
+  readonly dataLoss?: DataLoss | null;
   /** Told before a fence request is taken up, and after it has ended. */
   readonly fence: { begins(peer: NodeId): void; ends(): void };
 }

@@ -30,6 +30,8 @@ export interface DriverOptions {
   readonly send: (message: Message) => void;
   /** H2 where no watchdog is armed: why this node may not hold nevertheless, or null. */
   readonly whyNotUnwatched: (view: Core['view']) => string | null;
+  /** Asked before anything else: what of the data a takeover would lose beyond the bound (max_data_loss); null where nothing can be. */
+  readonly whyLoss?: (() => Promise<string | null>) | null;
   /** R5: fences the old holder, where that is the proof that is missing and a takeover may wait for it; null where it may not. */
   readonly fence: (() => Promise<boolean>) | null;
   readonly onCommitted: (entry: Entry) => void;
@@ -185,6 +187,7 @@ export class Driver {
       case 'pools-read':
       case 'pools-unread':
       case 'replication':
+      case 'copies-read':
         return;
       default:
         return assertNever(event);
@@ -262,12 +265,33 @@ export class Driver {
       this.#inputs.push({ kind: 'prepared', id, ok: false });
       return;
     }
+    const { whyLoss = null } = this.#options;
+    if (whyLoss === null) return this.#prepareToWrite(id);
+    void whyLoss().then((why) => this.#goOnPreparing(id, why, () => this.#prepareToWrite(id)));
+  }
+
+  #goOnPreparing(id: number, why: string | null, goOn: () => void): void {
+    // A preparation that was dropped meanwhile must leave nothing armed behind it.
+    const { hold } = this.view;
+    if (hold.kind !== 'preparing' || hold.id !== id) return;
+    if (why === null) goOn();
+    else {
+      this.#options.onRefusedToHold(why);
+      this.#inputs.push({ kind: 'prepared', id, ok: false });
+    }
+    this.#drain();
+  }
+
+  #prepareToWrite(id: number): void {
     if (this.view.timing.watchdog !== null) return this.#options.executor.arm(id);
     const { fence } = this.#options;
     if (fence === null || this.#options.whyNotUnwatched(this.view) === null)
       return void this.#inputs.push(this.#provenInput(id));
     // Whatever becomes of it, it is the log that counts.
-    void fence().then(() => this.input(this.#provenInput(id)));
+    void fence()
+      .then(() => this.#options.whyLoss?.() ?? null)
+      // Until it was stopped the old holder may have gone on writing: the bound is asked for once more.
+      .then((why) => this.#goOnPreparing(id, why, () => this.#inputs.push(this.#provenInput(id))));
   }
 
   #provenInput(id: number): Input {

@@ -13,6 +13,8 @@ import { forceChecks, inSyncLoss, logIndex, type NodeId, unprovenClaims } from '
 import { QuorateError } from '../errors.ts';
 import { isoTime } from '../state/index.ts';
 import { planTakeover } from '../takeover/index.ts';
+import { acceptLoss } from './accept-loss.ts';
+import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
 import { refusedFor, requireOpenEpoch } from './refusals.ts';
@@ -26,6 +28,8 @@ export interface FailoverOptions {
   readonly takeovers: TakeoverWatch;
   readonly hasWholeData: () => Promise<boolean | null>;
   readonly limitMs: number;
+  /** Null, or not there: no pool is replicated by snapshots. */
+  readonly dataLoss?: DataLoss | null;
 }
 
 export class Failover {
@@ -39,6 +43,10 @@ export class Failover {
   async run(order: FailoverOrder): Promise<FailoverOutcome> {
     const { clock, driver, takeovers, limitMs } = this.#options;
     const { to, who, dryRun, requestId } = order;
+    const { dataLoss = null } = this.#options;
+    const { self, state } = driver.view;
+    if (dataLoss !== null && to === self && state.inSync.includes(to))
+      return acceptLoss(order, { driver, clock, takeovers, dataLoss, limitMs });
     const mayLose = this.#mayLose(to);
     if (!dryRun && !order.acceptDataLoss)
       throw new QuorateError(

@@ -8,6 +8,7 @@ import { withClient } from './connection.ts';
 import { ExitWith } from './exit-with.ts';
 import { parseNodeOption } from './node-option.ts';
 import { paintFor, printJson } from './output.ts';
+import { registerDiverged } from './replication-diverged.ts';
 import { registerPair } from './replication-pair.ts';
 import { registerServe } from './replication-serve.ts';
 import { registerReplicationStatus } from './replication-status.ts';
@@ -45,6 +46,7 @@ export function registerReplication(program: Command): void {
   registerPair(group);
   registerServe(group);
   registerReplicationStatus(group);
+  registerDiverged(group);
 }
 
 /** What is asked of the world. */

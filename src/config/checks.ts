@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { leastPromiseMs, type NodeId } from '../core/index.ts';
-import type { MemberConfig, ReplicationConfig, TimingConfig, TlsFiles } from './config.ts';
+import type { MemberConfig, ReplicationConfig, ResourceConfig, TimingConfig, TlsFiles } from './config.ts';
 import { checkUniquePerNode, type ResourceContext } from './per-node.ts';
 import type { Problems } from './problems.ts';
 import { formatDuration } from './scalars.ts';
@@ -135,6 +135,32 @@ export function checkReplication(section: ReplicationConfig, { members, problems
   for (const key of ['include', 'exclude'] as const) check([key], section[key]);
   for (const [at, { datasets }] of (section.send?.overrides ?? []).entries())
     check(['send', 'overrides', at, 'datasets'], datasets);
+}
+
+/** A pool that nothing sends would be taken over as it was at the beginning; and one pool cannot both move and stay. */
+export function checkReplicatedPools(
+  resources: readonly ResourceConfig[],
+  replication: ReplicationConfig | null,
+  problems: Problems,
+): void {
+  // With another error in the list its positions are others; the names are in the sentences.
+  for (const [position, resource] of resources.entries()) {
+    if (resource.kind !== 'replicated-pool') continue;
+    const { name, pool } = resource;
+    if (replication?.pools.includes(pool) !== true)
+      problems.add(
+        ['resources', position, 'pool'],
+        `"${name}": the pool "${pool}" is not among the pools of "replication"`,
+        `as "replication: {pools: [${pool}]}"`,
+      );
+    const mover = resources.find((other) => other.kind === 'zfs-pool' && other.pool === pool);
+    if (mover !== undefined)
+      problems.add(
+        ['resources', position, 'pool'],
+        `"${name}" and "${mover.name}" hold one pool, "${pool}"`,
+        'a pool on shared or replicated disks is a "zfs-pool", one that each node has for itself a "replicated-pool"',
+      );
+  }
 }
 
 const ISSUE_HINT = "`quorate pki init` makes the CA, `quorate pki issue` a node's certificate and key";

@@ -198,6 +198,13 @@ export interface ZfsPoolResourceConfig extends ResourceCommon {
   readonly hosts: Readonly<Record<NodeId, string>>;
 }
 
+/** A pool that each data node has for itself, and that snapshots keep alike (`replication.pools`). */
+export interface ReplicatedPoolResourceConfig extends ResourceCommon {
+  readonly kind: 'replicated-pool';
+  readonly pool: string;
+  readonly loadKeys: boolean;
+}
+
 /** The second port. */
 export interface PortResourceConfig extends ResourceCommon {
   readonly kind: 'port';
@@ -315,6 +322,7 @@ export type ResourceConfig =
   | DrbdResourceConfig
   | MountResourceConfig
   | ZfsPoolResourceConfig
+  | ReplicatedPoolResourceConfig
   | PortResourceConfig
   | RouteTableResourceConfig
   | VirtualIpResourceConfig
@@ -339,6 +347,11 @@ export function isCloud(resource: ResourceConfig): resource is CloudResourceConf
 /** Members that may hold: everybody but the witness (W1). */
 export function dataNodes(config: Config): readonly MemberConfig[] {
   return config.members.filter((member) => !member.witness);
+}
+
+/** Pools that this config takes over as each node has them. */
+export function replicatedPools({ resources }: Pick<Config, 'resources'>): readonly string[] {
+  return resources.flatMap((one) => (one.kind === 'replicated-pool' ? [one.pool] : []));
 }
 
 export function memberOf(config: Config, id: NodeId): MemberConfig | null {

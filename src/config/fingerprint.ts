@@ -39,6 +39,7 @@ const OWN_KEYS: { readonly [Kind in ResourceConfig['kind']]: readonly string[] }
   drbd: [],
   mount: [],
   'zfs-pool': ['devices'],
+  'replicated-pool': [],
   port: ['interface', 'addresses', 'gateway'],
   'route-table': ['interface', 'gateway', 'from', 'routes'],
   'virtual-ip': ['interface'],

@@ -10,6 +10,7 @@ import {
   checkFencing,
   checkListeners,
   checkMembers,
+  checkReplicatedPools,
   checkReplication,
   checkSelf,
   checkTiming,
@@ -156,6 +157,8 @@ function readRoot(
   const replication = section === null ? null : replicationOf(section, members, base, problems);
   if (replication !== null) checkReplication(replication, context);
   const alerts = readAlerts(root.alerts, base, problems);
+  if (replication !== null || root.replication === undefined)
+    checkReplicatedPools(resources, replication, problems);
   const needsRegion = resources.find(isCloud)?.name ?? (fencing?.instances && 'fencing');
   if (cloud !== null && cloud.region === null && needsRegion !== undefined)
     problems.add(

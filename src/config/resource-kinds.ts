@@ -41,6 +41,10 @@ export function normalise(
     }
     case 'zfs-pool':
       return zfsPoolOf(section, place);
+    case 'replicated-pool': {
+      const { pool, load_keys: loadKeys } = section;
+      return { ...common, kind: 'replicated-pool', pool, loadKeys };
+    }
     case 'port':
       return portOf(section, place);
     case 'route-table':

@@ -166,6 +166,12 @@ export const resourceSections = {
       )
       .optional(),
   }),
+  'replicated-pool': z.strictObject({
+    ...common,
+    kind: z.literal('replicated-pool'),
+    pool: poolName,
+    load_keys: z.boolean().default(false),
+  }),
   port: z.strictObject({
     ...common,
     kind: z.literal('port'),

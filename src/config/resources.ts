@@ -149,6 +149,7 @@ const BEHIND_A_DOOR: ReadonlySet<ResourceKind> = new Set<ResourceKind>([
   'drbd',
   'mount',
   'zfs-pool',
+  'replicated-pool',
   'service',
   'hook',
 ]);
@@ -242,6 +243,7 @@ function heldBy(section: ResourceSection): readonly (readonly [key: string, valu
     case 'mount':
       return [['mount_point', section.mount_point]];
     case 'zfs-pool':
+    case 'replicated-pool':
       return [['pool', section.pool]];
     case 'port':
       return section.interface.kind === 'all' ? [['interface', section.interface.value]] : [];

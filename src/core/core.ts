@@ -14,6 +14,7 @@ import {
   onVote,
   onVoteAck,
 } from './election.ts';
+import { leadAnewIfRenounced } from './force.ts';
 import {
   advanceHolding,
   claimsUntil,
@@ -143,6 +144,8 @@ export class Core {
         return onReleaseFailed(node);
       case 'executor-lost':
         return onExecutorLost(node);
+      case 'lead-anew':
+        return leadAnewIfRenounced(node);
       case 'campaign':
         if (node.role.kind !== 'leader') electionDue(node, true);
         return;

@@ -130,6 +130,14 @@ export function leadAnew(node: CoreNode): void {
   node.armElection(0, node.timing.heartbeatMs / 10);
 }
 
+/** Nothing is granted by it: the whole gate is passed once more, in a later term (H2, R3). */
+export function leadAnewIfRenounced(node: CoreNode): void {
+  const { leadership } = node;
+  if (leadership?.renounced !== true || leadership.transfer !== null) return;
+  if (node.hold.kind !== 'none' || node.isWitness || !node.isEligible(node.self)) return;
+  leadAnew(node);
+}
+
 /** When a node left the in-sync set, and who has held without it since. */
 export interface InSyncLoss {
   /** Null: it never was in the set. */

@@ -44,6 +44,8 @@ export type Input =
   | { readonly kind: 'release-failed' }
   /** O1: the executor is gone: what this node holds is not known until `released`. */
   | { readonly kind: 'executor-lost' }
+  /** What this leader has renounced for is over, by an operator's word that only its agent understands: it may ask for another term. */
+  | { readonly kind: 'lead-anew' }
   /** As if the election window had just elapsed. */
   | { readonly kind: 'campaign' }
   /** H7: the first entry of a new cluster, for a node whose log is empty. */

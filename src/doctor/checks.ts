@@ -10,6 +10,7 @@ import { networkCheck } from './network.ts';
 import { peersCheck } from './peers.ts';
 import { protectionCheck } from './protection.ts';
 import { releasesCheck } from './releases.ts';
+import { replicatedCheck } from './replicated.ts';
 import { replicationCheck } from './replication.ts';
 import { versionsCheck } from './versions.ts';
 import { watchdogCheck } from './watchdog.ts';
@@ -26,6 +27,7 @@ export const CHECKS: readonly Check[] = [
   drbdCheck,
   zfsCheck,
   replicationCheck,
+  replicatedCheck,
   cloudCheck,
   protectionCheck,
   releasesCheck,

@@ -46,7 +46,7 @@ const TOOLS: readonly Tool[] = [
   {
     name: 'zfs',
     command: ['zfs', 'version'],
-    isNeeded: kinds('zfs-pool'),
+    isNeeded: kinds('zfs-pool', 'replicated-pool'),
     isNeededToSend: () => true,
     version: firstMatch(/^zfs-(?!kmod)(\S+)/m),
     remedy: 'apt-get install zfsutils-linux zfs-dkms.',
@@ -109,7 +109,7 @@ const TOOLS: readonly Tool[] = [
   {
     name: 'mount',
     command: ['mount', '--version'],
-    isNeeded: kinds('mount', 'zfs-pool'),
+    isNeeded: kinds('mount', 'zfs-pool', 'replicated-pool'),
     version: firstMatch(/^mount from util-linux (\S+)/m),
     other: /busybox/i,
     remedy: 'apt-get install mount.',
@@ -117,7 +117,7 @@ const TOOLS: readonly Tool[] = [
   {
     name: 'fuser',
     command: ['fuser', '-V'],
-    isNeeded: kinds('mount', 'zfs-pool'),
+    isNeeded: kinds('mount', 'zfs-pool', 'replicated-pool'),
     version: firstMatch(/^fuser \(PSmisc\) (\S+)/m),
     other: /busybox/i,
     remedy: 'apt-get install psmisc: an abrupt release kills who uses the file system (R1).',
@@ -144,7 +144,7 @@ export const versionsCheck: Check = {
       ok('kernel', `Linux ${context.host.kernelRelease}`),
       ...tools.map((tool) => toolFinding(context, tool)),
       ...(needs('drbd') ? [drbdModule(context)] : []),
-      ...(needs('zfs-pool') ? [zfsModule(context)] : []),
+      ...(needs('zfs-pool') || needs('replicated-pool') ? [zfsModule(context)] : []),
       ...(resources.length === 0 && tools.length === 0
         ? [skipped('tools', 'no resource needs one on this node')]
         : []),

@@ -66,6 +66,8 @@ export interface ExecutorClient {
   resumeIo(epoch: Epoch): void;
   /** Reads the replicated data now; answered by `data-read`. */
   look(): void;
+  /** Answered by `copies-read` with the same number. */
+  readCopies(id: number): void;
   /** Answered by `pools-read`, in pieces, or `pools-unread`, with the same number. */
   readPools(id: number): void;
   /** A round of snapshot replication now; null: of everything. */
@@ -178,6 +180,10 @@ class Client implements ExecutorClient {
 
   look(): void {
     this.#send({ kind: 'look' });
+  }
+
+  readCopies(id: number): void {
+    this.#send({ kind: 'read-copies', id });
   }
 
   readPools(id: number): void {

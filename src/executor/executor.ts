@@ -21,6 +21,7 @@ import {
 } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { Resource } from '../resources/index.ts';
+import { lastSnapshotEvidence } from '../state/index.ts';
 import {
   type Plan,
   type PlanReport,
@@ -41,6 +42,10 @@ import type { SharedLease } from './shared-lease.ts';
 import type { SendStatement } from './statement.ts';
 
 const RESUME_LIMIT_MS = 10_000;
+/** A planned release has two minutes for everything (`PLANNED_RELEASE_LIMIT_MS` of the core). */
+const LAST_SNAPSHOT_LIMIT_MS = 60_000;
+/** As the step of a release that failed is called. */
+const LAST_SNAPSHOT = 'last snapshot';
 /** The command has ended by itself and said no. */
 const KNOWN_FAILURES: ReadonlySet<string> = new Set([
   'drbd-refused',
@@ -74,8 +79,21 @@ export interface ExecutorOptions {
   readonly isRunning?: (id: ProcessId) => boolean;
   /** False if the process cannot be killed; the system's own where absent. */
   readonly killProcess?: (id: ProcessId) => Promise<boolean>;
+  /** Of pools that are replicated by snapshots; asked only where there are any. */
+  readonly lastSnapshot?: LastSnapshot;
   readonly log: (level: LogLevel, fields: Readonly<Record<string, unknown>>) => void;
 }
+
+/**
+ * In a planned release, when everything is shut and before anybody else may hold: takes a last snapshot, sends it, and has the
+ * other side say that it has all of it (`markComplete`, final). Resolves with the snapshot's name, which no other attempt may have had;
+ * rejects where that did not succeed by the deadline.
+ */
+export type LastSnapshot = (order: {
+  readonly epoch: Epoch;
+  readonly deadline: Instant;
+  readonly signal: AbortSignal;
+}) => Promise<string>;
 
 interface Agent extends EndedAgent {
   members: ReadonlyMap<NodeId, string>;
@@ -103,6 +121,8 @@ export class Executor {
   readonly #lookout: Lookout;
   #agent: Agent | null = null;
   #tenure: Tenure | null = null;
+  /** What the other side has said to have before the planned release of this epoch ended. */
+  #lastSent: { readonly epoch: Epoch; readonly snapshot: string } | null = null;
   /** The guard gives up what a tenure held: until it has ended, that may read as held. */
   #isLettingGo = false;
   readonly #plans: PlanPerformer;
@@ -177,7 +197,7 @@ export class Executor {
     this.#lookout.look();
   }
 
-  onOrder(order: Exclude<Order, { kind: 'hello' | 'read-pools' }>): void {
+  onOrder(order: Exclude<Order, { kind: 'hello' | 'read-pools' | 'read-copies' }>): void {
     const agent = this.#agent;
     assert(agent !== null, 'orders come from a connected agent');
     switch (order.kind) {
@@ -315,6 +335,7 @@ export class Executor {
     }
     if (tenure.isReleasing) return;
     tenure.isReleasing = true;
+    this.#lastSent = null;
     const startedAt = this.#options.clock.now();
     const sendingEnds = this.#options.replicator?.stop();
     // mark: release-calls-off
@@ -331,11 +352,41 @@ export class Executor {
     const report = await this.#run(planRelease(this.#options.graph, new Map(), 'planned'), going);
     this.#log('info', { event: 'planned-release', epoch, outcome: report.outcome, steps: report.steps });
     if (this.#tenure !== going) return;
-    if (report.outcome === 'done') {
+    const last = report.outcome === 'done' ? await this.#sendLast(going) : null;
+    if (this.#tenure !== going) return;
+    if (report.outcome === 'done' && last?.why === undefined) {
+      this.#lastSent = last === null ? null : { epoch, snapshot: last.snapshot };
       await this.#options.guard.ask({ op: 'finish', epoch });
       return;
     }
-    await this.#takeBack(going, report, startedAt);
+    const failure =
+      last?.why === undefined ? report.failure : { step: LAST_SNAPSHOT, why: last.why, error: null };
+    await this.#takeBack(going, { ...report, failure }, startedAt);
+  }
+
+  /** Null where nothing is replicated by snapshots; or why the other node would lack what was written last: then the role stays (R1). */
+  async #sendLast({
+    epoch,
+    abort,
+  }: Tenure): Promise<{ snapshot: string; why?: undefined } | { why: string } | null> {
+    const { graph, lastSnapshot, clock } = this.#options;
+    if (!graph.some(({ kind }) => kind === 'replicated-pool')) return null;
+    if (lastSnapshot === undefined)
+      return { why: 'nothing sends snapshots here: the other node lacks what was written last' };
+    const deadline = instant(clock.now() + LAST_SNAPSHOT_LIMIT_MS);
+    const over = new AbortController();
+    const signal = AbortSignal.any([abort.signal, over.signal]);
+    const late = clock.sleep(LAST_SNAPSHOT_LIMIT_MS, signal).then((): never => {
+      throw new QuorateError('command-timed-out', `was not sent within ${LAST_SNAPSHOT_LIMIT_MS} ms`);
+    });
+    try {
+      return { snapshot: await Promise.race([lastSnapshot({ epoch, deadline, signal }), late]) };
+    } catch (error) {
+      return { why: `the last snapshot: ${words(error)}` };
+    } finally {
+      over.abort();
+      late.catch(() => undefined);
+    }
   }
 
   /** R1: if a step cannot end (a busy mount), what was given up is acquired again, and that is reported. */
@@ -473,7 +524,11 @@ export class Executor {
   }
 
   #sendReleased({ epoch, evidence, ms, mode }: Released): void {
-    this.#options.send({ kind: 'released', epoch, evidence: clip(evidence), ms, mode });
+    const last = this.#lastSent;
+    // The next holder may take over by itself only because of this, and only of this very release.
+    const isLast = mode === 'planned' && last !== null && last.epoch === epoch;
+    const begin = isLast ? lastSnapshotEvidence(last.snapshot) : '';
+    this.#options.send({ kind: 'released', epoch, evidence: clip(begin + evidence), ms, mode });
   }
 
   // ---- plans

@@ -224,7 +224,9 @@ export class GuardWorker {
         // O3: once in a tenure. What it has had, or may have got by an attempt whose end is not known, is not forced again.
         const mayForce = isForced && isFirst && !this.#triedUnder(epoch).has(order.name);
         if (isForced) this.#triedUnder(epoch).add(order.name);
-        const said = await resource.acquire({ ...context, previousReleased, proof, isFirst, mayForce });
+        const said = await resource.acquire({
+          ...{ ...context, epoch, previousReleased, proof, isFirst, mayForce },
+        });
         had.add(order.name);
         return said;
       }

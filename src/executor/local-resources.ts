@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '../clock.ts';
 import type { LocalResourceConfig } from '../config/index.ts';
 import { assertNever, type NodeId } from '../core/index.ts';
+import { endAside } from '../replication/index.ts';
 import {
   type ActionContext,
   type CommandRunner,
@@ -18,6 +19,7 @@ import {
   type PoolMemory,
   PortBlockResource,
   PortResource,
+  ReplicatedPoolResource,
   type Resource,
   RouteTableResource,
   ServiceResource,
@@ -25,6 +27,8 @@ import {
   ZfsPoolResource,
 } from '../resources/index.ts';
 import { kernelFiles } from './kernel-files.ts';
+import { endReceives } from './receives.ts';
+import { volumeDevice } from './volume-device.ts';
 
 export interface LocalParts {
   readonly runner: CommandRunner;
@@ -71,6 +75,19 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
       return new MountResource({ ...config, ...shared, mayKill, frozenIo, readMounts, readDevice });
     case 'zfs-pool':
       return zfsPool(config, parts);
+    case 'replicated-pool': {
+      const { poolMemory: memory } = parts;
+      return new ReplicatedPoolResource({
+        ...{ ...config, ...shared, mayKill, memory, kernel: kernelFiles, readMounts },
+        ownPaths: ownPathsOf(parts),
+        endReceives: (pool, context) => endReceives(pool, context, { clock }),
+        endAside: async (pool, { signal }) => {
+          const done = await endAside(pool, { commands: runner, clock, signal, mayChange: () => true });
+          return done.commands.length === 0 ? null : `ended a set-aside by ${done.commands.length} commands`;
+        },
+        deviceOf: (volume, context) => volumeDevice(volume, context, clock),
+      });
+    }
     case 'port':
       return new PortResource({ ...config, ...shared, gatewayMemory: parts.gatewayMemory });
     case 'route-table':
@@ -99,11 +116,14 @@ function realPath(path: string): string {
   }
 }
 
+const ownPathsOf = ({ dataDir }: Pick<LocalParts, 'dataDir'>): readonly string[] =>
+  ['/', dataDir, process.execPath, fileURLToPath(import.meta.url)].map(realPath);
+
 function zfsPool(
   config: Extract<LocalResourceConfig, { kind: 'zfs-pool' }>,
   { runner, clock, mayKill, frozenIo, devicesBelow, otherDataNodes, poolMemory, dataDir }: LocalParts,
 ): Resource {
-  const ownPaths = ['/', dataDir, process.execPath, fileURLToPath(import.meta.url)].map(realPath);
+  const ownPaths = ownPathsOf({ dataDir });
   const isOther = (id: string): boolean => otherDataNodes.some((other) => other === id);
   const hosts = Object.entries(config.hosts);
   const peerHosts = hosts.flatMap(([id, host]) => (isOther(id) ? [host] : []));

@@ -17,6 +17,7 @@ import { ERRORS, type ErrorCode, EXIT, QuorateError } from '../errors.ts';
 import { Channel } from './channel.ts';
 import { CloudCalls } from './cloud-calls.ts';
 import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
+import { CopiesReader } from './copies.ts';
 import { startDoctor } from './doctor.ts';
 import { ownFailures } from './doctor-timer.ts';
 import { Executor } from './executor.ts';
@@ -109,6 +110,7 @@ async function main(): Promise<void> {
   };
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
   const pools = new PoolsReader(config);
+  const copies = new CopiesReader(config);
   const statements = new StatementLines(config.cluster, config.tls);
   const replicator = sendsReplicas(config)
     ? new Replicator({
@@ -152,6 +154,10 @@ async function main(): Promise<void> {
     onOrder: (order) => {
       // It is about no lease, and nothing that is held.
       if (order.kind === 'read-pools') void pools.answer(order.id, (event) => channel?.send(event));
+      else if (order.kind === 'read-copies')
+        void copies
+          .read()
+          .then((read) => channel?.send({ kind: 'copies-read', id: order.id, copies: [...read] }));
       else running.onOrder(order);
     },
     onClosed: () => {
@@ -187,7 +193,8 @@ async function main(): Promise<void> {
     if (isEnding) return;
     isEnding = true;
     running.close();
-    await Promise.all([replicator?.stop(), receiver.stop(), doctor.stop(), pools.stop(), calls.close()]);
+    const readers = [doctor.stop(), pools.stop(), copies.stop(), calls.close()];
+    await Promise.all([replicator?.stop(), receiver.stop(), ...readers]);
     await channel?.close();
     lock.close();
     await guard.close();

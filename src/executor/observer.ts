@@ -35,6 +35,7 @@ const PACE_MS: Readonly<Record<Resource['kind'], Pace>> = {
   mount: COMMAND_PACE,
   // One process, and a look into every file system.
   'zfs-pool': FOLLOWED_PACE,
+  'replicated-pool': FOLLOWED_PACE,
   port: FOLLOWED_PACE,
   'route-table': COMMAND_PACE,
   'virtual-ip': FOLLOWED_PACE,

@@ -123,7 +123,7 @@ export function isGroupGone(group: number): boolean {
   });
 }
 
-function allPids(): number[] {
+export function allPids(): number[] {
   return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? [Number(entry)] : []));
 }
 

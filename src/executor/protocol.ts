@@ -1,7 +1,7 @@
 /**
  * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
  *
- *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, replicate,
+ *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, replicate, read-copies,
  *                        members, timing, bye
  *     executor → agent   welcome, refused, then ExecutorEvents
  *
@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { durationMs, epoch, instant, nodeId, term } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { MAX_DATASET_NAME, reportSchema } from '../replication/index.ts';
+import type { CopyWords } from '../state/index.ts';
 
 const text = (most: number) => z.string().max(most);
 const asEpoch = z.number().transform((value) => epoch(value));
@@ -78,6 +79,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('read-pools'), id: z.number().int() }),
   /** A round of snapshot replication now, where this node sends; null: of everything. Not answered. */
   z.strictObject({ kind: z.literal('replicate'), dataset: z.string().max(MAX_DATASET_NAME).nullable() }),
+  /** Read what the copies of replicated pools say of themselves; answered by `copies-read` with the same number. */
+  z.strictObject({ kind: z.literal('read-copies'), id: z.number().int() }),
   /** R5: stop the machine of a node that may still hold. The sender leads until `until`: that was confirmed at `confirmedAt` (L1). */
   z.strictObject({
     kind: z.literal('fence'),
@@ -100,6 +103,23 @@ export type Hello = Extract<Order, { kind: 'hello' }>;
 
 const steps = z.array(z.strictObject({ name: text(100), ms: z.number(), result: text(MAX_TEXT) })).max(100);
 const probe = z.enum(['held', 'not-held', 'unknown']);
+/** `CopyWords` of src/state. */
+const copyWords = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('read'),
+    pool: text(128),
+    written: z.number().nullable(),
+    complete: z
+      .strictObject({
+        epoch: z.number(),
+        snapshot: text(300),
+        takenAtMs: z.number(),
+        isFinal: z.boolean(),
+      })
+      .nullable(),
+  }),
+  z.strictObject({ kind: z.literal('unknown'), pool: text(128), why: text(MAX_TEXT) }),
+]) satisfies z.ZodType<CopyWords>;
 const asNullableEpoch = asEpoch.nullable();
 
 export const eventSchema = z.discriminatedUnion('kind', [
@@ -172,6 +192,11 @@ export const eventSchema = z.discriminatedUnion('kind', [
   }),
   /** What has changed of the replication by snapshots since the last one. */
   z.strictObject({ kind: z.literal('replication'), report: reportSchema }),
+  z.strictObject({
+    kind: z.literal('copies-read'),
+    id: z.number().int(),
+    copies: z.array(copyWords).max(64),
+  }),
   z.strictObject({ kind: z.literal('pools-unread'), id: z.number().int(), why: text(MAX_TEXT) }),
   z.strictObject({
     kind: z.literal('probes'),

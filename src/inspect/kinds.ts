@@ -43,6 +43,7 @@ const ORDERS: Readonly<Record<OrderKind, true>> = {
   look: true,
   'read-pools': true,
   replicate: true,
+  'read-copies': true,
   members: true,
   timing: true,
   bye: true,
@@ -67,6 +68,7 @@ const REPORTS: Readonly<Record<ReportKind, true>> = {
   'pools-read': true,
   'pools-unread': true,
   replication: true,
+  'copies-read': true,
   probes: true,
   gone: true,
 };

@@ -95,6 +95,7 @@ function orderKey(line: Line): string | null {
     case 'arm':
     case 'fence':
     case 'read-pools':
+    case 'read-copies':
       return `${line.kind} ${line.id}`;
     case 'take':
     case 'release':
@@ -130,6 +131,8 @@ function reportKey(line: Line): string | null {
       return 'look';
     case 'pools-read':
       return line.isLast ? `read-pools ${line.id}` : null;
+    case 'copies-read':
+      return `read-copies ${line.id}`;
     case 'pools-unread':
       return `read-pools ${line.id}`;
     default:

@@ -86,6 +86,11 @@ function judgePartial(source: Dataset, target: Dataset, resume: Resume, { to }: 
   if (dataset !== source.name && dataset !== target.name && !isOurs)
     return conflict('foreign-stream', `${to} has part of a stream of ${stream.toName}: ${byHand}`);
   const snapshot = source.snapshots.find(({ guid }) => guid === stream.toGuid);
+  // It was its own node's to write meanwhile: ZFS takes the whole stream, and refuses it at its end.
+  const isStale =
+    stream.fromGuid !== null &&
+    (target.snapshots.at(-1)?.guid !== stream.fromGuid || (target.written ?? 0) !== 0);
+  if (isStale) return null;
   const hasBase =
     stream.fromGuid === null ||
     [...source.snapshots, ...source.bookmarks].some(({ guid }) => guid === stream.fromGuid);

@@ -1,4 +1,5 @@
 /** Which datasets are replicated: patterns of names, where a pattern counts for everything below what it matches too. */
+import { isKept } from '../resources/index.ts';
 import type { Dataset } from './pool.ts';
 
 export interface Filters {
@@ -23,6 +24,7 @@ export function whyNotReplicated(
 ): string | null {
   if (name === pool)
     return `the pool's own file system is on both sides from the beginning, and could only be overwritten: its ${ownBytes} bytes stay on ${from}`;
+  if (isKept(pool, name)) return `is kept from an earlier tenure of ${from}, and stays there`;
   return whyFiltered(name, filters) ?? (wish === 'off' ? 'has quorate:replicate=off' : null);
 }
 

@@ -28,3 +28,18 @@ export {
   sideOf,
   unpackReading,
 } from './reading.ts';
+export {
+  type AsideParts,
+  type CompleteOrder,
+  endAside,
+  type Kept,
+  keptIn,
+  markComplete,
+  parseCopyWords,
+  readAside,
+  readCopyWords,
+  type SetAside,
+  setAside,
+  type Tail,
+  tailsOf,
+} from './roles/index.ts';

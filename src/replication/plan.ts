@@ -6,6 +6,7 @@
  * 3. Steps are for the state that was read: after any of them, done or failed, one reads and plans again. Then there is less
  *    to do, never something else.
  */
+import { isKept } from '../resources/index.ts';
 import { type ConflictReason, type Decision, decide, type Ends } from './decide.ts';
 import { type Filters, whyFiltered, whyNotReplicated } from './filters.ts';
 import { type Match, matchDatasets } from './match.ts';
@@ -117,13 +118,17 @@ class Planner {
     const known = new Set(this.#source.datasets.map(({ name }) => name));
     const moved = new Set(tasks.flatMap(({ renamedFrom }) => renamedFrom ?? []));
     const strays = this.#target.datasets.filter(
-      ({ name }) => !known.has(name) && !moved.has(name) && whyFiltered(name, this.#input.filters) === null,
+      ({ name }) =>
+        !known.has(name) &&
+        !moved.has(name) &&
+        !isKept(this.#input.pool, name) &&
+        whyFiltered(name, this.#input.filters) === null,
     );
     return [...tasks, ...strays.map((stray) => this.#stray(stray))];
   }
 
   #task(source: Dataset): Task {
-    const match = this.#matches.get(source.name) ?? { kind: 'none' };
+    const match = this.#matchOf(source);
     const excluded = this.#whyExcluded(source);
     const copy = match.kind === 'same-name' || match.kind === 'renamed' ? match.copy : null;
     const isRenamed = match.kind === 'renamed' && excluded === null;
@@ -142,6 +147,13 @@ class Planner {
       warnings: excluded === null && copy !== null ? this.#warnings(copy) : [],
       steps,
     };
+  }
+
+  /** What is being set aside has not got its successor yet, and is nobody's copy. */
+  #matchOf({ name }: Dataset): Match {
+    const match = this.#matches.get(name) ?? { kind: 'none' };
+    const isHalfWay = match.kind === 'renamed' && isKept(this.#input.pool, match.copy.name);
+    return isHalfWay ? { kind: 'unclear', names: [match.copy.name] } : match;
   }
 
   #decide(source: Dataset, match: Match, copy: Dataset | null): Made {

@@ -32,6 +32,8 @@ export type { FrozenIo } from './mount-users.ts';
 export { PortResource } from './port.ts';
 export { PortBlockResource } from './port-block.ts';
 export { PrivateIpResource } from './private-ip.ts';
+export { isKept, KEPT, SHUT as SHUT_PROPERTIES, WRITTEN } from './replicated-datasets.ts';
+export { ReplicatedPoolResource } from './replicated-pool.ts';
 export { RouteTableResource } from './route-table.ts';
 export { ServiceResource } from './service.ts';
 export { type TargetGroupMode, TargetGroupResource } from './target-group.ts';
@@ -53,6 +55,7 @@ export {
   type StartLimit,
 } from './types.ts';
 export { VirtualIpResource } from './virtual-ip.ts';
+export type { DeviceUse, VolumeDevice } from './volume-users.ts';
 
 export { VpcRouteResource } from './vpc-route.ts';
 export { ZfsPoolResource } from './zfs-pool.ts';

@@ -9,7 +9,7 @@
  *    when the last action has ended (R2), so a release does not read back what its commands say they did.
  * 3. `probe` never changes anything, never throws, and says `unknown` for everything it cannot read (H4).
  */
-import type { Instant } from '../core/index.ts';
+import type { Epoch, Instant } from '../core/index.ts';
 
 export type Probe = 'held' | 'not-held' | 'unknown';
 
@@ -43,6 +43,8 @@ export interface ActionContext {
 export type Proof = 'none' | 'stale' | 'fresh';
 
 export interface AcquireContext extends ActionContext {
+  /** Of the tenure: what is written into the system to say since when this node may have changed something. */
+  readonly epoch?: Epoch;
   /** The release of the tenure before ours is proven in the log (H2, R4); decides about AllowReassociation, and about `zpool import -f`. */
   readonly previousReleased: boolean;
   readonly proof?: Proof;
@@ -62,6 +64,7 @@ export type ResourceKind =
   | 'drbd'
   | 'mount'
   | 'zfs-pool'
+  | 'replicated-pool'
   | 'port'
   | 'route-table'
   | 'virtual-ip'

@@ -65,10 +65,10 @@ export class PoolTree {
     this.#options = options;
   }
 
-  /** What is missing, parents first. What is at its place already is not touched. */
-  async mountAll(context: AcquireContext): Promise<string> {
+  /** What is missing, parents first. What is at its place already is not touched. `except`: what cannot be mounted. */
+  async mountAll(context: AcquireContext, except: ReadonlySet<string> = new Set()): Promise<string> {
     const { memory } = this.#options;
-    const datasets = await this.#unlocked(context);
+    const datasets = (await this.#unlocked(context)).filter(({ name }) => !except.has(name));
     memory.mounted ??= new Set(arrange(datasets).wanted.map(({ name }) => name));
     const { wanted } = this.#duties(datasets);
     for (const one of wanted) this.#mustBePlaceable(one);

@@ -282,6 +282,26 @@ describe('storage, services and the door', () => {
   });
 });
 
+describe('a pool that each node has for itself', () => {
+  const POOL = '{name: tank, kind: replicated-pool, pool: tank}';
+  const head = HEAD.replace('cloud:', 'replication: {pools: [tank]}\ncloud:');
+
+  it('needs nothing but its name', () => {
+    expect(resources([POOL], 'a', head)).toEqual([
+      { name: 'tank', kind: 'replicated-pool', after: [], pool: 'tank', loadKeys: false },
+    ]);
+  });
+
+  it('is one of those that are replicated, and does not move as well', () => {
+    expect(problem([POOL])).toContain('"tank": the pool "tank" is not among the pools of "replication"');
+    const mover = '{name: mover, kind: zfs-pool, pool: tank, devices: /dev/vdb}';
+    expect(problem([mover, POOL], head)).toContain('"tank" and "mover" hold one pool, "tank"');
+    expect(problem([POOL, POOL.replace('name: tank', 'name: again')], head)).toContain(
+      'already what "tank" holds',
+    );
+  });
+});
+
 describe('a pool', () => {
   const BLOCK = '{name: block, kind: drbd, resource: r0}';
   const pool = (more = '') => `{name: tank, kind: zfs-pool, pool: tank${more}}`;

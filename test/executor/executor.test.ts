@@ -12,7 +12,7 @@ import {
   term,
 } from '../../src/core/index.ts';
 import { type ErrorCode, QuorateError } from '../../src/errors.ts';
-import { Executor } from '../../src/executor/executor.ts';
+import { Executor, type ExecutorOptions } from '../../src/executor/executor.ts';
 import type { FenceRequest } from '../../src/executor/fence-orders.ts';
 import type { GuardAnswers, GuardOrder } from '../../src/executor/guard-protocol.ts';
 import type { Guard } from '../../src/executor/guard-proxy.ts';
@@ -159,7 +159,7 @@ class Bench {
   isBlockLost = false;
   readonly executor: Executor;
 
-  constructor() {
+  constructor(more: Partial<ExecutorOptions> = {}) {
     this.executor = new Executor({
       node: nodeId('a'),
       cluster: 'test',
@@ -193,6 +193,7 @@ class Bench {
         },
       },
       log: () => undefined,
+      ...more,
     });
     this.executor.start();
   }
@@ -348,6 +349,62 @@ describe('orders', () => {
       'release block',
       'finish',
     ]);
+  });
+
+  describe('of a pool that is replicated by snapshots', () => {
+    const graph: ExecutorOptions['graph'] = [
+      { name: 'tank', kind: 'replicated-pool', scope: 'local', after: [] },
+    ];
+    const planned = async (lastSnapshot?: ExecutorOptions['lastSnapshot'], ms = 100) => {
+      const bench = new Bench({ graph, ...(lastSnapshot === undefined ? {} : { lastSnapshot }) });
+      await bench.hello();
+      const until = instant(Date.now() + 200_000);
+      await bench.take(7, until);
+      bench.lease.set(epoch(7), until, instant(Date.now()));
+      bench.executor.onOrder({ kind: 'release', epoch: epoch(7), mode: 'planned' });
+      await vi.advanceTimersByTimeAsync(ms);
+      return bench;
+    };
+
+    it('a planned release sends the last snapshot when everything is shut, and only then ends', async () => {
+      let arrived = () => {};
+      const bench = await planned(async ({ epoch: of }) => {
+        expect(of).toBe(7);
+        await new Promise<void>((resolve) => {
+          arrived = resolve;
+        });
+        return 'p9';
+      });
+      expect(bench.guard.ops().at(-1)).toBe('release tank');
+      arrived();
+      await vi.advanceTimersByTimeAsync(10);
+      expect(bench.guard.ops().at(-1)).toBe('finish');
+      // What the guard then reports is told with it; what it had to do by force is not.
+      const released = {
+        epoch: epoch(7),
+        term: term(1),
+        evidence: 'all',
+        findings: [],
+        ms: 5,
+        isRepeat: false,
+      };
+      for (const mode of ['planned', 'abrupt'] as const)
+        bench.executor.onGuardReport({ kind: 'released', released: { ...released, mode } });
+      const told = bench.events.flatMap((one) => (one.kind === 'released' ? [one.evidence] : []));
+      expect(told.slice(-2)).toEqual(['last snapshot @p9 has arrived; all', 'all']);
+    });
+
+    it.each([
+      ['it fails', () => Promise.reject(new QuorateError('peer-unreachable', 'b is away')), 100, /b is away/],
+      ['it does not end', () => new Promise<string>(() => {}), 61_000, /not sent within 60000 ms/],
+      ['nothing sends', undefined, 100, /nothing sends snapshots here/],
+    ] as const)('R1: where %s, everything is taken back and the role stays', async (_, last, ms, why) => {
+      const bench = await planned(last, ms);
+      expect(bench.guard.ops()).not.toContain('finish');
+      expect(bench.guard.ops().filter((op) => op === 'acquire tank').length).toBeGreaterThan(1);
+      const failed = bench.events.find(({ kind }) => kind === 'release-failed');
+      expect(failed).toMatchObject({ step: 'last snapshot', why: expect.stringMatching(why) });
+    });
   });
 
   it('H4: repairs only what was taken, and only what is certainly lost', async () => {

@@ -39,6 +39,13 @@ export interface ModelDataset {
   partial: BrokenOff | null;
   isReadonly: boolean;
   isEncrypted: boolean;
+  kind: 'filesystem' | 'volume';
+  /** What it is a clone of; whose snapshot that is, is found by looking. */
+  origin: ModelSnapshot | null;
+  /** Who has its key, itself perhaps; null: not encrypted. */
+  keyOf: ModelDataset | null;
+  /** Set on it itself, user properties too; but `readonly`, which is a field. */
+  readonly properties: Map<string, string>;
 }
 
 /** One for both pools of a test: a guid is never used twice. */
@@ -59,6 +66,7 @@ export interface Stream {
   readonly isRaw: boolean;
   /** Of one that goes on: what has arrived already. */
   readonly bytes?: number;
+  readonly kind?: ModelDataset['kind'] | undefined;
 }
 
 export interface ModelState {
@@ -90,12 +98,13 @@ export class ModelPool {
 
   // ---- what people and their programs do
 
-  create(name: string, isEncrypted = false): void {
+  create(name: string, isEncrypted = false, kind: ModelDataset['kind'] = 'filesystem'): void {
     if (this.datasets.has(name)) throw new ZfsRefusal(`cannot create '${name}': dataset already exists`);
     const parent = name.slice(0, Math.max(0, name.lastIndexOf('/')));
     if (parent !== '' && !this.datasets.has(parent))
       throw new ZfsRefusal(`cannot create '${name}': parent does not exist`);
-    this.datasets.set(name, {
+    if (this.datasets.get(parent)?.kind === 'volume') throw new ZfsRefusal('parent is not a filesystem');
+    const dataset: ModelDataset = {
       name,
       guid: this.#guids.next(),
       content: '',
@@ -104,7 +113,78 @@ export class ModelPool {
       partial: null,
       isReadonly: false,
       isEncrypted,
-    });
+      kind,
+      origin: null,
+      keyOf: null,
+      properties: new Map(),
+    };
+    dataset.keyOf = isEncrypted ? dataset : null;
+    this.datasets.set(name, dataset);
+  }
+
+  /** As a child of what is encrypted is made: with its parent's key. */
+  createBelowKey(name: string, kind: ModelDataset['kind'] = 'filesystem'): void {
+    const key = this.#parentOf(name)?.keyOf ?? null;
+    this.create(name, key !== null, kind);
+    if (key !== null) this.get(name).keyOf = key;
+  }
+
+  #parentOf(name: string): ModelDataset | undefined {
+    return this.datasets.get(name.slice(0, Math.max(0, name.lastIndexOf('/'))));
+  }
+
+  // ---- clones
+
+  /** `zfs clone`: shares the key of its origin, whoever has that. */
+  clone(from: string, of: string, to: string): void {
+    const source = this.get(from);
+    const origin = find(source, of);
+    this.create(to, source.isEncrypted, source.kind);
+    const clone = this.get(to);
+    Object.assign(clone, { content: origin.content, origin, keyOf: source.keyOf });
+  }
+
+  ownerOf(snapshot: ModelSnapshot): ModelDataset {
+    const owner = [...this.datasets.values()].find(({ snapshots }) => snapshots.includes(snapshot));
+    if (owner === undefined) throw new Error(`@${snapshot.name} belongs to nobody`);
+    return owner;
+  }
+
+  /** `zfs promote`, with the checks of `dsl_dataset_promote_crypt_check` and the change of the root after it. */
+  promote(name: string): void {
+    const clone = this.get(name);
+    const { origin } = clone;
+    if (origin === null) throw new ZfsRefusal(`cannot promote '${name}': not a cloned filesystem`);
+    const former = this.ownerOf(origin);
+    const moved = former.snapshots.filter(({ txg }) => txg <= origin.txg);
+    if (clone.snapshots.some((own) => moved.some((one) => one.name === own.name)))
+      throw new ZfsRefusal(`cannot promote '${name}': snapshot name conflicts`);
+    if (former.keyOf !== null && former.origin === null && former.keyOf !== former) {
+      const [left, right] = [this.#parentOf(former.name), this.#parentOf(name)];
+      if (left?.keyOf == null || right?.keyOf !== left.keyOf) throw new ZfsRefusal('permission denied');
+    }
+    if (former.keyOf === former && former.origin === null)
+      for (const one of this.datasets.values()) if (one.keyOf === former) one.keyOf = clone;
+    former.snapshots = former.snapshots.filter((one) => !moved.includes(one));
+    clone.snapshots.unshift(...moved);
+    clone.origin = former.origin;
+    former.origin = origin;
+  }
+
+  /** `zfs rollback`, without -r: never to an older snapshot than the newest. */
+  rollback(name: string, to: string): void {
+    const dataset = this.get(name);
+    const snapshot = find(dataset, to);
+    if (snapshot !== dataset.snapshots.at(-1)) throw new ZfsRefusal('more recent snapshots exist');
+    dataset.content = snapshot.content;
+  }
+
+  destroyDataset(name: string): void {
+    const { snapshots } = this.get(name);
+    if (snapshots.length > 0) throw new ZfsRefusal(`cannot destroy '${name}': filesystem has children`);
+    if ([...this.datasets.keys()].some((other) => other.startsWith(`${name}/`)))
+      throw new ZfsRefusal(`cannot destroy '${name}': filesystem has children`);
+    this.datasets.delete(name);
   }
 
   write(name: string, text: string): void {
@@ -143,25 +223,34 @@ export class ModelPool {
     if (tag !== undefined) snapshot.tags = [...(snapshot.tags ?? []), tag];
   }
 
-  release(name: string, of: string, tag: string): void {
+  /** Without a tag: of one that was held without. */
+  release(name: string, of: string, tag?: string): void {
     const snapshot = find(this.get(name), of);
-    if (!snapshot.tags?.includes(tag))
+    const isHeld = tag === undefined ? snapshot.holds > 0 : snapshot.tags?.includes(tag);
+    if (isHeld !== true)
       throw new ZfsRefusal(`cannot release hold from snapshot '${name}@${of}': no such tag on this dataset`);
     snapshot.holds -= 1;
-    snapshot.tags = snapshot.tags.filter((one) => one !== tag);
+    if (snapshot.tags !== undefined) snapshot.tags = snapshot.tags.filter((one) => one !== tag);
   }
 
   destroySnapshot(name: string, of: string): void {
     const dataset = this.get(name);
-    if (find(dataset, of).holds > 0) throw new ZfsRefusal(`cannot destroy '${name}@${of}': dataset is busy`);
+    const snapshot = find(dataset, of);
+    if (snapshot.holds > 0) throw new ZfsRefusal(`cannot destroy '${name}@${of}': dataset is busy`);
+    if ([...this.datasets.values()].some(({ origin }) => origin === snapshot))
+      throw new ZfsRefusal(`cannot destroy '${name}@${of}': snapshot has dependent clones`);
     dataset.snapshots = dataset.snapshots.filter((one) => one.name !== of);
   }
 
   rename(from: string, to: string): void {
-    this.get(from);
+    const { keyOf } = this.get(from);
     if (from === this.name || to.startsWith(`${from}/`)) throw new ZfsRefusal('new name is a descendant');
     if (this.datasets.has(to)) throw new ZfsRefusal(`cannot rename '${from}': dataset already exists`);
     if (!this.datasets.has(to.slice(0, to.lastIndexOf('/')))) throw new ZfsRefusal('parent does not exist');
+    if (this.#parentOf(to)?.kind === 'volume') throw new ZfsRefusal('parent is not a filesystem');
+    // `dsl_dir_rename_crypt_check`: only who has a key of its own goes anywhere.
+    if (keyOf !== null && keyOf !== this.get(from) && this.#parentOf(to)?.keyOf !== keyOf)
+      throw new ZfsRefusal('permission denied');
     for (const dataset of [...this.datasets.values()]) {
       if (dataset.name !== from && !dataset.name.startsWith(`${from}/`)) continue;
       this.datasets.delete(dataset.name);
@@ -175,23 +264,24 @@ export class ModelPool {
   send(name: string, of: string, from: string | null, isRaw: boolean): Stream {
     const dataset = this.get(name);
     const snapshot = find(dataset, of);
-    if (from === null) return { toName: `${name}@${of}`, snapshot, fromGuid: null, isRaw };
+    if (from === null)
+      return { toName: `${name}@${of}`, snapshot, fromGuid: null, isRaw, kind: dataset.kind };
     const points: readonly ModelPoint[] = from.startsWith('#') ? dataset.bookmarks : dataset.snapshots;
     const base = points.find((one) => one.name === from.slice(1));
     if (base === undefined) throw new ZfsRefusal(`incremental source ${name}${from} does not exist`);
     if (base.txg >= snapshot.txg) throw new ZfsRefusal('not an earlier snapshot from the same fs');
-    return { toName: `${name}@${of}`, snapshot, fromGuid: base.guid, isRaw };
+    return { toName: `${name}@${of}`, snapshot, fromGuid: base.guid, isRaw, kind: dataset.kind };
   }
 
   /** `zfs send -t`: by the dataset's name in the token, and the snapshot's guid in that dataset. */
-  sendResumed({ toName, snapshot, fromGuid, isRaw }: Stream): Stream {
+  sendResumed({ toName, snapshot, fromGuid, isRaw, kind }: Stream): Stream {
     const dataset = this.get(toName.split('@')[0] ?? '');
     const present = dataset.snapshots.find(({ guid }) => guid === snapshot.guid);
     if (present === undefined) throw new ZfsRefusal(`'${toName}' used in the initial send no longer exists`);
     const bases: readonly ModelPoint[] = [...dataset.snapshots, ...dataset.bookmarks];
     if (fromGuid !== null && !bases.some(({ guid }) => guid === fromGuid))
       throw new ZfsRefusal('incremental source no longer exists');
-    return { toName, snapshot: present, fromGuid, isRaw };
+    return { toName, snapshot: present, fromGuid, isRaw, kind };
   }
 
   /** `zfs receive -s -u -o readonly=on`, without -F. `breaksOff`: the stream ends before its end. */
@@ -199,7 +289,8 @@ export class ModelPool {
     const dataset = this.datasets.get(name) ?? null;
     if (token === null) this.#check(name, dataset, stream);
     else if (dataset?.partial?.token !== token) throw new ZfsRefusal('kernel modules must be upgraded');
-    if (dataset === null) this.create(name, stream.isRaw);
+    else if (stream.fromGuid !== null && !breaksOff) this.#checkBase(name, dataset, stream.fromGuid);
+    if (dataset === null) this.create(name, stream.isRaw, stream.kind);
     const target = this.get(name);
     if (dataset === null) target.isReadonly = true;
     if (breaksOff) {
@@ -223,14 +314,19 @@ export class ModelPool {
     if (dataset === null) throw new ZfsRefusal(`destination '${name}' does not exist`);
     if (dataset.partial !== null)
       throw new ZfsRefusal(`destination ${name} contains partially-complete state from "zfs receive -s".`);
+    this.#checkBase(name, dataset, fromGuid);
+    if (dataset.snapshots.some((one) => one.name === snapshot.name))
+      throw new ZfsRefusal(`destination ${name}@${snapshot.name} exists`);
+    if (isRaw && !dataset.isEncrypted) throw new ZfsRefusal('IV set guid mismatch');
+  }
+
+  /** Of a resumed one too: at its end the kernel looks again (`dsl_dataset_clone_swap_check_impl`). */
+  #checkBase(name: string, dataset: ModelDataset, fromGuid: string): void {
     const newest = dataset.snapshots.at(-1);
     if (newest === undefined || newest.guid !== fromGuid)
       throw new ZfsRefusal(`most recent snapshot of ${name} does not\nmatch incremental source`);
     if (dataset.content !== newest.content)
       throw new ZfsRefusal(`destination ${name} has been modified\nsince most recent snapshot`);
-    if (dataset.snapshots.some((one) => one.name === snapshot.name))
-      throw new ZfsRefusal(`destination ${name}@${snapshot.name} exists`);
-    if (isRaw && !dataset.isEncrypted) throw new ZfsRefusal('IV set guid mismatch');
   }
 
   /** `zfs receive -A`. */
@@ -289,16 +385,16 @@ export class ModelPool {
   }
 
   #cells(one: ModelDataset): readonly (string | number)[] {
-    const newest = one.snapshots.at(-1)?.content;
-    const isModified = newest === undefined ? one.content !== '' : newest !== one.content;
+    const newest = (one.snapshots.at(-1) ?? one.origin)?.content ?? '';
+    const isModified = newest !== one.content;
     return [
-      ...[one.name, 'filesystem', one.guid, one.content.length, this.availableBytes, one.content.length, 0],
+      ...[one.name, one.kind, one.guid, one.content.length, this.availableBytes, one.content.length, 0],
       ...[
         isModified ? 1 : 0,
-        '-',
+        one.kind === 'volume' ? 1024 : '-',
         one.isEncrypted ? 'aes-256-gcm' : 'off',
         one.isReadonly ? 'on' : 'off',
-        '-',
+        one.origin === null ? '-' : `${this.ownerOf(one.origin).name}@${one.origin.name}`,
       ],
       ...[one.partial?.token ?? '-', '-'],
     ];

@@ -80,6 +80,7 @@ export interface TestNode {
   advance(nowMs: number): void;
   nextDeadlineMs(): number | null;
   campaign(nowMs: number): void;
+  leadAnew(nowMs: number): void;
   propose(command: TestCommand, nowMs: number): 'accepted' | 'refused';
   transfer(to: string, nowMs: number): void;
   released(nowMs: number): void;
@@ -209,6 +210,9 @@ class CoreUnderTest implements TestNode {
   }
   campaign(nowMs: number): void {
     this.#run({ kind: 'campaign' }, nowMs);
+  }
+  leadAnew(nowMs: number): void {
+    this.#run({ kind: 'lead-anew' }, nowMs);
   }
   propose(command: TestCommand, nowMs: number): 'accepted' | 'refused' {
     const id =

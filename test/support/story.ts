@@ -93,6 +93,10 @@ export class Table {
     this.node(id).campaign(this.now);
     this.settle();
   }
+  leadAnew(id: string): void {
+    this.node(id).leadAnew(this.now);
+    this.settle();
+  }
   propose(id: string, command: TestCommand): 'accepted' | 'refused' {
     const answer = this.node(id).propose(command, this.now);
     this.settle();

@@ -123,7 +123,7 @@ export class SimulatedExecutorClient implements ExecutorClient {
     });
   }
 
-  #send(order: Exclude<Order, { kind: 'hello' | 'read-pools' }>): void {
+  #send(order: Exclude<Order, { kind: 'hello' | 'read-pools' | 'read-copies' }>): void {
     if (this.#agent !== null) this.#process?.order(order, this.#agent);
   }
   arm(id: number): void {
@@ -152,6 +152,10 @@ export class SimulatedExecutorClient implements ExecutorClient {
   }
   look(): void {
     this.#send({ kind: 'look' });
+  }
+
+  readCopies(): void {
+    throw new Error('no simulated pool is replicated by snapshots');
   }
 
   readPools(): void {

@@ -1,0 +1,155 @@
+/** What a pool must be asked for before anything of it is set aside, and reading the answers. Strict: what is skipped would be lost sight of. */
+import { isKept } from '../../resources/index.ts';
+import { ListTextError } from '../list-text.ts';
+import { type Guid, guid } from '../pool.ts';
+
+/** Stands on a dataset whose tail is being, or has been, set aside: what is left to do is told by it alone. */
+export const ASIDE_MARK = 'quorate:set-aside';
+/** The value of `quorate:readonly` once nothing is left to do; with the dataset's own id, because children inherit it. */
+export const keptWord = (id: Guid): string => `kept:${id}`;
+
+export interface AsideMark {
+  readonly epoch: number;
+  /** The newest snapshot that the holder has too. */
+  readonly common: Guid;
+  /** What it was called, and what goes on to be received under that name. */
+  readonly original: string;
+}
+
+export interface AsideSnapshot {
+  readonly name: string;
+  readonly guid: Guid;
+  readonly createtxg: number;
+}
+
+export interface AsideDataset {
+  readonly name: string;
+  readonly kind: 'filesystem' | 'volume';
+  readonly guid: Guid;
+  readonly origin: string | null;
+  /** The dataset that has its key; null: not encrypted. */
+  readonly encryptionRoot: string | null;
+  /** Bytes since its newest snapshot; null where ZFS does not say. */
+  readonly written: number | null;
+  /** Bytes that nobody else shares. */
+  readonly used: number;
+  readonly createdAt: number;
+  readonly canmount: string;
+  readonly isPartial: boolean;
+  readonly mark: AsideMark | null;
+  /** Its mark is there for people only: everything is done. */
+  readonly isDone: boolean;
+  /** Below `.diverged`. */
+  readonly isKept: boolean;
+  /** Oldest first. */
+  readonly snapshots: readonly AsideSnapshot[];
+}
+
+export type AsidePool = ReadonlyMap<string, AsideDataset>;
+
+const DATASETS = [
+  ...['name', 'type', 'guid', 'origin', 'encryptionroot', 'written', 'used', 'creation', 'canmount'],
+  ...['receive_resume_token', ASIDE_MARK, 'quorate:readonly'],
+] as const;
+
+export const ASIDE_COMMANDS = {
+  datasets: (pool: string) => [
+    ...['zfs', 'list', '-H', '-p', '-r', '-t', 'filesystem,volume', '-o', DATASETS.join(',')],
+    pool,
+  ],
+  snapshots: (pool: string) => [
+    ...['zfs', 'list', '-H', '-p', '-r', '-t', 'snapshot', '-o', 'name,guid,createtxg'],
+    pool,
+  ],
+} as const;
+
+export const markText = ({ epoch, common, original }: AsideMark, own: Guid): string =>
+  `1:${epoch}:${own}:${common}:${original}`;
+
+/** Null: none, inherited from a dataset above, or not ours. */
+function readMark(text: string, own: Guid): AsideMark | null {
+  const [, epoch = '', of = '', common = '', original = ''] =
+    /^1:(\d{1,15}):(\d{1,20}):(\d{1,20}):(.+)$/.exec(text) ?? [];
+  const id = guid(common);
+  return of !== own || id === null ? null : { epoch: Number(epoch), common: id, original };
+}
+
+/** Throws `ListTextError`. */
+export function parseAside(pool: string, datasets: string, snapshots: string): AsidePool {
+  const points = parseSnapshots(snapshots);
+  const found = new Map<string, AsideDataset>();
+  for (const cells of rowsOf('zfs list', datasets, DATASETS.length)) {
+    const [name = '', kind, id = '', origin = '', root = '', written = '', used = '', creation = ''] = cells;
+    const [canmount = '', token, mark = '', readonly] = cells.slice(8);
+    const own = guid(id);
+    if (own === null || (kind !== 'filesystem' && kind !== 'volume')) throw notUnderstood(cells);
+    if (name !== pool && !name.startsWith(`${pool}/`)) throw notUnderstood(cells);
+    found.set(name, {
+      name,
+      kind,
+      guid: own,
+      origin: origin === '-' ? null : origin,
+      encryptionRoot: root === '-' ? null : root,
+      written: written === '-' ? null : numberOf(written, cells),
+      used: numberOf(used, cells),
+      createdAt: numberOf(creation, cells),
+      canmount,
+      isPartial: token !== '-',
+      mark: readMark(mark, own),
+      isDone: readonly === keptWord(own),
+      isKept: isKept(pool, name),
+      snapshots: (points.get(name) ?? []).toSorted((left, right) => left.createtxg - right.createtxg),
+    });
+  }
+  if (!found.has(pool)) throw new ListTextError(`"zfs list" printed nothing of ${pool} itself`);
+  return found;
+}
+
+function parseSnapshots(text: string): ReadonlyMap<string, readonly AsideSnapshot[]> {
+  const found = new Map<string, AsideSnapshot[]>();
+  for (const cells of rowsOf('zfs list', text, 3)) {
+    const [full = '', id = '', txg = ''] = cells;
+    const [dataset = '', name = '', ...more] = full.split('@');
+    const own = guid(id);
+    if (name === '' || more.length > 0 || own === null) throw notUnderstood(cells);
+    const of = found.get(dataset) ?? [];
+    of.push({ name, guid: own, createtxg: numberOf(txg, cells) });
+    found.set(dataset, of);
+  }
+  return found;
+}
+
+function rowsOf(command: string, text: string, columns: number): readonly (readonly string[])[] {
+  if (text === '') return [];
+  if (!text.endsWith('\n')) throw new ListTextError(`what "${command}" printed has no end`);
+  const rows = text
+    .slice(0, -1)
+    .split('\n')
+    .map((line) => line.split('\t'));
+  for (const row of rows) if (row.length !== columns) throw notUnderstood(row);
+  return rows;
+}
+
+function numberOf(text: string, cells: readonly string[]): number {
+  if (!/^\d{1,15}$/.test(text)) throw notUnderstood(cells);
+  return Number(text);
+}
+
+const notUnderstood = (cells: readonly string[]): ListTextError =>
+  new ListTextError(
+    `a line of "zfs list" is not understood: ${JSON.stringify(cells.join(' ').slice(0, 120))}`,
+  );
+
+/** Values of `zfs get -s local,received all` that a clone must have of its own: everything else it inherits or has by its data. */
+export function ownProperties(text: string): readonly string[] {
+  return rowsOf('zfs get', text, 2).flatMap(([property = '', value = '']) =>
+    NOT_COPIED.has(property) ? [] : [`${property}=${value}`],
+  );
+}
+
+/** Fixed when a dataset is made, told by its data, taken care of elsewhere, or space that both would claim. */
+const NOT_COPIED: ReadonlySet<string> = new Set([
+  ...['encryption', 'keyformat', 'keylocation', 'pbkdf2iters', 'volblocksize', 'volsize', 'version'],
+  ...['casesensitivity', 'normalization', 'utf8only', 'reservation', 'refreservation', 'canmount'],
+  ASIDE_MARK,
+]);

@@ -1,0 +1,222 @@
+/**
+ * Setting aside what only this node has: the one next command, from what the pool holds now. Pure.
+ *
+ *     tank/home @s1 @s2 @s3 (+ data)            @s2 is the newest that the holder has too
+ *       snapshot, hold, mark                     @quorate-diverged-20: what is there now; the mark says what is left to do
+ *       rename → tank/.diverged/20/home          with everything below it
+ *       clone @s2 → tank/home                    the name is there again
+ *       promote tank/home                        it has @s1 @s2; the tail is a clone of @s2, and stays what it was
+ *       rename back what lay below it and has no tail of its own
+ *
+ * 1. No command destroys anything: ZFS could go back to @s2 under one name only by destroying @s3, so the names change instead.
+ * 2. Every command leaves a pool from which the rest is known by its marks alone: after a crash anywhere it goes on.
+ * 3. An encrypted dataset leaves its encryption root never: what inherits its key is set aside together with its root.
+ */
+import { KEPT } from '../../resources/index.ts';
+import type { Guid } from '../pool.ts';
+import { type AsideDataset, type AsideMark, type AsidePool, keptWord, markText } from './aside-reading.ts';
+
+/** A dataset here whose tail the holder does not have. */
+export interface Tail {
+  readonly dataset: string;
+  /** The newest snapshot that both have. */
+  readonly common: Guid;
+}
+
+interface Wanted {
+  readonly dataset: string;
+  /** Null: it has no snapshot. */
+  readonly common: Guid | null;
+  /** It has the key of one with a tail, and is set aside for that. */
+  readonly isRoot: boolean;
+}
+
+export type AsideStep =
+  /** Part of a stream that can never go on behind a tail. */
+  | { readonly kind: 'abandon'; readonly dataset: string }
+  | { readonly kind: 'snapshot'; readonly dataset: string; readonly name: string }
+  | {
+      readonly kind: 'keep';
+      readonly dataset: string;
+      readonly snapshots: readonly string[];
+      readonly mark: string;
+    }
+  | { readonly kind: 'create'; readonly dataset: string }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  /** With the own properties of what it is a clone of. */
+  | {
+      readonly kind: 'clone';
+      readonly of: AsideDataset;
+      readonly snapshot: string;
+      readonly to: string;
+    }
+  | { readonly kind: 'promote'; readonly dataset: string }
+  /** Nobody mounts what is kept; who has its name now is mounted as that was. */
+  | {
+      readonly kind: 'finish';
+      readonly kept: AsideDataset;
+      readonly word: string;
+      /** Null: there is nothing to mount. */
+      readonly heir: string | null;
+    };
+
+export type AsideNext =
+  | { readonly kind: 'step'; readonly step: AsideStep }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'stuck'; readonly why: string };
+
+const MAX_PLACES = 100;
+const DONE = { kind: 'done' } as const;
+
+const step = (one: AsideStep): AsideNext => ({ kind: 'step', step: one });
+const stuck = (why: string): AsideNext => ({ kind: 'stuck', why });
+
+/** `epoch`: of the tenure that sends now. Without tails: what a crash has left undone. */
+export function nextAside(
+  poolName: string,
+  pool: AsidePool,
+  epoch: number,
+  tails: readonly Tail[],
+): AsideNext {
+  for (const tail of withRoots(poolName, pool, tails)) {
+    const next = mark(pool, epoch, tail);
+    if (next.kind !== 'done') return next;
+  }
+  let hindrance: AsideNext = DONE;
+  for (const dataset of inOrder(pool)) {
+    const next = goOn(poolName, pool, dataset);
+    if (next.kind === 'step') return next;
+    if (next.kind === 'stuck') hindrance = next;
+  }
+  return hindrance;
+}
+
+/** It has been renamed away, and what has its name now is not finished. */
+const isUnderWay = (pool: AsidePool, dataset: string): boolean =>
+  [...pool.values()].some(({ mark: has, isDone }) => has?.original === dataset && !isDone);
+
+function hasTail({ snapshots, written }: AsideDataset, common: Guid): boolean {
+  return written !== 0 || snapshots.at(-1)?.guid !== common;
+}
+
+/** By the names that they have had: what lies below another comes after it. */
+function inOrder(pool: AsidePool): readonly AsideDataset[] {
+  const original = ({ mark: has, name }: AsideDataset): string => has?.original ?? name;
+  return [...pool.values()].toSorted((left, right) => (original(left) < original(right) ? -1 : 1));
+}
+
+/**
+ * (3): the root of its key, and what lies between, without a tail: cloned from its newest snapshot. The pool's own file system is a
+ * root that `.diverged` lies in too.
+ */
+function withRoots(poolName: string, pool: AsidePool, tails: readonly Tail[]): readonly Wanted[] {
+  const all = new Map(tails.map((tail): [string, Wanted] => [tail.dataset, { ...tail, isRoot: false }]));
+  for (const { dataset, common } of tails) {
+    const found = pool.get(dataset);
+    const root = found?.encryptionRoot ?? null;
+    if (found === undefined || found.mark !== null || root === null || root === poolName) continue;
+    if (isUnderWay(pool, dataset) || !hasTail(found, common)) continue;
+    for (const name of parentsOf(dataset)) {
+      const above = pool.get(name);
+      const isBelowKey = name === root || name.startsWith(`${root}/`);
+      if (above === undefined || !isBelowKey || all.has(name)) continue;
+      all.set(name, { dataset: name, common: above.snapshots.at(-1)?.guid ?? null, isRoot: true });
+    }
+  }
+  return [...all.values()].toSorted((left, right) => (left.dataset < right.dataset ? -1 : 1));
+}
+
+/** Snapshot, holds, mark. Nothing more where it has its mark, or has been renamed. */
+function mark(pool: AsidePool, epoch: number, { dataset, common, isRoot }: Wanted): AsideNext {
+  const found = pool.get(dataset);
+  if (found === undefined || found.mark !== null || found.isKept) return DONE;
+  if (isUnderWay(pool, dataset)) return DONE;
+  if (common === null)
+    return stuck(`${dataset} has no snapshot to go on from, and something below it has its key, and a tail`);
+  const at = found.snapshots.findIndex(({ guid }) => guid === common);
+  if (at < 0) return stuck(`${dataset} does not have the snapshot ${common} any more: read again`);
+  if (!hasTail(found, common) && !isRoot) return DONE;
+  if (found.isPartial) return step({ kind: 'abandon', dataset });
+  const name = `quorate-diverged-${epoch}`;
+  const newest = found.snapshots.at(-1);
+  const isTaken = newest?.name.startsWith(name) === true && (found.written ?? 0) === 0;
+  if (!isTaken) return step({ kind: 'snapshot', dataset, name: freeName(found, name) });
+  const snapshots = found.snapshots.slice(at + 1).map((one) => `${dataset}@${one.name}`);
+  const text = markText({ epoch, common, original: dataset }, found.guid);
+  return step({ kind: 'keep', dataset, snapshots, mark: text });
+}
+
+function freeName({ snapshots }: AsideDataset, name: string): string {
+  const taken = new Set(snapshots.map((one) => one.name));
+  for (let count = 2; taken.has(name) && count < MAX_PLACES; count++) {
+    const next = `${name.replace(/\.\d+$/, '')}.${count}`;
+    if (!taken.has(next)) return next;
+  }
+  return name;
+}
+
+function goOn(poolName: string, pool: AsidePool, dataset: AsideDataset): AsideNext {
+  const { mark: has, isKept, isDone } = dataset;
+  if (has === null) return isKept ? bringBack(pool, dataset) : DONE;
+  if (!isKept) return isBelowMarked(pool, dataset.name) ? DONE : park(poolName, pool, dataset, has);
+  return isDone ? DONE : replace(pool, dataset, has);
+}
+
+/** It goes with the one above. */
+const isBelowMarked = (pool: AsidePool, name: string): boolean =>
+  parentsOf(name).some((above) => pool.get(above)?.mark != null);
+
+function park(poolName: string, pool: AsidePool, { name }: AsideDataset, { epoch }: AsideMark): AsideNext {
+  const rest = name.slice(poolName.length);
+  for (let count = 1; count < MAX_PLACES; count++) {
+    const folder = `${poolName}/${KEPT}/${epoch}${count === 1 ? '' : `.${count}`}`;
+    const place = `${folder}${rest}`;
+    const above = parentsOf(place).toReversed();
+    if (pool.has(place) || above.some((one) => pool.get(one)?.mark != null)) continue;
+    const missing = above.find((one) => !pool.has(one));
+    return step(
+      missing === undefined
+        ? { kind: 'rename', from: name, to: place }
+        : { kind: 'create', dataset: missing },
+    );
+  }
+  return stuck(`${poolName}/${KEPT}/${epoch} has no place left for ${name}`);
+}
+
+/** What has been renamed away, and its successor under the old name. */
+function replace(pool: AsidePool, kept: AsideDataset, { common, original }: AsideMark): AsideNext {
+  const heir = pool.get(original);
+  const base = kept.snapshots.find(({ guid }) => guid === common);
+  if (base === undefined) {
+    const isToMount = heir !== undefined && heir.kind === 'filesystem' && heir.canmount === 'noauto';
+    return step({ kind: 'finish', kept, word: keptWord(kept.guid), heir: isToMount ? original : null });
+  }
+  if (heir === undefined) {
+    const parent = parentsOf(original)[0] ?? '';
+    if (!pool.has(parent)) return stuck(`${parent}, in which ${original} lay, is not there any more`);
+    return step({ kind: 'clone', of: kept, snapshot: base.name, to: original });
+  }
+  return heir.origin === `${kept.name}@${base.name}`
+    ? step({ kind: 'promote', dataset: original })
+    : stuck(`${original} is there again, and is not what goes on from ${kept.name}@${base.name}`);
+}
+
+/** It was renamed only because it lay below what was set aside. */
+function bringBack(pool: AsidePool, { name }: AsideDataset): AsideNext {
+  const [parent = ''] = parentsOf(name);
+  const above = pool.get(parent);
+  // Deeper ones come back with it; a place that was made for others is below no mark.
+  if (above?.mark == null) return DONE;
+  const home = `${above.mark.original}${name.slice(parent.length)}`;
+  if (!above.isDone) return DONE;
+  if (!pool.has(above.mark.original)) return stuck(`${above.mark.original}, in which ${name} lay, is gone`);
+  return pool.has(home)
+    ? stuck(`${name} belongs to ${home}, which is another dataset now`)
+    : step({ kind: 'rename', from: name, to: home });
+}
+
+/** Nearest first. */
+function parentsOf(name: string): readonly string[] {
+  const parts = name.split('/');
+  return parts.slice(1).map((_, at) => parts.slice(0, parts.length - 1 - at).join('/'));
+}

@@ -1,0 +1,169 @@
+/**
+ * Performs what `aside.ts` plans, on the node whose copy has the tail. It must not hold: nothing of the pool may be written to
+ * meanwhile. Reads again before every command, so that it goes on wherever an earlier one ended.
+ */
+import type { Clock } from '../../clock.ts';
+import { assertNever, instant } from '../../core/index.ts';
+import { QuorateError } from '../../errors.ts';
+import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
+import { ListTextError } from '../list-text.ts';
+import { type AsideStep, nextAside, type Tail } from './aside.ts';
+import { ASIDE_COMMANDS, ASIDE_MARK, type AsidePool, ownProperties, parseAside } from './aside-reading.ts';
+
+const LIMITS = {
+  commandMs: 30_000,
+  outputBytes: 4 * 1024 * 1024,
+  /** Of one dataset; what needs more is going round in circles. */
+  stepsPerDataset: 12,
+  /** Snapshots in one `zfs hold`. */
+  holdsAtOnce: 100,
+} as const;
+
+/** Of the holds that keep a tail; the operator's `drop` lets go of them. */
+export const ASIDE_TAG = 'quorate-diverged';
+
+export interface AsideParts {
+  readonly commands: Pick<CommandRunner, 'run'>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Asked before every command that changes something: whether this node still only receives. */
+  readonly mayChange: () => boolean;
+}
+
+export interface SetAside {
+  /** What was done, as the commands; none where nothing was to do. */
+  readonly commands: readonly string[];
+}
+
+/**
+ * `epoch` and `tails` come with the sender's order; without tails only what a crash has left undone is finished. Rejects
+ * `replication-conflict` where it cannot go on, with the remedy in its sentence.
+ */
+export async function setAside(
+  pool: string,
+  epoch: number,
+  tails: readonly Tail[],
+  parts: AsideParts,
+): Promise<SetAside> {
+  if (tails.length > 0) await mustBeOwn(pool, tails, parts);
+  const done: string[] = [];
+  let limit = Number.POSITIVE_INFINITY;
+  for (;;) {
+    const read = await readAside(pool, parts);
+    if (limit === Number.POSITIVE_INFINITY) limit = (read.size + tails.length) * LIMITS.stepsPerDataset;
+    const next = nextAside(pool, read, epoch, tails);
+    if (next.kind === 'done') return { commands: done };
+    if (next.kind === 'stuck') throw new QuorateError('replication-conflict', next.why);
+    if (done.length >= limit)
+      throw new QuorateError('replication-conflict', `${pool}: setting aside did not come to an end`);
+    for (const command of await commandsOf(next.step, parts)) {
+      await change(command, parts);
+      done.push(command.join(' '));
+    }
+  }
+}
+
+/**
+ * By a takeover, before anything is opened: a set-aside that was under way when the holder died must not leave names without
+ * their datasets. Where nothing was renamed yet, it is called off, and the tail is what goes on. Returns what was done.
+ */
+export async function endAside(pool: string, parts: AsideParts): Promise<SetAside> {
+  const read = await readAside(pool, parts);
+  const open = [...read.values()].filter(({ mark, isDone }) => mark !== null && !isDone);
+  if (open.length === 0) return { commands: [] };
+  if (open.some(({ isKept }) => isKept)) return setAside(pool, 0, [], parts);
+  const command = ['zfs', 'inherit', ASIDE_MARK];
+  for (const { name } of open) await change([...command, name], parts);
+  return { commands: open.map(({ name }) => [...command, name].join(' ')) };
+}
+
+/** A snapshot that a person, or a timer, has taken of a copy comes again and again, and is theirs to keep or to destroy. */
+async function mustBeOwn(pool: string, tails: readonly Tail[], parts: AsideParts): Promise<void> {
+  const written = await said(['zfs', 'get', '-H', '-p', '-o', 'value', WRITTEN, pool], parts);
+  if (/^\d+$/.test(written.trim())) return;
+  const names = tails.map(({ dataset }) => dataset).join(', ');
+  throw new QuorateError(
+    'replication-conflict',
+    `${names}: what is only here was not written by a tenure of this node since everything was last in common`,
+  );
+}
+
+/** Also for the list that operators see. Rejects where the pool cannot be read. */
+export async function readAside(pool: string, parts: Omit<AsideParts, 'mayChange'>): Promise<AsidePool> {
+  const datasets = await said(ASIDE_COMMANDS.datasets(pool), parts);
+  const snapshots = await said(ASIDE_COMMANDS.snapshots(pool), parts);
+  try {
+    return parseAside(pool, datasets, snapshots);
+  } catch (error) {
+    if (error instanceof ListTextError) throw new QuorateError('command-failed', error.message);
+    throw error;
+  }
+}
+
+async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly (readonly string[])[]> {
+  switch (step.kind) {
+    case 'abandon':
+      return [['zfs', 'receive', '-A', step.dataset]];
+    case 'snapshot':
+      return [['zfs', 'snapshot', `${step.dataset}@${step.name}`]];
+    case 'keep': {
+      const holds: string[][] = [];
+      for (let first = 0; first < step.snapshots.length; first += LIMITS.holdsAtOnce)
+        holds.push(['zfs', 'hold', ASIDE_TAG, ...step.snapshots.slice(first, first + LIMITS.holdsAtOnce)]);
+      // The mark last: from then on nothing of this is asked for again.
+      return [...holds, ['zfs', 'set', `${ASIDE_MARK}=${step.mark}`, step.dataset]];
+    }
+    case 'create': {
+      const unused = ['-o', 'canmount=off', '-o', 'mountpoint=none', '-o', 'readonly=on'];
+      return [['zfs', 'create', ...unused, step.dataset]];
+    }
+    case 'rename':
+      return [['zfs', 'rename', step.from, step.to]];
+    case 'clone': {
+      const text = await said(
+        ['zfs', 'get', '-H', '-p', '-o', 'property,value', '-s', 'local,received', 'all', step.of.name],
+        parts,
+      );
+      const own = ownProperties(text).flatMap((one) => ['-o', one]);
+      // A clone that may be mounted is mounted at once, at the place of what it comes from.
+      const unmounted = step.of.kind === 'filesystem' ? ['-o', 'canmount=noauto'] : [];
+      return [['zfs', 'clone', ...own, ...unmounted, `${step.of.name}@${step.snapshot}`, step.to]];
+    }
+    case 'promote':
+      return [['zfs', 'promote', step.dataset]];
+    case 'finish': {
+      const { kept, heir, word } = step;
+      const isFileSystem = kept.kind === 'filesystem';
+      const mountable =
+        heir === null || !isFileSystem ? [] : [['zfs', 'set', `canmount=${kept.canmount}`, heir]];
+      const hidden = isFileSystem ? ['canmount=noauto'] : [];
+      return [...mountable, ['zfs', 'set', 'readonly=on', ...hidden, `quorate:readonly=${word}`, kept.name]];
+    }
+    default:
+      return assertNever(step);
+  }
+}
+
+async function change(command: readonly string[], parts: AsideParts): Promise<void> {
+  if (!parts.mayChange())
+    throw new QuorateError('order-refused', `"${command.slice(0, 2).join(' ')}": this node may hold now`);
+  const result = await run(command, parts);
+  if (result.kind !== 'exited') throw commandError(command, result);
+  if (result.code === 0) return;
+  // It was held by an attempt that ended between the hold and the mark.
+  if (command[1] === 'hold' && /tag already exists/.test(result.stderr)) return;
+  throw exitError(command, result.code, result.stderr);
+}
+
+async function said(command: readonly string[], parts: Omit<AsideParts, 'mayChange'>): Promise<string> {
+  const result = await run(command, parts);
+  if (result.kind !== 'exited') throw commandError(command, result);
+  if (result.code !== 0) throw exitError(command, result.code, result.stderr);
+  return result.stdout;
+}
+
+function run(command: readonly string[], { commands, clock, signal }: Omit<AsideParts, 'mayChange'>) {
+  const deadline = instant(clock.now() + LIMITS.commandMs);
+  const environment = { LC_ALL: 'C' };
+  return commands.run(command, { deadline, signal, environment, maxOutputBytes: LIMITS.outputBytes });
+}

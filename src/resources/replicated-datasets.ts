@@ -1,0 +1,95 @@
+/**
+ * The datasets of a pool that snapshots keep alike on both nodes: which of them this node may write to. Pure.
+ *
+ * Quorate's own word stands beside each `readonly` that it sets, as `quorate:readonly`, in one command with it: `on` where it has
+ * shut a copy, `off` where it has opened it. What is read-only without that word was made so by a person, and stays so.
+ */
+
+export interface Copy {
+  readonly name: string;
+  readonly kind: 'filesystem' | 'volume';
+  readonly isReadonly: boolean;
+  /** Set on this dataset itself, and not inherited. */
+  readonly hasOwnReadonly: boolean;
+  /** Quorate's own word about it, where this dataset itself has one. */
+  readonly mark: 'on' | 'off' | null;
+  /** Encrypted, and its key is not loaded: such a volume has no device. */
+  readonly isLocked: boolean;
+  /** Part of a stream has arrived. */
+  readonly isPartial: boolean;
+}
+
+/** Where what only this node has is kept after a change of roles: nobody's to mount, open or shut. */
+export const KEPT = '.diverged';
+
+/** A receive must set these, or a takeover leaves the copy read-only. */
+export const SHUT = ['readonly=on', 'quorate:readonly=on'] as const;
+export const OPEN = ['readonly=off', 'quorate:readonly=off'] as const;
+/** On the pool's own file system: the epoch of the last tenure in which this node may have written to the pool. */
+export const WRITTEN = 'quorate:written';
+
+const PROPERTIES = ['type', 'readonly', 'quorate:readonly', 'keystatus', 'receive_resume_token'] as const;
+
+export const copiesCommand = (pool: string): string[] => [
+  ...['zfs', 'get', '-H', '-p', '-r', '-t', 'filesystem,volume', '-o', 'name,property,value,source'],
+  ...[PROPERTIES.join(','), pool],
+];
+
+interface Cell {
+  readonly value: string;
+  readonly isOwn: boolean;
+}
+
+/** Parents first, without what is kept aside. Null where a line is not as documented, or something is missing. */
+export function parseCopies(text: string, pool: string): readonly Copy[] | null {
+  if (!text.endsWith('\n')) return null;
+  const rows = new Map<string, Map<string, Cell>>();
+  for (const line of text.slice(0, -1).split('\n')) {
+    const [name = '', property = '', value = '', source = '', ...more] = line.split('\t');
+    if (name === '' || source === '' || more.length > 0 || !isOf(pool, name)) return null;
+    const row = rows.get(name) ?? new Map<string, Cell>();
+    if (row.has(property)) return null;
+    row.set(property, { value, isOwn: source === 'local' || source === 'received' });
+    rows.set(name, row);
+  }
+  const copies = [...rows].map(([name, row]) => readCopy(name, row));
+  const sound = copies.filter((one) => one !== null);
+  if (sound.length !== copies.length || !rows.has(pool)) return null;
+  return sound.filter(({ name }) => !isKept(pool, name));
+}
+
+function readCopy(name: string, row: ReadonlyMap<string, Cell>): Copy | null {
+  const [kind, readonly, mark, key, token] = PROPERTIES.map((property) => row.get(property));
+  if (row.size !== PROPERTIES.length || mark === undefined || key === undefined || token === undefined)
+    return null;
+  if (kind?.value !== 'filesystem' && kind?.value !== 'volume') return null;
+  if (readonly?.value !== 'on' && readonly?.value !== 'off') return null;
+  return {
+    name,
+    kind: kind.value,
+    isReadonly: readonly.value === 'on',
+    hasOwnReadonly: readonly.isOwn,
+    mark: mark.isOwn && (mark.value === 'on' || mark.value === 'off') ? mark.value : null,
+    isLocked: key.value === 'unavailable',
+    isPartial: token.value !== '-',
+  };
+}
+
+const isOf = (pool: string, name: string): boolean => name === pool || name.startsWith(`${pool}/`);
+
+export const isKept = (pool: string, name: string): boolean =>
+  name === `${pool}/${KEPT}` || name.startsWith(`${pool}/${KEPT}/`);
+
+/** What a takeover opens, the pool's own file system first. */
+export const toOpen = (copies: readonly Copy[]): readonly string[] =>
+  copies.filter(({ mark }) => mark === 'on').map(({ name }) => name);
+
+/** What a release shuts: what inherits is shut by what it inherits from. */
+export const toShut = (copies: readonly Copy[], pool: string): readonly string[] =>
+  copies
+    .filter(({ name, isReadonly, hasOwnReadonly }) => !isReadonly && (hasOwnReadonly || name === pool))
+    .map(({ name }) => name);
+
+/** What can still be written to here. */
+export const writable = (copies: readonly Copy[]): readonly string[] =>
+  copies.filter(({ isReadonly }) => !isReadonly).map(({ name }) => name);

@@ -1,0 +1,372 @@
+/**
+ * A pool that each data node has for itself, imported on both all the time, and that snapshots keep alike.
+ *
+ * 1. Held: its datasets can be written to, and its file systems are in the tree. Released: everything of it is `readonly=on`, none
+ *    of its file systems is mounted, and nobody has the device of a volume open (R2). Never imported or exported by either.
+ * 2. Before anything is opened: the pool says which tenure may write to it (`quorate:written`), and no stream runs into it.
+ * 3. What a person has made read-only stays so; a copy whose first stream has not come to its end is left out, and left as it is.
+ * 4. In an abrupt release everything is shut first: from then on ZFS refuses writes, whoever keeps a file open.
+ * 5. A suspended pool cannot be shut, and a command about it hangs in the kernel: its state is read first (zfs-state.ts).
+ * 6. One that this program itself runs from is not touched at all.
+ */
+import type { Clock } from '../clock.ts';
+import { DEGRADED } from '../degraded.ts';
+import { QuorateError } from '../errors.ts';
+import { commandError, exitError, firstWords } from './command-error.ts';
+import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
+import { BUSY_POLL_MS, busyEnd, MountUsers } from './mount-users.ts';
+import { type MountEntry, mountSeenAt, readMountTable } from './mountinfo.ts';
+import {
+  type Copy,
+  copiesCommand,
+  isKept,
+  OPEN,
+  parseCopies,
+  SHUT,
+  toOpen,
+  toShut,
+  WRITTEN,
+  writable,
+} from './replicated-datasets.ts';
+import type {
+  AcquireContext,
+  ActionContext,
+  CommandRunner,
+  ProbeResult,
+  ReleaseContext,
+  Resource,
+} from './types.ts';
+import { VolumeUsers } from './volume-users.ts';
+import { mountsOf, reachable } from './zfs-datasets.ts';
+import { type KernelFiles, type PoolState, readPoolState, usability } from './zfs-state.ts';
+import { namesOf, PoolTree, type TreeOptions } from './zfs-tree.ts';
+
+/** Each costs a transaction group; side by side they share it. */
+const SETS_AT_ONCE = 8;
+/** Of one command line. */
+const MAX_NAMES = 200;
+
+export interface ReplicatedPoolOptions extends TreeOptions {
+  readonly name: string;
+  /** R1: kills of foreign processes are off outside real hosts. */
+  readonly mayKill: boolean;
+  readonly kernel: KernelFiles;
+  /** The text of /proc/self/mountinfo. */
+  readonly readMounts: () => string;
+  readonly runner: CommandRunner;
+  readonly clock: Clock;
+  /** Ends our own streams into the pool, and returns a sentence; rejects where there is one that is not ours, or that stays. */
+  readonly endReceives: (pool: string, context: ActionContext) => Promise<string | null>;
+  /** Ends a set-aside that was under way, so that every name has its dataset again; null where there was none. */
+  readonly endAside: (pool: string, context: ActionContext) => Promise<string | null>;
+  /** Whether the kernel has the device of a volume open for somebody, as iSCSI does; see `VolumeUsers`. */
+  readonly deviceOf: VolumeUsers['deviceOf'];
+}
+
+interface Found {
+  readonly state: PoolState;
+  readonly entries: readonly MountEntry[];
+  /** Every mount of the pool, but of what is kept aside. */
+  readonly mounts: readonly MountEntry[];
+}
+
+export class ReplicatedPoolResource implements Resource {
+  readonly kind = 'replicated-pool';
+  readonly scope = 'local';
+  readonly name: string;
+  readonly #options: ReplicatedPoolOptions;
+  readonly #pool: string;
+  readonly #tools: LinuxTools;
+  readonly #users: MountUsers;
+  readonly #volumes: VolumeUsers;
+  readonly #tree: PoolTree;
+
+  constructor(options: ReplicatedPoolOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#pool = options.pool;
+    this.#tools = new LinuxTools(options.runner, options.clock);
+    this.#users = new MountUsers({ mayKill: options.mayKill, frozenIo: null, tools: this.#tools });
+    this.#volumes = new VolumeUsers(this.#tools, options.deviceOf);
+    this.#tree = new PoolTree({
+      ...options,
+      tools: this.#tools,
+      readEntries: () => this.#mustRead().entries,
+    });
+  }
+
+  // ---- acquire
+
+  async acquire(context: AcquireContext): Promise<string> {
+    this.#mustBeUsable();
+    if (context.isFirst !== false) this.#options.memory.mounted = null;
+    const ended = await this.#options.endReceives(this.#pool, context);
+    // Only by the takeover: later in the tenure nothing is set aside.
+    const aside = context.isFirst === false ? null : await this.#options.endAside(this.#pool, context);
+    const copies = await this.#copies(context);
+    await this.#open(copies, context);
+    const except = await this.#unfinished(copies, context);
+    const said = await this.#tree.mountAll(context, except);
+    const left = toOpen(await this.#copies(context));
+    if (left.length > 0)
+      throw new QuorateError('not-as-wanted', `${nameSome(left)} was opened, and is read-only`);
+    const more = [ended, aside].flatMap((one) => (one === null ? [] : `; ${one}`)).join('');
+    return `${this.#pool} can be written to, ${said}${leftOut(except)}${more}`;
+  }
+
+  #mustBeUsable(): void {
+    const { state } = this.#mustRead();
+    if (state.kind === 'unknown') throw new QuorateError('command-failed', `${this.#pool}: ${state.why}`);
+    if (state.kind === 'absent')
+      throw new QuorateError(
+        'pool-unusable',
+        `${this.#pool} ${state.why}: a replicated pool is imported all the time, and no takeover does it ("zpool import ${this.#pool}")`,
+      );
+    if (usability(state.word) !== 'usable')
+      throw new QuorateError('pool-unusable', `${this.#pool} is ${state.word}`);
+  }
+
+  /** The word about who writes first: nothing is open without it, whatever ends in between. */
+  async #open(copies: readonly Copy[], context: AcquireContext): Promise<void> {
+    const names = toOpen(copies);
+    const written = context.epoch === undefined ? [] : [`${WRITTEN}=${context.epoch}`];
+    const own = names.includes(this.#pool) ? OPEN : [];
+    if (written.length + own.length > 0 && (names.length > 0 || context.isFirst !== false))
+      await this.#tools.must(['zfs', 'set', ...written, ...own, this.#pool], context);
+    const rest = names.filter((name) => name !== this.#pool);
+    for (const error of await this.#set(OPEN, rest, context)) throw error;
+  }
+
+  /** Everything is tried; what went wrong is returned. */
+  async #set(
+    properties: readonly string[],
+    names: readonly string[],
+    context: ActionContext,
+  ): Promise<readonly QuorateError[]> {
+    const lines = Math.max(SETS_AT_ONCE, Math.ceil(names.length / MAX_NAMES));
+    const groups = Array.from({ length: lines }, (_, line) => names.filter((_, at) => at % lines === line));
+    const errors: QuorateError[] = [];
+    for (let first = 0; first < groups.length; first += SETS_AT_ONCE)
+      await Promise.all(
+        groups.slice(first, first + SETS_AT_ONCE).map(async (group) => {
+          if (group.length === 0) return;
+          const command = ['zfs', 'set', ...properties, ...group];
+          const result = await this.#tools.run(command, context);
+          if (result.kind !== 'exited') errors.push(commandError(command, result));
+          else if (result.code !== 0) errors.push(exitError(command, result.code, result.stderr));
+        }),
+      );
+    return errors;
+  }
+
+  // ---- release
+
+  async release(context: ReleaseContext): Promise<string> {
+    const { clock } = this.#options;
+    const end = busyEnd(context, clock);
+    const theirs = context.mode === 'abrupt' ? new Set<string>() : laterMounts(this.#mustRead().mounts);
+    for (;;) {
+      const failure = await this.#releaseOnce(context, theirs);
+      if (failure === null) return `${this.#pool} is read-only and not mounted`;
+      const isOver = context.signal.aborted || clock.now() + BUSY_POLL_MS >= end;
+      const mayPass = context.mode === 'abrupt' || /busy/.test(failure.message);
+      if (isOver || !mayPass) throw await this.#withUsers(failure, context);
+      await clock.sleep(BUSY_POLL_MS, context.signal);
+    }
+  }
+
+  /** Null when everything is given up. */
+  async #releaseOnce(context: ReleaseContext, theirs: ReadonlySet<string>): Promise<QuorateError | null> {
+    const { state, mounts } = this.#mustRead();
+    if (state.kind === 'absent' && mounts.length === 0) return null;
+    if (state.kind === 'imported' && usability(state.word) === 'broken')
+      throw new QuorateError(
+        'pool-unusable',
+        `${this.#pool} is ${state.word}: it cannot be made read-only, only a reset of this host (its watchdog) ends that`,
+      );
+    const isAbrupt = context.mode === 'abrupt';
+    const shutFirst = isAbrupt ? await this.#shut(context) : null;
+    const unmounted = (await this.#unmount(context, theirs)) ?? (await this.#closeVolumes(context));
+    // Planned: what cannot be unmounted is taken back, so until then its users may write.
+    const shut = isAbrupt || unmounted !== null ? shutFirst : await this.#shut(context);
+    return unmounted ?? shut ?? (await this.#whatIsLeft(context));
+  }
+
+  async #shut(context: ReleaseContext): Promise<QuorateError | null> {
+    const copies = await this.#tools.mustRead(this.#readCopies(context));
+    const errors = await this.#set(SHUT, toShut(copies, this.#pool), context);
+    return errors[0] ?? null;
+  }
+
+  async #unmount(context: ReleaseContext, theirs: ReadonlySet<string>): Promise<QuorateError | null> {
+    const { entries, mounts } = this.#mustRead();
+    if (this.#users.mayKill(context))
+      await this.#users.kill(
+        reachable(entries, mounts).map(({ mountPoint }) => mountPoint),
+        context,
+      );
+    let failure: QuorateError | null = null;
+    // The last one first: it may lie on top of the others.
+    for (const { mountPoint } of reachable(entries, mounts).toReversed()) {
+      if (theirs.has(mountPoint)) continue;
+      const command = ['umount', ...(context.mode === 'abrupt' ? ['-R'] : []), '--', mountPoint];
+      const result = await this.#tools.run(command, context);
+      if (result.kind !== 'exited') failure ??= commandError(command, result);
+      else if (result.code !== 0 && !/not mounted/.test(result.stderr))
+        failure ??= exitError(command, result.code, result.stderr);
+    }
+    return failure ?? this.#whatIsMounted();
+  }
+
+  #whatIsMounted(): QuorateError | null {
+    const { mounts } = this.#mustRead();
+    if (mounts.length === 0) return null;
+    return new QuorateError('release-unverified', `${this.#pool} is busy: mounted on ${placesOf(mounts)}`);
+  }
+
+  async #closeVolumes(context: ReleaseContext): Promise<QuorateError | null> {
+    const copies = await this.#tools.mustRead(this.#readCopies(context));
+    if (this.#users.mayKill(context)) await this.#volumes.kill(copies, context);
+    const open = await this.#volumes.open(copies, context);
+    if (open.kind === 'unknown') return new QuorateError('release-unverified', open.why);
+    if (open.value.length === 0) return null;
+    return new QuorateError('release-unverified', `busy: the volume ${nameSome(open.value)} is open`);
+  }
+
+  async #whatIsLeft(context: ReleaseContext): Promise<QuorateError | null> {
+    const left = writable(await this.#tools.mustRead(this.#readCopies(context)));
+    if (left.length === 0) return null;
+    return new QuorateError('release-unverified', `${nameSome(left)} was shut, and can be written to`);
+  }
+
+  async #withUsers(failure: QuorateError, context: ReleaseContext): Promise<QuorateError> {
+    if (context.mode === 'abrupt' || !/busy/.test(failure.message)) return failure;
+    const { entries, mounts } = this.#mustRead();
+    const places = reachable(entries, mounts).map(({ mountPoint }) => mountPoint);
+    const users = await this.#users.named(places, context);
+    return new QuorateError(failure.code, `${failure.message}; ${users}`, { cause: failure });
+  }
+
+  // ---- probe
+
+  async probe(context: ActionContext): Promise<ProbeResult> {
+    const found = this.#read();
+    if (typeof found === 'string') return unknown(found);
+    const { state, mounts, entries } = found;
+    if (state.kind === 'unknown') return unknown(`${this.#pool}: ${state.why}`);
+    if (state.kind === 'absent')
+      return mounts.length === 0
+        ? notHeld(`${this.#pool} ${state.why}`)
+        : partly(`${this.#pool} ${state.why}, and mounted on ${placesOf(mounts)}`);
+    const says = `${this.#pool} is ${state.word}`;
+    if (usability(state.word) === 'passing') return unknown(says);
+    if (usability(state.word) === 'broken') return partly(says);
+    const copies = await this.#readCopies(context);
+    if (copies.kind === 'unknown') return unknown(`${says}: ${copies.why}`);
+    const open = writable(copies.value);
+    if (open.length === 0 && mounts.length === 0) return this.#probeShut(says, copies.value, context);
+    const shut = toOpen(copies.value);
+    if (shut.length > 0)
+      return partly(
+        `${says}, and ${nameSome(open.length > 0 ? open : shut)} ${open.length > 0 ? 'can be written to' : 'is read-only'}`,
+      );
+    return this.#probeOpen(says, state.word === 'DEGRADED', copies.value, entries, context);
+  }
+
+  /** Nothing is mounted or writable. */
+  async #probeShut(says: string, copies: readonly Copy[], context: ActionContext): Promise<ProbeResult> {
+    const used = await this.#volumes.open(copies, context);
+    if (used.kind === 'unknown') return unknown(`${says}, read-only: ${used.why}`);
+    return used.value.length === 0
+      ? notHeld(`${says}, read-only and not mounted`)
+      : partly(`${says}, read-only, and the volume ${nameSome(used.value)} is open`);
+  }
+
+  async #probeOpen(
+    says: string,
+    isDegraded: boolean,
+    copies: readonly Copy[],
+    entries: readonly MountEntry[],
+    context: ActionContext,
+  ): Promise<ProbeResult> {
+    const listed = await this.#tree.list(context);
+    if (listed.kind === 'unknown') return unknown(`${says}: ${listed.why}`);
+    const unfinished = await this.#readUnfinished(copies, context);
+    if (unfinished.kind === 'unknown') return unknown(`${says}: ${unfinished.why}`);
+    const mountable = listed.value.filter(({ name }) => !unfinished.value.has(name));
+    const { missing, left, said } = this.#tree.look(mountable, entries);
+    if (missing.length > 0) return partly(`${says}, not mounted: ${namesOf(missing)}`);
+    const isWhole = !isDegraded && left.length === 0 && unfinished.value.size === 0;
+    return held(`${isWhole ? '' : DEGRADED}${says}, ${said}${leftOut(unfinished.value)}`);
+  }
+
+  // ---- what is there
+
+  #readCopies(context: ActionContext): Promise<Reading<readonly Copy[]>> {
+    return this.#tools.read(copiesCommand(this.#pool), context, (text) => parseCopies(text, this.#pool));
+  }
+
+  #copies(context: ActionContext): Promise<readonly Copy[]> {
+    return this.#tools.mustRead(this.#readCopies(context));
+  }
+
+  #unfinished(copies: readonly Copy[], context: ActionContext): Promise<ReadonlySet<string>> {
+    return this.#tools.mustRead(this.#readUnfinished(copies, context));
+  }
+
+  /** Copies whose first stream has not come to its end: they have no snapshot, and nothing that could be mounted. */
+  async #readUnfinished(
+    copies: readonly Copy[],
+    context: ActionContext,
+  ): Promise<Reading<ReadonlySet<string>>> {
+    const partial = copies.filter(({ isPartial }) => isPartial).map(({ name }) => name);
+    if (partial.length === 0) return { kind: 'read', value: new Set() };
+    const command = ['zfs', 'list', '-H', '-t', 'snapshot', '-d', '1', '-o', 'name', ...partial];
+    return this.#tools.read(command, context, (text) => {
+      const whole = new Set(text.split('\n').map((line) => line.split('@')[0]));
+      return new Set(partial.filter((name) => !whole.has(name)));
+    });
+  }
+
+  #mustRead(): Found {
+    const found = this.#read();
+    if (typeof found !== 'string') return found;
+    throw new QuorateError('command-failed', found);
+  }
+
+  /** A sentence when it cannot be read. The state first: what is mounted is seen only of a pool that is there. */
+  #read(): Found | string {
+    const state = readPoolState(this.#pool, this.#options.kernel);
+    const entries = readMountTable(this.#options.readMounts);
+    if (typeof entries === 'string') return entries;
+    const all = mountsOf(entries, this.#pool);
+    const own = this.#options.ownPaths.find((path) => all.some((one) => one === mountSeenAt(entries, path)));
+    if (own !== undefined)
+      return `${own} is on ${this.#pool}: what Quorate runs from is no pool that can change its role`;
+    return { state, entries, mounts: all.filter(({ source }) => !isKept(this.#pool, datasetOf(source))) };
+  }
+}
+
+/**
+ * Places of what is mounted elsewhere already: bind mounts that somebody made. In a planned release they are left alone, or they would
+ * be missing when everything is taken back (R1).
+ */
+function laterMounts(mounts: readonly MountEntry[]): ReadonlySet<string> {
+  const isFirst = (one: MountEntry): boolean => mounts.find(({ source }) => source === one.source) === one;
+  return new Set(mounts.filter((one) => !isFirst(one)).map(({ mountPoint }) => mountPoint));
+}
+
+const datasetOf = (source: string): string => source.split('@')[0] ?? source;
+
+const MAX_NAMED = 5;
+
+function nameSome(names: readonly string[]): string {
+  const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '';
+  return `${names.slice(0, MAX_NAMED).join(', ')}${more}`;
+}
+
+const leftOut = (unfinished: ReadonlySet<string>): string =>
+  unfinished.size === 0 ? '' : `, left out (never arrived whole): ${nameSome([...unfinished])}`;
+
+const placesOf = (mounts: readonly MountEntry[]): string =>
+  firstWords(mounts.map(({ mountPoint }) => mountPoint).join(', '));

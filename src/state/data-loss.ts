@@ -1,0 +1,146 @@
+/**
+ * What a takeover of a pool that is replicated by snapshots would lose, from the log and from what the own copy says of itself.
+ * Pure. The copy's words are no progress in the log (D4): they stand in the pool, and are read when they are needed.
+ *
+ * Ages are by the wall clock, the holder's against one's own (T3 forbids that for everything that decides who holds; this only makes
+ * it refuse more or less). What lies in the future, or is not known, counts as too old.
+ */
+import type { Entry, Epoch, LogIndex, NodeId } from '../core/index.ts';
+
+/** Of one pool, as this node has it. */
+export type CopyWords =
+  | {
+      readonly kind: 'read';
+      readonly pool: string;
+      /** The last tenure in which this node itself may have written to it. */
+      readonly written: number | null;
+      /** The newest moment of which everything has arrived from another holder. */
+      readonly complete: CompleteCopy | null;
+    }
+  | { readonly kind: 'unknown'; readonly pool: string; readonly why: string };
+
+export interface CompleteCopy {
+  /** Of the tenure that it was sent in. */
+  readonly epoch: number;
+  readonly snapshot: string;
+  /** The holder's wall clock, ms since 1970. */
+  readonly takenAtMs: number;
+  /** Taken when that holder had shut the pool. It may have opened it again: only a release in the log that names it counts. */
+  readonly isFinal: boolean;
+}
+
+export type CopyLoss =
+  | { readonly kind: 'nothing'; readonly pool: string }
+  | {
+      readonly kind: 'since';
+      readonly pool: string;
+      readonly from: NodeId;
+      readonly epoch: Epoch;
+      readonly snapshot: string;
+      readonly takenAtMs: number;
+      readonly ageMs: number;
+    }
+  | { readonly kind: 'unknown'; readonly pool: string; readonly why: string };
+
+interface Tenure {
+  readonly epoch: number;
+  readonly node: NodeId;
+}
+
+/** `committed`: the log up to where it is committed. */
+export function copyLoss(
+  committed: readonly Entry[],
+  self: NodeId,
+  words: CopyWords,
+  wallMs: number | null,
+): CopyLoss {
+  const { pool } = words;
+  if (words.kind === 'unknown') return { kind: 'unknown', pool, why: words.why };
+  for (const { epoch, node } of tenuresIn(committed).toReversed()) {
+    if (node === self) {
+      // Its word is written before anything can be: without it this node has written nothing then.
+      if (words.written === epoch) return { kind: 'nothing', pool };
+      continue;
+    }
+    const { complete } = words;
+    if (complete?.epoch !== epoch)
+      return {
+        kind: 'unknown',
+        pool,
+        why: `nothing whole has come from ${node} since it holds (epoch ${epoch})`,
+      };
+    const { snapshot, takenAtMs } = complete;
+    if (complete.isFinal && isReleasedWith(committed, epoch, snapshot)) return { kind: 'nothing', pool };
+    if (wallMs === null || takenAtMs > wallMs)
+      return { kind: 'unknown', pool, why: `${pool}@${snapshot} is from a time that has not come here` };
+    const ageMs = wallMs - takenAtMs;
+    return { kind: 'since', pool, from: node, epoch: epoch as Epoch, snapshot, takenAtMs, ageMs };
+  }
+  // Nobody but this node has ever held, or nobody at all.
+  return { kind: 'nothing', pool };
+}
+
+/** How the evidence of a planned release begins, whose last snapshot has arrived on the other side. */
+export const lastSnapshotEvidence = (snapshot: string): string => `last snapshot @${snapshot} has arrived; `;
+
+function isReleasedWith(committed: readonly Entry[], epoch: number, snapshot: string): boolean {
+  return committed.some(
+    ({ body }) =>
+      body.kind === 'tenure-released' &&
+      body.epoch === epoch &&
+      body.evidence.startsWith(lastSnapshotEvidence(snapshot)),
+  );
+}
+
+function tenuresIn(committed: readonly Entry[]): readonly Tenure[] {
+  return committed.flatMap(({ index, body }) =>
+    body.kind === 'tenure-granted' ? [{ epoch: index, node: body.node }] : [],
+  );
+}
+
+/** Null: a takeover may go on by itself. */
+export function whyTooMuchIsLost(loss: CopyLoss, mostMs: number): string | null {
+  switch (loss.kind) {
+    case 'nothing':
+      return null;
+    case 'unknown':
+      return `what a takeover of ${loss.pool} would lose is not known: ${loss.why}`;
+    case 'since': {
+      if (loss.ageMs <= mostMs) return null;
+      const { pool, snapshot, from, ageMs } = loss;
+      return `${pool}@${snapshot}, the newest that has come whole from ${from}, is ${seconds(ageMs)} old, and max_data_loss is ${seconds(mostMs)}`;
+    }
+  }
+}
+
+/** For the audit: from where a tenure goes on. Null: from everything. */
+export function lossText(loss: CopyLoss, isoTime: (ms: number) => string | null): string | null {
+  switch (loss.kind) {
+    case 'nothing':
+      return null;
+    case 'unknown':
+      return `${loss.pool} goes on from what is here, and what is lost is not known: ${loss.why}`;
+    case 'since': {
+      const { pool, snapshot, from, epoch, takenAtMs } = loss;
+      return `${pool} goes on from @${snapshot} of ${isoTime(takenAtMs)}: what ${from} wrote after that in epoch ${epoch} is on ${from} only`;
+    }
+  }
+}
+
+const seconds = (ms: number): string => `${(Math.ceil(ms / 100) / 10).toString()} s`;
+
+// ---- an operator accepts it
+
+const ACCEPTED = 'accepts the loss of a takeover by ';
+
+export const acceptedText = (node: NodeId, what: string): string => `${ACCEPTED}${node}: ${what}`;
+
+/** Since the last grant, and for this node: an operator's word counts for one takeover, and not for the next. */
+export function isLossAccepted(committed: readonly Entry[], node: NodeId): boolean {
+  const granted = committed.findLast(({ body }) => body.kind === 'tenure-granted')?.index ?? (0 as LogIndex);
+  return committed.some(({ index, body }) => {
+    if (index <= granted) return false;
+    if (body.kind === 'forced') return body.node === node;
+    return body.kind === 'operator' && body.action.startsWith(`${ACCEPTED}${node}: `);
+  });
+}

@@ -1,0 +1,68 @@
+/** What runs into a pool that is taken over, and whether a volume's device is open. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { instant } from '../../src/core/index.ts';
+import { endReceives, type Receiving, readReceive } from '../../src/executor/receives.ts';
+import { volumeDevice } from '../../src/executor/volume-device.ts';
+
+const inMs = (ms: number) => ({
+  deadline: instant(systemClock.now() + ms),
+  signal: new AbortController().signal,
+});
+const receiving = (isOurs: boolean, pid = 4711): Receiving => ({
+  process: { pid, startTime: '1' },
+  dataset: 'tank/home',
+  isOurs,
+});
+
+it.each([
+  ['zfs receive -s -u -o readonly=on -o quorate:readonly=on tank/home', true],
+  ['/usr/sbin/zfs recv -o quorate:readonly=on -o readonly=on tank/home@s1', true],
+  ['zfs receive -s -u -o readonly=on tank/home', false],
+  ['zfs receive -F tank', false],
+  ['zfs receive -F tank2/home', null],
+  ['zfs send tank/home', null],
+  ['vim receive tank/home', null],
+  ['', null],
+])('"%s"', (line, isOurs) => {
+  expect(readReceive(line.split(' '), 'tank')?.isOurs ?? null).toBe(isOurs);
+});
+
+it('our own are killed, all of them; one that stays is an error', async () => {
+  const killed: number[] = [];
+  const kill = async ({ pid }: { pid: number }) => killed.push(pid) > 0;
+  const find = () => [receiving(true, 1), receiving(true, 2)];
+  expect(await endReceives('tank', inMs(1000), { clock: systemClock, find, kill })).toBe(
+    'ended 2 streams into it',
+  );
+  expect(killed).toEqual([1, 2]);
+  const stays = endReceives('tank', inMs(1000), { clock: systemClock, find, kill: async () => false });
+  await expect(stays).rejects.toMatchObject({ code: 'pool-receiving' });
+});
+
+it("somebody else's is named, and nothing is killed", async () => {
+  const kill = () => Promise.reject(new Error('nobody is to be killed'));
+  const find = () => [receiving(true, 1), receiving(false, 2)];
+  const ending = endReceives('tank', inMs(1000), { clock: systemClock, find, kill });
+  await expect(ending).rejects.toThrow(/process 2 receives a stream into tank\/home, and it is not/);
+});
+
+it('on this host nothing runs into a pool that does not exist', async () => {
+  expect(await endReceives('quorate-test-no-such-pool', inMs(1000), { clock: systemClock })).toBeNull();
+});
+
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'quorate-zvol-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+it('a device that is not there is absent, one that cannot be opened in time is unknown', async () => {
+  writeFileSync(join(directory, 'disk'), '');
+  expect((await volumeDevice('disk', inMs(1000), systemClock, directory)).use).toBe('free');
+  expect((await volumeDevice('none', inMs(1000), systemClock, directory)).use).toBe('absent');
+  expect((await volumeDevice('disk/below', inMs(1000), systemClock, directory)).use).toBe('unknown');
+});

@@ -1,0 +1,103 @@
+/** What a copy says of itself: only what was looked for, and what cannot be read is unknown. */
+import { describe, expect, it } from 'vitest';
+import { markComplete, parseCopyWords, readCopyWords } from '../../../src/replication/roles/complete.ts';
+import type { CommandResult } from '../../../src/resources/index.ts';
+import { VirtualClock } from '../../resources/support/virtual-clock.ts';
+
+const named = (dataset: string, guid: string) => ({ dataset, name: 'p7', guid: guid as never });
+const exited = (stdout: string, code = 0): CommandResult => ({
+  kind: 'exited',
+  code,
+  stdout,
+  stderr: 'no\n',
+});
+
+function host(answer: (line: string) => CommandResult) {
+  const calls: string[] = [];
+  const run = async (command: readonly string[]) => {
+    calls.push(command.join(' '));
+    return answer(command.join(' '));
+  };
+  const parts = { commands: { run }, clock: new VirtualClock(), signal: new AbortController().signal };
+  return { calls, parts };
+}
+
+describe('a round that has arrived whole', () => {
+  const snapshots = [named('tank/a', '11'), named('tank/b', '12')];
+  const listed = 'tank/a@p7\t11\t1790000060\ntank/b@p7\t12\t1790000000\n';
+
+  it('is written down with its oldest time, after everything was seen; then no tail here is a tenure’s', async () => {
+    const { calls, parts } = host((line) => exited(line.startsWith('zfs list') ? listed : ''));
+    await markComplete('tank', { epoch: 20, snapshots, isFinal: true }, parts);
+    expect(calls).toEqual([
+      'zfs list -H -p -t snapshot -o name,guid,creation tank/a@p7 tank/b@p7',
+      'zfs inherit quorate:written tank',
+      'zfs set quorate:complete=1:20:1790000000:final:p7 tank',
+    ]);
+  });
+
+  it.each([
+    ['one has another id', listed.replace('\t12\t', '\t13\t')],
+    ['one is missing', listed.split('\n')[0] ?? ''],
+    ['nothing was printed', ''],
+  ])('is not, where %s', async (_, text) => {
+    const { calls, parts } = host(() => exited(text));
+    await expect(markComplete('tank', { epoch: 20, snapshots, isFinal: false }, parts)).rejects.toThrow(
+      /has not arrived/,
+    );
+    expect(calls).toHaveLength(1);
+  });
+
+  it('nor where the command fails, nor of nothing', async () => {
+    const { parts } = host(() => exited('', 1));
+    await expect(markComplete('tank', { epoch: 20, snapshots, isFinal: false }, parts)).rejects.toThrow(
+      /zfs list/,
+    );
+    await expect(markComplete('tank', { epoch: 20, snapshots: [], isFinal: true }, parts)).rejects.toThrow(
+      /nothing/,
+    );
+  });
+});
+
+describe('the words of a copy', () => {
+  const text = (complete: string, written: string) =>
+    `quorate:complete\t${complete}\nquorate:written\t${written}\n`;
+
+  it('are read as they were written', () => {
+    expect(parseCopyWords('tank', text('1:20:1790000000:final:p7', '-'))).toEqual({
+      ...{ kind: 'read', pool: 'tank', written: null },
+      complete: { epoch: 20, snapshot: 'p7', takenAtMs: 1_790_000_000_000, isFinal: true },
+    });
+    expect(parseCopyWords('tank', text('-', '30'))).toMatchObject({ written: 30, complete: null });
+  });
+
+  it.each([
+    text('2:20:1790000000:final:p7', '-'),
+    text('1:20:1790000000:maybe:p7', '-'),
+    text('1:20:final:p7', '-'),
+    text('-', 'soon'),
+    'quorate:written\t-\n',
+    '',
+  ])('or not at all: %j', (broken) => {
+    expect(parseCopyWords('tank', broken)).toBeNull();
+  });
+
+  it('H4: of a pool that is away, suspended, or does not answer are unknown, without a command that would hang', async () => {
+    const kernel = (state: string | null) => ({
+      read: () => {
+        if (state !== null) return `${state}\n`;
+        throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
+      },
+      has: (path: string) => path === '/sys/module',
+    });
+    for (const state of [null, 'SUSPENDED', 'WHATEVER']) {
+      const { calls, parts } = host(() => exited(''));
+      expect((await readCopyWords('tank', { ...parts, kernel: kernel(state) })).kind).toBe('unknown');
+      expect(calls).toEqual([]);
+    }
+    for (const result of [exited('', 1), { kind: 'timed-out', limitMs: 1 } as const, exited('garbage')]) {
+      const { parts } = host(() => result);
+      expect((await readCopyWords('tank', { ...parts, kernel: kernel('ONLINE') })).kind).toBe('unknown');
+    }
+  });
+});

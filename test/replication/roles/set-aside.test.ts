@@ -1,0 +1,385 @@
+/**
+ * Random failovers of a replicated pool, with a power cut before any command: what either node had, it has for ever, and in the end
+ * everything is common again. A longer search: `FUZZ_RUNS=100000 npx vitest run test/replication/roles/set-aside.test.ts`.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { QuorateError } from '../../../src/errors.ts';
+import { parsePool } from '../../../src/replication/list-text.ts';
+import { type PoolPlan, planReplication } from '../../../src/replication/plan.ts';
+import { endAside, setAside, tailsOf } from '../../../src/replication/roles/index.ts';
+import { VirtualClock } from '../../resources/support/virtual-clock.ts';
+import { perform, stepsIn } from '../perform.ts';
+import { PowerCut, ZfsCommand } from '../zfs-command.ts';
+import { Guids, type ModelDataset, ModelPool, ZfsRefusal } from '../zfs-model.ts';
+
+const RUNS = Number(process.env.FUZZ_RUNS ?? 60);
+const LIMIT_MS = 120_000 + RUNS * 500;
+const POOL = 'tank';
+const FOLDER = 'tank/.diverged';
+
+type Side = 'a' | 'b';
+const other = (side: Side): Side => (side === 'a' ? 'b' : 'a');
+
+class Pair {
+  readonly guids = new Guids();
+  readonly pools = { a: new ModelPool(POOL, this.guids), b: new ModelPool(POOL, this.guids) };
+  readonly zfs = { a: new ZfsCommand(this.pools.a), b: new ZfsCommand(this.pools.b) };
+  holder: Side = 'a';
+  epoch = 10;
+  #periods = 0;
+  #writes = 0;
+  /** What every snapshot was taken of. */
+  readonly #contents = new Map<string, string>();
+  /** Where a tenure has ended unreplicated: what its datasets had must stay. */
+  readonly #left: { side: Side; content: string }[] = [];
+
+  get source(): ModelPool {
+    return this.pools[this.holder];
+  }
+
+  get target(): ModelPool {
+    return this.pools[other(this.holder)];
+  }
+
+  write(name: string): void {
+    if (this.source.datasets.has(name)) this.source.write(name, `${this.#writes++},`);
+  }
+
+  /** A period: a recursive snapshot. */
+  period(): void {
+    this.#periods += 1;
+    for (const { name } of this.ownOf(this.source)) this.source.snapshot(name, `p${this.#periods}`);
+    this.remember();
+  }
+
+  ownOf(pool: ModelPool): readonly ModelDataset[] {
+    const isOwn = ({ name, partial, snapshots }: ModelDataset): boolean =>
+      name !== POOL && !name.startsWith(FOLDER) && !(partial !== null && snapshots.length === 0);
+    return [...pool.datasets.values()].filter(isOwn);
+  }
+
+  /** The power of the holder goes; the other one takes over with what it has. */
+  async failover(): Promise<void> {
+    for (const { content } of this.ownOf(this.source)) this.#left.push({ side: this.holder, content });
+    for (const one of this.ownOf(this.source)) one.isReadonly = true;
+    this.holder = other(this.holder);
+    this.epoch += 10;
+    await endAside(POOL, this.#parts(this.holder));
+    this.check();
+    for (const one of this.ownOf(this.source)) one.isReadonly = false;
+    this.source.get(POOL).properties.set('quorate:written', String(this.epoch));
+  }
+
+  plan(): PoolPlan {
+    const { source, target, holder } = this;
+    return planReplication({
+      pool: POOL,
+      ends: { from: holder, to: other(holder) },
+      source: { kind: 'read', pool: parsePool(POOL, source.texts()) },
+      target: { kind: 'read', pool: parsePool(POOL, target.texts()) },
+      filters: { include: [], exclude: [] },
+      drbd: [],
+    });
+  }
+
+  /** One round of the sender, with everything that a receiver does for it. `cut`: after so many changes on the receiver. */
+  async round(cut: number | null): Promise<void> {
+    const zfs = this.zfs[other(this.holder)];
+    zfs.changesLeft = cut ?? Number.POSITIVE_INFINITY;
+    try {
+      await this.#aside([]);
+      const tails = tailsOf(
+        parsePool(POOL, this.source.texts()),
+        parsePool(POOL, this.target.texts()),
+        this.plan(),
+      );
+      await this.#aside(tails);
+      for (const step of stepsIn(this.plan())) {
+        if (zfs.changesLeft <= 0) throw new PowerCut();
+        zfs.changesLeft -= 1;
+        const breaksOff = zfs.changesLeft === 0 && step.kind !== 'rename' && step.kind !== 'abandon';
+        perform(step, this.source, this.target, breaksOff);
+        this.check();
+      }
+    } catch (error) {
+      if (!(error instanceof PowerCut)) throw error;
+    } finally {
+      zfs.changesLeft = Number.POSITIVE_INFINITY;
+      this.check();
+    }
+  }
+
+  async #aside(tails: Parameters<typeof setAside>[2]): Promise<void> {
+    await setAside(POOL, this.epoch, tails, this.#parts(other(this.holder)));
+  }
+
+  #parts(side: Side): Parameters<typeof setAside>[3] {
+    const run = async (command: readonly string[]) => {
+      const result = await this.zfs[side].run(command);
+      this.check();
+      return result;
+    };
+    const { signal } = new AbortController();
+    return { commands: { run }, clock: new VirtualClock(), signal, mayChange: () => true };
+  }
+
+  remember(): void {
+    for (const side of ['a', 'b'] as const)
+      for (const { snapshots } of this.pools[side].datasets.values())
+        for (const { guid, content } of snapshots) this.#contents.set(`${side} ${guid}`, content);
+  }
+
+  /** Nothing that was ever there on a side is gone there, or another. */
+  check(): void {
+    const found = new Map<string, string>();
+    for (const side of ['a', 'b'] as const)
+      for (const { snapshots } of this.pools[side].datasets.values())
+        for (const { guid, content } of snapshots) found.set(`${side} ${guid}`, content);
+    for (const [key, content] of this.#contents)
+      if (found.get(key) !== content) throw new Error(`${key} is lost`);
+    this.remember();
+  }
+
+  /** Every tail is in a snapshot, or still where it was written; what is written goes behind what was. */
+  checkLeft(): void {
+    for (const { side, content } of this.#left) {
+      const all = [...this.pools[side].datasets.values()];
+      const isThere = all.some(
+        (one) =>
+          one.content.startsWith(content) ||
+          one.snapshots.some((snapshot) => snapshot.content.startsWith(content)),
+      );
+      if (!isThere) throw new Error(`${side} has lost what was written: ${content}`);
+    }
+  }
+
+  async quietDown(): Promise<void> {
+    this.period();
+    for (let count = 0; count < 6; count++) await this.round(null);
+    const plan = this.plan();
+    expect(stepsIn(plan)).toEqual([]);
+    for (const { decision, dataset } of plan.tasks)
+      if (decision.kind !== 'nothing' && decision.kind !== 'excluded')
+        throw new Error(`${dataset}: ${decision.kind}, ${decision.why}`);
+    for (const { name, snapshots, content } of this.ownOf(this.source)) {
+      const copy = this.target.get(name);
+      expect([name, copy.content]).toEqual([name, content]);
+      expect(copy.snapshots.at(-1)?.guid).toBe(snapshots.at(-1)?.guid);
+    }
+    this.check();
+    this.checkLeft();
+  }
+}
+
+function make(): Pair {
+  const pair = new Pair();
+  const { a } = pair.pools;
+  a.get(POOL).properties.set('quorate:written', '10');
+  a.create('tank/a');
+  a.create('tank/a/x');
+  a.create('tank/a/x/y');
+  a.create('tank/b');
+  a.create('tank/disk', false, 'volume');
+  a.create('tank/secret', true);
+  a.createBelowKey('tank/secret/in');
+  a.createBelowKey('tank/secret/in/deep', 'volume');
+  a.get('tank/a').properties.set('mountpoint', '/srv/a');
+  a.get('tank/a/x').properties.set('canmount', 'off');
+  return pair;
+}
+
+const NAMES = [
+  'tank/a',
+  'tank/a/x',
+  'tank/a/x/y',
+  'tank/b',
+  'tank/disk',
+  'tank/secret',
+  'tank/secret/in',
+  'tank/secret/in/deep',
+];
+const event = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constant('write' as const), name: fc.constantFrom(...NAMES) }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('period' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('failover' as const) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('round' as const), cut: fc.option(fc.nat(12), { freq: 3 }) }),
+  },
+);
+
+async function happens(pair: Pair, one: typeof event extends fc.Arbitrary<infer Value> ? Value : never) {
+  switch (one.kind) {
+    case 'write':
+      return pair.write(one.name);
+    case 'period':
+      return pair.period();
+    case 'failover':
+      return pair.failover();
+    case 'round':
+      return pair.round(one.cut);
+  }
+}
+
+describe('failovers', () => {
+  it(
+    `lose nothing that anybody wrote, and end with everything in common (${RUNS})`,
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(event, { minLength: 5, maxLength: 40, size: 'max' }), async (events) => {
+          const pair = make();
+          pair.period();
+          await pair.round(null);
+          for (const one of events) {
+            await happens(pair, one);
+            pair.check();
+            pair.checkLeft();
+          }
+          await pair.quietDown();
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    LIMIT_MS,
+  );
+});
+
+it('a stream that broke off twice', async () => {
+  const pair = make();
+  pair.period();
+  await pair.round(null);
+  pair.period();
+  await pair.failover();
+  for (const cut of [6, 7, 1]) await pair.round(cut);
+  await pair.failover();
+  pair.period();
+  await pair.round(null);
+  pair.write('tank/a');
+  await pair.round(null);
+  pair.write('tank/a');
+  await pair.quietDown();
+});
+
+describe('one failover', () => {
+  /** a has @p2 and data that b never got. */
+  async function diverged(): Promise<Pair> {
+    const pair = make();
+    pair.period();
+    await pair.round(null);
+    pair.write('tank/a');
+    pair.write('tank/secret/in');
+    pair.write('tank/disk');
+    pair.period();
+    pair.write('tank/a');
+    await pair.failover();
+    pair.write('tank/a');
+    pair.write('tank/b');
+    pair.period();
+    return pair;
+  }
+
+  it('keeps the tail as a held clone of the common snapshot, unmounted, and goes on under the old name', async () => {
+    const pair = await diverged();
+    const before = pair.pools.a.get('tank/a').content;
+    await pair.quietDown();
+    const { a } = pair.pools;
+    const kept = a.get('tank/.diverged/20/a');
+    expect(kept.content).toBe(before);
+    expect(kept.snapshots.map(({ name, holds }) => [name, holds])).toEqual([
+      ['p2', 1],
+      ['quorate-diverged-20', 1],
+    ]);
+    expect([kept.isReadonly, kept.properties.get('canmount')]).toEqual([true, 'noauto']);
+    const heir = a.get('tank/a');
+    expect(a.ownerOf(kept.origin ?? fail()).name).toBe('tank/a');
+    expect([heir.properties.get('mountpoint'), heir.properties.get('canmount')]).toEqual(['/srv/a', 'on']);
+    expect(a.get('tank/a/x').properties.get('canmount')).toBe('off');
+    expect([...a.datasets.keys()].filter((name) => name.startsWith('tank/.diverged/20/')).sort()).toEqual(
+      [
+        'tank/.diverged/20/a',
+        'tank/.diverged/20/disk',
+        'tank/.diverged/20/secret',
+        'tank/.diverged/20/secret/in',
+        // What b never had any word of: p2 was taken of everything.
+        ...['a/x', 'a/x/y', 'b', 'secret/in/deep'].map((name) => `tank/.diverged/20/${name}`),
+      ].sort(),
+    );
+    expect(pair.zfs.a.calls.filter((call) => / (destroy|rollback) /.test(call))).toEqual([]);
+  });
+
+  it('goes on after a power cut before any single command', async () => {
+    for (let cut = 0; ; cut++) {
+      const pair = await diverged();
+      await pair.round(cut);
+      const isWhole = pair.zfs.a.calls.length < cut;
+      await pair.quietDown();
+      if (isWhole) break;
+      expect(cut).toBeLessThan(500);
+    }
+  });
+
+  it('a copy that has nothing of its own is left as it is', async () => {
+    const pair = make();
+    pair.period();
+    await pair.round(null);
+    await pair.failover();
+    pair.write('tank/b');
+    await pair.quietDown();
+    expect(pair.zfs.a.calls).toEqual([]);
+  });
+
+  it('changes nothing once the node may hold', async () => {
+    const pair = await diverged();
+    const { signal } = new AbortController();
+    const parts = { commands: pair.zfs.a, clock: new VirtualClock(), signal, mayChange: () => false };
+    const common = pair.pools.a.get('tank/a').snapshots[0]?.guid as never;
+    await expect(setAside(POOL, 20, [{ dataset: 'tank/a', common }], parts)).rejects.toMatchObject({
+      code: 'order-refused',
+    });
+    expect(pair.zfs.a.calls).toEqual([]);
+  });
+
+  it('a snapshot that was not taken in a tenure is left to people', async () => {
+    const pair = make();
+    pair.period();
+    await pair.round(null);
+    pair.pools.b.snapshot('tank/a', 'by-hand');
+    pair.period();
+    await expect(pair.round(null)).rejects.toThrow(/tank\/a: what is only here was not written by a tenure/);
+    expect(pair.zfs.b.calls).toEqual([]);
+  });
+
+  it('says what is in the way where the old name has another owner, and destroys nothing', async () => {
+    const pair = await diverged();
+    const { a } = pair.pools;
+    await pair.round(60).catch(() => undefined);
+    const fresh = await diverged();
+    const zfs = fresh.zfs.a;
+    zfs.changesLeft = 0;
+    expect(a).toBeDefined();
+    const { signal } = new AbortController();
+    const parts = { commands: zfs, clock: new VirtualClock(), signal, mayChange: () => true };
+    const common = fresh.pools.a.get('tank/b').snapshots[0]?.guid as never;
+    for (let cut = 1; !zfs.calls.some((call) => call.startsWith('zfs rename')); cut++) {
+      // A hold and the mark go together.
+      zfs.changesLeft = zfs.calls.some((call) => call.startsWith('zfs set')) ? 1 : 2;
+      await setAside(POOL, 20, [{ dataset: 'tank/b', common }], parts).catch(() => undefined);
+      expect(cut).toBeLessThan(20);
+    }
+    fresh.pools.a.create('tank/b');
+    zfs.changesLeft = 100;
+    const error: unknown = await setAside(POOL, 20, [], parts).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(QuorateError);
+    expect(String(error)).toContain(
+      'tank/b is there again, and is not what goes on from tank/.diverged/20/b@p1',
+    );
+  });
+});
+
+function fail(): never {
+  throw new ZfsRefusal('nothing there');
+}

@@ -1,0 +1,378 @@
+/** A pool that each node has for itself: opened and mounted by a takeover, shut and unmounted by a release. */
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { epoch, instant } from '../../src/core/index.ts';
+import { QuorateError } from '../../src/errors.ts';
+import {
+  type AcquireContext,
+  isReleased,
+  PoolMemory,
+  ReplicatedPoolResource,
+} from '../../src/resources/index.ts';
+import { parseCopies } from '../../src/resources/replicated-datasets.ts';
+import { FakeCopies } from './support/fake-copies.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
+
+let zfs: FakeCopies;
+let clock: VirtualClock;
+let memory: PoolMemory;
+let receives: string[];
+beforeEach(() => {
+  zfs = new FakeCopies();
+  clock = new VirtualClock();
+  memory = new PoolMemory();
+  receives = [];
+});
+
+type Options = ConstructorParameters<typeof ReplicatedPoolResource>[0];
+const make = (more: Partial<Options> = {}) => {
+  const { kernel, readMounts, runner, deviceOf } = zfs;
+  return new ReplicatedPoolResource({
+    ...{ name: 'tank', pool: 'tank', loadKeys: false, mayKill: true, memory, ownPaths: ['/', '/var/lib/q'] },
+    ...{ kernel, readMounts, runner, clock, deviceOf },
+    endReceives: async (pool) => {
+      receives.push(pool);
+      zfs.calls.push('end receives');
+      return null;
+    },
+    endAside: async () => {
+      zfs.calls.push('end aside');
+      return null;
+    },
+    ...more,
+  });
+};
+const inMs = (ms: number) => ({ deadline: instant(clock.now() + ms), signal: new AbortController().signal });
+const acquire = (of = make(), more: Partial<AcquireContext> = {}) =>
+  of.acquire({ ...inMs(60_000), previousReleased: false, epoch: epoch(7), ...more });
+const release = (of = make(), mode: 'planned' | 'abrupt' = 'abrupt', ms = 30_000) =>
+  of.release({ ...inMs(ms), mode });
+const probe = (of = make()) => of.probe(inMs(5000));
+const isShut = () => [...zfs.datasets.keys()].every((name) => zfs.isReadonly(name));
+
+describe('a node that does not hold', () => {
+  it('R2: starts with a pool that a boot has mounted and left writable: it is shut and unmounted', async () => {
+    zfs.mountAll();
+    expect(isReleased(await probe())).toBe(false);
+    await release();
+    expect([zfs.mounts, isShut()]).toEqual([[], true]);
+    expect(await probe()).toEqual({
+      probe: 'not-held',
+      detail: 'tank is ONLINE, read-only and not mounted',
+    });
+  });
+
+  it('R1: abruptly everything is shut before anybody is waited for: writes are refused, whoever keeps a file open', async () => {
+    zfs.mountAll();
+    zfs.busy.add('/srv/home');
+    zfs.stuck = true;
+    await expect(release(make(), 'abrupt', 300)).rejects.toThrow(/busy/);
+    expect(zfs.mayWrite('tank/home')).toBe(false);
+    const first = zfs.changes[0];
+    expect(first).toBe('zfs set readonly=on quorate:readonly=on tank');
+    expect(isReleased(await probe())).toBe(false);
+  });
+
+  it('also what a dataset has for itself is shut; what a person made read-only keeps no word of ours', async () => {
+    zfs.set('tank/home', 'readonly=off');
+    zfs.set('tank/disk', 'readonly=on');
+    await release();
+    expect(isShut()).toBe(true);
+    expect(zfs.datasets.get('tank/disk')?.own.has('quorate:readonly')).toBe(false);
+    await acquire();
+    expect(zfs.isReadonly('tank/disk')).toBe(true);
+    expect([zfs.isReadonly('tank'), zfs.isReadonly('tank/home')]).toEqual([false, false]);
+  });
+
+  it.each(['tank/disk', '/dev/zvol/tank/disk'])(
+    'R2: a volume that is open (%s) is not released',
+    async (by) => {
+      await release();
+      if (by.startsWith('/')) zfs.busy.add(by);
+      else zfs.exported.add(by);
+      const found = await probe();
+      expect([found.probe, found.isPartial, found.detail]).toEqual([
+        'not-held',
+        true,
+        'tank is ONLINE, read-only, and the volume tank/disk is open',
+      ]);
+      zfs.stuck = true;
+      await expect(release(make(), 'abrupt', 300)).rejects.toThrow(/volume tank\/disk is open/);
+    },
+  );
+
+  it('R1: processes on a volume are killed in an abrupt release, and only where that is allowed', async () => {
+    zfs.busy.add('/dev/zvol/tank/disk');
+    await expect(release(make({ mayKill: false }), 'abrupt', 300)).rejects.toThrow(/is open/);
+    expect(zfs.calls.some((call) => call.startsWith('fuser -k'))).toBe(false);
+    await release();
+    expect(isReleased(await probe())).toBe(true);
+  });
+
+  it('H4: whether a volume is open that has no device to be asked is unknown, unless it cannot have one', async () => {
+    await release();
+    const deviceOf: Options['deviceOf'] = async (volume) => ({ path: `/dev/zvol/${volume}`, use: 'absent' });
+    expect((await probe(make({ deviceOf }))).probe).toBe('unknown');
+    const disk = zfs.datasets.get('tank/disk');
+    if (disk !== undefined) disk.isPartial = true;
+    expect((await probe(make({ deviceOf }))).probe).toBe('not-held');
+  });
+
+  it('what is kept aside of a former tenure is left alone, mounted or not', async () => {
+    zfs.add('tank/.diverged', 'none');
+    zfs.add('tank/.diverged/7', 'none');
+    zfs.add('tank/.diverged/7/home', '/look');
+    zfs.set('tank/.diverged/7/home', 'readonly=on', 'canmount=noauto');
+    zfs.mounts.push({ source: 'tank/.diverged/7/home', mountPoint: '/look' });
+    await release();
+    expect(isReleased(await probe())).toBe(true);
+    await acquire();
+    expect(zfs.isReadonly('tank/.diverged/7/home')).toBe(true);
+    await release();
+    expect(zfs.mounts).toEqual([{ source: 'tank/.diverged/7/home', mountPoint: '/look' }]);
+  });
+});
+
+describe('a takeover', () => {
+  beforeEach(() => release());
+
+  it('ends what is being received, says whose tenure writes, then opens and mounts, parents first', async () => {
+    zfs.calls.length = 0;
+    expect(await acquire()).toBe('tank can be written to, 3 file systems mounted');
+    expect(zfs.changes).toEqual([
+      'end receives',
+      'end aside',
+      'zfs set quorate:written=7 readonly=off quorate:readonly=off tank',
+      'zfs mount tank',
+      'zfs mount tank/home',
+      'zfs mount tank/home/deep',
+    ]);
+    expect(await probe()).toEqual({ probe: 'held', detail: 'tank is ONLINE, 3 file systems mounted' });
+    expect([...zfs.datasets.keys()].every((name) => zfs.mayWrite(name))).toBe(true);
+  });
+
+  it('opens copies that were received read-only, each for itself', async () => {
+    zfs.set('tank/home', 'readonly=on', 'quorate:readonly=on');
+    zfs.set('tank/disk', 'readonly=on', 'quorate:readonly=on');
+    await acquire();
+    expect([...zfs.datasets.keys()].some((name) => zfs.isReadonly(name))).toBe(false);
+    await release();
+    expect(isShut()).toBe(true);
+  });
+
+  it('what is right already is not touched; the next tenure says so in the pool', async () => {
+    await acquire();
+    zfs.calls.length = 0;
+    await acquire(make(), { isFirst: false });
+    expect(zfs.changes).toEqual(['end receives']);
+    await acquire(make(), { epoch: epoch(9) });
+    expect(zfs.datasets.get('tank')?.own.get('quorate:written')).toBe('9');
+  });
+
+  it('what a person makes read-only in a tenure stays so in the next one', async () => {
+    await acquire();
+    zfs.set('tank/home', 'readonly=on');
+    await release();
+    await acquire(make(), { epoch: epoch(9) });
+    expect([zfs.isReadonly('tank'), zfs.isReadonly('tank/home')]).toEqual([false, true]);
+  });
+
+  it('a copy that never arrived whole is left out, and said; part of a later stream does no harm', async () => {
+    const half = zfs.add('tank/half', '/srv/half');
+    half.isPartial = true;
+    half.snapshots = [];
+    const home = zfs.datasets.get('tank/home');
+    if (home !== undefined) home.isPartial = true;
+    expect(await acquire()).toMatch(/3 file systems mounted, left out \(never arrived whole\): tank\/half$/);
+    expect(await probe()).toMatchObject({
+      probe: 'held',
+      detail: expect.stringMatching(/^degraded: .*tank\/half/),
+    });
+    expect(zfs.calls.some((call) => call.includes('receive -A') || call.includes('destroy'))).toBe(false);
+  });
+
+  it('opens nothing while something else is received', async () => {
+    const why = new QuorateError('pool-receiving', 'process 1 receives a stream into tank/home');
+    await expect(acquire(make({ endReceives: () => Promise.reject(why) }))).rejects.toThrow(/process 1/);
+    expect(isShut()).toBe(true);
+  });
+
+  it('never imports, and does nothing with a pool that is not usable', async () => {
+    for (const [state, code] of [
+      [null, 'pool-unusable'],
+      ['SUSPENDED', 'pool-unusable'],
+      ['FAULTED', 'pool-unusable'],
+      ['WHATEVER', 'command-failed'],
+    ] as const) {
+      zfs.state = state;
+      zfs.calls.length = 0;
+      await expect(acquire()).rejects.toMatchObject({ code });
+      expect(zfs.calls).toEqual([]);
+    }
+  });
+
+  it('a command that fails or says nothing is an error, and what is not known to be open is not held', async () => {
+    zfs.failures.set('zfs set', "cannot set property for 'tank': out of space\n");
+    await expect(acquire()).rejects.toThrow(/out of space/);
+    zfs.failures.clear();
+    zfs.hangs.push('zfs mount tank/home');
+    await expect(acquire()).rejects.toMatchObject({ code: 'command-timed-out' });
+    expect(await probe()).toMatchObject({ probe: 'not-held', isPartial: true });
+    zfs.hangs = ['zfs get'];
+    expect((await probe()).probe).toBe('unknown');
+    zfs.hangs = [];
+    await release();
+    expect(isReleased(await probe())).toBe(true);
+  });
+});
+
+describe('a release', () => {
+  beforeEach(async () => {
+    await release();
+    await acquire();
+    zfs.calls.length = 0;
+  });
+
+  it('planned: unmounted first, then shut', async () => {
+    await release(make(), 'planned');
+    expect(zfs.changes).toEqual([
+      'umount -- /srv/home/deep',
+      'umount -- /srv/home',
+      'umount -- /tank',
+      'zfs set readonly=on quorate:readonly=on tank',
+    ]);
+  });
+
+  it('R1: planned, who is busy is asked for a while, nobody is killed, and it may go on writing', async () => {
+    zfs.busy.add('/srv/home');
+    await expect(release(make(), 'planned')).rejects.toThrow(/busy/);
+    expect(zfs.calls.some((call) => call.startsWith('fuser -k'))).toBe(false);
+    expect(zfs.mayWrite('tank/home')).toBe(true);
+    expect(await acquire(make(), { isFirst: false })).toContain('3 file systems mounted');
+    zfs.busy.clear();
+    await release(make(), 'planned');
+    expect(isReleased(await probe())).toBe(true);
+  });
+
+  it("R1: planned, somebody's bind mount is left alone and named; abruptly it goes", async () => {
+    zfs.mounts.push({ source: 'tank/home', mountPoint: '/exports/copy' });
+    await expect(release(make(), 'planned')).rejects.toThrow(/busy: mounted on \/exports\/copy/);
+    await release();
+    expect(zfs.mounts).toEqual([]);
+  });
+
+  it('a suspended pool is not even tried, and is never released', async () => {
+    zfs.state = 'SUSPENDED';
+    for (const mode of ['planned', 'abrupt'] as const)
+      await expect(release(make(), mode)).rejects.toThrow(/SUSPENDED: .*only a reset of this host/);
+    expect(zfs.calls).toEqual([]);
+    expect(await probe()).toMatchObject({ probe: 'not-held', isPartial: true });
+  });
+
+  it('R1: a command that hangs leaves time for the rest, and nothing is verified', async () => {
+    zfs.hangs.push('zfs set');
+    const startedAt = clock.now();
+    await expect(release(make(), 'abrupt', 1000)).rejects.toMatchObject({ code: 'command-timed-out' });
+    expect(clock.now() - startedAt).toBeLessThanOrEqual(1000);
+    expect(zfs.mounts).toEqual([]);
+    expect(isReleased(await probe())).toBe(false);
+  });
+
+  it('R2: one that says that it is done, and is not', async () => {
+    const { runner } = zfs;
+    const liar = make({
+      runner: {
+        ...runner,
+        run: async (command, options) =>
+          command[1] === 'set'
+            ? { kind: 'exited', code: 0, stdout: '', stderr: '' }
+            : runner.run(command, options),
+      },
+    });
+    await expect(release(liar, 'abrupt', 300)).rejects.toMatchObject({ code: 'release-unverified' });
+  });
+
+  it('what Quorate runs from is never touched', async () => {
+    zfs.mounts.push({ source: 'tank/home', mountPoint: '/var/lib/q' });
+    zfs.calls.length = 0;
+    expect((await probe()).probe).toBe('unknown');
+    await expect(release()).rejects.toThrow(/what Quorate runs from/);
+    expect(zfs.calls).toEqual([]);
+  });
+});
+
+describe('whatever happened before', () => {
+  const change = fc.oneof(
+    fc.record({ kind: fc.constant('acquire' as const), hang: fc.nat(8) }),
+    fc.record({ kind: fc.constant('release' as const), hang: fc.nat(8) }),
+    fc.record({
+      kind: fc.constant('person' as const),
+      name: fc.constantFrom('tank', 'tank/home', 'tank/home/deep', 'tank/disk'),
+      value: fc.constantFrom('on', 'off'),
+    }),
+  );
+
+  it('R2: after a release that ended nothing can be written; after a takeover that ended, everything but what a person shut', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { maxLength: 12 }), async (changes) => {
+        zfs = new FakeCopies();
+        memory = new PoolMemory();
+        for (const one of changes) {
+          if (one.kind === 'person') {
+            zfs.set(one.name, `readonly=${one.value}`);
+            continue;
+          }
+          // The power goes, or the command hangs, after so many changes.
+          let left = one.hang;
+          const { runner } = zfs;
+          const dying = {
+            ...runner,
+            run: async (command: readonly string[], options: Parameters<typeof runner.run>[1]) => {
+              if (/^(zfs (set|mount)|umount)/.test(command.join(' '))) left -= 1;
+              return left < 0 ? ({ kind: 'aborted' } as const) : runner.run(command, options);
+            },
+          };
+          const of = make({ runner: dying });
+          await (one.kind === 'acquire' ? acquire(of) : release(of, 'abrupt', 50)).catch(() => undefined);
+        }
+        await release();
+        expect([zfs.mounts, isShut(), isReleased(await probe())]).toEqual([[], true, true]);
+        const isOurs = (name: string) => zfs.datasets.get(name)?.own.get('quorate:readonly') === 'on';
+        const ours = [...zfs.datasets.keys()].filter(isOurs);
+        await acquire();
+        expect(ours.filter((name) => zfs.isReadonly(name))).toEqual([]);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('what "zfs get" printed', () => {
+  const line = (name: string, property: string, value: string, source: string) =>
+    `${name}\t${property}\t${value}\t${source}\n`;
+  const whole = [
+    line('tank', 'type', 'filesystem', '-'),
+    line('tank', 'readonly', 'on', 'local'),
+    line('tank', 'quorate:readonly', 'on', 'local'),
+    line('tank', 'keystatus', '-', '-'),
+    line('tank', 'receive_resume_token', '-', '-'),
+  ];
+
+  it('is read whole or not at all', () => {
+    expect(parseCopies(whole.join(''), 'tank')).toMatchObject([{ name: 'tank', mark: 'on' }]);
+    for (let at = 0; at < whole.length; at++)
+      expect(parseCopies(whole.filter((_, other) => other !== at).join(''), 'tank')).toBeNull();
+    expect(parseCopies(whole.join('').slice(0, -1), 'tank')).toBeNull();
+    expect(parseCopies(whole.join('').replace('\ton\tlocal', '\tmaybe\tlocal'), 'tank')).toBeNull();
+    expect(parseCopies(whole.join('').replaceAll('tank\t', 'tank2\t'), 'tank')).toBeNull();
+    expect(parseCopies('', 'tank')).toBeNull();
+  });
+
+  it("a word that is inherited is not the dataset's own", () => {
+    const child = whole.join('').replaceAll('tank\t', 'tank/a\t').replaceAll('local', 'inherited from tank');
+    expect(parseCopies(whole.join('') + child, 'tank')?.[1]).toMatchObject({
+      mark: null,
+      hasOwnReadonly: false,
+    });
+  });
+});
