@@ -93,6 +93,11 @@ export function mayHoldByKind(members: readonly Member[], id: NodeId): boolean {
   return member !== undefined && !member.witness && !member.learner;
 }
 
+/** H3: a block layer mirrors its data, so that it can be in sync. */
+export function isMirrored(members: readonly Member[], id: NodeId): boolean {
+  return mayHoldByKind(members, id) && members.find((member) => member.id === id)?.snapshots !== true;
+}
+
 /** Folds one committed entry into the state. */
 export function applyEntry(state: ClusterState, entry: Entry): ClusterState {
   return { ...applyBody(state, entry, entry.body), appliedIndex: entry.index };
@@ -142,7 +147,7 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
         ? withoutInSync(state, body.node)
         : state;
     case 'peer-in-sync':
-      if (!isCurrent(state, body.epoch) || !mayHoldByKind(state.members, body.peer)) return state;
+      if (!isCurrent(state, body.epoch) || !isMirrored(state.members, body.peer)) return state;
       return state.inSync.includes(body.peer)
         ? state
         : { ...state, inSync: [...state.inSync, body.peer].sort() };
