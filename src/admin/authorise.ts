@@ -12,6 +12,12 @@ export type AdminCall =
   | 'FencePeer'
   | 'Failover'
   | 'Bootstrap'
+  | 'ListMembers'
+  | 'AddMember'
+  | 'PromoteMember'
+  | 'RemoveMember'
+  | 'ShowSettings'
+  | 'SetSettings'
   | 'Inspect'
   /** Of the standard services, as a whole. */
   | 'Health'
@@ -31,6 +37,12 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Inspect: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',
+  ListMembers: 'viewer',
+  ShowSettings: 'viewer',
+  AddMember: 'admin',
+  PromoteMember: 'admin',
+  RemoveMember: 'admin',
+  SetSettings: 'admin',
 };
 const RANK: Readonly<Record<ClientRole, number>> = { viewer: 0, operator: 1, admin: 2 };
 

@@ -1,10 +1,17 @@
 /** What operators and DRBD's handlers may ask of a running agent. */
 import type {
+  AddMemberOrder,
   AdminBackend,
   FailoverOrder,
   FailoverOutcome,
+  MemberOrder,
+  MemberOutcome,
+  MembersDocument,
   PauseOrder,
   PauseOutcome,
+  SettingsDocument,
+  SettingsOrder,
+  SettingsOutcome,
   StandbyOrder,
   StandbyOutcome,
   StatusDocument,
@@ -12,16 +19,26 @@ import type {
   SwitchoverOutcome,
 } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
-import { type Config, dataNodes } from '../config/index.ts';
-import type { CoreEvent, CoreView, Entry, LogIndex, NodeId } from '../core/index.ts';
+import type { Config } from '../config/index.ts';
+import type { CoreEvent, CoreView, Entry, LogIndex, NodeId, Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
-import { failoverAgain, pauseAgain, standbyAgain, switchoverAgain } from './again.ts';
+import {
+  failoverAgain,
+  membersAgain,
+  pauseAgain,
+  settingsAgain,
+  standbyAgain,
+  switchoverAgain,
+} from './again.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
+import { Membership } from './members.ts';
 import { Orders } from './orders.ts';
 import { refusedByLeader } from './refusals.ts';
 import { Requests } from './requests.ts';
+import { mirrored } from './roster.ts';
+import { Settings } from './settings.ts';
 import { Switchover } from './switchover.ts';
 import { TakeoverWatch } from './takeover-watch.ts';
 
@@ -37,6 +54,8 @@ export interface BackendOptions {
   readonly config: Config;
   readonly driver: Driver;
   readonly clock: Clock;
+  /** What the config file says, derived with this host's watchdog. */
+  readonly timing: Timing;
   readonly status: () => StatusDocument;
   readonly roleFacts: () => RoleFacts;
   readonly metricFacts: () => MetricFacts;
@@ -56,6 +75,8 @@ export class Backend implements AdminBackend {
   readonly #switchover: Switchover;
   readonly #orders: Orders;
   readonly #requests: Requests;
+  readonly #membership: Membership;
+  readonly #settings: Settings;
 
   constructor(options: BackendOptions) {
     this.#options = options;
@@ -68,6 +89,8 @@ export class Backend implements AdminBackend {
     });
     this.#orders = new Orders({ ...shared, switchover: this.#switchover });
     this.#requests = new Requests(shared);
+    this.#membership = new Membership(shared);
+    this.#settings = new Settings({ ...shared, fileTiming: options.timing });
   }
 
   onCommitted(entry: Entry): void {
@@ -126,9 +149,9 @@ export class Backend implements AdminBackend {
    * the I/O stays frozen, and nobody calls the handler a second time.
    */
   async fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
-    const { driver, config, fence, clock } = this.#options;
-    const others = dataNodes(config).filter((member) => member.id !== driver.view.self);
-    const target = peer ?? (others.length === 1 ? others[0]?.id : undefined);
+    const { driver, fence, clock } = this.#options;
+    const others = mirrored(driver.view.state.members, driver.view.self);
+    const target = peer ?? (others.length === 1 ? others[0] : undefined);
     if (target === undefined) {
       throw new QuorateError('usage', 'there is more than one other data node: say which with --peer');
     }
@@ -211,6 +234,46 @@ export class Backend implements AdminBackend {
       { id: order.requestId, kind: 'activate', node: order.node },
       () => this.#orders.activate(order),
       (record) => standbyAgain(this.#log, record),
+    );
+  }
+
+  members(): MembersDocument {
+    return this.#membership.list();
+  }
+
+  async addMember(order: AddMemberOrder): Promise<MemberOutcome> {
+    return this.#changeMembers('members-add', order, () => this.#membership.add(order));
+  }
+
+  async promoteMember(order: MemberOrder): Promise<MemberOutcome> {
+    return this.#changeMembers('members-promote', order, () => this.#membership.promote(order));
+  }
+
+  async removeMember(order: MemberOrder): Promise<MemberOutcome> {
+    return this.#changeMembers('members-remove', order, () => this.#membership.remove(order));
+  }
+
+  async #changeMembers(
+    kind: 'members-add' | 'members-promote' | 'members-remove',
+    { requestId, node }: MemberOrder,
+    run: () => Promise<MemberOutcome>,
+  ): Promise<MemberOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once({ id: requestId, kind, node }, run, (record) =>
+      membersAgain(record, this.members()),
+    );
+  }
+
+  settings(): SettingsDocument {
+    return this.#settings.show();
+  }
+
+  async setSettings(order: SettingsOrder): Promise<SettingsOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: 'settings', node: null },
+      () => this.#settings.set(order),
+      (record) => settingsAgain(record, this.settings()),
     );
   }
 

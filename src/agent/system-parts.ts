@@ -80,9 +80,9 @@ export async function systemParts(
         logger,
         tap,
       }),
-    askFitness: async (peer) => {
-      const address = otherMembers(config).get(peer);
-      if (address === undefined) throw new QuorateError('peer-unreachable', `${peer} is not in the config`);
+    askFitness: async (peer, address) => {
+      if (address === null)
+        throw new QuorateError('peer-unreachable', `the address of ${peer} is not known here`);
       const asked = { tls, cluster, from: node, to: peer, times: 1, deadlineMs: FITNESS_LIMIT_MS, tap };
       const [answer] = await askFacts(address, asked);
       return answer?.facts.fitness ?? null;

@@ -6,7 +6,7 @@ import { assert } from './types.ts';
 type ConfigBody = Extract<EntryBody, { kind: 'config' }>;
 
 /** Members and timing change one at a time: why none may begin now, or null (E5). */
-export function whyNoChangeNow(node: CoreNode, leadership: Leadership): string | null {
+export function whyNoChangeNow(node: Readonly<CoreNode>, leadership: Leadership): string | null {
   if (node.commitIndex < leadership.firstIndex) return 'no entry of this term has committed yet (E5)';
   if (node.log.configIndex > node.commitIndex) return 'another membership change is under way (E5)';
   return null;

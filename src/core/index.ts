@@ -4,7 +4,7 @@ export * from './entry.ts';
 export { type ForceCheck, forceChecks, type InSyncLoss, inSyncLoss } from './force.ts';
 export * from './hard-state.ts';
 export * from './io.ts';
-export { answers, MAX_MEMBERS } from './membership.ts';
+export { answers, MAX_MEMBERS, type MemberProposal, memberChecks } from './membership.ts';
 export * from './messages.ts';
 export type { CoreOptions } from './node.ts';
 export * from './timing.ts';

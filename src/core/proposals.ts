@@ -55,7 +55,7 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
     case 'add-learner':
     case 'promote':
     case 'remove':
-      return decideMembers(node, leadership, proposal);
+      return decideMembers(node, proposal);
     case 'set-timing':
       return decideTiming(node, leadership, proposal);
     default:

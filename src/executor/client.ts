@@ -68,7 +68,9 @@ export interface ExecutorClient {
   look(): void;
   /** Answered by `pools-read`, in pieces, or `pools-unread`, with the same number. */
   readPools(id: number): void;
-  setMembers(members: ReadonlyMap<NodeId, string>): void;
+  /** `dataNodes`: the others that a block layer mirrors; null: those of the config file. */
+  setMembers(members: ReadonlyMap<NodeId, string>, dataNodes: readonly NodeId[] | null): void;
+  /** Answered by `timing-applied` with the same values. */
   setTiming(timing: Timing): void;
   /**
    * `farewell`: no statement, and the executor ends too (unless it was told to stay). `abandon` breaks the channel as a
@@ -110,6 +112,7 @@ export function createExecutorClient(options: ExecutorClientOptions): ExecutorCl
 class Client implements ExecutorClient {
   readonly #options: ExecutorClientOptions;
   #members: ReadonlyMap<NodeId, string>;
+  #dataNodes: readonly NodeId[] | null = null;
   #timing: Timing;
   #onEvent: (event: ExecutorEvent) => void = () => undefined;
   #channel: Socket | null = null;
@@ -182,9 +185,15 @@ class Client implements ExecutorClient {
     this.#send({ kind: 'read-pools', id });
   }
 
-  setMembers(members: ReadonlyMap<NodeId, string>): void {
+  setMembers(members: ReadonlyMap<NodeId, string>, dataNodes: readonly NodeId[] | null): void {
     this.#members = members;
-    this.#send({ kind: 'members', members: Object.fromEntries(members) });
+    this.#dataNodes = dataNodes;
+    this.#sendMembers();
+  }
+
+  #sendMembers(): void {
+    const others = this.#dataNodes === null ? {} : { dataNodes: [...this.#dataNodes] };
+    this.#send({ kind: 'members', members: Object.fromEntries(this.#members), ...others });
   }
 
   setTiming(timing: Timing): void {
@@ -290,6 +299,8 @@ class Client implements ExecutorClient {
             return reject(new QuorateError('executor-busy', `the executor refused: ${greeting.why}`));
           }
           this.#channel = channel;
+          // A new one has read the config file only.
+          if (this.#dataNodes !== null) this.#sendMembers();
           this.#connectGuard(greeting.session).then(resolve, () => fail("has no guard's socket"));
         },
       });

@@ -24,7 +24,7 @@ import {
 import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './audit-document.ts';
 import { electionViolations, membershipViolations, type Violation } from './audit-rules.ts';
 import { isoTime } from './iso-time.ts';
-import { orderText } from './order-text.ts';
+import { changeText, orderText } from './order-text.ts';
 import { NO_REQUESTS, rememberRequests, requestIdOf } from './requests.ts';
 
 interface TenureRecord {
@@ -121,6 +121,12 @@ class Replay {
     switch (body.kind) {
       case 'config':
         if (this.#count > 0) membershipViolations(this.#state, body, report);
+        if (body.change !== undefined)
+          this.#operators.push({
+            index: entry.index,
+            who: body.change.who,
+            action: changeText(body.change, body.goal ?? body.timing),
+          });
         return;
       case 'elected':
         return this.#readElection(entry, body, report);

@@ -4,5 +4,5 @@ export { type AuditGap, gapsOf } from './audit-gaps.ts';
 export { type AuditParts, type AuditWindow, ownTime, windowed } from './audit-window.ts';
 export * from './eligibility.ts';
 export { isoTime } from './iso-time.ts';
-export { orderText } from './order-text.ts';
+export { changeText, orderText, timingText } from './order-text.ts';
 export * from './requests.ts';

@@ -1,0 +1,71 @@
+/**
+ * Whom this node talks to. Who is a member says the log; the config file says it only until there is a log, and for nodes that the
+ * log has not (it may be behind: a node that joins, or was away for long, must hear those who can bring it up to date).
+ *
+ * A member's address: the one in this node's own file, where it stands there (nodes may reach each other by different
+ * addresses), otherwise the one that it was added with. Who answers there is checked by its certificate, so that a wrong
+ * address costs a connection and nothing else.
+ */
+import type { Config } from '../config/index.ts';
+import { type ClusterState, isMirrored, type Member, type NodeId } from '../core/index.ts';
+
+export interface Roster {
+  /** All others that are dialled and heard. */
+  readonly peers: ReadonlyMap<NodeId, string>;
+  /** E5: their ids are used up. */
+  readonly removed: readonly NodeId[];
+  /** The other nodes that a block layer mirrors; null: as the config file says. */
+  readonly dataNodes: readonly NodeId[] | null;
+}
+
+type Known = Pick<ClusterState, 'members' | 'removed'>;
+type File = Pick<Config, 'members' | 'node'>;
+
+export function rosterOf(config: File, { members, removed }: Known): Roster {
+  const peers = new Map<NodeId, string>();
+  for (const { id, peer } of members) if (peer !== undefined) peers.set(id, peer);
+  for (const { id, peer } of config.members) peers.set(id, peer);
+  for (const id of [...removed, config.node]) peers.delete(id);
+  return { peers, removed, dataNodes: mirroredOthers(config, members) };
+}
+
+/** A file that was changed is read when the executor starts, the log rules while it runs: so it is told where they differ. */
+function mirroredOthers(
+  { members: inFile, node }: Config,
+  members: readonly Member[],
+): readonly NodeId[] | null {
+  if (members.length === 0) return null;
+  const byLog = mirrored(members, node);
+  const byFile = inFile.filter(({ id, witness }) => !witness && id !== node).map(({ id }) => id);
+  return byLog.toSorted().join() === byFile.toSorted().join() ? null : byLog;
+}
+
+/** Whom the block layer of this node may be connected to. Learners are no use to it before they have a vote. */
+export function mirrored(members: readonly Member[], self: NodeId): NodeId[] {
+  return members.map(({ id }) => id).filter((id) => id !== self && isMirrored(members, id));
+}
+
+/** Where file and log differ, in sentences; none before there is a log. */
+export function differences(config: File, { members, removed }: Known): string[] {
+  if (members.length === 0) return [];
+  const inFile = new Map(config.members.map((member) => [member.id, member]));
+  const said = members.flatMap(({ id, witness, peer }): string[] => {
+    const entry = inFile.get(id);
+    if (entry === undefined) {
+      const where = peer === undefined ? ', and its address is not known here' : ` (at ${peer})`;
+      return [`${id} is a member${where}, and the file does not list it`];
+    }
+    return entry.witness === witness
+      ? []
+      : [`${id} is ${witness ? 'a' : 'no'} witness, the file says otherwise`];
+  });
+  const strangers = config.members.filter(({ id }) => !members.some((member) => member.id === id));
+  return [
+    ...said,
+    ...strangers.map(({ id }) =>
+      removed.includes(id)
+        ? `${id} was removed, and the file still lists it`
+        : `the file lists ${id}, which is no member (yet)`,
+    ),
+  ];
+}
