@@ -32,6 +32,7 @@ export const VIOLATION_TYPES = {
   NOT_THE_HOLDER: 'the node named leads or holds',
   NOT_ALONE_IN_SYNC: 'the node named is the only one in sync',
   DISCONNECTED: 'the block layer still mirrors the node named (H3)',
+  OLD_MEMBERS_SILENT: 'an old member is still there: it could hold beside a new cluster (O3)',
 } as const;
 
 export type ViolationType = keyof typeof VIOLATION_TYPES;

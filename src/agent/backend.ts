@@ -151,7 +151,12 @@ export class Backend implements AdminBackend {
   async fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
     const { driver, fence, clock } = this.#options;
     const others = mirrored(driver.view.state.members, driver.view.self);
-    const target = peer ?? (others.length === 1 ? others[0] : undefined);
+    // A peer that is no member can only be an old name: DRBD is connected to whoever is one now, so that one is meant.
+    const named = peer !== null && others.includes(peer) ? peer : null;
+    const isOldName = peer !== null && driver.view.state.removed.includes(peer);
+    const target =
+      named ?? (peer === null || isOldName ? (others.length === 1 ? others[0] : undefined) : peer);
+    if (others.length === 0 && (peer === null || isOldName)) return this.#nobodyToOutdate(peer);
     if (target === undefined) {
       throw new QuorateError('usage', 'there is more than one other data node: say which with --peer');
     }
@@ -170,6 +175,17 @@ export class Backend implements AdminBackend {
     }
     if (who !== null)
       driver.propose({ kind: 'operator', who, action: `fence-peer ${target}`, at: clock.wallMs() });
+    return 'outdated';
+  }
+
+  /** H3: nobody else can ever be promoted here. Only a leader that is one still may say so: it has an entry committed first. */
+  async #nobodyToOutdate(peer: NodeId | null): Promise<'outdated'> {
+    const { driver } = this.#options;
+    this.#requireLeader();
+    if (!driver.view.mayHold)
+      throw new QuorateError('refused-unsafe', 'only the holder changes the in-sync set (H3)');
+    const text = `fence request for ${peer ?? 'the peer'}: no other member is mirrored`;
+    await driver.commit({ kind: 'note', text }, FENCE_LIMIT_MS);
     return 'outdated';
   }
 

@@ -14,7 +14,7 @@ export interface Roster {
   readonly peers: ReadonlyMap<NodeId, string>;
   /** E5: their ids are used up. */
   readonly removed: readonly NodeId[];
-  /** The other nodes that a block layer mirrors; null: as the config file says. */
+  /** The other nodes that the block layer here may be connected to; null: as the config file says. */
   readonly dataNodes: readonly NodeId[] | null;
 }
 
@@ -26,21 +26,28 @@ export function rosterOf(config: File, { members, removed }: Known): Roster {
   for (const { id, peer } of members) if (peer !== undefined) peers.set(id, peer);
   for (const { id, peer } of config.members) peers.set(id, peer);
   for (const id of [...removed, config.node]) peers.delete(id);
-  return { peers, removed, dataNodes: mirroredOthers(config, members) };
+  return { peers, removed, dataNodes: mirroredOthers(config, { members, removed }) };
 }
 
-/** A file that was changed is read when the executor starts, the log rules while it runs: so it is told where they differ. */
+/**
+ * A file that was changed is read when the executor starts, the log rules while it runs: so it is told where they differ, and wherever
+ * it may have been told before. Learners too: DRBD 8.4 does not say who its peer is, and what a new node has must not be taken
+ * for what the one before it had (H3).
+ */
 function mirroredOthers(
-  { members: inFile, node }: Config,
-  members: readonly Member[],
+  { members: inFile, node }: File,
+  { members, removed }: Known,
 ): readonly NodeId[] | null {
   if (members.length === 0) return null;
-  const byLog = mirrored(members, node);
+  const byLog = members
+    .filter(({ id, witness, snapshots }) => id !== node && !witness && snapshots !== true)
+    .map(({ id }) => id);
   const byFile = inFile.filter(({ id, witness }) => !witness && id !== node).map(({ id }) => id);
-  return byLog.toSorted().join() === byFile.toSorted().join() ? null : byLog;
+  const isSame = byLog.toSorted().join() === byFile.toSorted().join();
+  return isSame && removed.length === 0 ? null : byLog;
 }
 
-/** Whom the block layer of this node may be connected to. Learners are no use to it before they have a vote. */
+/** The other nodes that can be in sync. */
 export function mirrored(members: readonly Member[], self: NodeId): NodeId[] {
   return members.map(({ id }) => id).filter((id) => id !== self && isMirrored(members, id));
 }

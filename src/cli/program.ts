@@ -19,6 +19,8 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   bootstrap: async (program) => (await import('./bootstrap.ts')).registerBootstrap(program),
   members: async (program) => (await import('./members.ts')).registerMembers(program),
   settings: async (program) => (await import('./settings.ts')).registerSettings(program),
+  'force-new-cluster': async (program) =>
+    (await import('./force-new-cluster.ts')).registerForceNewCluster(program),
   release: async (program) => (await import('./release.ts')).registerRelease(program),
   'fence-peer': async (program) => (await import('./fence-peer-command.ts')).registerFencePeer(program),
   doctor: async (program) => (await import('./doctor.ts')).registerDoctor(program),

@@ -159,6 +159,8 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
       if (state.restart?.epoch !== body.epoch || state.tenure?.epoch !== body.epoch) return state;
       return { ...state, tenure: { ...state.tenure, term: entry.term }, restart: null };
     case 'forced':
+      if (body.newCluster !== undefined)
+        return startAlone(state, entry.index, body.node, body.newCluster.fenced);
       return whyForceIsVoid(state, entry.term, body.node) === null
         ? { ...state, inSync: [body.node], forced: { index: entry.index, node: body.node } }
         : state;
@@ -192,6 +194,29 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
     default:
       return assertNever(body);
   }
+}
+
+/**
+ * O3: what the others have done since its log ends this node cannot know, nor therefore whether its data is the newest: so it counts
+ * as forced in any case. That they have stopped is the operator's word, like a fencing (R5).
+ */
+function startAlone(
+  state: ClusterState,
+  index: LogIndex,
+  node: NodeId,
+  fenced: readonly NodeId[],
+): ClusterState {
+  const { tenure } = state;
+  return {
+    ...state,
+    inSync: [node],
+    forced: { index, node },
+    tenure: tenure && {
+      ...tenure,
+      fenced: tenure.fenced || fenced.includes(tenure.node),
+      unproven: tenure.unproven.filter((claim) => !fenced.includes(claim.node)),
+    },
+  };
 }
 
 /** Everybody who has held and is not shown to have stopped, oldest first. */

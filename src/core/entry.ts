@@ -175,6 +175,11 @@ export type EntryBody =
       readonly mayLose: string;
       readonly node: NodeId;
       readonly request?: string;
+      /**
+       * The majority of the voters is gone for good, and `node` goes on alone: the next entry makes it the only member. Written to a
+       * stopped node's log, by nobody's vote. `fenced`: all others, which cannot act any more, by the word of `who`.
+       */
+      readonly newCluster?: { readonly fenced: readonly NodeId[] };
       readonly at: number | null;
     }
   /** L7, place kept: a planned restart under the same tenure. */

@@ -36,6 +36,7 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
       // R5: what a takeover may wait for is never turned away for the log's size (D4).
       return { body: proposal };
     case 'forced': {
+      if (proposal.newCluster !== undefined) return refuse('a new cluster is not begun by the old one');
       const failed = forceChecks(node, proposal.node).find(({ ok }) => !ok);
       return failed === undefined ? { body: proposal } : refuse(failed.detail);
     }

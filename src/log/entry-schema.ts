@@ -202,6 +202,7 @@ export const bodySchemas = {
     mayLose: text(ENTRY_LIMITS.why),
     node,
     request: text(ENTRY_LIMITS.request).exactOptional(),
+    newCluster: z.strictObject({ fenced: nodes(ENTRY_LIMITS.members) }).exactOptional(),
     at: wallClock,
   }),
   'restart-begun': z.strictObject({
