@@ -36,7 +36,7 @@ export interface NewClusterOrder {
 export interface NewClusterPlan {
   readonly persist: Persist;
   readonly mayLose: string;
-  /** Where each of the others would answer, if it could; those without an address are in `unreachable`. */
+  /** Where each of the others would answer, if it could. */
   readonly others: ReadonlyMap<NodeId, string>;
   readonly withoutAddress: readonly NodeId[];
 }

@@ -43,10 +43,9 @@ async function run(options: ForceOptions): Promise<void> {
         .map((value) => parseNodeOption('--i-have-fenced', value)),
     ),
   ];
-  const [{ LogStore, sha256 }, { planNewCluster }, { reasonOf }, { readTls }] = await Promise.all([
+  const [{ LogStore, sha256 }, { planNewCluster, reasonOf }, { readTls }] = await Promise.all([
     import('../log/index.ts'),
-    import('../agent/force-new-cluster.ts'),
-    import('../agent/reason.ts'),
+    import('../agent/index.ts'),
     import('../peer/index.ts'),
   ]);
   await readTls(config.tls);
