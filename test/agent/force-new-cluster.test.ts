@@ -83,9 +83,10 @@ describe('force-new-cluster', () => {
 
   it('the node is the only one in sync, by force, and nobody else has a claim; H3 entries of before are void', () => {
     const before = HELD_BY_A.reduce(applyEntry, EMPTY_STATE);
-    expect(unprovenClaims(before)).toMatchObject([{ node: 'a' }]);
+    expect(unprovenClaims(before).map(({ node }) => node)).toContain('a');
     const state = plan(HELD_BY_A, b).persist.entries.reduce(applyEntry, before);
-    expect([state.inSync, state.forced?.node, unprovenClaims(state)]).toEqual([['b'], 'b', []]);
+    const others = unprovenClaims(state).filter(({ node }) => node !== b);
+    expect([state.inSync, state.forced?.node, others]).toEqual([['b'], 'b', []]);
     expect(state.removed).toEqual(['a', 'w']);
   });
 
@@ -96,7 +97,7 @@ describe('force-new-cluster', () => {
       ...{ watchdogTimeoutMs: null, clockErrorRate: 0.005 },
     });
     const options = {
-      self: a,
+      self: b,
       digest: sha256,
       seed: 1,
       timing,
