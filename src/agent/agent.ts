@@ -8,7 +8,7 @@
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config/index.ts';
+import { type Config, memberDifferences } from '../config/index.ts';
 import type { CoreEvent, Entry, Instant, Message, NodeId, Proposal, Timing } from '../core/index.ts';
 import { InvariantError, isToBeForced, logIndex } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
@@ -27,7 +27,7 @@ import { MetricCounts, metricFactsOf } from './metrics.ts';
 import { NewCluster } from './new-cluster.ts';
 import { PoolsQuestion } from './pools-question.ts';
 import { roleFactsOf } from './role-facts.ts';
-import { differences, rosterOf } from './roster.ts';
+import { rosterOf } from './roster.ts';
 import { StandAlone } from './stand-alone.ts';
 import { statusOf } from './status.ts';
 import { statusFactsOf } from './status-facts.ts';
@@ -270,7 +270,7 @@ export class Agent {
       return this.#onFatal(nodeRemoved(view.self, `so says its own log (entry ${view.commitIndex})`));
     this.#transport?.setPeers(peers, removed);
     this.#executor.setMembers(peers, dataNodes);
-    for (const what of differences(this.#config, view.state))
+    for (const what of memberDifferences(this.#config, view.state))
       this.#log.warn({ event: 'members-differ', what }, `the config file and the log differ: ${what}`);
   }
 

@@ -4,12 +4,12 @@
  */
 import type { AddMemberOrder, MemberOrder, MemberOutcome, MembersDocument } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config/index.ts';
+import { type Config, memberDifferences } from '../config/index.ts';
 import { answers, type MemberProposal, memberChecks, type OrderedBy } from '../core/index.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
 import { refusedFor } from './refusals.ts';
-import { differences, mirrored, rosterOf } from './roster.ts';
+import { mirrored, rosterOf } from './roster.ts';
 
 /** A log of 100 MB at 10 MB a second, and a node that has only just been started. */
 const CATCH_UP_LIMIT_MS = 30_000;
@@ -59,7 +59,7 @@ export class Membership {
         };
       }),
       removed: [...state.removed],
-      differences: differences(config, state),
+      differences: memberDifferences(config, state),
     };
   }
 

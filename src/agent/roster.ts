@@ -51,28 +51,3 @@ function mirroredOthers(
 export function mirrored(members: readonly Member[], self: NodeId): NodeId[] {
   return members.map(({ id }) => id).filter((id) => id !== self && isMirrored(members, id));
 }
-
-/** Where file and log differ, in sentences; none before there is a log. */
-export function differences(config: File, { members, removed }: Known): string[] {
-  if (members.length === 0) return [];
-  const inFile = new Map(config.members.map((member) => [member.id, member]));
-  const said = members.flatMap(({ id, witness, peer }): string[] => {
-    const entry = inFile.get(id);
-    if (entry === undefined) {
-      const where = peer === undefined ? ', and its address is not known here' : ` (at ${peer})`;
-      return [`${id} is a member${where}, and the file does not list it`];
-    }
-    return entry.witness === witness
-      ? []
-      : [`${id} is ${witness ? 'a' : 'no'} witness, the file says otherwise`];
-  });
-  const strangers = config.members.filter(({ id }) => !members.some((member) => member.id === id));
-  return [
-    ...said,
-    ...strangers.map(({ id }) =>
-      removed.includes(id)
-        ? `${id} was removed, and the file still lists it`
-        : `the file lists ${id}, which is no member (yet)`,
-    ),
-  ];
-}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { differences, mirrored, rosterOf } from '../../src/agent/roster.ts';
+import { mirrored, rosterOf } from '../../src/agent/roster.ts';
+import { memberDifferences as differences } from '../../src/config/index.ts';
 import { type Member, nodeId } from '../../src/core/index.ts';
 
 const member = (id: string, more: Partial<Member> = {}): Member => {
