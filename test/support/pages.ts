@@ -26,7 +26,9 @@ export interface Use {
 
 export function usesOf(page: string): Use[] {
   const found = codeOf(page).flatMap((code) => [
-    ...code.matchAll(/(?:^|[\s(])quorate ((?:(?:pki|replication) )?[a-z][a-z-]*)([^|&;#]*)/g),
+    ...code.matchAll(
+      /(?:^|[\s(])quorate ((?:(?:pki|replication|members|settings) )?[a-z][a-z-]*)([^|&;#]*)/g,
+    ),
   ]);
   return found.map(([, command = '', rest = '']) => ({ command, options: rest.match(/--[a-z-]+/g) ?? [] }));
 }
