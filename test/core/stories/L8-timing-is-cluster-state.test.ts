@@ -58,9 +58,16 @@ describe('L8: L and D grow only after every voter has the larger promise on its 
   test('a voter that starts again with the larger promise on its disk, and no word of the commit, promises the larger one (L4)', () => {
     const table = holder();
     const before = seen(table, 'b').promiseMs;
-    // The entry arrives, its commit does not.
-    table.lets = (message) => message.to !== 'b' || message.kind === 'append';
+    // The entry arrives, and nothing after it: not its commit either.
+    let appends = 0;
+    table.lets = (message) => {
+      if (message.to !== 'b') return true;
+      if (message.kind === 'append') appends += 1;
+      return message.kind === 'append' && appends === 1;
+    };
     table.propose('a', { kind: 'set-timing', leaseMs: 2_000 });
+    expect(table.see('b').goal?.leaseMs).toBe(2_000);
+    expect(table.see('b').commitIndex).toBeLessThan(table.see('b').lastIndex);
     table.crash('b', 'keep');
     table.lets = (message) => !touches(message, 'b');
     table.boot('b');
