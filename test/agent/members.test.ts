@@ -132,6 +132,23 @@ describe('members', () => {
     bench.cluster.node('w').mayStart = true;
   }, 60_000);
 
+  it('a fence request that names a removed node takes out the node that is mirrored now (H3)', async () => {
+    const bench = await Bench.begin();
+    const { other } = bench;
+    await bench.add(SPARE_WITNESS, { witness: true });
+    await bench.remove(SPARE_WITNESS);
+    const before = bench.cluster.leader?.view?.commitIndex ?? 0;
+    expect(await bench.ask((backend) => backend.fencePeer(nodeId(SPARE_WITNESS), null))).toBe('outdated');
+    const written = bench.cluster.consensus.committed.filter(({ index }) => index > before);
+    expect(written.map(({ body }) => body)).toContainEqual(
+      expect.objectContaining({ kind: 'peer-outdated', peer: other }),
+    );
+    // A stranger's name is nobody's.
+    await expect(bench.ask((backend) => backend.fencePeer(nodeId('x'), null))).rejects.toMatchObject({
+      code: 'refused-unsafe',
+    });
+  }, 60_000);
+
   it('a repeated request is done once, also where the node has got its vote since', async () => {
     const bench = await Bench.begin();
     const first = await bench.add(SPARE_WITNESS, { witness: true }, 'request-add');
