@@ -153,6 +153,12 @@ export const ERRORS = {
     remedy:
       'Give the node its own data directory back, if that still exists (never a copy from earlier, D2); otherwise docs/install.md, disaster recovery.',
   },
+  'node-removed': {
+    exit: EXIT.hardState,
+    meaning: 'The cluster goes on without this node: its id was removed, and is never used again (E5).',
+    remedy:
+      'Stop its services and switch its machine off, or let it join under a new id with an empty data directory (docs/members.md).',
+  },
   'timed-out-unknown': {
     exit: EXIT.unknown,
     meaning: 'No answer in time; whether it was done is not known.',

@@ -19,6 +19,20 @@ export const VIOLATION_TYPES = {
   NOT_BARRED: 'the cluster is paused, or the node named is on standby',
   DATA: 'the data of the node named cannot be promoted, or that is not known',
   OLD_HOLDER: 'nothing proves that the old holder can write no more (H2)',
+  ONE_CHANGE:
+    'another change of the members or the timing is under way, or the leader was only just elected (E5)',
+  STRANGER: 'the node named is a member already',
+  UNUSED_ID: 'the id was used before, and is used once for all time (E5)',
+  ROOM: 'the cluster has as many members as it may',
+  OWN_ADDRESS: 'the address is that of another member',
+  MEMBER: 'the node named is not a member',
+  LEARNER: 'the node named has a vote already',
+  CAUGHT_UP: 'the node named does not have the log yet',
+  QUORUM: 'after the change the voters that answer would be no majority',
+  NOT_THE_HOLDER: 'the node named leads or holds',
+  NOT_ALONE_IN_SYNC: 'the node named is the only one in sync',
+  DISCONNECTED: 'the block layer still mirrors the node named (H3)',
+  OLD_MEMBERS_SILENT: 'an old member is still there: it could hold beside a new cluster (O3)',
 } as const;
 
 export type ViolationType = keyof typeof VIOLATION_TYPES;

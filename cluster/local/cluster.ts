@@ -21,6 +21,7 @@ import {
   DEFAULT_MEMBERS,
   elasticIp,
   type MemberPlan,
+  type NodePlan,
   PORT,
   planNodes,
   type TimingPlan,
@@ -140,7 +141,9 @@ export class LocalCluster extends LocalMachines {
   }
 
   get dataNodes(): string[] {
-    return this.settings.nodes.filter((node) => !node.isWitness).map((node) => node.id);
+    const isThere = ({ id, spareFor }: NodePlan): boolean =>
+      spareFor === undefined || this.node(id).power !== 'off';
+    return this.settings.nodes.filter((node) => !node.isWitness && isThere(node)).map(({ id }) => id);
   }
 
   /** Where clients connect: the elastic IP. */

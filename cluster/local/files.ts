@@ -3,9 +3,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
-import { createReplica, type DaemonOptions, newGeneration, writeShims } from './drbd/index.ts';
+import {
+  createEmptyReplica,
+  createReplica,
+  type DaemonOptions,
+  newGeneration,
+  writeShims,
+} from './drbd/index.ts';
 import { linkHost, type NodeProgram } from './node/index.ts';
-import { DRBD_RESOURCE, type NodePlan, PORT, planConfig, type TimingPlan } from './plan.ts';
+import { DRBD_RESOURCE, listedBy, type NodePlan, PORT, planConfig, type TimingPlan } from './plan.ts';
 import { type StandbyOptions, writeStoreScripts } from './store/index.ts';
 
 export interface ClusterSettings {
@@ -42,6 +48,7 @@ export async function writeClusterFiles(
   writeFileSync(join(directory, 'operator.pem'), operator.certificate);
   writeFileSync(join(directory, 'operator.key'), operator.key, { mode: 0o600 });
   const generation = newGeneration();
+  const spareGeneration = newGeneration();
   for (const node of nodes) {
     const at = (file: string): string => join(directory, node.id, file);
     mkdirSync(at('data'), { recursive: true });
@@ -49,7 +56,7 @@ export async function writeClusterFiles(
     writeFileSync(at('node.pem'), pair.certificate);
     writeFileSync(at('node.key'), pair.key, { mode: 0o600 });
     writeConfig(settings, node, pidFile(node.id, 'store'));
-    if (!node.isWitness) writeDataNode(settings, node, generation);
+    if (!node.isWitness) writeDataNode(settings, node, generation, spareGeneration);
   }
   return { ca: authority.certificate, cert: operator.certificate, key: operator.key };
 }
@@ -75,11 +82,18 @@ function writeConfig(settings: ClusterSettings, node: NodePlan, storePidFile: st
   writeFileSync(configFile(settings, node.id), stringify(config));
 }
 
-function writeDataNode(settings: ClusterSettings, node: NodePlan, generation: string): void {
+function writeDataNode(
+  settings: ClusterSettings,
+  node: NodePlan,
+  generation: string,
+  spareGeneration: string,
+): void {
   const at = (file: string): string => join(settings.directory, node.id, file);
   const drbd = drbdOptions(settings, node);
   mkdirSync(drbd.directory, { recursive: true });
-  createReplica(drbd.directory, generation);
+  // A spare's disk is empty, as after `drbdadm create-md`: all of it is to be resynced.
+  if (node.spareFor === undefined) createReplica(drbd.directory, generation, [spareGeneration]);
+  else createEmptyReplica(drbd.directory, spareGeneration);
   writeShims(at('bin'), drbd.control);
   writeFileSync(at('drbd.json'), JSON.stringify(drbd));
   const store: StandbyOptions = {
@@ -92,7 +106,7 @@ function writeDataNode(settings: ClusterSettings, node: NodePlan, generation: st
 
 function drbdOptions(settings: ClusterSettings, node: NodePlan): DaemonOptions {
   const { nodes, dist, network, directory, drbd } = settings;
-  const peer = nodes.find((other) => !other.isWitness && other.id !== node.id);
+  const peer = listedBy(nodes, node).find((other) => !other.isWitness && other.id !== node.id);
   if (peer === undefined) throw new RangeError('the DRBD stand-in needs two data nodes');
   const { host1: host } = node;
   const quorate = `${process.execPath} ${join(dist, 'quorate.mjs')}`;

@@ -86,7 +86,10 @@ export class LocalMachines {
         }),
       ),
     ]);
-    await Promise.all([...this.nodes.values()].map((node) => node.boot()));
+    const spares = nodes.filter(({ spareFor }) => spareFor !== undefined);
+    await Promise.all(spares.map(({ id }) => this.#tellPower(id, 'crash')));
+    const regular = nodes.filter(({ spareFor }) => spareFor === undefined);
+    await Promise.all(regular.map(({ id }) => this.node(id).boot()));
     return operator;
   }
 

@@ -22,6 +22,8 @@ export interface MemberPlan {
   readonly id: string;
   readonly zone: string;
   readonly isWitness: boolean;
+  /** Off until somebody boots it, and no member: the node that it is there to replace. */
+  readonly spareFor?: string;
 }
 
 export const DEFAULT_MEMBERS: readonly MemberPlan[] = [
@@ -131,9 +133,17 @@ export interface ConfigPlan {
   readonly fencing: 'off' | 'after' | 'before';
 }
 
+/** Whom a node's file lists: what the cluster begins with; a spare's, itself in the place of whom it replaces. */
+export function listedBy(nodes: readonly NodePlan[], self: NodePlan): readonly NodePlan[] {
+  return nodes.filter(
+    ({ id, spareFor }) => (spareFor === undefined || id === self.id) && id !== self.spareFor,
+  );
+}
+
 /** The config document of one node (design.md's contract). It reaches the others through their links. */
 export function planConfig(plan: ConfigPlan, self: NodePlan, files: NodeFiles): Record<string, unknown> {
-  const { network, nodes, timing } = plan;
+  const { network, timing } = plan;
+  const nodes = listedBy(plan.nodes, self);
   const data = nodes.filter((node) => !node.isWitness);
   const reach = (node: NodePlan): string =>
     node.id === self.id ? self.host1 : linkHost(network, self.number, node.number);

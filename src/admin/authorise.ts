@@ -14,6 +14,12 @@ export type AdminCall =
   | 'AlertsTest'
   | 'Failover'
   | 'Bootstrap'
+  | 'ListMembers'
+  | 'AddMember'
+  | 'PromoteMember'
+  | 'RemoveMember'
+  | 'ShowSettings'
+  | 'SetSettings'
   | 'Inspect'
   | 'Replication'
   | 'RunReplication'
@@ -39,6 +45,12 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   RunReplication: 'operator',
   Failover: 'admin',
   Bootstrap: 'admin',
+  ListMembers: 'viewer',
+  ShowSettings: 'viewer',
+  AddMember: 'admin',
+  PromoteMember: 'admin',
+  RemoveMember: 'admin',
+  SetSettings: 'admin',
 };
 const RANK: Readonly<Record<ClientRole, number>> = { viewer: 0, operator: 1, admin: 2 };
 

@@ -1,4 +1,5 @@
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
+import type { MemberOutcome, MembersDocument, SettingsDocument, SettingsOutcome } from './members.ts';
 import type { ReplicationDocument } from './replication.ts';
 import type { StatusDocument, TakeoverStep } from './status.ts';
 
@@ -109,6 +110,31 @@ export interface StandbyOrder extends MovingOrder {
   readonly why: string;
 }
 
+export interface MemberOrder extends Order {
+  readonly node: NodeId;
+  readonly why: string;
+}
+
+export interface AddMemberOrder extends MemberOrder {
+  /** HOST:PORT of its peer service. */
+  readonly peer: string;
+  /** Empty: not said. */
+  readonly zone: string;
+  readonly witness: boolean;
+  /** Its data comes by snapshots: it is never in sync. */
+  readonly snapshots: boolean;
+}
+
+export interface SettingsOrder extends Order {
+  readonly why: string;
+  /** Null: as it is; of the promise: derived. */
+  readonly values: Readonly<
+    Record<'heartbeatMs' | 'leaseMs' | 'releaseMs' | 'watchdogMs' | 'promiseMs', number | null>
+  >;
+  /** How long the end of it is waited for. */
+  readonly waitMs: number;
+}
+
 /**
  * What the admin service asks of the agent. Rejections are QuorateErrors; their code decides the exit code of the
  * command: `refused-unsafe` 4, `timed-out-unknown` 5, `not-leader` and everything else 1.
@@ -128,6 +154,16 @@ export interface AdminBackend {
   activate(order: StandbyOrder): Promise<StandbyOutcome>;
   /** O3: an operator's override. Rejects `usage` where the loss is not accepted and it is no dry run. */
   failover(order: FailoverOrder): Promise<FailoverOutcome>;
+  /** E5. Never blocks. */
+  members(): MembersDocument;
+  /** Each resolves when the log says so; `promoteMember` first waits for the node to have the log. */
+  addMember(order: AddMemberOrder): Promise<MemberOutcome>;
+  promoteMember(order: MemberOrder): Promise<MemberOutcome>;
+  removeMember(order: MemberOrder): Promise<MemberOutcome>;
+  /** L8. Never blocks. */
+  settings(): SettingsDocument;
+  /** Resolves when it is done, or when it was waited for so long: the cluster goes on with it by itself. */
+  setSettings(order: SettingsOrder): Promise<SettingsOutcome>;
   /** H7. Resolves when the first config entry is durable here and handed to the peers. */
   bootstrap(request: { readonly inSync: readonly NodeId[]; readonly who: string }): Promise<void>;
   /** Never blocks. */

@@ -6,9 +6,25 @@ import { type Entry, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { FilterRequest } from '../inspect/index.ts';
 import { identityOf, type TlsMaterial } from '../peer/index.ts';
-import type { FailoverOutcome, PauseOutcome, StandbyOutcome, SwitchoverOutcome } from './backend.ts';
+import type {
+  FailoverOutcome,
+  PauseOutcome,
+  SettingsOrder,
+  StandbyOutcome,
+  SwitchoverOutcome,
+} from './backend.ts';
 import { fromServiceError } from './errors.ts';
 import { type InspectPage, inspect } from './inspect-client.ts';
+import {
+  type MemberOutcome,
+  type MembersDocument,
+  memberOutcomeSchema,
+  membersSchema,
+  type SettingsDocument,
+  type SettingsOutcome,
+  settingsOutcomeSchema,
+  settingsSchema,
+} from './members.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
 import { type ReplicationDocument, replicationRunSchema, replicationSchema } from './replication.ts';
 import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
@@ -41,6 +57,8 @@ const ALERTS_TIMEOUT_MS = 25_000;
 const FENCE_TIMEOUT_MS = 30_000;
 /** One entry of the log; as long as the agent itself waits for it, and a little. */
 const COMMIT_TIMEOUT_MS = 65_000;
+/** As long as the agent waits for a node to have the log. */
+const CATCH_UP_TIMEOUT_MS = 30_000;
 /** More entries than D4 lets a log have: a wrong agent must not fill the memory. */
 const MAX_ENTRIES = 1_000_000;
 
@@ -205,6 +223,54 @@ export class AdminClient {
     const { node, standby, why, timeoutMs } = request;
     const call = standby ? 'Standby' : 'Activate';
     return this.#parse(standbySchema, await this.#order(call, { node, why }, request, timeoutMs, true));
+  }
+
+  async members(): Promise<MembersDocument> {
+    return this.#parse(membersSchema, await this.#call('ListMembers', {}, QUESTION_TIMEOUT_MS, false));
+  }
+
+  async addMember(
+    request: {
+      node: NodeId;
+      peer: string;
+      zone: string;
+      witness: boolean;
+      snapshots: boolean;
+      why: string;
+    } & OrderOptions,
+  ): Promise<MemberOutcome> {
+    const { node, peer, zone, witness, snapshots, why } = request;
+    const wire = { node, peer, zone, witness, snapshots, why };
+    const answer = await this.#order('AddMember', wire, request, COMMIT_TIMEOUT_MS, true);
+    return this.#parse(memberOutcomeSchema, answer);
+  }
+
+  /** `promote` waits at the agent for the node to have the log. */
+  async changeMember(
+    what: 'promote' | 'remove',
+    request: { node: NodeId; why: string } & OrderOptions,
+  ): Promise<MemberOutcome> {
+    const { node, why } = request;
+    const call = what === 'promote' ? 'PromoteMember' : 'RemoveMember';
+    const timeoutMs = COMMIT_TIMEOUT_MS + (what === 'promote' ? CATCH_UP_TIMEOUT_MS : 0);
+    return this.#parse(memberOutcomeSchema, await this.#order(call, { node, why }, request, timeoutMs, true));
+  }
+
+  async settings(): Promise<SettingsDocument> {
+    return this.#parse(settingsSchema, await this.#call('ShowSettings', {}, QUESTION_TIMEOUT_MS, false));
+  }
+
+  async setSettings(
+    request: {
+      values: Partial<SettingsOrder['values']>;
+      why: string;
+      waitMs: number;
+    } & OrderOptions,
+  ): Promise<SettingsOutcome> {
+    const { values, why, waitMs } = request;
+    const wire = { ...values, why, waitMs };
+    const answer = await this.#order('SetSettings', wire, request, COMMIT_TIMEOUT_MS + waitMs, true);
+    return this.#parse(settingsOutcomeSchema, answer);
   }
 
   async bootstrap(inSync: readonly NodeId[]): Promise<void> {

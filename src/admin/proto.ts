@@ -41,6 +41,25 @@ export interface WireBootstrapRequest {
   readonly inSync: readonly string[];
   readonly who: string;
 }
+export interface WireMemberRequest extends WireOrder {
+  readonly node: string;
+  readonly why: string;
+}
+export interface WireAddMemberRequest extends WireMemberRequest {
+  readonly peer: string;
+  readonly zone: string;
+  readonly witness: boolean;
+  readonly snapshots: boolean;
+}
+export interface WireSettingsRequest extends WireOrder {
+  readonly why: string;
+  readonly heartbeatMs?: number;
+  readonly leaseMs?: number;
+  readonly releaseMs?: number;
+  readonly watchdogMs?: number;
+  readonly promiseMs?: number;
+  readonly waitMs: number;
+}
 export interface WireFailoverRequest extends WireOrder {
   readonly to: string;
   readonly dryRun: boolean;

@@ -21,14 +21,18 @@ import type { AdminBackend, MovingOrder } from './backend.ts';
 import { toStatus } from './errors.ts';
 import { inspectHandlers } from './inspect.ts';
 import { AdminListener } from './listener.ts';
+import { addMemberOrder, memberOrder, settingsOrder } from './member-handlers.ts';
 import {
   adminService,
+  type WireAddMemberRequest,
   type WireBootstrapRequest,
   type WireEntriesPage,
   type WireEntry,
   type WireFailoverRequest,
+  type WireMemberRequest,
   type WireOrder,
   type WirePauseRequest,
+  type WireSettingsRequest,
   type WireStandbyRequest,
   type WireSwitchoverRequest,
 } from './proto.ts';
@@ -132,6 +136,20 @@ export class AdminServer {
           throw new QuorateError('alerts-off', 'the config of this node has no "alerts"');
         return { results: await options.alerts.test() };
       }),
+      ListMembers: this.#unary('ListMembers', () => withoutNulls(this.#backend.members())),
+      AddMember: this.#order('AddMember', (request: WireAddMemberRequest, order) =>
+        this.#backend.addMember(addMemberOrder(request, order)),
+      ),
+      PromoteMember: this.#order('PromoteMember', (request: WireMemberRequest, order) =>
+        this.#backend.promoteMember(memberOrder(request, order)),
+      ),
+      RemoveMember: this.#order('RemoveMember', (request: WireMemberRequest, order) =>
+        this.#backend.removeMember(memberOrder(request, order)),
+      ),
+      ShowSettings: this.#unary('ShowSettings', () => withoutNulls(this.#backend.settings())),
+      SetSettings: this.#order('SetSettings', (request: WireSettingsRequest, order) =>
+        this.#backend.setSettings(settingsOrder(request, order)),
+      ),
       ...inspectHandlers(options.tap, (call) => this.#admit(call, 'Inspect').leave),
     });
   }

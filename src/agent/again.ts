@@ -1,7 +1,11 @@
 /** How a request ended that is asked again, as the log tells it: the answer that its first caller got, or may have missed. */
 import type {
   FailoverOutcome,
+  MemberOutcome,
+  MembersDocument,
   PauseOutcome,
+  SettingsDocument,
+  SettingsOutcome,
   StandbyOutcome,
   SwitchoverOutcome,
   TakeoverStep,
@@ -37,6 +41,17 @@ export function standbyAgain(log: Log, record: RequestRecord): StandbyOutcome {
   const hasMoved = outcome.kind !== 'done' || outcome.takeover !== null;
   const moved = hasMoved ? switchoverAgain(log, record) : null;
   return { node, standby: record.kind === 'standby', changed: true, index, moved, alreadyDone: true };
+}
+
+/** The members as they are now. */
+export function membersAgain({ node, index }: RequestRecord, { members }: MembersDocument): MemberOutcome {
+  assert(node !== null, 'a change of the members names its node');
+  return { node, index, members, alreadyDone: true };
+}
+
+/** The settings as they are now: somebody may have ordered others since. */
+export function settingsAgain({ index }: RequestRecord, now: SettingsDocument): SettingsOutcome {
+  return { ...now, changed: true, index, alreadyDone: true };
 }
 
 /** @throws QuorateError `code` where it had failed */

@@ -8,7 +8,7 @@
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
-import { type Config, replicatedPools } from '../config/index.ts';
+import { type Config, memberDifferences, replicatedPools } from '../config/index.ts';
 import type { CoreEvent, Entry, Instant, Message, NodeId, Proposal, Timing } from '../core/index.ts';
 import { InvariantError, isToBeForced, logIndex } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
@@ -29,6 +29,7 @@ import { NewCluster } from './new-cluster.ts';
 import { PoolsQuestion } from './pools-question.ts';
 import { ReplicationView } from './replication-view.ts';
 import { roleFactsOf } from './role-facts.ts';
+import { rosterOf } from './roster.ts';
 import { StandAlone } from './stand-alone.ts';
 import { statusOf } from './status.ts';
 import { statusFactsOf } from './status-facts.ts';
@@ -64,7 +65,10 @@ export interface AgentParts {
   /** L4; durable before it resolves. */
   bootPromiseStart(): Promise<Instant>;
   transport(
-    handlers: Pick<PeerTransportOptions, 'onMessage' | 'onStatement' | 'onBootstrap' | 'onLink'> & {
+    handlers: Pick<
+      PeerTransportOptions,
+      'onMessage' | 'onStatement' | 'onBootstrap' | 'onLink' | 'onRemoved'
+    > & {
       /** Asked by a peer (H6). */
       fitness(): Fitness | null;
       /** What the pools hold, packed; rejects with why that is not known. */
@@ -72,7 +76,7 @@ export interface AgentParts {
     },
   ): Transport;
   /** H6: what a peer says of itself; null where its version does not say it. Rejects when it does not answer in time. */
-  askFitness(peer: NodeId): Promise<Fitness | null>;
+  askFitness(peer: NodeId, address: string | null): Promise<Fitness | null>;
   /** Lets operators and DRBD's handlers ask; resolves with how that ends. */
   serve(backend: Backend): Promise<{ close(): Promise<void> }>;
 }
@@ -166,6 +170,7 @@ export class Agent {
         await this.#newCluster.accept(entry);
       },
       onLink: () => {}, // a hint, never a reason to act (H5)
+      onRemoved: (by, why) => this.#onFatal(nodeRemoved(config.node, `${by} says: ${why}`)),
       fitness: () =>
         this.#driver === null ? null : fitnessOf(this.#roleFacts(this.#driver), this.#failedChecks ?? []),
       pools: async () => {
@@ -229,7 +234,8 @@ export class Agent {
       executor: this.#executor,
       clock: parts.clock,
       log: this.#log,
-      fitnessOf: (peer) => parts.askFitness(peer),
+      fitnessOf: (peer) =>
+        parts.askFitness(peer, rosterOf(config, driver.view.state).peers.get(peer) ?? null),
     });
     this.#upkeep = new Upkeep(driver, this.#executor, parts.clock, this.#log);
     this.#standAlone = new StandAlone(driver, parts.clock, this.#log);
@@ -238,7 +244,7 @@ export class Agent {
       timing: this.#timing,
       driver,
       transport,
-      others: this.#others(),
+      others: otherMembers(config),
       probes: () => this.#probes,
       onFirst: () => this.#diskLoss?.bootstrapped(),
       until: (isDone, limitMs) => this.#until(isDone, limitMs),
@@ -248,6 +254,7 @@ export class Agent {
       config,
       driver,
       clock: parts.clock,
+      timing: this.#timing,
       status: () => this.#status(),
       roleFacts: () => this.#roleFacts(driver),
       metricFacts: () => this.#metricFacts(driver),
@@ -267,15 +274,22 @@ export class Agent {
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
     });
     this.#service = await parts.serve(this.#backend);
-    transport.setPeers(this.#others());
+    this.#followMembers(driver);
     this.#log.info(
       { event: 'started', node: config.node, log: recovered.status, term: recovered.hardState.term },
       `node ${config.node} runs`,
     );
   }
 
-  #others(): Map<NodeId, string> {
-    return otherMembers(this.#config);
+  /** E5: with every change, and once at the start. */
+  #followMembers({ view }: Driver): void {
+    const { peers, removed, dataNodes } = rosterOf(this.#config, view.state);
+    if (removed.includes(view.self))
+      return this.#onFatal(nodeRemoved(view.self, `so says its own log (entry ${view.commitIndex})`));
+    this.#transport?.setPeers(peers, removed);
+    this.#executor.setMembers(peers, dataNodes);
+    for (const what of memberDifferences(this.#config, view.state))
+      this.#log.warn({ event: 'members-differ', what }, `the config file and the log differ: ${what}`);
   }
 
   /**
@@ -318,6 +332,8 @@ export class Agent {
 
   #onExecutor(event: ExecutorEvent): void {
     if (event.kind === 'ready') {
+      // L8: one that was started meanwhile must say that it goes by it.
+      if (this.#driver !== null) this.#executor.setTiming(this.#driver.view.timing);
       this.#onReady?.();
       this.#onReady = null;
     }
@@ -408,7 +424,10 @@ export class Agent {
         { event: 'paused', leader: entry.body.leader },
         'the cluster is paused: nobody holds until "quorate resume" (H7)',
       );
-    if (entry.body.kind === 'config') this.#executor.setTiming(entry.body.timing);
+    if (entry.body.kind === 'config') {
+      this.#executor.setTiming(entry.body.timing);
+      if (this.#driver !== null) this.#followMembers(this.#driver);
+    }
     if (entry.body.kind !== 'note') {
       this.#log.info(
         { event: 'committed', index: entry.index, term: entry.term, entry: entry.body },
@@ -543,6 +562,11 @@ export class Agent {
     if (isReleased) await this.#executor.close().catch(() => {});
     await Promise.allSettled([this.#transport?.close(), this.#store?.close()]);
   }
+}
+
+/** E5: it has nothing to do here any more, and must not try: its log would say that it may. */
+function nodeRemoved(node: NodeId, why: string): QuorateError {
+  return new QuorateError('node-removed', `${node} is no member any more: ${why}`);
 }
 
 export function otherMembers({ members, node }: Config): Map<NodeId, string> {

@@ -1,11 +1,18 @@
 /** What operators and DRBD's handlers may ask of a running agent. */
 import type {
+  AddMemberOrder,
   AdminBackend,
   FailoverOrder,
   FailoverOutcome,
+  MemberOrder,
+  MemberOutcome,
+  MembersDocument,
   PauseOrder,
   PauseOutcome,
   ReplicationDocument,
+  SettingsDocument,
+  SettingsOrder,
+  SettingsOutcome,
   StandbyOrder,
   StandbyOutcome,
   StatusDocument,
@@ -13,19 +20,29 @@ import type {
   SwitchoverOutcome,
 } from '../admin/index.ts';
 import type { Clock } from '../clock.ts';
-import { type Config, dataNodes } from '../config/index.ts';
-import type { CoreEvent, CoreView, Entry, LogIndex, NodeId } from '../core/index.ts';
+import type { Config } from '../config/index.ts';
+import type { CoreEvent, CoreView, Entry, LogIndex, NodeId, Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
-import { failoverAgain, pauseAgain, standbyAgain, switchoverAgain } from './again.ts';
+import {
+  failoverAgain,
+  membersAgain,
+  pauseAgain,
+  settingsAgain,
+  standbyAgain,
+  switchoverAgain,
+} from './again.ts';
 import { authorityOf } from './authority.ts';
 import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
+import { Membership } from './members.ts';
 import { Orders } from './orders.ts';
 import { refusedByLeader } from './refusals.ts';
 import type { ReplicationView } from './replication-view.ts';
 import { Requests } from './requests.ts';
+import { mirrored } from './roster.ts';
+import { Settings } from './settings.ts';
 import { Switchover } from './switchover.ts';
 import { TakeoverWatch } from './takeover-watch.ts';
 
@@ -41,6 +58,8 @@ export interface BackendOptions {
   readonly config: Config;
   readonly driver: Driver;
   readonly clock: Clock;
+  /** What the config file says, derived with this host's watchdog. */
+  readonly timing: Timing;
   readonly status: () => StatusDocument;
   readonly roleFacts: () => RoleFacts;
   readonly metricFacts: () => MetricFacts;
@@ -63,6 +82,8 @@ export class Backend implements AdminBackend {
   readonly #switchover: Switchover;
   readonly #orders: Orders;
   readonly #requests: Requests;
+  readonly #membership: Membership;
+  readonly #settings: Settings;
 
   constructor(options: BackendOptions) {
     this.#options = options;
@@ -75,6 +96,8 @@ export class Backend implements AdminBackend {
     });
     this.#orders = new Orders({ ...shared, switchover: this.#switchover });
     this.#requests = new Requests(shared);
+    this.#membership = new Membership(shared);
+    this.#settings = new Settings({ ...shared, fileTiming: options.timing });
   }
 
   onCommitted(entry: Entry): void {
@@ -146,9 +169,14 @@ export class Backend implements AdminBackend {
    * the I/O stays frozen, and nobody calls the handler a second time.
    */
   async fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
-    const { driver, config, fence, clock } = this.#options;
-    const others = dataNodes(config).filter((member) => member.id !== driver.view.self);
-    const target = peer ?? (others.length === 1 ? others[0]?.id : undefined);
+    const { driver, fence, clock } = this.#options;
+    const others = mirrored(driver.view.state.members, driver.view.self);
+    // A peer that is no member can only be an old name: DRBD is connected to whoever is one now, so that one is meant.
+    const named = peer !== null && others.includes(peer) ? peer : null;
+    const isOldName = peer !== null && driver.view.state.removed.includes(peer);
+    const target =
+      named ?? (peer === null || isOldName ? (others.length === 1 ? others[0] : undefined) : peer);
+    if (others.length === 0 && (peer === null || isOldName)) return this.#nobodyToOutdate(peer);
     if (target === undefined) {
       throw new QuorateError('usage', 'there is more than one other data node: say which with --peer');
     }
@@ -167,6 +195,17 @@ export class Backend implements AdminBackend {
     }
     if (who !== null)
       driver.propose({ kind: 'operator', who, action: `fence-peer ${target}`, at: clock.wallMs() });
+    return 'outdated';
+  }
+
+  /** H3: nobody else can ever be promoted here. Only a leader that is one still may say so: it has an entry committed first. */
+  async #nobodyToOutdate(peer: NodeId | null): Promise<'outdated'> {
+    const { driver } = this.#options;
+    this.#requireLeader();
+    if (!driver.view.mayHold)
+      throw new QuorateError('refused-unsafe', 'only the holder changes the in-sync set (H3)');
+    const text = `fence request for ${peer ?? 'the peer'}: no other member is mirrored`;
+    await driver.commit({ kind: 'note', text }, FENCE_LIMIT_MS);
     return 'outdated';
   }
 
@@ -231,6 +270,46 @@ export class Backend implements AdminBackend {
       { id: order.requestId, kind: 'activate', node: order.node },
       () => this.#orders.activate(order),
       (record) => standbyAgain(this.#log, record),
+    );
+  }
+
+  members(): MembersDocument {
+    return this.#membership.list();
+  }
+
+  async addMember(order: AddMemberOrder): Promise<MemberOutcome> {
+    return this.#changeMembers('members-add', order, () => this.#membership.add(order));
+  }
+
+  async promoteMember(order: MemberOrder): Promise<MemberOutcome> {
+    return this.#changeMembers('members-promote', order, () => this.#membership.promote(order));
+  }
+
+  async removeMember(order: MemberOrder): Promise<MemberOutcome> {
+    return this.#changeMembers('members-remove', order, () => this.#membership.remove(order));
+  }
+
+  async #changeMembers(
+    kind: 'members-add' | 'members-promote' | 'members-remove',
+    { requestId, node }: MemberOrder,
+    run: () => Promise<MemberOutcome>,
+  ): Promise<MemberOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once({ id: requestId, kind, node }, run, (record) =>
+      membersAgain(record, this.members()),
+    );
+  }
+
+  settings(): SettingsDocument {
+    return this.#settings.show();
+  }
+
+  async setSettings(order: SettingsOrder): Promise<SettingsOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: 'settings', node: null },
+      () => this.#settings.set(order),
+      (record) => settingsAgain(record, this.settings()),
     );
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Config } from '../config/index.ts';
 import { dataNodes } from '../config/index.ts';
-import type { Entry, NodeId, Timing } from '../core/index.ts';
+import type { Entry, Member, NodeId, Timing } from '../core/index.ts';
 import { canonicalJson, GENESIS, logIndex, makeEntry, term } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { ExecutorEvent } from '../executor/index.ts';
@@ -14,9 +14,15 @@ type Probes = Extract<ExecutorEvent, { kind: 'probes' }>;
 
 function membersOf(config: Config) {
   return config.members
-    .map(({ id, witness }) => ({ id, witness, learner: false }))
+    .map(({ id, witness, peer, zone }) => {
+      return { id, witness, learner: false, peer, ...(zone === null ? {} : { zone }) };
+    })
     .sort((left, right) => (left.id < right.id ? -1 : 1));
 }
+
+/** Addresses and zones may be seen differently from different nodes. */
+const votes = (members: readonly Member[]) =>
+  members.map(({ id, witness, learner }) => ({ id, witness, learner }));
 
 export function firstEntry(config: Config, timing: Timing, inSync: readonly NodeId[]): Entry {
   return makeEntry(sha256, logIndex(1), term(0), GENESIS, {
@@ -71,7 +77,7 @@ export function checkOffered(config: Config, entry: Entry): void {
       `the entry is of cluster ${body.cluster}, this node of ${config.cluster}`,
     );
   }
-  if (canonicalJson(body.members) !== canonicalJson(membersOf(config))) {
+  if (canonicalJson(votes(body.members)) !== canonicalJson(votes(membersOf(config)))) {
     throw new QuorateError('peer-refused', `the members differ from those in ${config.file}`);
   }
 }

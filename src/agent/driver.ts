@@ -176,6 +176,8 @@ export class Driver {
       case 'unverified':
       case 'gone':
         return this.input({ kind: 'executor-lost' });
+      case 'timing-applied':
+        return this.input({ kind: 'timing-applied', timing: event.timing });
       case 'doctor':
       case 'fence-ended':
       case 'repair-failed':

@@ -4,6 +4,9 @@ import { EXIT } from '../errors.ts';
 import { Agent } from './agent.ts';
 import { systemParts } from './system-parts.ts';
 
+export { type NewClusterPlan, planNewCluster } from './force-new-cluster.ts';
+export { reasonOf } from './reason.ts';
+
 /**
  * Runs a node until SIGTERM or SIGINT; resolves with the exit code. Rejects with a QuorateError where it cannot start.
  * Logs are JSON lines on stderr; stdout stays empty.

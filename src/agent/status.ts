@@ -54,7 +54,7 @@ export function statusOf({
       return {
         id: member.id,
         kind: member.witness ? ('witness' as const) : ('data' as const),
-        zone: memberOf(config, member.id)?.zone ?? null,
+        zone: memberOf(config, member.id)?.zone ?? member.zone ?? null,
         role: isSelf ? ownRole(driver) : otherRole(member.id, leader, member.witness, isUp(member.id)),
         reachable: isSelf || isUp(member.id),
         matchIndex: match,

@@ -102,9 +102,9 @@ export async function systemParts(
       renewals.push((renewed) => transport.replaceTls(renewed));
       return transport;
     },
-    askFitness: async (peer) => {
-      const address = otherMembers(config).get(peer);
-      if (address === undefined) throw new QuorateError('peer-unreachable', `${peer} is not in the config`);
+    askFitness: async (peer, address) => {
+      if (address === null)
+        throw new QuorateError('peer-unreachable', `the address of ${peer} is not known here`);
       const asked = {
         tls: certificates.current,
         cluster,

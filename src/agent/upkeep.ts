@@ -9,6 +9,7 @@ import type { Epoch, NodeId, Proposal } from '../core/index.ts';
 import { nodeId } from '../core/index.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import type { Driver } from './driver.ts';
+import { mirrored } from './roster.ts';
 
 /** How long the own disk must be bad, probe after probe, before the node says so. */
 const DISK_GRACE_MS = 2_000;
@@ -142,8 +143,8 @@ export class Upkeep {
 
   /** H3: the reply of a handler was lost: this epoch has taken every other data node out, and nothing in the log takes it back. */
   #areAllOthersOut(epoch: Epoch): boolean {
-    const { log, commitIndex, voters, self } = this.#driver.view;
-    const others = voters.filter((id) => id !== self && this.#driver.view.isDataVoter(id));
+    const { log, commitIndex, self } = this.#driver.view;
+    const others = mirrored(log.membership.members, self);
     return others.every((id) => {
       const last = log.all.findLast(
         ({ body }) => (body.kind === 'peer-outdated' || body.kind === 'peer-in-sync') && body.peer === id,

@@ -1,6 +1,6 @@
 /** The audit as a timeline, one line for each entry that says something to people. */
 import { assertNever, type Entry, type EntryBody } from '../core/index.ts';
-import { type AuditDocument, isoTime, orderText, ownTime } from '../state/index.ts';
+import { type AuditDocument, changeText, isoTime, orderText, ownTime } from '../state/index.ts';
 import { windowSentences } from './audit-window.ts';
 import { humanMs, type Paint } from './output.ts';
 
@@ -58,7 +58,9 @@ function sentence(body: Exclude<EntryBody, { kind: 'forced' }>): string | null {
         (one) => `${one.id}${one.witness ? ' (witness)' : one.learner ? ' (learner)' : ''}`,
       );
       const inSync = body.inSync === null ? '' : `, in sync: ${body.inSync.join(' ')}`;
-      return `members ${members.join(' ')}${inSync}, promise ${humanMs(body.timing.promiseMs)}`;
+      const { change, goal, timing } = body;
+      const by = change === undefined ? '' : `${change.who} ${changeText(change, goal ?? timing)}; `;
+      return `${by}members ${members.join(' ')}${inSync}, promise ${humanMs(timing.promiseMs)}`;
     }
     case 'elected': {
       const detected = body.detectMs === null ? '' : `, noticed after ${humanMs(body.detectMs)}`;

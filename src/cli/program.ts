@@ -17,6 +17,10 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   activate: async (program) => (await import('./standby.ts')).registerActivate(program),
   failover: async (program) => (await import('./failover.ts')).registerFailover(program),
   bootstrap: async (program) => (await import('./bootstrap.ts')).registerBootstrap(program),
+  members: async (program) => (await import('./members.ts')).registerMembers(program),
+  settings: async (program) => (await import('./settings.ts')).registerSettings(program),
+  'force-new-cluster': async (program) =>
+    (await import('./force-new-cluster.ts')).registerForceNewCluster(program),
   release: async (program) => (await import('./release.ts')).registerRelease(program),
   'fence-peer': async (program) => (await import('./fence-peer-command.ts')).registerFencePeer(program),
   doctor: async (program) => (await import('./doctor.ts')).registerDoctor(program),

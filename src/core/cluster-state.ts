@@ -93,6 +93,11 @@ export function mayHoldByKind(members: readonly Member[], id: NodeId): boolean {
   return member !== undefined && !member.witness && !member.learner;
 }
 
+/** H3: a block layer mirrors its data, so that it can be in sync. */
+export function isMirrored(members: readonly Member[], id: NodeId): boolean {
+  return mayHoldByKind(members, id) && members.find((member) => member.id === id)?.snapshots !== true;
+}
+
 /** Folds one committed entry into the state. */
 export function applyEntry(state: ClusterState, entry: Entry): ClusterState {
   return { ...applyBody(state, entry, entry.body), appliedIndex: entry.index };
@@ -142,7 +147,7 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
         ? withoutInSync(state, body.node)
         : state;
     case 'peer-in-sync':
-      if (!isCurrent(state, body.epoch) || !mayHoldByKind(state.members, body.peer)) return state;
+      if (!isCurrent(state, body.epoch) || !isMirrored(state.members, body.peer)) return state;
       return state.inSync.includes(body.peer)
         ? state
         : { ...state, inSync: [...state.inSync, body.peer].sort() };
@@ -154,6 +159,8 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
       if (state.restart?.epoch !== body.epoch || state.tenure?.epoch !== body.epoch) return state;
       return { ...state, tenure: { ...state.tenure, term: entry.term }, restart: null };
     case 'forced':
+      if (body.newCluster !== undefined)
+        return startAlone(state, entry.index, body.node, body.newCluster.fenced);
       return whyForceIsVoid(state, entry.term, body.node) === null
         ? { ...state, inSync: [body.node], forced: { index: entry.index, node: body.node } }
         : state;
@@ -187,6 +194,29 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
     default:
       return assertNever(body);
   }
+}
+
+/**
+ * O3: what the others have done since its log ends this node cannot know, nor therefore whether its data is the newest: so it counts
+ * as forced in any case. That they have stopped is the operator's word, like a fencing (R5).
+ */
+function startAlone(
+  state: ClusterState,
+  index: LogIndex,
+  node: NodeId,
+  fenced: readonly NodeId[],
+): ClusterState {
+  const { tenure } = state;
+  return {
+    ...state,
+    inSync: [node],
+    forced: { index, node },
+    tenure: tenure && {
+      ...tenure,
+      fenced: tenure.fenced || fenced.includes(tenure.node),
+      unproven: tenure.unproven.filter((claim) => !fenced.includes(claim.node)),
+    },
+  };
 }
 
 /** Everybody who has held and is not shown to have stopped, oldest first. */

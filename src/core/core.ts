@@ -39,6 +39,7 @@ import {
   onHeartbeatAck,
   replicate,
 } from './replication.ts';
+import { advanceTiming, noteApplied, promiseShrinksAt } from './timing-change.ts';
 import { advanceTransfer, startTransfer } from './transfer.ts';
 import type { Instant } from './types.ts';
 import { assert, assertNever, instant, logIndex, term } from './types.ts';
@@ -89,6 +90,7 @@ export class Core {
       if (node.outbox.waitingSince !== null) times.push(node.outbox.waitingSince + node.timing.leaseMs);
       if (node.hold.kind === 'none') times.push(claimsUntil(node, leadership));
       if (node.hold.kind === 'preparing') times.push(node.hold.deadline);
+      times.push(promiseShrinksAt(node) ?? Number.POSITIVE_INFINITY);
     }
     const due = times.filter((time) => time > node.now);
     return due.length === 0 ? null : instant(Math.min(...due));
@@ -146,6 +148,8 @@ export class Core {
         return onExecutorLost(node);
       case 'lead-anew':
         return leadAnewIfRenounced(node);
+      case 'timing-applied':
+        return noteApplied(node, input.timing);
       case 'campaign':
         if (node.role.kind !== 'leader') electionDue(node, true);
         return;
@@ -228,6 +232,7 @@ export class Core {
       recordProof(node);
       advanceHolding(node, leadership);
       advanceTransfer(node, leadership);
+      if (node.leadership === leadership) advanceTiming(node, leadership);
       replicate(node, leadership);
       if (node.leadership === null || node.log.lastIndex === before) return;
     }

@@ -12,6 +12,22 @@ export interface Member {
   readonly witness: boolean;
   /** A learner receives the log but has no vote (E5). */
   readonly learner: boolean;
+  /** HOST:PORT of its peer service, for nodes whose own config file does not list it; not there in logs from before. */
+  readonly peer?: string;
+  readonly zone?: string;
+  /** Its data comes by snapshots: no block layer mirrors it, so that it is never in the in-sync set (H3). */
+  readonly snapshots?: true;
+}
+
+/** Who has changed the members or the timing, and how; not there in the first entry and in logs from before. */
+export interface ConfigChange {
+  readonly what: 'add' | 'promote' | 'remove' | 'settings';
+  /** Null: the whole cluster. */
+  readonly node: NodeId | null;
+  readonly who: string;
+  readonly why: string;
+  readonly request: string | null;
+  readonly at: number | null;
 }
 
 /** Timing as cluster state (L8), in ms; symbols of safety.md. `promiseMs` is what L5 derives, or longer. */
@@ -54,6 +70,9 @@ export type EntryBody =
       readonly timing: Timing;
       readonly inSync: readonly NodeId[] | null;
       readonly cluster: string;
+      /** L8: what the timing shall become, while `timing` is a step on the way there. */
+      readonly goal?: Timing;
+      readonly change?: ConfigChange;
     }
   /** First entry of every term (E4). `detectMs`: last sign of the old leader → campaign; null when there was none. */
   | {
@@ -156,6 +175,11 @@ export type EntryBody =
       readonly mayLose: string;
       readonly node: NodeId;
       readonly request?: string;
+      /**
+       * The majority of the voters is gone for good, and `node` goes on alone: the next entry makes it the only member. Written to a
+       * stopped node's log, by nobody's vote. `fenced`: all others, which cannot act any more, by the word of `who`.
+       */
+      readonly newCluster?: { readonly fenced: readonly NodeId[] };
       readonly at: number | null;
     }
   /** L7, place kept: a planned restart under the same tenure. */

@@ -1,5 +1,5 @@
 /** What goes into the core and what comes out of it. */
-import type { ElectionReason, Entry, EntryBody, ReleaseReason } from './entry.ts';
+import type { ConfigChange, ElectionReason, Entry, EntryBody, ReleaseReason, Timing } from './entry.ts';
 import type { Persist } from './hard-state.ts';
 import type { Message } from './messages.ts';
 import type { Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
@@ -23,8 +23,21 @@ export type Proposal =
   | { readonly kind: 'peer-outdated' | 'peer-in-sync'; readonly peer: NodeId }
   /** H3: the proposer's own disk is not usable. */
   | { readonly kind: 'self-outdated' }
-  | { readonly kind: 'add-learner'; readonly id: NodeId; readonly witness: boolean }
-  | { readonly kind: 'promote' | 'remove'; readonly id: NodeId };
+  | {
+      readonly kind: 'add-learner';
+      readonly id: NodeId;
+      readonly witness: boolean;
+      readonly peer?: string;
+      readonly zone?: string;
+      readonly snapshots?: true;
+      readonly by?: OrderedBy;
+    }
+  | { readonly kind: 'promote' | 'remove'; readonly id: NodeId; readonly by?: OrderedBy }
+  /** L8: the whole of it, as `deriveTiming` makes it. */
+  | { readonly kind: 'set-timing'; readonly timing: Timing; readonly by: OrderedBy };
+
+/** Of a change of the members or the timing: who has ordered it, for the log. */
+export type OrderedBy = Pick<ConfigChange, 'who' | 'why' | 'request' | 'at'>;
 
 export type Input =
   /** Nothing but time. */
@@ -46,6 +59,8 @@ export type Input =
   | { readonly kind: 'executor-lost' }
   /** What this leader has renounced for is over, by an operator's word that only its agent understands: it may ask for another term. */
   | { readonly kind: 'lead-anew' }
+  /** L8: the executor works with these values from now on. */
+  | { readonly kind: 'timing-applied'; readonly timing: Timing }
   /** As if the election window had just elapsed. */
   | { readonly kind: 'campaign' }
   /** H7: the first entry of a new cluster, for a node whose log is empty. */

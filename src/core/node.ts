@@ -17,6 +17,7 @@ import { Outbox } from './outbox.ts';
 import { PromiseRecord } from './promise.ts';
 import type { Random } from './random.ts';
 import { seededRandom } from './random.ts';
+import { isSameButPromise } from './timing-change.ts';
 import type { Digest, Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
 import { assert, instant, logIndex, term } from './types.ts';
 
@@ -163,6 +164,11 @@ export class CoreNode {
   /** R4: statements about releases, for the log of whoever leads next. One per node: bounded by the members. */
   readonly proofs = new Map<NodeId, { readonly epoch: Epoch; readonly evidence: string }>();
 
+  /** L8: since when L, D, W, G are what they are, and the longer promise of before and since. */
+  timingSince: { readonly at: Instant; readonly promiseMs: number };
+  /** L8: what the executor is known to work with, `P` aside. */
+  appliedTiming: string | null = null;
+
   #rosterCache: {
     readonly ruling: Entry | null;
     readonly voters: readonly NodeId[];
@@ -183,14 +189,27 @@ export class CoreNode {
     this.hard = options.recovered.hardState;
     this.log = new LogView(options.digest, options.recovered.entries);
     this.outbox = new Outbox(this.hard, this.log.lastIndex);
+    this.timingSince = { at: now, promiseMs: options.timing.promiseMs };
     this.commitTo(logIndex(Math.min(this.hard.commitIndex, this.log.lastIndex)), false);
-    this.promise = new PromiseRecord(instant(options.bootedAt + this.timing.promiseMs)); // L4
+    this.promise = new PromiseRecord(instant(options.bootedAt + this.longestPromiseMs)); // L4
   }
 
   // --- who is who ---------------------------------------------------------------------------------------------
 
   get timing(): Timing {
     return this.state.timing ?? this.#fallbackTiming;
+  }
+  /**
+   * L8: what a voter has on its disk counts from the moment that the leader may hear of it, which is before this node hears of the
+   * commit, and long before it has written that down.
+   */
+  get longestPromiseMs(): number {
+    let longest: number = this.timing.promiseMs;
+    for (let index = this.commitIndex + 1; index <= this.log.lastIndex; index += 1) {
+      const body = this.log.at(logIndex(index))?.body;
+      if (body?.kind === 'config') longest = Math.max(longest, body.timing.promiseMs);
+    }
+    return longest;
   }
   get voters(): readonly NodeId[] {
     return this.#roster.voters;
@@ -376,11 +395,20 @@ export class CoreNode {
       const entry = this.log.at(logIndex(this.commitIndex + 1));
       assert(entry !== null, 'a committed entry is missing');
       this.commitIndex = entry.index;
+      const before = this.timing;
       this.state = applyEntry(this.state, entry);
+      if (this.state.timing !== null && this.timing !== before) this.#noteTiming(before, this.timing);
       if (announce) this.outbox.emit({ kind: 'committed', entry });
     }
     // Saved with whatever is written next: a lower bound is enough, so it costs no write of its own.
     this.hard = { ...this.hard, commitIndex: this.commitIndex };
+  }
+
+  #noteTiming(before: Timing, after: Timing): void {
+    const promiseMs = Math.max(before.promiseMs, after.promiseMs);
+    if (isSameButPromise(before, after))
+      this.timingSince = { ...this.timingSince, promiseMs: Math.max(this.timingSince.promiseMs, promiseMs) };
+    else this.timingSince = { at: this.now, promiseMs };
   }
 
   /** One persist for all that the step changed. */

@@ -1,18 +1,20 @@
 /**
- * What a leader may be asked to write: notes, the in-sync set (H3), membership (E5). One decision per proposal:
+ * What a leader may be asked to write: notes, the in-sync set (H3), membership (E5), timing (L8). One decision per proposal:
  * an entry, or a sentence why not.
  */
-import type { EntryBody, Member } from './entry.ts';
+import { isMirrored } from './cluster-state.ts';
+import type { EntryBody } from './entry.ts';
 import { forceChecks } from './force.ts';
 import type { Proposal } from './io.ts';
+import { decideMembers } from './membership.ts';
 import type { CoreNode, Leadership } from './node.ts';
+import { decideTiming } from './timing-change.ts';
 import type { NodeId } from './types.ts';
 import { assertNever, logIndex } from './types.ts';
 
 /** D4: from here on only what safety needs is still written (about 100 MB of log). */
 const LOG_ENTRY_LIMIT = 200_000;
 const MAX_NOTE_LENGTH = 4_096;
-const MAX_MEMBERS = 7;
 
 type Decision = { readonly body: EntryBody } | { readonly refused: string };
 
@@ -34,6 +36,7 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
       // R5: what a takeover may wait for is never turned away for the log's size (D4).
       return { body: proposal };
     case 'forced': {
+      if (proposal.newCluster !== undefined) return refuse('a new cluster is not begun by the old one');
       const failed = forceChecks(node, proposal.node).find(({ ok }) => !ok);
       return failed === undefined ? { body: proposal } : refuse(failed.detail);
     }
@@ -53,7 +56,9 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
     case 'add-learner':
     case 'promote':
     case 'remove':
-      return decideMembers(node, leadership, proposal);
+      return decideMembers(node, proposal);
+    case 'set-timing':
+      return decideTiming(node, leadership, proposal);
     default:
       return assertNever(proposal);
   }
@@ -79,6 +84,8 @@ function decidePeer(node: CoreNode, kind: 'peer-outdated' | 'peer-in-sync', peer
     return refuse('only the holder changes the in-sync set (H3)');
   if (peer === node.self || !node.isDataVoter(peer))
     return refuse(`${peer} is not another data node with a vote`);
+  if (!isMirrored(node.log.membership.members, peer))
+    return refuse(`the data of ${peer} comes by snapshots: it is never in sync (H3)`);
   if (!node.isEligible(node.self) || isLeavingInSync(node))
     return refuse('the holder itself is out of sync (H3)');
   return { body: { kind, peer, epoch: node.hold.epoch } };
@@ -88,50 +95,4 @@ function decidePeer(node: CoreNode, kind: 'peer-outdated' | 'peer-in-sync', peer
 function isLeavingInSync(node: CoreNode): boolean {
   const pending = node.log.slice(logIndex(node.commitIndex + 1), Number.POSITIVE_INFINITY);
   return pending.some(({ body }) => body.kind === 'node-outdated' && body.node === node.self);
-}
-
-/** One change at a time, only after an entry of the own term has committed (E5). */
-function decideMembers(
-  node: CoreNode,
-  leadership: Leadership,
-  proposal: Extract<Proposal, { kind: 'add-learner' | 'promote' | 'remove' }>,
-): Decision {
-  if (node.commitIndex < leadership.firstIndex) return refuse('no entry of this term has committed yet (E5)');
-  if (node.log.configIndex > node.commitIndex) return refuse('another membership change is under way (E5)');
-  const { members, removed } = node.log.membership;
-  const member = members.find((candidate) => candidate.id === proposal.id);
-  if (proposal.kind === 'add-learner') {
-    if (member !== undefined) return refuse(`${proposal.id} is a member already`);
-    if (removed.includes(proposal.id))
-      return refuse(`the id ${proposal.id} was used before; ids are used once (E5)`);
-    if (members.length >= MAX_MEMBERS) return refuse(`a cluster has at most ${MAX_MEMBERS} members`);
-    return config(node, [...members, { id: proposal.id, witness: proposal.witness, learner: true }], removed);
-  }
-  if (member === undefined) return refuse(`${proposal.id} is not a member`);
-  if (proposal.kind === 'promote') {
-    if (!member.learner) return refuse(`${proposal.id} has a vote already`);
-    if ((leadership.progress.get(proposal.id)?.match ?? 0) < node.commitIndex) {
-      return refuse(`${proposal.id} does not have the log yet`);
-    }
-    const changed = members.map((other) => (other.id === proposal.id ? { ...other, learner: false } : other));
-    return config(node, changed, removed);
-  }
-  if (proposal.id === node.self) return refuse('the leader is not removed; transfer first');
-  if (node.state.inSync.every((id) => id === proposal.id))
-    return refuse(`${proposal.id} is the only node in sync`);
-  const left = members.filter((other) => other.id !== proposal.id);
-  return config(node, left, [...removed, proposal.id].sort());
-}
-
-function config(node: CoreNode, members: readonly Member[], removed: readonly NodeId[]): Decision {
-  return {
-    body: {
-      kind: 'config',
-      members,
-      removed,
-      timing: node.timing,
-      inSync: null,
-      cluster: node.state.cluster,
-    },
-  };
 }

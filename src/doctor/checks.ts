@@ -6,6 +6,7 @@ import { cloudCheck } from './cloud.ts';
 import type { Check } from './context.ts';
 import { diskCheck } from './disk.ts';
 import { drbdCheck } from './drbd.ts';
+import { membersCheck } from './members.ts';
 import { networkCheck } from './network.ts';
 import { peersCheck } from './peers.ts';
 import { protectionCheck } from './protection.ts';
@@ -24,6 +25,7 @@ export const CHECKS: readonly Check[] = [
   networkCheck,
   certificatesCheck,
   peersCheck,
+  membersCheck,
   drbdCheck,
   zfsCheck,
   replicationCheck,

@@ -72,7 +72,9 @@ export interface ExecutorClient {
   readPools(id: number): void;
   /** A round of snapshot replication now; null: of everything. */
   replicate(dataset: string | null): void;
-  setMembers(members: ReadonlyMap<NodeId, string>): void;
+  /** `dataNodes`: the others that a block layer mirrors; null: those of the config file. */
+  setMembers(members: ReadonlyMap<NodeId, string>, dataNodes: readonly NodeId[] | null): void;
+  /** Answered by `timing-applied` with the same values. */
   setTiming(timing: Timing): void;
   /**
    * `farewell`: no statement, and the executor ends too (unless it was told to stay). `abandon` breaks the channel as a
@@ -114,6 +116,7 @@ export function createExecutorClient(options: ExecutorClientOptions): ExecutorCl
 class Client implements ExecutorClient {
   readonly #options: ExecutorClientOptions;
   #members: ReadonlyMap<NodeId, string>;
+  #dataNodes: readonly NodeId[] | null = null;
   #timing: Timing;
   #onEvent: (event: ExecutorEvent) => void = () => undefined;
   #channel: Socket | null = null;
@@ -194,9 +197,15 @@ class Client implements ExecutorClient {
     this.#send({ kind: 'replicate', dataset });
   }
 
-  setMembers(members: ReadonlyMap<NodeId, string>): void {
+  setMembers(members: ReadonlyMap<NodeId, string>, dataNodes: readonly NodeId[] | null): void {
     this.#members = members;
-    this.#send({ kind: 'members', members: Object.fromEntries(members) });
+    this.#dataNodes = dataNodes;
+    this.#sendMembers();
+  }
+
+  #sendMembers(): void {
+    const others = this.#dataNodes === null ? {} : { dataNodes: [...this.#dataNodes] };
+    this.#send({ kind: 'members', members: Object.fromEntries(this.#members), ...others });
   }
 
   setTiming(timing: Timing): void {
@@ -302,6 +311,8 @@ class Client implements ExecutorClient {
             return reject(new QuorateError('executor-busy', `the executor refused: ${greeting.why}`));
           }
           this.#channel = channel;
+          // A new one has read the config file only.
+          if (this.#dataNodes !== null) this.#sendMembers();
           this.#connectGuard(greeting.session).then(resolve, () => fail("has no guard's socket"));
         },
       });

@@ -119,6 +119,7 @@ interface Tenure {
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #lookout: Lookout;
+  #otherDataNodes: readonly NodeId[];
   #agent: Agent | null = null;
   #tenure: Tenure | null = null;
   /** What the other side has said to have before the planned release of this epoch ended. */
@@ -131,6 +132,7 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.#otherDataNodes = options.otherDataNodes;
     this.#plans = new PlanPerformer(options);
     this.#lookout = new Lookout({
       ...options,
@@ -225,15 +227,36 @@ export class Executor {
         return this.#options.replicator?.run(order.dataset);
       case 'members':
         agent.members = order.members;
+        if (order.dataNodes !== undefined) this.#setOthers(order.dataNodes);
         return;
       case 'timing':
         agent.timing = order.timing;
-        return void this.#options.guard.ask({ op: 'timing', timing: order.timing });
+        return void this.#setTiming(order.timing);
       case 'bye':
         agent.saidBye = true;
         return;
       default:
         return assertNever(order);
+    }
+  }
+
+  /** E5: who may be in sync is the log's to say, not the config file's of when this process began. */
+  #setOthers(ids: readonly NodeId[]): void {
+    this.#otherDataNodes = ids;
+    this.#lookout.setOthers(ids);
+    void this.#options.guard
+      .ask({ op: 'others', ids })
+      .catch((error: unknown) => this.#warn('others-failed', error));
+  }
+
+  /** L8: said only when the guard works with it. */
+  async #setTiming(timing: Timing): Promise<void> {
+    const agent = this.#agent;
+    try {
+      await this.#options.guard.ask({ op: 'timing', timing });
+      if (this.#agent === agent) this.#options.send({ kind: 'timing-applied', timing });
+    } catch (error) {
+      this.#warn('timing-failed', error);
     }
   }
 
@@ -444,13 +467,13 @@ export class Executor {
 
   /** H3: what a probe has cached may be from before the decision that it is wanted for. */
   async #look(): Promise<void> {
-    const { guard, clock, hasReplication, otherDataNodes } = this.#options;
+    const { guard, clock, hasReplication } = this.#options;
     try {
       const data = hasReplication
         ? await guard.ask({ op: 'look', limitMs: PROBE_LIMIT_MS })
         : {
             readAt: clock.now(),
-            peers: Object.fromEntries(otherDataNodes.map((id) => [id, 'in-sync' as const])),
+            peers: Object.fromEntries(this.#otherDataNodes.map((id) => [id, 'in-sync' as const])),
             disk: 'up-to-date' as const,
             isWhole: true,
           };

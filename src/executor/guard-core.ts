@@ -121,7 +121,15 @@ export class GuardCore {
 
   setTiming(timing: Timing): void {
     this.evaluate();
+    const isShorter = this.#timing !== null && timing.leaseMs < this.#timing.leaseMs;
     this.#timing = timing;
+    // L8: what a round was good for under the longer lease, it is not any more.
+    if (isShorter && this.#phase.kind === 'tenure') {
+      const { epoch } = this.#phase.tenure;
+      this.#until = instant(Math.min(this.#until, this.#confirmedAt + timing.leaseMs));
+      this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);
+      this.#armDeadline();
+    }
   }
 
   /** T2: what must have happened by now, happens now. Every entry begins with it. */

@@ -38,6 +38,8 @@ export type GuardOrder =
   /** A new agent is there: only renewals with its session count, and its timing. Then release and verify (L4). */
   | { readonly op: 'hello'; readonly session: string; readonly timing: Timing }
   | { readonly op: 'timing'; readonly timing: Timing }
+  /** The other nodes that DRBD mirrors; until then those of the config file. */
+  | { readonly op: 'others'; readonly ids: readonly NodeId[] }
   | { readonly op: 'arm' }
   | { readonly op: 'disarm' }
   | { readonly op: 'begin'; readonly epoch: Epoch; readonly term: Term; readonly until: Instant }
@@ -94,6 +96,7 @@ export interface FreshData {
 export interface GuardAnswers {
   hello: Released;
   timing: null;
+  others: null;
   arm: null;
   disarm: null;
   begin: null;

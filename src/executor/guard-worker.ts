@@ -1,7 +1,7 @@
 /** The guard's thread: its resources, its socket, its orders. What may happen when is decided in `guard-core.ts`. */
 import type { Clock } from '../clock.ts';
 import type { LocalResourceConfig } from '../config/index.ts';
-import { assert, assertNever, type Epoch, type Instant, instant } from '../core/index.ts';
+import { assert, assertNever, type Epoch, type Instant, instant, type NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import {
   type ActionContext,
@@ -58,6 +58,7 @@ export interface GuardParts {
 export class GuardWorker {
   readonly #data: GuardData;
   readonly #parts: GuardParts;
+  #otherDataNodes: readonly NodeId[];
   readonly #core: GuardCore;
   readonly #lease: SharedLease;
   readonly #local = new Map<string, Resource>();
@@ -75,6 +76,7 @@ export class GuardWorker {
 
   constructor(data: GuardData, parts: GuardParts) {
     this.#data = data;
+    this.#otherDataNodes = data.otherDataNodes;
     this.#parts = parts;
     this.#frozenIo = new FrozenIoRelease({
       graph: data.graph,
@@ -133,7 +135,7 @@ export class GuardWorker {
         mayKill: this.#data.mayKill,
         frozenIo: STORAGE_ON_DRBD.has(config.kind) ? this.#frozenIo.of(config.name) : null,
         devicesBelow: (context) => this.#frozenIo.devicesBelow(config.name, context),
-        otherDataNodes: this.#data.otherDataNodes,
+        otherDataNodes: this.#otherDataNodes,
         lastSeen: () => watch?.follower.state() ?? null,
         ...memories,
         dataDir: this.#data.dataDir,
@@ -205,6 +207,12 @@ export class GuardWorker {
         return this.#core.verify('a new agent said hello (L4)');
       case 'timing':
         this.#core.setTiming(order.timing);
+        return null;
+      case 'others':
+        this.#otherDataNodes = order.ids;
+        // Also where nothing has changed: who asks does not know that.
+        this.#reported = '';
+        this.#reportData();
         return null;
       case 'arm':
         await this.#core.arm();
@@ -321,7 +329,7 @@ export class GuardWorker {
         return (await resource.look(context)).state;
       }),
     );
-    const { peers, disk, isWhole } = replicatedData(states, this.#data.otherDataNodes);
+    const { peers, disk, isWhole } = replicatedData(states, this.#otherDataNodes);
     return { readAt, peers: Object.fromEntries(peers), disk, isWhole };
   }
 
@@ -350,7 +358,7 @@ export class GuardWorker {
       if (seen !== null) return seen;
       return watch.reading !== null && now - watch.reading.at < READING_LIFE_MS ? watch.reading.state : null;
     });
-    const data = replicatedData(states, this.#data.otherDataNodes);
+    const data = replicatedData(states, this.#otherDataNodes);
     const report = {
       kind: 'data',
       peers: Object.fromEntries(data.peers),

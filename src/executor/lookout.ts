@@ -58,16 +58,12 @@ export class Lookout {
 
   constructor(options: LookoutOptions) {
     this.#options = options;
-    const isVacuous = !options.hasReplication;
     this.#observer = new Observer(
       options.graph.map(({ name, kind }) => ({ name, kind, probe: (isFresh) => this.#probe(name, isFresh) })),
       options.clock,
       {
-        // Without a replicated device there is nothing that could be out of sync.
-        peers: Object.fromEntries(
-          options.otherDataNodes.map((id) => [id, isVacuous ? 'in-sync' : 'unknown']),
-        ),
-        disk: isVacuous ? 'up-to-date' : 'unknown',
+        peers: this.#peersUnread(options.otherDataNodes),
+        disk: options.hasReplication ? 'unknown' : 'up-to-date',
       },
     );
     this.#refresher = new Refresher({ ...options, onTrouble: () => this.onNetwork() });
@@ -80,6 +76,16 @@ export class Lookout {
       },
       onProbes: () => this.#sendProbes(),
     });
+  }
+
+  /** Without a replicated device there is nothing that could be out of sync. */
+  #peersUnread(ids: readonly NodeId[]): Record<NodeId, PeerData> {
+    return Object.fromEntries(ids.map((id) => [id, this.#options.hasReplication ? 'unknown' : 'in-sync']));
+  }
+
+  /** Until they are read, nothing is known of them. */
+  setOthers(ids: readonly NodeId[]): void {
+    this.#observer.peers = this.#peersUnread(ids);
   }
 
   start(): void {

@@ -91,7 +91,12 @@ export const orderSchema = z.discriminatedUnion('kind', [
   }),
   /** H6: the takeover of this epoch failed and nobody else can do better: keep what there is and repair the rest. */
   z.strictObject({ kind: z.literal('keep'), epoch: asEpoch }),
-  z.strictObject({ kind: z.literal('members'), members }),
+  z.strictObject({
+    kind: z.literal('members'),
+    members,
+    /** The other nodes that a block layer mirrors, where the log has others than the config file; not there: the file's. */
+    dataNodes: z.array(asNode).max(MAX_MEMBERS).optional(),
+  }),
   z.strictObject({ kind: z.literal('timing'), timing }),
   /** An orderly farewell: no statement, no kill. */
   z.strictObject({ kind: z.literal('bye') }),
@@ -158,6 +163,8 @@ export const eventSchema = z.discriminatedUnion('kind', [
     detail: text(MAX_TEXT),
     ms: z.number(),
   }),
+  /** L8: the guard works with these values; answer to `timing`. */
+  z.strictObject({ kind: z.literal('timing-applied'), timing }),
   /** H6: so many repairs in a row have failed, or have not lasted. */
   z.strictObject({
     kind: z.literal('repair-failed'),

@@ -62,6 +62,7 @@ const REPORTS: Readonly<Record<ReportKind, true>> = {
   'release-failed': true,
   'fence-ended': true,
   'repair-failed': true,
+  'timing-applied': true,
   doctor: true,
   'io-resumed': true,
   'data-read': true,

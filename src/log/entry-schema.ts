@@ -5,13 +5,15 @@
  * Limits hold in both directions: a proposer that checks a body by `entryBodySchema` can store it and read it back.
  */
 import { z } from 'zod';
-import type { EntryBody, EntryKind, Member, Timing } from '../core/index.ts';
+import type { ConfigChange, EntryBody, EntryKind, Member, Timing } from '../core/index.ts';
 import { durationMs, epoch, logIndex, nodeId, term } from '../core/index.ts';
 
 /** Characters of a string, or items of a list. A whole body is bounded by `MAX_BODY_BYTES` besides. */
 export const ENTRY_LIMITS = {
   members: 16,
   removed: 512,
+  address: 300,
+  zone: 64,
   steps: 128,
   clusterName: 128,
   stepName: 128,
@@ -53,6 +55,9 @@ const member = z.strictObject({
   id: node,
   witness: z.boolean(),
   learner: z.boolean(),
+  peer: text(ENTRY_LIMITS.address).exactOptional(),
+  zone: text(ENTRY_LIMITS.zone).exactOptional(),
+  snapshots: z.literal(true).exactOptional(),
 }) satisfies z.ZodType<Member>;
 
 const timing = z.strictObject({
@@ -64,6 +69,15 @@ const timing = z.strictObject({
   clockErrorRate: z.number().min(0).lt(1),
   promiseMs: duration,
 }) satisfies z.ZodType<Timing>;
+
+const change = z.strictObject({
+  what: z.enum(['add', 'promote', 'remove', 'settings']),
+  node: node.nullable(),
+  who: text(ENTRY_LIMITS.who),
+  why: text(ENTRY_LIMITS.why),
+  request: text(ENTRY_LIMITS.request).nullable(),
+  at: wallClock,
+}) satisfies z.ZodType<ConfigChange>;
 
 const step = z.strictObject({
   name: text(ENTRY_LIMITS.stepName),
@@ -99,6 +113,8 @@ export const bodySchemas = {
     timing,
     inSync: nodes(ENTRY_LIMITS.members).nullable(),
     cluster: text(ENTRY_LIMITS.clusterName),
+    goal: timing.exactOptional(),
+    change: change.exactOptional(),
   }),
   elected: z.strictObject({
     kind: z.literal('elected'),
@@ -186,6 +202,7 @@ export const bodySchemas = {
     mayLose: text(ENTRY_LIMITS.why),
     node,
     request: text(ENTRY_LIMITS.request).exactOptional(),
+    newCluster: z.strictObject({ fenced: nodes(ENTRY_LIMITS.members) }).exactOptional(),
     at: wallClock,
   }),
   'restart-begun': z.strictObject({

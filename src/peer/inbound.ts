@@ -44,6 +44,8 @@ export interface InboundOptions {
   readonly tls: TlsMaterial;
   readonly parseEntry: EntryParser;
   isMember(node: NodeId): boolean;
+  /** E5: its id was used before, and never counts again. */
+  isRemoved(node: NodeId): boolean;
   onMessage(message: Message): void;
   onStatement(released: Released): void;
   onBootstrap(entry: Entry): Promise<void>;
@@ -63,6 +65,9 @@ type Refusal = Pick<StatusObject, 'code' | 'details'>;
 
 /** Time in ms for connections to end at close, before they are cut. */
 const CLOSE_LIMIT_MS = 500;
+
+/** How the refusal of a removed node begins, which it understands. Text for ever: nodes of other versions read it. */
+export const REMOVED = 'removed: ';
 
 export class PeerServer {
   readonly #options: InboundOptions;
@@ -137,7 +142,9 @@ export class PeerServer {
   }
 
   #strangerSentence(node: NodeId): string {
-    return `${node} is not a member that ${this.#options.self} knows`;
+    const { cluster, self, isRemoved } = this.#options;
+    if (isRemoved(node)) return `${REMOVED}${node} was removed from ${cluster}, says the log of ${self} (E5)`;
+    return `${node} is not a member that ${self} knows`;
   }
 
   /** The node that speaks, or why it may not. TLS has checked the issuer; here it is about the name. */

@@ -10,7 +10,7 @@ import type { Entry, Message, NodeId, Released } from '../core/index.ts';
 import { secureContext } from './channel.ts';
 import { encodeMessage, type Lane, laneOf, type WireProblem } from './codec.ts';
 import type { NodeFacts } from './facts.ts';
-import { PeerServer } from './inbound.ts';
+import { PeerServer, REMOVED } from './inbound.ts';
 import { LIMITS, TIMES } from './limits.ts';
 import type { PeerLogger } from './logger.ts';
 import { OutboundStream } from './outbound.ts';
@@ -36,6 +36,8 @@ export interface PeerTransportOptions {
   pools?(): Promise<string>;
   /** Takes a data node's keys for the replication over SSH, and says the own ones; rejects with why not. */
   pair?(from: NodeId, request: PairRequest): Promise<PairAnswer>;
+  /** E5: that peer's log says that this node was removed. The peer's certificate was checked. */
+  onRemoved?(by: NodeId, why: string): void;
   /** A hint and nothing more: a dead agent has released nothing (H5). */
   onLink(peer: NodeId, up: boolean): void;
   readonly logger: PeerLogger;
@@ -69,6 +71,7 @@ export class PeerTransport {
   readonly #links = new Map<NodeId, PeerLink>();
   #peers: ReadonlyMap<NodeId, string> = new Map();
   #tls: TlsMaterial;
+  #removed: readonly NodeId[] = [];
   #context: SecureContext | null = null;
   #server: PeerServer | null = null;
   #isClosed = false;
@@ -95,6 +98,7 @@ export class PeerTransport {
       ...this.#options,
       parseEntry: (json) => parseEntry(json, sha256),
       isMember: (node) => this.#peers.has(node),
+      isRemoved: (node) => this.#removed.includes(node),
     });
     await server.listen();
     if (this.#isClosed) return server.close();
@@ -128,8 +132,9 @@ export class PeerTransport {
     return this.#links.get(peer)?.isUp === true;
   }
 
-  /** The other members and where they listen. Streams of those who are gone, or moved, are closed. */
-  setPeers(peers: ReadonlyMap<NodeId, string>): void {
+  /** The other members and where they listen, and whose ids are used up (E5). Streams of those who are gone, or moved, are closed. */
+  setPeers(peers: ReadonlyMap<NodeId, string>, removed: readonly NodeId[] = []): void {
+    this.#removed = removed;
     this.#peers = new Map([...peers].filter(([peer]) => peer !== this.#options.self));
     for (const [peer, link] of this.#links) {
       if (this.#peers.get(peer) === link.address) continue;
@@ -253,6 +258,7 @@ export class PeerTransport {
       );
     }
     if (hasChanged) this.#options.onLink(peer, false);
+    if (reason.startsWith(REMOVED)) this.#options.onRemoved?.(peer, reason.slice(REMOVED.length));
   }
 }
 

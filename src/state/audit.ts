@@ -24,7 +24,7 @@ import {
 import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './audit-document.ts';
 import { electionViolations, membershipViolations, type Violation } from './audit-rules.ts';
 import { isoTime } from './iso-time.ts';
-import { orderText } from './order-text.ts';
+import { changeText, orderText } from './order-text.ts';
 import { NO_REQUESTS, rememberRequests, requestIdOf } from './requests.ts';
 
 interface TenureRecord {
@@ -66,6 +66,8 @@ class Replay {
   #term: Term = 0 as Term;
   /** Leader of the current term as its election entry says; null before it. */
   #leader: NodeId | null = null;
+  /** Index of the entry by which an operator began a new cluster (O3). */
+  #newCluster: number | null = null;
   #grantedInTerm = false;
 
   constructor(digest: Digest) {
@@ -120,7 +122,14 @@ class Replay {
   #readBody(entry: Entry, body: EntryBody, report: Violation): void {
     switch (body.kind) {
       case 'config':
-        if (this.#count > 0) membershipViolations(this.#state, body, report);
+        if (this.#count > 0)
+          membershipViolations(this.#state, body, this.#newCluster === entry.index - 1, report);
+        if (body.change !== undefined)
+          this.#operators.push({
+            index: entry.index,
+            who: body.change.who,
+            action: changeText(body.change, body.goal ?? body.timing),
+          });
         return;
       case 'elected':
         return this.#readElection(entry, body, report);
@@ -148,8 +157,14 @@ class Replay {
         return;
       case 'forced': {
         // One that counts puts its node into the in-sync set: that is what excuses the grant after it (O3).
+        const { who, node, why, mayLose, newCluster } = body;
+        if (newCluster !== undefined) {
+          const said = `began a new cluster with ${node} alone, ${newCluster.fenced.join(' ')} fenced: ${why}`;
+          this.#operators.push({ index: entry.index, who, action: `${said} (may lose ${mayLose})` });
+          this.#newCluster = entry.index;
+          return;
+        }
         const voidBecause = whyForceIsVoid(this.#state, entry.term, body.node);
-        const { who, node, why, mayLose } = body;
         const action = `forced ${node} to hold: ${why} (may lose ${mayLose})`;
         this.#operators.push({ index: entry.index, who, action: voided(action, voidBecause) });
         return;

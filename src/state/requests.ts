@@ -9,7 +9,17 @@ import type { Entry, EntryBody, Epoch, LogIndex, NodeId, Term } from '../core/in
 /** An id that was used longer ago than so many others is forgotten. */
 export const MAX_REQUESTS = 1024;
 
-export type RequestKind = 'switchover' | 'failover' | 'pause' | 'resume' | 'standby' | 'activate';
+export type RequestKind =
+  | 'switchover'
+  | 'failover'
+  | 'pause'
+  | 'resume'
+  | 'standby'
+  | 'activate'
+  | 'members-add'
+  | 'members-promote'
+  | 'members-remove'
+  | 'settings';
 
 export type RequestOutcome =
   /** Written, and the takeover that it is about has not ended. */
@@ -52,6 +62,7 @@ export function rememberRequests(memory: RequestMemory, entry: Entry): RequestMe
 
 /** The id that an entry carries, committed or not; null where it has none. */
 export function requestIdOf(body: EntryBody): string | null {
+  if (body.kind === 'config') return body.change?.request ?? null;
   return 'request' in body ? (body.request ?? null) : null;
 }
 
@@ -80,6 +91,12 @@ function requestOf({ holder }: RequestMemory, { index, term, body }: Entry): Req
       return { id, index, kind: 'failover', node: body.node, from, outcome: OPEN };
     case 'pause':
       return { id, index, kind: body.paused ? 'pause' : 'resume', node: null, from, outcome: DONE };
+    case 'config': {
+      if (body.change === undefined) return null;
+      const { what, node } = body.change;
+      const kind = what === 'settings' ? what : (`members-${what}` as const);
+      return { id, index, kind, node, from, outcome: DONE };
+    }
     case 'standby': {
       // The holder's standby is a switchover, too; not that of one who held under an earlier leader.
       const isHolder = from === body.node && holder?.term === term;

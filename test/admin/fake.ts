@@ -3,11 +3,16 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type AddMemberOrder,
   type AdminBackend,
   AdminServer,
   type FailoverOrder,
+  type MemberOrder,
+  type MembersDocument,
   type PauseOrder,
   type ReplicationDocument,
+  type SettingsDocument,
+  type SettingsOrder,
   type StandbyOrder,
   type StatusDocument,
   type SwitchoverOrder,
@@ -134,6 +139,36 @@ export const REPLICATION: ReplicationDocument = {
   omitted: 0,
 };
 
+export const MEMBERS: MembersDocument = {
+  cluster: 'nas-prod',
+  observer: 'a',
+  leader: 'a',
+  configIndex: 7,
+  members: [
+    {
+      ...{ id: 'a', kind: 'data', hasVote: true, snapshots: false, zone: 'us-east-1a' },
+      ...{ address: '10.0.1.10:7400', inSync: true, answers: true, matchIndex: 8, hasLog: true },
+    },
+    {
+      ...{ id: 'c', kind: 'data', hasVote: false, snapshots: false, zone: null },
+      ...{ address: null, inSync: null, answers: false, matchIndex: 2, hasLog: false },
+    },
+  ],
+  removed: ['b'],
+  differences: ['b was removed, and the file still lists it'],
+};
+
+const VALUES = { heartbeatMs: 100, leaseMs: 600, releaseMs: 1000, watchdogMs: null, promiseMs: 1641.2 };
+export const SETTINGS: SettingsDocument = {
+  cluster: 'nas-prod',
+  observer: 'a',
+  timing: VALUES,
+  goal: { ...VALUES, leaseMs: 900, promiseMs: 1944.2 },
+  waitingFor: ['b has not written down the longer promise (L8)'],
+  file: VALUES,
+  differs: true,
+};
+
 export class FakeBackend implements AdminBackend {
   statusDocument: StatusDocument = STATUS;
   log: readonly Entry[] = FAILOVER;
@@ -237,6 +272,32 @@ export class FakeBackend implements AdminBackend {
       moved: null,
       alreadyDone: false,
     };
+  }
+  members(): MembersDocument {
+    return MEMBERS;
+  }
+  async addMember(request: AddMemberOrder) {
+    this.asked.push({ add: request });
+    await this.#fail();
+    return { node: request.node, index: 24, members: MEMBERS.members, alreadyDone: false };
+  }
+  async promoteMember(request: MemberOrder) {
+    this.asked.push({ promote: request });
+    await this.#fail();
+    return { node: request.node, index: 25, members: MEMBERS.members, alreadyDone: false };
+  }
+  async removeMember(request: MemberOrder) {
+    this.asked.push({ remove: request });
+    await this.#fail();
+    return { node: request.node, index: 26, members: MEMBERS.members, alreadyDone: true };
+  }
+  settings(): SettingsDocument {
+    return SETTINGS;
+  }
+  async setSettings(request: SettingsOrder) {
+    this.asked.push({ settings: request });
+    await this.#fail();
+    return { ...SETTINGS, changed: true, index: 27, alreadyDone: false };
   }
   async bootstrap(request: { inSync: readonly NodeId[]; who: string }): Promise<void> {
     this.asked.push(request);

@@ -146,7 +146,7 @@ describe('a client that learns everything by reflection', () => {
   it('finds every call of the service', async () => {
     const service = await as(known.viewer, (client) => client.learn(ADMIN));
     expect(Object.keys(service).sort()).toEqual(
-      'Activate AlertsTest AuditEntries Bootstrap Failover FencePeer Inspect Pause Replication Resume RunReplication Standby Status Switchover WatchStatus'.split(
+      'Activate AddMember AlertsTest AuditEntries Bootstrap Failover FencePeer Inspect ListMembers Pause PromoteMember RemoveMember Replication Resume RunReplication SetSettings ShowSettings Standby Status Switchover WatchStatus'.split(
         ' ',
       ),
     );
@@ -172,6 +172,14 @@ describe('a client that learns everything by reflection', () => {
       ['Bootstrap', { inSync: ['a', 'b'] }, {}],
       ['FencePeer', { peer: 'b' }, { result: 'outdated' }],
       ['RunReplication', { dataset: 'tank/home' }, { round: 8 }],
+      [
+        'AddMember',
+        { node: 'c', peer: '10.0.4.10:7400', zone: 'us-east-1d', requestId: 'request-7' },
+        { node: 'c', index: 24 },
+      ],
+      ['PromoteMember', { node: 'c', requestId: 'request-8' }, { index: 25 }],
+      ['RemoveMember', { node: 'b', why: 'its disk', requestId: 'request-9' }, { alreadyDone: true }],
+      ['SetSettings', { leaseMs: 900, requestId: 'request-10' }, { goal: { leaseMs: 900 }, differs: true }],
     ];
     await as(known.admin, async (client) => {
       for (const [call, request, answer] of orders)
@@ -196,6 +204,10 @@ describe('a client that learns everything by reflection', () => {
       { inSync: ['a', 'b'] },
       { peer: 'b', who },
       { runReplication: 'tank/home' },
+      { add: { node: 'c', peer: '10.0.4.10:7400', zone: 'us-east-1d', witness: false, who } },
+      { promote: { node: 'c', requestId: 'request-8' } },
+      { remove: { node: 'b', why: 'its disk' } },
+      { settings: { values: { leaseMs: 900, heartbeatMs: null }, waitMs: 0, requestId: 'request-10' } },
     ]);
   });
 

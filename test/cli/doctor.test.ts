@@ -100,7 +100,7 @@ describe('exit codes', () => {
     expect(report).toMatchObject({ node: 'a', ok: true });
     const names = [...new Set(report.checks.map(({ name }) => name))];
     expect(names).toEqual([
-      ...['versions', 'clock', 'watchdog', 'disk', 'network', 'certificates', 'peers'],
+      ...['versions', 'clock', 'watchdog', 'disk', 'network', 'certificates', 'peers', 'members'],
       ...['drbd', 'zfs', 'cloud', 'protection', 'releases'],
     ]);
     expect(report.advice.timing?.measured.sync?.count).toBe(30);

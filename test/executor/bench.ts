@@ -225,6 +225,8 @@ export class Bench {
         return null;
       case 'refresh':
         return { outcome: 'well', said: 'nothing to refresh' };
+      case 'others':
+        return null;
       case 'resume-io':
       case 'look':
         throw new Error(`nobody asks ${order.op} here`);

@@ -123,10 +123,14 @@ class Bench {
       report: (report) => this.reports.push(report),
       releaseMs: D,
     });
+    this.setLease(L);
+  }
+
+  setLease(leaseMs: number): void {
     this.core.setTiming(
       deriveTiming({
         heartbeatMs: 100,
-        leaseMs: L,
+        leaseMs,
         releaseMs: D,
         guardMs: 25,
         watchdogTimeoutMs: W,
@@ -176,6 +180,20 @@ beforeEach(() => {
 afterEach(() => vi.useRealTimers());
 
 describe('lease', () => {
+  it('L8: a lease that becomes shorter ends at its new end, counted from the same round; a longer one only with the next round', async () => {
+    const bench = new Bench();
+    await bench.hold(7);
+    await vi.advanceTimersByTimeAsync(100);
+    bench.setLease(300);
+    expect(bench.lease.isValid(epoch(7), instant(Date.now() + 199))).toBe(true);
+    expect(bench.lease.isValid(epoch(7), instant(Date.now() + 201))).toBe(false);
+    await vi.advanceTimersByTimeAsync(198);
+    expect(bench.core.phase).toBe('tenure');
+    bench.setLease(900);
+    await vi.advanceTimersByTimeAsync(4);
+    expect(bench.core.phase).toBe('releasing');
+  });
+
   it('T4: releases by itself at the deadline: users before the block role, then verifies, then tells', async () => {
     const bench = new Bench();
     await bench.hold(7);

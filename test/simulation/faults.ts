@@ -51,6 +51,7 @@ export const FAULT_KINDS = [
   'paused',
   'set-aside',
   'order-repeated',
+  'retime',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -159,6 +160,7 @@ export function describeFault(fault: Fault): string {
     case 'override':
     case 'paused':
     case 'order-repeated':
+    case 'retime':
     case 'cloud-trouble':
     case 'cloud-late':
       return `${kind}${kind.startsWith('cloud') || kind === 'paused' || kind === 'order-repeated' ? ` for ${length}` : ''}`;

@@ -1,5 +1,5 @@
 /** Makes a fault of the list happen to a running cluster. */
-import { assertNever, nodeId, type Proposal } from '../../src/core/index.ts';
+import { assertNever, deriveTiming, nodeId, type Proposal } from '../../src/core/index.ts';
 import { type Cluster, SPARE_WITNESS } from './cluster.ts';
 import type { Fault } from './faults.ts';
 import type { SimulatedNode } from './node/node.ts';
@@ -126,6 +126,8 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return orderForAWhile(cluster, 'standby', node, ms);
     case 'order-repeated':
       return repeatOrder(cluster, node, ms);
+    case 'retime':
+      return retime(cluster, fault);
     case 'new-witness':
       return replaceWitness(cluster);
     case 'ambush':
@@ -140,6 +142,21 @@ export function inflict(cluster: Cluster, fault: Fault): void {
     default:
       return assertNever(fault.kind);
   }
+}
+
+/** L8: an operator orders a longer or a shorter lease and release; never a release that is shorter than it takes here. */
+function retime(cluster: Cluster, { chance, ms }: Fault): void {
+  const { timing: least } = cluster;
+  const timing = deriveTiming({
+    heartbeatMs: least.heartbeatMs,
+    leaseMs: Math.round(least.leaseMs * (0.75 + 3 * chance ** 2)),
+    releaseMs: Math.round(least.releaseMs * (1 + (ms % 1_000) / 500)),
+    guardMs: least.guardMs,
+    watchdogTimeoutMs: least.watchdog?.timeoutMs ?? null,
+    clockErrorRate: least.clockErrorRate,
+  });
+  const by = { who: 'operator', why: '', request: null, at: null };
+  cluster.leader?.ask((_backend, agent) => void agent.propose({ kind: 'set-timing', timing, by }));
 }
 
 function endCloudTrouble(cluster: Cluster, ms: number): void {

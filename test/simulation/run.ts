@@ -1,4 +1,5 @@
 /** One seed: a cluster begins, faults happen (safety), everything heals (liveness), and the checks look all the time. */
+import type { Entry } from '../../src/core/index.ts';
 import { Cluster } from './cluster.ts';
 import type { Violation } from './engine/world.ts';
 import { describeFault, drawFaults, type Fault } from './faults.ts';
@@ -25,6 +26,8 @@ export interface RunResult {
   readonly events: number;
   readonly acknowledged: number;
   readonly tenures: number;
+  /** L8: how often L or D became another one, and how often P became smaller, in the committed log. */
+  readonly retimed: { readonly changed: number; readonly shrunk: number };
   readonly marks: ReadonlySet<string>;
   readonly hash: string;
   readonly faults: readonly Fault[];
@@ -97,10 +100,20 @@ export async function runSeed({
     events: world.events,
     acknowledged,
     tenures: cluster.consensus.committed.filter(({ body }) => body.kind === 'tenure-granted').length,
+    retimed: retimedIn(cluster.consensus.committed),
     marks: world.marks,
     hash: world.hash,
     faults,
     story: world.story,
+  };
+}
+
+function retimedIn(committed: readonly Entry[]): RunResult['retimed'] {
+  const timings = committed.flatMap(({ body }) => (body.kind === 'config' ? [body.timing] : []));
+  const steps = timings.slice(1).map((timing, position) => [timings[position] ?? timing, timing] as const);
+  return {
+    changed: steps.filter(([was, is]) => was.leaseMs !== is.leaseMs || was.releaseMs !== is.releaseMs).length,
+    shrunk: steps.filter(([was, is]) => is.promiseMs < was.promiseMs).length,
   };
 }
 

@@ -80,7 +80,7 @@ export const SWITCHES = {
     edits: [
       {
         file: 'src/core/node.ts',
-        find: 'new PromiseRecord(instant(options.bootedAt + this.timing.promiseMs)); // L4',
+        find: 'new PromiseRecord(instant(options.bootedAt + this.longestPromiseMs)); // L4',
         replace: 'new PromiseRecord(options.bootedAt);',
       },
     ],

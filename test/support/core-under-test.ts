@@ -2,7 +2,7 @@
  * The contract through which anybody runs scenarios against the core without knowing its insides. Time, network and the
  * disk's completions belong to the harness; the disk's bytes, their codec and their recovery are the product's own.
  */
-import type { Effect, Entry, Message, Persist, Proposal } from '../../src/core/index.ts';
+import type { Effect, Entry, Message, Persist, Proposal, Timing } from '../../src/core/index.ts';
 import {
   Core,
   canonicalJson,
@@ -30,6 +30,8 @@ export type TestConfig = {
   cannotHold?: string[];
   /** Likewise: ids whose executor does not say whether it has armed. */
   neverAnswers?: string[];
+  /** Likewise: ids whose executor does not say that it works with a new timing (L8). */
+  keepsTiming?: string[];
 };
 
 export interface TestDisk {
@@ -48,7 +50,11 @@ export type TestCommand =
   | { kind: 'self-outdated' }
   | { kind: 'pause'; paused: boolean }
   | { kind: 'standby'; node: string; standby: boolean }
-  | { kind: 'add-learner' | 'promote' | 'remove'; member: { id: string; witness?: boolean } };
+  | {
+      kind: 'add-learner' | 'promote' | 'remove';
+      member: { id: string; witness?: boolean; snapshots?: true };
+    }
+  | { kind: 'set-timing'; leaseMs?: number; releaseMs?: number; heartbeatMs?: number; watchdogMs?: number };
 
 export type Observed = {
   role: 'follower' | 'pre-candidate' | 'candidate' | 'leader' | 'caretaker' | 'damaged' | 'stopped';
@@ -71,6 +77,9 @@ export type Observed = {
   chain: string;
   /** Beyond the contract: epochs that this node was told to take by force (O3). */
   forcedEpochs: number[];
+  /** The timing that this node goes by, and what it shall become (L8). */
+  timing: Timing;
+  goal: Timing | null;
   /** Taken with the proof that everybody before had let go or was stopped. */
   provenEpochs: number[];
 };
@@ -177,6 +186,8 @@ class CoreUnderTest implements TestNode {
   readonly #core: Core;
   readonly #canHold: boolean;
   readonly #answers: boolean;
+  readonly #takesTiming: boolean;
+  readonly #timing: Timing;
   readonly #pending: Persist[] = [];
   readonly #seen: Observed['entries'] = [];
   readonly #seenHashes: string[] = [];
@@ -191,11 +202,14 @@ class CoreUnderTest implements TestNode {
     this.#id = id;
     this.#canHold = config.cannotHold?.includes(id) !== true;
     this.#answers = config.neverAnswers?.includes(id) !== true;
+    this.#takesTiming = config.keepsTiming?.includes(id) !== true;
+    this.#timing = timing;
     this.#disk = disk;
     this.#writer = writer;
     const now = instant(nowMs);
     const options = { self: nodeId(id), digest: sha256, seed: config.seed, timing, recovered, bootedAt: now };
     this.#core = new Core(options, now);
+    if (this.#takesTiming) this.#run({ kind: 'timing-applied', timing: this.#core.view.timing }, nowMs);
   }
 
   deliver(message: OpaqueMessage, nowMs: number): void {
@@ -227,7 +241,7 @@ class CoreUnderTest implements TestNode {
       this.advance(nowMs);
       return 'refused';
     }
-    const effects = this.#run({ kind: 'propose', proposal: proposalOf(command) }, nowMs);
+    const effects = this.#run({ kind: 'propose', proposal: proposalOf(command, this.#timing) }, nowMs);
     return effects.some((effect) => effect.kind === 'proposed') ? 'accepted' : 'refused';
   }
   transfer(to: string, nowMs: number): void {
@@ -297,6 +311,8 @@ class CoreUnderTest implements TestNode {
       renounced: view.leadership?.renounced ?? false,
       entries: this.#entries(),
       chain: log.lastHash,
+      timing: view.timing,
+      goal: goalOf(log.at(log.configIndex)),
       forcedEpochs: [...this.#forcedEpochs],
       provenEpochs: [...this.#provenEpochs],
     };
@@ -331,6 +347,8 @@ class CoreUnderTest implements TestNode {
     }
     // What must be armed is armed at once here (H2).
     for (const effect of effects) {
+      if (effect.kind === 'committed' && effect.entry.body.kind === 'config' && this.#takesTiming)
+        this.#run({ kind: 'timing-applied', timing: effect.entry.body.timing }, nowMs);
       if (effect.kind === 'prepare' && this.#answers)
         this.#run({ kind: 'prepared', id: effect.id, ok: this.#canHold }, nowMs);
     }
@@ -340,6 +358,10 @@ class CoreUnderTest implements TestNode {
 
 function wrap(message: Message): OpaqueMessage {
   return { from: message.from, to: message.to, kind: message.kind, term: message.term, body: message };
+}
+
+function goalOf(entry: Entry | null): Timing | null {
+  return entry?.body.kind === 'config' ? (entry.body.goal ?? null) : null;
 }
 
 function textOf({ body }: Entry): string | null {
@@ -356,7 +378,7 @@ function knownId(id: string) {
   }
 }
 
-function proposalOf(command: TestCommand): Proposal {
+function proposalOf(command: TestCommand, timing: Timing): Proposal {
   switch (command.kind) {
     case 'note':
       return command;
@@ -372,7 +394,19 @@ function proposalOf(command: TestCommand): Proposal {
     case 'forced':
       return { ...command, node: nodeId(command.node), who: 'operator', why: '', mayLose: '', at: null };
     case 'add-learner':
-      return { kind: 'add-learner', id: nodeId(command.member.id), witness: command.member.witness ?? false };
+      return {
+        kind: 'add-learner',
+        id: nodeId(command.member.id),
+        witness: command.member.witness ?? false,
+        ...(command.member.snapshots === undefined ? {} : { snapshots: true }),
+      };
+    case 'set-timing': {
+      const { heartbeatMs, leaseMs, releaseMs, guardMs, watchdog, clockErrorRate } = timing;
+      const { kind, watchdogMs = watchdog?.timeoutMs ?? null, ...changed } = command;
+      const parts = { heartbeatMs, leaseMs, releaseMs, guardMs, clockErrorRate, ...changed };
+      const by = { who: 'operator', why: '', request: null, at: null };
+      return { kind, timing: deriveTiming({ ...parts, watchdogTimeoutMs: watchdogMs }), by };
+    }
     case 'promote':
     case 'remove':
       return { kind: command.kind, id: nodeId(command.member.id) };

@@ -10,5 +10,5 @@ export { DeviceClient } from './device-client.ts';
 export { BLOCK_BYTES } from './disk.ts';
 export { newGeneration } from './metadata.ts';
 export type { Endpoint } from './peer-channel.ts';
-export { createReplica } from './replica.ts';
+export { createEmptyReplica, createReplica } from './replica.ts';
 export { writeShims } from './shims.ts';

@@ -16,8 +16,14 @@ const BITMAP_FILE = 'drbd.bitmap';
 const DATA_FILE = 'drbd.data';
 
 /** As after `drbdadm new-current-uuid --clear-bitmap`: both nodes created with the same generation are in sync. */
-export function createReplica(directory: string, generation: string): void {
-  MetadataFile.create(join(directory, METADATA_FILE), newMetadata(generation));
+export function createReplica(directory: string, generation: string, history: readonly string[] = []): void {
+  MetadataFile.create(join(directory, METADATA_FILE), { ...newMetadata(generation), history });
+}
+
+/** As after `drbdadm create-md` on a new disk. `generation` stands for "none": it is in the history of whoever has data. */
+export function createEmptyReplica(directory: string, generation: string): void {
+  const empty = { ...newMetadata(generation), isConsistent: false, isUpToDate: false };
+  MetadataFile.create(join(directory, METADATA_FILE), empty);
 }
 
 export type ViewListener = (before: View, after: View) => void;

@@ -161,6 +161,71 @@ describe('E5', () => {
   });
 });
 
+describe('E5: an order of an operator never costs the cluster its leader', () => {
+  test('no removal after which the voters that answer are no quorum: it would be the last thing that is written', () => {
+    const table = new Table({ members: [{ id: 'a' }, { id: 'b' }, { id: 'w', witness: true }] });
+    table.elect('a');
+    table.crash('b');
+    table.pass(1_000);
+    expect(table.propose('a', remove('w'))).toBe('refused'); // a would be one of two
+    expect(table.see('a').mayHold).toBe(true);
+    expect(table.propose('a', remove('b'))).toBe('accepted');
+    table.pass(1_000);
+    expect(table.see('a')).toMatchObject({ mayHold: true, commitIndex: table.see('a').lastIndex });
+  });
+
+  test('no promotion of a learner that has the log and does not answer where its vote would be needed', () => {
+    const table = new Table({ members: [{ id: 'a' }, { id: 'b' }, { id: 'w', witness: true }] });
+    table.elect('a');
+    table.boot('n');
+    table.propose('a', learner('n'));
+    table.pass(500);
+    table.crash('n');
+    table.crash('b');
+    table.pass(1_000);
+    expect(table.propose('a', promote('n'))).toBe('refused'); // two of four
+    table.boot('n');
+    table.pass(1_000);
+    expect(table.propose('a', promote('n'))).toBe('accepted');
+    expect(table.see('a').commitIndex).toBe(table.see('a').lastIndex);
+  });
+
+  test('a node whose data comes by snapshots votes, and is never in sync (H3)', () => {
+    const table = new Table();
+    table.elect('a');
+    table.boot('n');
+    table.propose('a', { kind: 'add-learner', member: { id: 'n', snapshots: true } });
+    table.pass(300);
+    expect(table.propose('a', promote('n'))).toBe('accepted');
+    expect(table.propose('a', { kind: 'peer-in-sync', peer: 'n' })).toBe('refused');
+    table.crash('w');
+    table.crash('b');
+    table.pass(1_000);
+    // Its vote counts: two of four are none, and the holder has let go.
+    expect(table.see('a').mayHold).toBe(false);
+    table.boot('w');
+    table.released('a');
+    table.until('a holds again', () => table.see('a').mayHold, 20_000);
+    expect(table.see('a').inSync).toEqual(['a', 'b']);
+  });
+
+  test('a witness is replaced by another: at no time is there a moment without a holder', () => {
+    const table = new Table();
+    table.elect('a');
+    table.boot('v');
+    table.propose('a', learner('v', true));
+    table.pass(300);
+    table.propose('a', promote('v'));
+    table.propose('a', remove('w'));
+    table.crash('w');
+    expect(ids(table, 'b')).toEqual(['a', 'b', 'v']);
+    table.pass(3_000);
+    expect(table.see('a')).toMatchObject({ mayHold: true, term: 1 });
+    table.crash('a');
+    table.until('b holds with the vote of the new witness', () => table.see('b').mayHold, 20_000);
+  });
+});
+
 test('E5: a cluster grows from three to five and shrinks to two while notes are written, and one node holds all the while', () => {
   const cluster = new VirtualCluster(pair({ seed: 7 }), CALM);
   const holder = cluster.settle();

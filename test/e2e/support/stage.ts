@@ -110,6 +110,11 @@ export class TestStage {
     return epoch;
   }
 
+  /** Whatever the other nodes know. */
+  async epochAt(node: string): Promise<number | null> {
+    return (await this.cluster.status(node)).epoch;
+  }
+
   async audit(node: string): Promise<AuditContract> {
     const { exit, stdout, stderr } = await this.cluster.quorate(node, ['audit', '--json', '--verify']);
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });

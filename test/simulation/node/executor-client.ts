@@ -165,9 +165,10 @@ export class SimulatedExecutorClient implements ExecutorClient {
     this.#send({ kind: 'replicate', dataset });
   }
 
-  setMembers(members: ReadonlyMap<NodeId, string>): void {
+  setMembers(members: ReadonlyMap<NodeId, string>, dataNodes: readonly NodeId[] | null): void {
     this.#members = members;
-    this.#send({ kind: 'members', members: new Map(members) });
+    const others = dataNodes === null ? {} : { dataNodes: [...dataNodes] };
+    this.#send({ kind: 'members', members: new Map(members), ...others });
   }
   setTiming(timing: Timing): void {
     this.#timing = timing;
