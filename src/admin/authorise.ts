@@ -9,6 +9,7 @@ export type AdminCall =
   | 'Resume'
   | 'Standby'
   | 'Activate'
+  | 'Restart'
   | 'FencePeer'
   | 'Failover'
   | 'Bootstrap'
@@ -27,6 +28,7 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Resume: 'operator',
   Standby: 'operator',
   Activate: 'operator',
+  Restart: 'operator',
   FencePeer: 'operator',
   Inspect: 'operator',
   Failover: 'admin',

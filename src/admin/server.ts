@@ -29,6 +29,7 @@ import {
   type WireFailoverRequest,
   type WireOrder,
   type WirePauseRequest,
+  type WireRestartRequest,
   type WireStandbyRequest,
   type WireSwitchoverRequest,
 } from './proto.ts';
@@ -109,6 +110,9 @@ export class AdminServer {
       ),
       Activate: this.#order('Activate', ({ node, why }: WireStandbyRequest, order) =>
         this.#backend.activate({ ...order, node: requiredNode(node), why }),
+      ),
+      Restart: this.#order('Restart', ({ withinMs, dryRun }: WireRestartRequest, order) =>
+        this.#backend.restart({ ...order, withinMs: withinMs ?? null, dryRun }),
       ),
       Bootstrap: this.#unary('Bootstrap', async (request: WireBootstrapRequest, who) => {
         await this.#backend.bootstrap({ inSync: request.inSync.map(requiredNode), who: who(request.who) });

@@ -2,6 +2,7 @@
 import type {
   FailoverOutcome,
   PauseOutcome,
+  RestartOutcome,
   StandbyOutcome,
   SwitchoverOutcome,
   TakeoverStep,
@@ -37,6 +38,19 @@ export function standbyAgain(log: Log, record: RequestRecord): StandbyOutcome {
   const hasMoved = outcome.kind !== 'done' || outcome.takeover !== null;
   const moved = hasMoved ? switchoverAgain(log, record) : null;
   return { node, standby: record.kind === 'standby', changed: true, index, moved, alreadyDone: true };
+}
+
+export function restartAgain(log: Log, record: RequestRecord, instance: string): RestartOutcome {
+  const { index, outcome, node } = record;
+  if (outcome.kind === 'failed')
+    throw new QuorateError(
+      'restart-failed',
+      `it was asked before (entry ${index}), and failed: ${outcome.why}`,
+    );
+  assert(node !== null && outcome.kind === 'done', 'it has ended under the same tenure');
+  const withinMs = bodyAt(log, index, 'restart-begun').durationMs;
+  const rest = { dryRun: false, instance, checks: [], alreadyDone: true };
+  return { node, epoch: outcome.epoch, withinMs, index, ...rest };
 }
 
 /** @throws QuorateError `code` where it had failed */

@@ -5,6 +5,8 @@ import type {
   FailoverOutcome,
   PauseOrder,
   PauseOutcome,
+  RestartOrder,
+  RestartOutcome,
   StandbyOrder,
   StandbyOutcome,
   StatusDocument,
@@ -16,7 +18,7 @@ import { type Config, dataNodes } from '../config/index.ts';
 import type { CoreEvent, CoreView, Entry, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
-import { failoverAgain, pauseAgain, standbyAgain, switchoverAgain } from './again.ts';
+import { failoverAgain, pauseAgain, restartAgain, standbyAgain, switchoverAgain } from './again.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
 import { Orders } from './orders.ts';
@@ -42,6 +44,7 @@ export interface BackendOptions {
   readonly metricFacts: () => MetricFacts;
   readonly statusFacts: () => StatusFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
+  readonly restart: (order: RestartOrder) => Promise<RestartOutcome>;
   /** Reads the own block layer anew: is its data, however old, of one moment? */
   readonly hasWholeData: () => Promise<boolean | null>;
   /** Told before a fence request is taken up, and after it has ended. */
@@ -177,6 +180,20 @@ export class Backend implements AdminBackend {
     if (order.dryRun) return run();
     const asked = { id: order.requestId, kind: 'failover', node: order.to } as const;
     return this.#requests.once(asked, run, (record) => failoverAgain(this.#log, record));
+  }
+
+  /**
+   * L7: of the agent that is asked, whoever leads. Where it holds, the log knows the request; elsewhere there is nothing to do
+   * twice but a restart of something that holds nothing.
+   */
+  async restart(order: RestartOrder): Promise<RestartOutcome> {
+    const run = () => this.#options.restart(order);
+    const { self: node, hold } = this.#options.driver.view;
+    if (order.dryRun) return run();
+    const asked = { id: order.requestId, kind: 'restart', node } as const;
+    const known = this.#requests.isKnown(order.requestId);
+    if (hold.kind === 'none' && !known) return run();
+    return this.#requests.once(asked, run, (record) => restartAgain(this.#log, record, node));
   }
 
   async pause(order: PauseOrder): Promise<PauseOutcome> {

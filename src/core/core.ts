@@ -5,6 +5,7 @@
  * gate, transfer, replication; and ends with at most one persist.
  */
 
+import { giveUpAdoption, onBound } from './adoption.ts';
 import {
   electionDue,
   onOwnVoteDurable,
@@ -38,6 +39,7 @@ import {
   onHeartbeatAck,
   replicate,
 } from './replication.ts';
+import { advanceRestart, onHandedOver, startRestart } from './restart.ts';
 import { advanceTransfer, startTransfer } from './transfer.ts';
 import type { Instant } from './types.ts';
 import { assert, assertNever, instant, logIndex, term } from './types.ts';
@@ -50,7 +52,9 @@ export class Core {
 
   constructor(options: CoreOptions, now: Instant) {
     this.#node = new CoreNode(options, now);
-    this.#node.armElection(this.#node.promise.until - now + this.#node.preferenceMs);
+    // L7: whoever comes back for its tenure asks at once.
+    if (this.#node.hold.kind === 'adopting') this.#node.armElection(0, 0);
+    else this.#node.armElection(this.#node.promise.until - now + this.#node.preferenceMs);
   }
 
   /** For reading only: status, tests, the driver. */
@@ -89,6 +93,7 @@ export class Core {
       if (node.hold.kind === 'none') times.push(claimsUntil(node, leadership));
       if (node.hold.kind === 'preparing') times.push(node.hold.deadline);
     }
+    if (node.hold.kind === 'adopting') times.push(node.hold.deadline);
     const due = times.filter((time) => time > node.now);
     return due.length === 0 ? null : instant(Math.min(...due));
   }
@@ -112,6 +117,8 @@ export class Core {
         if (!node.isWitness) node.armElection(node.timing.promiseMs + 4 * node.timing.heartbeatMs);
       } else if (node.now >= leadership.heartbeatAt) beat(node, leadership);
     }
+    if (node.hold.kind === 'adopting' && node.now >= node.hold.deadline)
+      giveUpAdoption(node, 'the time of the restart is over');
     if (node.role.kind !== 'leader' && node.electionAt !== null && node.now >= node.electionAt)
       electionDue(node);
   }
@@ -143,6 +150,10 @@ export class Core {
         return onReleaseFailed(node);
       case 'executor-lost':
         return onExecutorLost(node);
+      case 'handed-over':
+        return onHandedOver(node, input.epoch, input.ok);
+      case 'bound':
+        return onBound(node, input.epoch, input.ok);
       case 'campaign':
         if (node.role.kind !== 'leader') electionDue(node, true);
         return;
@@ -200,6 +211,8 @@ export class Core {
     const decision = leadership === null ? { refused: 'not the leader' } : decide(node, leadership, proposal);
     if ('refused' in decision) return node.outbox.emit({ kind: 'refused', why: decision.refused });
     const entry = node.appendOwn(decision.body);
+    if (entry.body.kind === 'restart-begun' && leadership !== null)
+      startRestart(leadership, entry, entry.body);
     if (entry.body.kind === 'config' && leadership !== null) this.#followMembership(leadership);
     node.outbox.emit({ kind: 'proposed', index: entry.index, term: entry.term });
   }
@@ -225,6 +238,7 @@ export class Core {
       recordProof(node);
       advanceHolding(node, leadership);
       advanceTransfer(node, leadership);
+      advanceRestart(node, leadership);
       replicate(node, leadership);
       if (node.leadership === null || node.log.lastIndex === before) return;
     }

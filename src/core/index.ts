@@ -1,3 +1,4 @@
+export { type Adoptable, adoptable } from './adoption.ts';
 export * from './cluster-state.ts';
 export { Core, type CoreView } from './core.ts';
 export * from './entry.ts';
@@ -6,5 +7,6 @@ export * from './hard-state.ts';
 export * from './io.ts';
 export * from './messages.ts';
 export type { CoreOptions } from './node.ts';
+export { MAX_RESTART_MS, MIN_RESTART_MS, whyNoRestart } from './restart.ts';
 export * from './timing.ts';
 export * from './types.ts';

@@ -6,6 +6,7 @@ import type { EntryBody, Member } from './entry.ts';
 import { forceChecks } from './force.ts';
 import type { Proposal } from './io.ts';
 import type { CoreNode, Leadership } from './node.ts';
+import { decideRestart } from './restart.ts';
 import type { NodeId } from './types.ts';
 import { assertNever, logIndex } from './types.ts';
 
@@ -14,7 +15,7 @@ const LOG_ENTRY_LIMIT = 200_000;
 const MAX_NOTE_LENGTH = 4_096;
 const MAX_MEMBERS = 7;
 
-type Decision = { readonly body: EntryBody } | { readonly refused: string };
+export type Decision = { readonly body: EntryBody } | { readonly refused: string };
 
 const refuse = (refused: string): Decision => ({ refused });
 
@@ -50,6 +51,8 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
       return node.hold.kind === 'held'
         ? { body: { kind: 'node-outdated', node: node.self, epoch: node.hold.epoch } }
         : refuse('only the holder can take itself out of the in-sync set');
+    case 'restart':
+      return decideRestart(node, proposal);
     case 'add-learner':
     case 'promote':
     case 'remove':

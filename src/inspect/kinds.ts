@@ -45,6 +45,10 @@ const ORDERS: Readonly<Record<OrderKind, true>> = {
   members: true,
   timing: true,
   bye: true,
+  features: true,
+  'hand-over': true,
+  bind: true,
+  adopt: true,
 };
 const REPORTS: Readonly<Record<ReportKind, true>> = {
   welcome: true,
@@ -67,6 +71,11 @@ const REPORTS: Readonly<Record<ReportKind, true>> = {
   'pools-unread': true,
   probes: true,
   gone: true,
+  features: true,
+  kept: true,
+  'handed-over': true,
+  'hand-over-refused': true,
+  bound: true,
 };
 
 export const KINDS = {

@@ -29,6 +29,7 @@ import { QuorateError } from '../errors.ts';
 import { createServer, serverCredentials } from './channel.ts';
 import { decodeBootstrap, decodeMessage, type Lane, WireError, type WireProblem } from './codec.ts';
 import { encodeFacts, type NodeFacts, readFactsRequest } from './facts.ts';
+import { readFormat } from './format.ts';
 import { identityOf, identityUri } from './identity.ts';
 import type { EntryParser } from './kinds.ts';
 import type { PeerLogger } from './logger.ts';
@@ -65,6 +66,8 @@ export class PeerServer {
   readonly #options: InboundOptions;
   readonly #server: Server = createServer();
   readonly #open = new Map<string, { readonly call: StreamCall; readonly reply: Reply }>();
+  /** By member: bounded by them. */
+  readonly #formats = new Map<NodeId, number | null>();
   readonly #dropped = new Map<WireProblem, number>();
   readonly #logged = new Set<string>();
   /** The port that was bound: the configured one, or the kernel's choice for 0. */
@@ -86,6 +89,11 @@ export class PeerServer {
       bootstrap,
       facts,
     });
+  }
+
+  /** What the node has said of itself with its newest stream; null: nothing, or none has come yet. */
+  formatOf(node: NodeId): number | null {
+    return this.#formats.get(node) ?? null;
   }
 
   /** Messages dropped since the start, by problem. */
@@ -180,6 +188,7 @@ export class PeerServer {
     this.#open.get(key)?.reply(refusal(status.ABORTED, `${node} has opened a newer stream`));
     this.#open.set(key, mine);
     call.sendMetadata(new Metadata());
+    this.#formats.set(node, readFormat(call.metadata));
     const finish = () => {
       if (this.#open.get(key) === mine) this.#open.delete(key);
       replyOnce(null, ACKNOWLEDGED);

@@ -1,5 +1,6 @@
 export type { Lane, WireProblem } from './codec.ts';
 export type { Fitness, NodeFacts } from './facts.ts';
+export { FORMAT, FORMAT_HEADER } from './format.ts';
 export {
   authorityCluster,
   CLIENT_ROLES,

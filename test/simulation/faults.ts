@@ -51,6 +51,8 @@ export const FAULT_KINDS = [
   'paused',
   'set-aside',
   'order-repeated',
+  'restart-agent',
+  'beset-restart',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -159,6 +161,7 @@ export function describeFault(fault: Fault): string {
     case 'override':
     case 'paused':
     case 'order-repeated':
+    case 'beset-restart':
     case 'cloud-trouble':
     case 'cloud-late':
       return `${kind}${kind.startsWith('cloud') || kind === 'paused' || kind === 'order-repeated' ? ` for ${length}` : ''}`;

@@ -126,6 +126,8 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return orderForAWhile(cluster, 'standby', node, ms);
     case 'order-repeated':
       return repeatOrder(cluster, node, ms);
+    case 'restart-agent':
+      return node.restart(chance < 0.3 ? 1_000 : null);
     case 'new-witness':
       return replaceWitness(cluster);
     case 'ambush':
@@ -136,6 +138,7 @@ export function inflict(cluster: Cluster, fault: Fault): void {
     case 'deserted-caretaker':
     case 'late-order':
     case 'override':
+    case 'beset-restart':
       return arrange(cluster, fault);
     default:
       return assertNever(fault.kind);

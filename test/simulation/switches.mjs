@@ -110,6 +110,75 @@ export const SWITCHES = {
       },
     ],
   },
+  L7: {
+    off: 'whoever is elected does not wait for an announced restart',
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/core/holding.ts',
+        find: '  if (node.now < claimsUntil(node, leadership)) return;\n',
+        replace: '',
+      },
+      {
+        file: 'src/core/replication.ts',
+        find: 'durationMs(Math.max(node.timing.promiseMs, isAsked ? restart.durationMs : 0));',
+        replace: 'durationMs(Math.max(node.timing.promiseMs, isAsked ? 0 : 0));',
+      },
+    ],
+  },
+  'L7 deadline': {
+    off: 'an executor without an agent keeps everything until one comes, whatever its deadline is',
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/executor/guard-core.ts',
+        find: "    this.#kept = { until, phase: 'alone' };\n    this.#until = until;\n    this.#options.lease.set(epoch, until, this.#resumes.distanceMs);",
+        replace:
+          "    this.#kept = { until: instant(until + 60_000), phase: 'alone' };\n    this.#until = instant(until + 60_000);\n    this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);",
+      },
+    ],
+  },
+  'L7 bind': {
+    off: 'the adoption is written while the executor still goes by the deadline of the restart, not by the new lease',
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/executor/guard-core.ts',
+        find: '    this.#until = instant(0);\n    this.#confirmedAt = instant(0);\n    this.#extend(until);\n    this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);\n    this.#armDeadline();\n    await',
+        replace: '    await',
+      },
+    ],
+  },
+  'L7 vote': {
+    off: 'whoever comes back for its tenure adopts it without being elected past the promises to others',
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant', 'liveness', 'audit'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/core/adoption.ts',
+        find: '  if (adopt === null || node.promise.to !== from) return false;\n',
+        replace: '  if (adopt === null) return false;\n',
+      },
+      {
+        file: 'src/core/adoption.ts',
+        find: 'node.role.kind !== \'leader\' && node.promise.to === node.self;',
+        replace: "node.role.kind !== 'leader';",
+      },
+      {
+        file: 'src/core/replication.ts',
+        find: "  if (node.hold.kind === 'adopting') giveUpAdoption(node, `${message.from} leads`);\n",
+        replace: '',
+      },
+      {
+        file: 'src/core/adoption.ts',
+        find: 'hardState.term !== entry.term) return null;',
+        replace: 'hardState.term < entry.term) return null;',
+      },
+    ],
+  },
   E2: {
     off: 'votes, own votes and acks count before their fsync, and messages leave before it',
     fires: [
