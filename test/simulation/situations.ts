@@ -207,9 +207,14 @@ function besetRestart(cluster: Cluster, fault: Fault, leader: string, voter: str
     }
   };
   const trouble = (): void => {
-    switch (Math.floor(fault.ms) % 7) {
+    switch (Math.floor(fault.ms) % 8) {
       case 0:
         return void holder.killAgent();
+      case 6:
+        // What they have promised for the time of the restart is forgotten: P is what binds them (L4).
+        for (const id of [...nodes.keys()]) if (id !== leader) cluster.node(id).killAgent();
+        isolate();
+        return holder.agentThread?.freeze(forMs);
       case 1:
         // Not the executor: it must not need to be told.
         isolate();

@@ -164,7 +164,7 @@ export const SWITCHES = {
       },
       {
         file: 'src/core/adoption.ts',
-        find: 'node.role.kind !== \'leader\' && node.promise.to === node.self;',
+        find: "node.role.kind !== 'leader' && node.promise.to === node.self;",
         replace: "node.role.kind !== 'leader';",
       },
       {
