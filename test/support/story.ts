@@ -42,10 +42,11 @@ export class Table {
 
   // --- nodes ---
 
-  boot(id: string): TestNode {
+  /** `keptUntilMs`: its executor has kept what the process before held (L7). */
+  boot(id: string, keptUntilMs: number | null = null): TestNode {
     const disk = this.disks.get(id) ?? newDisk();
     this.disks.set(id, disk);
-    const node = boot(id, this.config, disk, this.now);
+    const node = boot(id, this.config, disk, this.now, keptUntilMs);
     this.#nodes.set(id, node);
     return node;
   }
