@@ -264,6 +264,15 @@ export class Executor {
     this.#lookout.look();
   }
 
+  /** What an agent had come for is released and verified: as with any other agent, nothing is held now (L4). */
+  #adoptsNoMore(): void {
+    const agent = this.#agent;
+    if (agent?.isAdopting !== true) return;
+    // mark: adopts-no-more
+    agent.isAdopting = false;
+    agent.isReady = true;
+  }
+
   onOrder(order: Exclude<Order, { kind: 'hello' | 'features' | 'read-pools' }>): void {
     const agent = this.#agent;
     assert(agent !== null, 'orders come from a connected agent');
@@ -537,6 +546,7 @@ export class Executor {
         return;
       case 'released':
         this.#isLettingGo = false;
+        this.#adoptsNoMore();
         if (report.released.epoch !== null) this.#sendReleased(report.released);
         // What was read while it was given up says nothing any more.
         if (this.#tenure === null) this.#lookout.setHolding(false);
