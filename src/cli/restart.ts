@@ -14,6 +14,7 @@ import { printJson } from './output.ts';
 interface RestartOptions extends ConnectionOptions, OrderWords {
   readonly within?: number;
   readonly dryRun?: boolean;
+  readonly wait: boolean;
   readonly json?: boolean;
 }
 
@@ -34,6 +35,7 @@ export function registerRestart(program: Command): void {
   withOrder(withConnection(command), false)
     .option('--within <duration>', 'how long it may be away, 1s to 10s (5s)', within)
     .option('--dry-run', 'say whether it could be done now, and do nothing')
+    .option('--no-wait', 'end when the agent has agreed, not when the next one is there')
     .option('--json', 'print one JSON document')
     .action(async (options: RestartOptions) => {
       const outcome = await withClient(options, (client) => restart(client, options));
@@ -45,7 +47,7 @@ export function registerRestart(program: Command): void {
 async function restart(client: AdminClient, options: RestartOptions): Promise<Restarted> {
   const dryRun = options.dryRun === true;
   const asked = await client.restart({ withinMs: options.within ?? null, dryRun, ...orderOf(options) });
-  if (dryRun || asked.alreadyDone) return { ...asked, awayMs: null };
+  if (dryRun || asked.alreadyDone || !options.wait) return { ...asked, awayMs: null };
   const began = performance.now();
   await until(began, 'the next process answers', async () => {
     const { instance } = await client.restart({ withinMs: null, dryRun: true });
@@ -91,6 +93,7 @@ async function until(began: number, what: string, isSo: () => Promise<boolean>):
 function render({ dryRun, node, epoch, checks, alreadyDone, awayMs, withinMs, index }: Restarted): string[] {
   const kept = epoch === null ? 'it holds nothing' : `epoch ${epoch} goes on`;
   if (alreadyDone) return [`restarted before, by this request (entry ${index ?? '?'}): ${kept}`];
+  if (!dryRun && awayMs === null) return [`the agent of ${node} ends, to be started again at once: ${kept}`];
   if (!dryRun) return [`the agent of ${node} is back after ${((awayMs ?? 0) / 1000).toFixed(1)} s: ${kept}`];
   const ok = checks.every((check) => check.ok);
   return [

@@ -117,7 +117,7 @@ describe('a message', () => {
   test('the bytes of version 1 are still read', () => {
     const file = fileURLToPath(new URL('./wire.golden.json', import.meta.url));
     const golden = JSON.parse(readFileSync(file, 'utf8')) as { hex: string; message: Message }[];
-    expect(golden.length).toBe(examples.length);
+    expect(golden.length).toBeGreaterThanOrEqual(examples.length);
     for (const { hex, message } of golden) {
       expect(decode(Buffer.from(hex, 'hex'), laneFor(message))).toEqual(message);
     }

@@ -140,45 +140,6 @@ export const SWITCHES = {
       },
     ],
   },
-  'L7 bind': {
-    off: 'the adoption is written while the executor still goes by the deadline of the restart, not by the new lease',
-    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
-    harms: 'safety',
-    edits: [
-      {
-        file: 'src/executor/guard-core.ts',
-        find: '    this.#until = instant(0);\n    this.#confirmedAt = instant(0);\n    this.#extend(until);\n    this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);\n    this.#armDeadline();\n    await',
-        replace: '    await',
-      },
-    ],
-  },
-  'L7 vote': {
-    off: 'whoever comes back for its tenure adopts it without being elected past the promises to others',
-    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant', 'liveness', 'audit'],
-    harms: 'safety',
-    edits: [
-      {
-        file: 'src/core/adoption.ts',
-        find: '  if (adopt === null || node.promise.to !== from) return false;\n',
-        replace: '  if (adopt === null) return false;\n',
-      },
-      {
-        file: 'src/core/adoption.ts',
-        find: "node.role.kind !== 'leader' && node.promise.to === node.self;",
-        replace: "node.role.kind !== 'leader';",
-      },
-      {
-        file: 'src/core/replication.ts',
-        find: "  if (node.hold.kind === 'adopting') giveUpAdoption(node, `${message.from} leads`);\n",
-        replace: '',
-      },
-      {
-        file: 'src/core/adoption.ts',
-        find: 'hardState.term !== entry.term) return null;',
-        replace: 'hardState.term < entry.term) return null;',
-      },
-    ],
-  },
   E2: {
     off: 'votes, own votes and acks count before their fsync, and messages leave before it',
     fires: [
