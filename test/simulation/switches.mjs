@@ -68,7 +68,7 @@ export const SWITCHES = {
     edits: [
       {
         file: 'src/core/node.ts',
-        find: "return this.role.kind === 'leader' || this.hold.kind === 'held' || this.hold.kind === 'releasing';",
+        find: "return this.role.kind === 'leader' || this.isHoldingOrReleasing;",
         replace: 'return this.now < 0;',
       },
     ],
@@ -80,8 +80,8 @@ export const SWITCHES = {
     edits: [
       {
         file: 'src/core/node.ts',
-        find: 'new PromiseRecord(instant(options.bootedAt + this.timing.promiseMs)); // L4',
-        replace: 'new PromiseRecord(options.bootedAt);',
+        find: 'const bootPromise = instant(options.bootedAt + this.timing.promiseMs); // L4',
+        replace: 'const bootPromise = options.bootedAt;',
       },
     ],
   },
