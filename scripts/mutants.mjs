@@ -75,14 +75,14 @@ const MUTANTS = [
   {
     rule: 'L2',
     file: 'src/core/election.ts',
-    find: 'if (node.promise.binds(node.now)) return { retryAfterMs: node.promise.until - node.now };',
+    find: 'if (node.promise.binds(node.now) && !isAskedToAdopt(node, message))\n    return { retryAfterMs: node.promise.until - node.now };',
     replace: '',
     what: 'a promise does not bind votes',
   },
   {
     rule: 'L2',
     file: 'src/core/election.ts',
-    find: `  if (node.promise.binds(node.now)) {
+    find: `  if (node.promise.binds(node.now) && !mayAskToAdopt(node)) {
     node.armElection(node.promise.until - node.now);
     return;
   }
@@ -122,15 +122,15 @@ const MUTANTS = [
   {
     rule: 'L3',
     file: 'src/core/node.ts',
-    find: "return this.role.kind === 'leader' || this.hold.kind === 'held' || this.hold.kind === 'releasing';",
-    replace: "return this.hold.kind === 'held' || this.hold.kind === 'releasing';",
+    find: "return this.role.kind === 'leader' || this.isHoldingOrReleasing;",
+    replace: 'return this.isHoldingOrReleasing;',
     what: 'a leader votes for others',
   },
   {
     rule: 'L4',
     file: 'src/core/node.ts',
-    find: 'new PromiseRecord(instant(options.bootedAt + this.timing.promiseMs)); // L4',
-    replace: 'new PromiseRecord(options.bootedAt);',
+    find: 'const bootPromise = instant(options.bootedAt + this.longestPromiseMs); // L4',
+    replace: 'const bootPromise = options.bootedAt;',
     what: 'no promise after a restart',
   },
   {
@@ -164,8 +164,8 @@ const MUTANTS = [
   {
     rule: 'L6',
     file: 'src/core/node.ts',
-    find: "    if (this.hold.kind === 'held') this.beginRelease('abrupt', this.hold.epoch, this.hold.term);\n    else if",
-    replace: "    if (this.hold.kind === 'held') this.hold = { kind: 'none' };\n    else if",
+    find: "else if (this.hold.kind === 'held') this.beginRelease('abrupt', this.hold.epoch, this.hold.term);",
+    replace: "else if (this.hold.kind === 'held') this.hold = { kind: 'none' };",
     what: 'a lost lease releases nothing',
   },
   {
@@ -174,6 +174,27 @@ const MUTANTS = [
     find: '  if (node.now < claimsUntil(node, leadership)) return;\n',
     replace: '',
     what: "another node's announced restart is not waited for",
+  },
+  {
+    rule: 'L7',
+    file: 'src/core/adoption.ts',
+    find: 'if (adopt === null || node.promise.to !== from) return false;',
+    replace: 'if (adopt === null) return false;',
+    what: 'a promise to somebody else does not bind against an adoption',
+  },
+  {
+    rule: 'L7',
+    file: 'src/core/adoption.ts',
+    find: 'if (node.commitIndex < hold.writtenAt) return;',
+    replace: '',
+    what: 'an adoption counts before it is committed',
+  },
+  {
+    rule: 'L7',
+    file: 'src/core/restart.ts',
+    find: "node.hold.kind !== 'held' || node.commitIndex < restart.index) return;",
+    replace: "node.hold.kind !== 'held') return;",
+    what: 'a tenure is handed over before its restart is committed',
   },
   {
     rule: 'E1',
@@ -509,8 +530,8 @@ const MUTANTS = [
   {
     rule: 'D2',
     file: 'src/core/election.ts',
-    find: 'return node.isVoter && node.hard.damaged === null && !node.isBoundByHolding',
-    replace: 'return node.isVoter && !node.isBoundByHolding',
+    find: 'return node.isVoter && node.hard.damaged === null && isFree',
+    replace: 'return node.isVoter && isFree',
     what: 'a damaged node campaigns',
   },
   {

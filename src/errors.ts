@@ -14,6 +14,7 @@ export const EXIT = {
   storage: 10,
   invariant: 11,
   hardState: 12,
+  restart: 13,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -29,6 +30,7 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   storage: 'The agent stopped because its disk failed (D3).',
   invariant: 'The agent stopped because a check of its own logic failed.',
   hardState: 'The agent did not start: its data directory cannot be trusted (D2).',
+  restart: 'The agent has ended to be started again at once (`quorate restart`).',
 };
 
 interface ErrorKind {
@@ -134,6 +136,11 @@ export const ERRORS = {
     exit: EXIT.failed,
     meaning: 'The agent has been asked for more than it takes at a time; nothing was done.',
     remedy: 'Wait a moment and ask again, with the same request id.',
+  },
+  'restart-failed': {
+    exit: EXIT.failed,
+    meaning: 'A restart was begun, and the agent did not come back under the same tenure, or has not ended.',
+    remedy: 'Look at `quorate status` and the log of the agent; the tenure has moved, or goes on as before.',
   },
   'switchover-failed': {
     exit: EXIT.failed,

@@ -18,6 +18,13 @@ export const VIOLATION_TYPES = {
   IN_SYNC_NODES_AWAY: 'a node that is in sync answers: its data may not be given up (O3)',
   NOT_BARRED: 'the cluster is paused, or the node named is on standby',
   DATA: 'the data of the node named cannot be promoted, or that is not known',
+  FORMAT: 'a voter that answers has not said that it understands this: it is of an older version',
+  SETTLED: 'the node is just taking over, releasing, handing over, or coming back from a restart',
+  WHOLE: 'not everything that the node should hold is held',
+  IO: 'a decision about the I/O of the replicated devices is open (H3)',
+  EXECUTOR: "the node's executor is of an older version, or does not answer",
+  VOTERS: 'too few voters answer, or one is of an older version',
+  TIME: 'the time for the restart is too short',
   OLD_HOLDER: 'nothing proves that the old holder can write no more (H2)',
   ONE_CHANGE:
     'another change of the members or the timing is under way, or the leader was only just elected (E5)',

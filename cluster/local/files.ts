@@ -149,7 +149,7 @@ export function nodePrograms(settings: ClusterSettings, node: NodePlan): NodePro
   const agent: NodeProgram = {
     name: 'agent',
     script: script('quorate'),
-    args: ['agent', '--config', configFile(settings, node.id)],
+    args: ['agent', '--config', configFile(settings, node.id), '--supervised'],
     saysReady: false,
     isRespawned: false,
   };

@@ -53,7 +53,7 @@ export class NetworkCluster extends TestNetwork {
       {
         name: 'agent',
         script: join(options.dist, 'quorate.mjs'),
-        args: ['agent', '--config', join(directory, 'config.yaml')],
+        args: ['agent', '--config', join(directory, 'config.yaml'), '--supervised'],
         saysReady: false,
         isRespawned: false,
       },

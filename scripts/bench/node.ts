@@ -95,6 +95,9 @@ class BenchNode {
         disarm: () => {},
         take: () => {},
         renew: () => {},
+        handOver: () => {},
+        bind: () => {},
+        adopt: () => {},
         release: (epoch, mode) =>
           setImmediate(() =>
             driver.onExecutorEvent({

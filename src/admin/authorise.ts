@@ -10,6 +10,7 @@ export type AdminCall =
   | 'Resume'
   | 'Standby'
   | 'Activate'
+  | 'Restart'
   | 'FencePeer'
   | 'AlertsTest'
   | 'Failover'
@@ -39,6 +40,7 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Resume: 'operator',
   Standby: 'operator',
   Activate: 'operator',
+  Restart: 'operator',
   FencePeer: 'operator',
   AlertsTest: 'operator',
   Inspect: 'operator',

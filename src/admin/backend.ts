@@ -42,6 +42,21 @@ export interface FailoverOutcome {
   readonly alreadyDone: boolean;
 }
 
+export interface RestartOutcome {
+  readonly dryRun: boolean;
+  readonly node: NodeId;
+  /** Of the process that has answered: another one has another. */
+  readonly instance: string;
+  /** Of the tenure that is kept (L7); null where the node holds nothing. */
+  readonly epoch: number | null;
+  readonly withinMs: number;
+  /** Of the entry that announces it; null where none does. */
+  readonly index: number | null;
+  readonly checks: readonly SwitchoverCheck[];
+  /** The request id was known: it was done before, and this is how it ended. */
+  readonly alreadyDone: boolean;
+}
+
 export interface PauseOutcome {
   /** From now on. */
   readonly paused: boolean;
@@ -105,6 +120,13 @@ export interface PauseOrder extends Order {
   readonly why: string;
 }
 
+/** L7. */
+export interface RestartOrder extends Order {
+  /** How long the agent may be away; null: five seconds. */
+  readonly withinMs: number | null;
+  readonly dryRun: boolean;
+}
+
 export interface StandbyOrder extends MovingOrder {
   readonly node: NodeId;
   readonly why: string;
@@ -152,6 +174,8 @@ export interface AdminBackend {
   /** The node is granted no tenure until `activate`. Where it holds, it first hands over, or nothing is done. */
   standby(order: StandbyOrder): Promise<StandbyOutcome>;
   activate(order: StandbyOrder): Promise<StandbyOutcome>;
+  /** L7: of this very agent. Answers before it ends; whether it has come back shows only then. */
+  restart(order: RestartOrder): Promise<RestartOutcome>;
   /** O3: an operator's override. Rejects `usage` where the loss is not accepted and it is no dry run. */
   failover(order: FailoverOrder): Promise<FailoverOutcome>;
   /** E5. Never blocks. */

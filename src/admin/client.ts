@@ -9,6 +9,7 @@ import { identityOf, type TlsMaterial } from '../peer/index.ts';
 import type {
   FailoverOutcome,
   PauseOutcome,
+  RestartOutcome,
   SettingsOrder,
   StandbyOutcome,
   SwitchoverOutcome,
@@ -83,6 +84,17 @@ const outcomeSchema = z.object({
   epoch: z.number().nullable().default(null),
   totalMs: z.number().nullable().default(null),
   steps: z.array(takeoverStepSchema),
+  checks: z.array(checkSchema),
+  alreadyDone: z.boolean().default(false),
+});
+
+const restartSchema = z.object({
+  dryRun: z.boolean(),
+  node: z.string().transform(nodeId),
+  instance: z.string(),
+  epoch: z.number().nullable().default(null),
+  withinMs: z.number(),
+  index: z.number().nullable().default(null),
   checks: z.array(checkSchema),
   alreadyDone: z.boolean().default(false),
 });
@@ -214,6 +226,16 @@ export class AdminClient {
     const { paused, why } = request;
     const call = paused ? 'Pause' : 'Resume';
     return this.#parse(pauseSchema, await this.#order(call, { why }, request, COMMIT_TIMEOUT_MS, true));
+  }
+
+  /** Of the agent that answers: it ends after the answer. */
+  async restart(
+    request: { withinMs: number | null; dryRun: boolean } & OrderOptions,
+  ): Promise<RestartOutcome> {
+    const { withinMs, dryRun } = request;
+    const wire = { dryRun, ...(withinMs === null ? {} : { withinMs }) };
+    const limitMs = dryRun ? QUESTION_TIMEOUT_MS : COMMIT_TIMEOUT_MS;
+    return this.#parse(restartSchema, await this.#order('Restart', wire, request, limitMs, !dryRun));
   }
 
   /** `timeoutMs`: a holder that is put on standby hands over first. */

@@ -33,6 +33,10 @@ export interface WireSwitchoverRequest extends WireOrder {
 export interface WirePauseRequest extends WireOrder {
   readonly why: string;
 }
+export interface WireRestartRequest extends WireOrder {
+  readonly withinMs?: number | null;
+  readonly dryRun: boolean;
+}
 export interface WireStandbyRequest extends WireOrder {
   readonly node: string;
   readonly why: string;

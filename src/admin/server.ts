@@ -32,6 +32,7 @@ import {
   type WireMemberRequest,
   type WireOrder,
   type WirePauseRequest,
+  type WireRestartRequest,
   type WireSettingsRequest,
   type WireStandbyRequest,
   type WireSwitchoverRequest,
@@ -123,6 +124,9 @@ export class AdminServer {
       ),
       Activate: this.#order('Activate', ({ node, why }: WireStandbyRequest, order) =>
         this.#backend.activate({ ...order, node: requiredNode(node), why }),
+      ),
+      Restart: this.#order('Restart', ({ withinMs, dryRun }: WireRestartRequest, order) =>
+        this.#backend.restart({ ...order, withinMs: withinMs ?? null, dryRun }),
       ),
       Bootstrap: this.#unary('Bootstrap', async (request: WireBootstrapRequest, who) => {
         await this.#backend.bootstrap({ inSync: request.inSync.map(requiredNode), who: who(request.who) });

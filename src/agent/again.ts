@@ -4,6 +4,7 @@ import type {
   MemberOutcome,
   MembersDocument,
   PauseOutcome,
+  RestartOutcome,
   SettingsDocument,
   SettingsOutcome,
   StandbyOutcome,
@@ -52,6 +53,19 @@ export function membersAgain({ node, index }: RequestRecord, { members }: Member
 /** The settings as they are now: somebody may have ordered others since. */
 export function settingsAgain({ index }: RequestRecord, now: SettingsDocument): SettingsOutcome {
   return { ...now, changed: true, index, alreadyDone: true };
+}
+
+export function restartAgain(log: Log, record: RequestRecord, instance: string): RestartOutcome {
+  const { index, outcome, node } = record;
+  if (outcome.kind === 'failed')
+    throw new QuorateError(
+      'restart-failed',
+      `it was asked before (entry ${index}), and failed: ${outcome.why}`,
+    );
+  assert(node !== null && outcome.kind === 'done', 'it has ended under the same tenure');
+  const withinMs = bodyAt(log, index, 'restart-begun').durationMs;
+  const rest = { dryRun: false, instance, checks: [], alreadyDone: true };
+  return { node, epoch: outcome.epoch, withinMs, index, ...rest };
 }
 
 /** @throws QuorateError `code` where it had failed */

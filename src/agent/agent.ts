@@ -10,8 +10,8 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { type Config, memberDifferences, replicatedPools } from '../config/index.ts';
 import type { CoreEvent, Entry, Instant, Message, NodeId, Proposal, Timing } from '../core/index.ts';
-import { InvariantError, isToBeForced, logIndex } from '../core/index.ts';
-import { EXIT, QuorateError } from '../errors.ts';
+import { type Adoptable, adoptable, InvariantError, isToBeForced, logIndex } from '../core/index.ts';
+import { EXIT, type ExitCode, QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { type LogStore, type RecoveredLog, sha256 } from '../log/index.ts';
 import type { Fitness, PeerTransport, PeerTransportOptions } from '../peer/index.ts';
@@ -24,10 +24,12 @@ import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
+import { lackingVoters } from './format.ts';
 import { MetricCounts, metricFactsOf } from './metrics.ts';
 import { NewCluster } from './new-cluster.ts';
 import { PoolsQuestion } from './pools-question.ts';
 import { ReplicationView } from './replication-view.ts';
+import { Restart } from './restart.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { rosterOf } from './roster.ts';
 import { StandAlone } from './stand-alone.ts';
@@ -47,7 +49,10 @@ const REPLACE_RETRY_MS = 500;
 
 type Probes = Extract<ExecutorEvent, { kind: 'probes' }>;
 type Store = Pick<LogStore, 'persist' | 'close'>;
-type Transport = Pick<PeerTransport, 'start' | 'setPeers' | 'send' | 'isUp' | 'sendBootstrap' | 'close'>;
+type Transport = Pick<
+  PeerTransport,
+  'start' | 'setPeers' | 'send' | 'isUp' | 'formatOf' | 'sendBootstrap' | 'close'
+>;
 
 /** Everything outside that an agent is put together from: the real things in production, models in a simulation. */
 export interface AgentParts {
@@ -106,6 +111,11 @@ export class Agent {
   readonly #pools: PoolsQuestion;
   readonly #replication: ReplicationView;
   #diskLoss: DiskLossCheck | null = null;
+  #restart: Restart | null = null;
+  /** L7: what the executor has kept over the restart of its agent. */
+  #kept: Extract<ExecutorEvent, { kind: 'kept' }> | null = null;
+  /** With which an orderly end ends. */
+  #endCode: ExitCode = EXIT.done;
   #probes: Probes | null = null;
   /** Null: it has not told of any yet. */
   #failedChecks: readonly string[] | null = null;
@@ -182,7 +192,7 @@ export class Agent {
     this.#transport = transport;
     // Before anything is answered: a port in use or a wrong certificate must not cost a release.
     await transport.start();
-    const isReady = await this.#startExecutor();
+    const isReady = await this.#startExecutor(adoptable(config.node, recovered));
     this.#diskLoss = new DiskLossCheck(config.node, recovered.status === 'empty');
     if (replicatedPools(config).length > 0)
       this.#dataLoss = new DataLoss({
@@ -199,6 +209,7 @@ export class Agent {
         timing: this.#timing,
         recovered,
         waitsToBegin: recovered.entries.length <= 1,
+        kept: this.#kept,
         ...(config.fencing.ec2Stop === 'before' ? { preparationMs: FENCE_BEFORE_MS } : {}),
         bootedAt: await parts.bootPromiseStart(),
       },
@@ -207,6 +218,7 @@ export class Agent {
       store: { persist: (persists) => this.#counts.timed(store.persist(persists), () => parts.clock.now()) },
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
+      lacking: () => this.#lacking(),
       whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, isToBeForced(state, self)),
       whyLoss: this.#dataLoss?.why ?? null,
       fence:
@@ -226,7 +238,8 @@ export class Agent {
       this.#counts.onRecovered(entry);
     }
     this.#driver = driver;
-    if (!isReady()) driver.input({ kind: 'executor-lost' });
+    if (!isReady() || (this.#kept !== null && !this.#executor.connected))
+      driver.input({ kind: 'executor-lost' });
     this.#executor.setTiming(driver.view.timing);
     this.#fencing = new Fencing(config.fencing, driver, this.#executor, parts.clock, this.#log);
     this.#failures = new Failures({
@@ -239,6 +252,20 @@ export class Agent {
     });
     this.#upkeep = new Upkeep(driver, this.#executor, parts.clock, this.#log);
     this.#standAlone = new StandAlone(driver, parts.clock, this.#log);
+    const restart = new Restart({
+      driver,
+      executor: this.#executor,
+      clock: parts.clock,
+      instance: parts.seed.toString(36),
+      isComplete: (epoch) => this.#completeness.isComplete(epoch),
+      openBusiness: () => this.#upkeep?.openBusiness ?? null,
+      isUp: (peer) => transport.isUp(peer),
+      lacking: () => this.#lacking(),
+      until: (isDone, limitMs) => this.#until(isDone, limitMs),
+      leave: (how) => this.#leave(how),
+      limitMs: SHUTDOWN_LIMIT_MS,
+    });
+    this.#restart = restart;
     const newCluster = new NewCluster({
       config,
       timing: this.#timing,
@@ -269,6 +296,7 @@ export class Agent {
         }),
       bootstrap: (request) => newCluster.bootstrap(request.inSync),
       replication: this.#replication,
+      restart: (order) => restart.run(order),
       hasWholeData: () => this.#dataLook.isWhole(),
       dataLoss: this.#dataLoss,
       fence: { begins: (peer) => this.#upkeep?.fenceBegins(peer), ends: () => this.#upkeep?.fenceEnds() },
@@ -296,7 +324,7 @@ export class Agent {
    * L4: no vote before the executor has verified that nothing is held. Where that takes long (a tool is missing or hangs),
    * the agent starts as one that has lost its executor: it answers operators, and votes for nobody until it is ready.
    */
-  async #startExecutor(): Promise<() => boolean> {
+  async #startExecutor(adopt: Adoptable | null): Promise<() => boolean> {
     let isReady = false;
     const ready = new Promise<void>((resolve) => {
       this.#onReady = () => {
@@ -304,7 +332,7 @@ export class Agent {
         resolve();
       };
     });
-    await this.#executor.start((event) => this.#onExecutor(event));
+    await this.#executor.start((event) => this.#onExecutor(event), adopt?.epoch ?? null);
     const isWaited = new AbortController();
     await Promise.race([ready, this.#parts.clock.sleep(READY_PATIENCE_MS, isWaited.signal)]);
     isWaited.abort();
@@ -331,12 +359,16 @@ export class Agent {
   }
 
   #onExecutor(event: ExecutorEvent): void {
-    if (event.kind === 'ready') {
+    if (event.kind === 'kept' || event.kind === 'ready') {
       // L8: one that was started meanwhile must say that it goes by it.
       if (this.#driver !== null) this.#executor.setTiming(this.#driver.view.timing);
+      // L7: nothing was released, and nothing need be: this start is not one of L4 while that is so.
+      this.#kept = event.kind === 'kept' ? event : null;
       this.#onReady?.();
       this.#onReady = null;
     }
+    if (event.kind === 'handed-over') this.#restart?.onHandOver('done');
+    if (event.kind === 'hand-over-refused') this.#restart?.onHandOver({ refused: event.why });
     if (event.kind === 'released') {
       const { releaseMs } = this.#driver?.view.timing ?? this.#timing;
       this.#log.info(
@@ -439,6 +471,7 @@ export class Agent {
   #onCoreEvent(event: CoreEvent): void {
     this.#counts.onCoreEvent(event);
     this.#backend?.onCoreEvent(event);
+    if (event.event === 'restart' && event.phase === 'adopted') this.#upkeep?.onTaken();
     this.#log.info({ node: this.#config.node, ...event }, event.event);
   }
 
@@ -506,7 +539,28 @@ export class Agent {
         FAREWELL_LIMIT_MS,
       );
     }
-    this.#resolveExit(isReleased ? EXIT.done : EXIT.failed);
+    this.#resolveExit(isReleased ? this.#endCode : EXIT.failed);
+  }
+
+  /** L7: to be started again at once. `kept`: the executor has everything, and needs no agent until its deadline. */
+  #leave(how: 'kept' | 'plain'): void {
+    this.#endCode = EXIT.restart;
+    if (how === 'plain') return void this.shutdown();
+    this.#isEnding = true;
+    this.#log.info({ event: 'restart' }, 'leaving everything to the executor until the next agent adopts it');
+    this.#resolveExit(EXIT.restart);
+  }
+
+  #lacking(): readonly NodeId[] {
+    const { driver } = this;
+    const transport = this.#transport;
+    if (driver === null || transport === null) return [];
+    const others = driver.view.voters.filter((id) => id !== driver.view.self);
+    return lackingVoters(
+      others,
+      (peer) => transport.isUp(peer),
+      (peer) => transport.formatOf(peer),
+    );
   }
 
   #onFatal(error: unknown): void {
@@ -560,6 +614,8 @@ export class Agent {
     await this.#service?.close().catch(() => {});
     // An executor that may still hold is not told goodbye: the closing channel makes it release and say so (R4).
     if (isReleased) await this.#executor.close().catch(() => {});
+    // L7: it waits for the next one, which is let in when this process has gone.
+    if (this.#driver?.view.hold.kind === 'handed-over') await this.#executor.close('abandon').catch(() => {});
     await Promise.allSettled([this.#transport?.close(), this.#store?.close()]);
   }
 }

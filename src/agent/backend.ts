@@ -10,6 +10,8 @@ import type {
   PauseOrder,
   PauseOutcome,
   ReplicationDocument,
+  RestartOrder,
+  RestartOutcome,
   SettingsDocument,
   SettingsOrder,
   SettingsOutcome,
@@ -28,6 +30,7 @@ import {
   failoverAgain,
   membersAgain,
   pauseAgain,
+  restartAgain,
   settingsAgain,
   standbyAgain,
   switchoverAgain,
@@ -66,6 +69,7 @@ export interface BackendOptions {
   readonly statusFacts: () => StatusFacts;
   readonly bootstrap: AdminBackend['bootstrap'];
   readonly replication: Pick<ReplicationView, 'document' | 'run'>;
+  readonly restart: (order: RestartOrder) => Promise<RestartOutcome>;
   /** Reads the own block layer anew: is its data, however old, of one moment? */
   readonly hasWholeData: () => Promise<boolean | null>;
   /** Null: no pool is replicated by snapshots. */
@@ -236,6 +240,20 @@ export class Backend implements AdminBackend {
     if (order.dryRun) return run();
     const asked = { id: order.requestId, kind: 'failover', node: order.to } as const;
     return this.#requests.once(asked, run, (record) => failoverAgain(this.#log, record));
+  }
+
+  /**
+   * L7: of the agent that is asked, whoever leads. Where it holds, the log knows the request; elsewhere there is nothing to do
+   * twice but a restart of something that holds nothing.
+   */
+  async restart(order: RestartOrder): Promise<RestartOutcome> {
+    const run = () => this.#options.restart(order);
+    const { self: node, hold } = this.#options.driver.view;
+    if (order.dryRun) return run();
+    const asked = { id: order.requestId, kind: 'restart', node } as const;
+    const known = this.#requests.isKnown(order.requestId);
+    if (hold.kind === 'none' && !known) return run();
+    return this.#requests.once(asked, run, (record) => restartAgain(this.#log, record, node));
   }
 
   async pause(order: PauseOrder): Promise<PauseOutcome> {

@@ -22,6 +22,10 @@ export class Completeness {
         if (this.#complete === event.epoch) this.#complete = null;
         this.#awaited = event.epoch;
         return;
+      case 'bound':
+        // L7: what the process before had is looked at anew.
+        if (event.ok) this.#awaited = event.epoch;
+        return;
       case 'probes':
         if (this.#awaited === null || event.resources.some(({ probe }) => probe !== 'held')) return;
         this.#complete = this.#awaited;

@@ -13,6 +13,7 @@ import type {
   Input,
   LogIndex,
   Message,
+  NodeId,
   Persist,
   Proposal,
   Term,
@@ -20,12 +21,16 @@ import type {
 import { assert, assertNever, Core } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
-import { refusedByLeader } from './refusals.ts';
+import { isNewer } from './format.ts';
+import { refusedByLeader, refusedFor } from './refusals.ts';
 
 export interface DriverOptions {
   readonly core: CoreOptions;
   readonly clock: Clock;
-  readonly executor: Pick<ExecutorClient, 'arm' | 'disarm' | 'take' | 'renew' | 'release'>;
+  readonly executor: Pick<
+    ExecutorClient,
+    'arm' | 'disarm' | 'take' | 'renew' | 'release' | 'handOver' | 'bind' | 'adopt'
+  >;
   readonly store: { persist(persists: readonly Persist[]): Promise<void> };
   readonly send: (message: Message) => void;
   /** H2 where no watchdog is armed: why this node may not hold nevertheless, or null. */
@@ -34,6 +39,8 @@ export interface DriverOptions {
   readonly whyLoss?: (() => Promise<string | null>) | null;
   /** R5: fences the old holder, where that is the proof that is missing and a takeover may wait for it; null where it may not. */
   readonly fence: (() => Promise<boolean>) | null;
+  /** Voters that answer and may not understand what is newer than they are. */
+  readonly lacking?: () => readonly NodeId[];
   readonly onCommitted: (entry: Entry) => void;
   readonly onRefusedToHold: (why: string) => void;
   readonly onEvent: (event: CoreEvent) => void;
@@ -43,7 +50,9 @@ export interface DriverOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
-export type ProposeResult = { readonly index: LogIndex; readonly term: Term } | { readonly refused: string };
+export type ProposeResult =
+  | { readonly index: LogIndex; readonly term: Term }
+  | { readonly refused: string; readonly isFormat?: true };
 
 interface Waiter {
   readonly index: LogIndex;
@@ -97,6 +106,8 @@ export class Driver {
 
   /** Proposes at once; the place in the log, or why not. Whether it commits is another matter. */
   propose(proposal: Proposal): ProposeResult {
+    const old = isNewer(proposal) ? (this.#options.lacking?.() ?? []) : [];
+    if (old.length > 0) return { refused: notUnderstood(old), isFormat: true };
     let result: ProposeResult = { refused: 'the agent is ending' };
     this.#step({ kind: 'propose', proposal }, (effect) => {
       if (effect.kind === 'proposed') result = effect;
@@ -109,7 +120,15 @@ export class Driver {
   /** Proposes and waits for the commit. Rejects `refused-unsafe` at once, or as `committed` does. */
   async commit(proposal: Proposal, limitMs: number): Promise<LogIndex> {
     const result = this.propose(proposal);
-    if ('refused' in result) throw refusedByLeader(this.view.self, 'refused', result.refused);
+    if ('refused' in result) {
+      if (result.isFormat !== true) throw refusedByLeader(this.view.self, 'refused', result.refused);
+      throw refusedFor(
+        'it was',
+        [{ name: 'format', ok: false, detail: result.refused }],
+        this.view.self,
+        'refused-unsafe',
+      );
+    }
     await this.committed(result, limitMs);
     return result.index;
   }
@@ -159,11 +178,12 @@ export class Driver {
         this.#options.onRefusedToHold(event.why);
         return this.input({ kind: 'prepared', id: event.id, ok: false });
       case 'released': {
-        const held = hold.kind === 'held' || hold.kind === 'releasing' ? hold.epoch : null;
+        const held = this.view.isHoldingOrReleasing && 'epoch' in hold ? hold.epoch : null;
         // A report about another tenure says nothing about this one.
         if (event.epoch === null || event.epoch !== held) return;
+        if (hold.kind === 'adopting') this.input({ kind: 'bound', epoch: event.epoch, ok: false });
         // The guard let go by itself (a suspended host, a watchdog that failed): the tenure is over.
-        if (hold.kind === 'held') this.input({ kind: 'executor-lost' });
+        if (hold.kind === 'held' || hold.kind === 'handed-over') this.input({ kind: 'executor-lost' });
         return this.input({ kind: 'released', evidence: event.evidence });
       }
       case 'release-failed':
@@ -171,8 +191,16 @@ export class Driver {
         return this.input({ kind: 'release-failed' });
       case 'revoked':
         // The guard lets go: whatever this node believes of its lease, it holds no longer, and must not go on leading (O1).
-        if (hold.kind === 'held' && hold.epoch === event.epoch) this.input({ kind: 'executor-lost' });
+        if (hold.kind === 'adopting') return this.input({ kind: 'bound', epoch: event.epoch, ok: false });
+        if ((hold.kind === 'held' || hold.kind === 'handed-over') && hold.epoch === event.epoch)
+          this.input({ kind: 'executor-lost' });
         return;
+      case 'handed-over':
+        return this.input({ kind: 'handed-over', epoch: event.epoch, ok: true });
+      case 'hand-over-refused':
+        return this.input({ kind: 'handed-over', epoch: event.epoch, ok: false });
+      case 'bound':
+        return this.input({ kind: 'bound', epoch: event.epoch, ok: event.ok });
       case 'unverified':
       case 'gone':
         return this.input({ kind: 'executor-lost' });
@@ -190,6 +218,7 @@ export class Driver {
       case 'pools-unread':
       case 'replication':
       case 'copies-read':
+      case 'kept':
         return;
       default:
         return assertNever(event);
@@ -243,6 +272,12 @@ export class Driver {
           ...(isForced ? { isForced } : {}),
         });
       }
+      case 'hand-over':
+        return executor.handOver(effect.epoch, effect.until);
+      case 'bind':
+        return executor.bind(effect.epoch, effect.term, effect.until);
+      case 'adopted':
+        return executor.adopt(effect.epoch, effect.until);
       case 'lease':
         return executor.renew(effect.epoch, effect.until);
       case 'release':
@@ -348,6 +383,9 @@ export class Driver {
     for (const waiter of lost) waiter.reject(unknownOutcome());
   }
 }
+
+const notUnderstood = (old: readonly NodeId[]): string =>
+  `${old.join(' and ')} may not understand it: an agent of an older version, to be upgraded first`;
 
 function unknownOutcome(): QuorateError {
   return new QuorateError(

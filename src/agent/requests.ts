@@ -95,6 +95,10 @@ export class Requests {
     }
   }
 
+  isKnown(id: string): boolean {
+    return id !== '' && this.#find(id) !== null;
+  }
+
   #find(id: string): RequestRecord | null {
     return this.#memory.records.find((record) => record.id === id) ?? null;
   }

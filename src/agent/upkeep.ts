@@ -112,6 +112,12 @@ export class Upkeep {
     if (outcome !== 'unknown') this.#resuming = null;
   }
 
+  /** H3: what is in this process's memory alone, so that no other one may go on from here; null: nothing. */
+  get openBusiness(): string | null {
+    if (this.#openFences > 0) return 'a fence request is being answered';
+    return this.#resuming === null ? null : 'whether the I/O of this tenure has been resumed is not known';
+  }
+
   /** When this tenure was first seen here: what was read before it belongs to another one. */
   #seenSince(epoch: Epoch): number {
     if (this.#tenure?.epoch !== epoch) this.#tenure = { epoch, since: this.#clock.now() };

@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => Promise<void>>> = 
   resume: async (program) => (await import('./pause.ts')).registerResume(program),
   standby: async (program) => (await import('./standby.ts')).registerStandby(program),
   activate: async (program) => (await import('./standby.ts')).registerActivate(program),
+  restart: async (program) => (await import('./restart.ts')).registerRestart(program),
   failover: async (program) => (await import('./failover.ts')).registerFailover(program),
   bootstrap: async (program) => (await import('./bootstrap.ts')).registerBootstrap(program),
   members: async (program) => (await import('./members.ts')).registerMembers(program),

@@ -152,11 +152,9 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
         ? state
         : { ...state, inSync: [...state.inSync, body.peer].sort() };
     case 'restart-begun':
-      return isCurrent(state, body.epoch)
-        ? { ...state, restart: { epoch: body.epoch, node: body.node, durationMs: body.durationMs } }
-        : state;
+      return restartBegun(state, body);
     case 'tenure-adopted':
-      if (state.restart?.epoch !== body.epoch || state.tenure?.epoch !== body.epoch) return state;
+      if (state.tenure === null || !isRestarting(state, body.epoch, body.node)) return state;
       return { ...state, tenure: { ...state.tenure, term: entry.term }, restart: null };
     case 'forced':
       if (body.newCluster !== undefined)
@@ -249,6 +247,22 @@ export function whyForceIsVoid(state: ClusterState, term: Term, node: NodeId): s
   if (tenure !== null && !tenure.released && tenure.term >= term)
     return `${tenure.node} holds in term ${tenure.term}`;
   return null;
+}
+
+/** L7: is this tenure's restart announced, and not over? */
+export function isRestarting(state: ClusterState, epoch: Epoch, node: NodeId): boolean {
+  const { restart } = state;
+  return restart !== null && restart.epoch === epoch && restart.node === node && isCurrent(state, epoch);
+}
+
+/** L7: whose is not the holder's own announces nothing. Said twice, the longer one is waited for. */
+function restartBegun(
+  state: ClusterState,
+  { epoch, node, durationMs }: Extract<EntryBody, { kind: 'restart-begun' }>,
+): ClusterState {
+  if (!isCurrent(state, epoch) || state.tenure?.node !== node) return state;
+  const before = state.restart?.epoch === epoch ? state.restart.durationMs : 0;
+  return { ...state, restart: { epoch, node, durationMs: Math.max(durationMs, before) } };
 }
 
 function isCurrent(state: ClusterState, of: Epoch): boolean {

@@ -5,6 +5,7 @@
  * gate, transfer, replication; and ends with at most one persist.
  */
 
+import { giveUpAdoption, onBound } from './adoption.ts';
 import {
   electionDue,
   onOwnVoteDurable,
@@ -39,6 +40,7 @@ import {
   onHeartbeatAck,
   replicate,
 } from './replication.ts';
+import { advanceRestart, onHandedOver, startRestart } from './restart.ts';
 import { advanceTiming, noteApplied, promiseShrinksAt } from './timing-change.ts';
 import { advanceTransfer, startTransfer } from './transfer.ts';
 import type { Instant } from './types.ts';
@@ -52,7 +54,9 @@ export class Core {
 
   constructor(options: CoreOptions, now: Instant) {
     this.#node = new CoreNode(options, now);
-    this.#node.armElection(this.#node.promise.until - now + this.#node.preferenceMs);
+    // L7: whoever comes back for its tenure asks at once.
+    if (this.#node.hold.kind === 'adopting') this.#node.armElection(0, 0);
+    else this.#node.armElection(this.#node.promise.until - now + this.#node.preferenceMs);
   }
 
   /** For reading only: status, tests, the driver. */
@@ -92,6 +96,7 @@ export class Core {
       if (node.hold.kind === 'preparing') times.push(node.hold.deadline);
       times.push(promiseShrinksAt(node) ?? Number.POSITIVE_INFINITY);
     }
+    if (node.hold.kind === 'adopting') times.push(node.hold.deadline);
     const due = times.filter((time) => time > node.now);
     return due.length === 0 ? null : instant(Math.min(...due));
   }
@@ -115,6 +120,8 @@ export class Core {
         if (!node.isWitness) node.armElection(node.timing.promiseMs + 4 * node.timing.heartbeatMs);
       } else if (node.now >= leadership.heartbeatAt) beat(node, leadership);
     }
+    if (node.hold.kind === 'adopting' && node.now >= node.hold.deadline)
+      giveUpAdoption(node, 'the time of the restart is over');
     if (node.role.kind !== 'leader' && node.electionAt !== null && node.now >= node.electionAt)
       electionDue(node);
   }
@@ -150,6 +157,10 @@ export class Core {
         return leadAnewIfRenounced(node);
       case 'timing-applied':
         return noteApplied(node, input.timing);
+      case 'handed-over':
+        return onHandedOver(node, input.epoch, input.ok);
+      case 'bound':
+        return onBound(node, input.epoch, input.ok);
       case 'campaign':
         if (node.role.kind !== 'leader') electionDue(node, true);
         return;
@@ -207,6 +218,8 @@ export class Core {
     const decision = leadership === null ? { refused: 'not the leader' } : decide(node, leadership, proposal);
     if ('refused' in decision) return node.outbox.emit({ kind: 'refused', why: decision.refused });
     const entry = node.appendOwn(decision.body);
+    if (entry.body.kind === 'restart-begun' && leadership !== null)
+      startRestart(leadership, entry, entry.body);
     if (entry.body.kind === 'config' && leadership !== null) this.#followMembership(leadership);
     node.outbox.emit({ kind: 'proposed', index: entry.index, term: entry.term });
   }
@@ -233,6 +246,7 @@ export class Core {
       advanceHolding(node, leadership);
       advanceTransfer(node, leadership);
       if (node.leadership === leadership) advanceTiming(node, leadership);
+      advanceRestart(node, leadership);
       replicate(node, leadership);
       if (node.leadership === null || node.log.lastIndex === before) return;
     }

@@ -4,6 +4,8 @@
  * Invariants: no vote and no pre-vote, not even one's own, while a promise binds (L2), while leading, holding,
  * releasing or unsure (L3), or damaged (D2); a vote leaves only when it is durable (E2); at most one vote a term.
  */
+
+import { isAskedToAdopt, mayAskToAdopt } from './adoption.ts';
 import type { ElectionReason } from './entry.ts';
 import { Lease } from './lease.ts';
 import type { PreVote, PreVoteAck, ReleaseProof, TimeoutNow, Vote, VoteAck } from './messages.ts';
@@ -19,7 +21,8 @@ const MAX_RETRY_LEASES = 2;
 
 /** May this node campaign by its timer at all? Not: learners, strangers, damaged and releasing nodes. */
 function mayCampaign(node: CoreNode): boolean {
-  return node.isVoter && node.hard.damaged === null && !node.isBoundByHolding && node.role.kind !== 'stopped';
+  const isFree = !node.isBoundByHolding || mayAskToAdopt(node);
+  return node.isVoter && node.hard.damaged === null && isFree && node.role.kind !== 'stopped';
 }
 
 /** W2: a witness leads only to bring a data node up to date, and only after a long silence. */
@@ -41,7 +44,8 @@ export function electionDue(node: CoreNode, isForced = false): void {
     if (node.hasRefusedOlderLog) node.electionAt = instant(Math.max(caretakerDueAt(node), node.now + 1));
     return;
   }
-  if (node.promise.binds(node.now)) {
+  // L7: it promised, if anything, to this very tenure; a promise does not bind against whom it is made to.
+  if (node.promise.binds(node.now) && !mayAskToAdopt(node)) {
     node.armElection(node.promise.until - node.now);
     return;
   }
@@ -69,6 +73,7 @@ function startPreVote(node: CoreNode): void {
       lastTerm: node.log.lastTerm,
       caretaker: campaign.caretaker,
       proof: null,
+      adopt: campaign.adopt,
     });
   }
   countPreVotes(node);
@@ -95,6 +100,7 @@ function newCampaign(node: CoreNode, reason: ElectionReason, proof: ReleaseProof
     detectMs: running === null ? silentMs : running.detectMs,
     caretaker: node.isWitness,
     proof,
+    adopt: mayAskToAdopt(node) ? node.hold.epoch : null,
     grants: new Set(),
   };
 }
@@ -119,7 +125,8 @@ function hasQuorum(node: CoreNode, campaign: Campaign): boolean {
 
 /** The own vote is bound like any other (L2, L3): callers have checked, this asserts. */
 function startElection(node: CoreNode, reason: ElectionReason, proof: ReleaseProof | null): void {
-  assert(!node.promise.binds(node.now) && mayCampaign(node), 'a bound node must not campaign');
+  const isFree = !node.promise.binds(node.now) || mayAskToAdopt(node);
+  assert(isFree && mayCampaign(node), 'a bound node must not campaign');
   const campaign = newCampaign(node, reason, proof);
   node.setHard({ term: term(node.hard.term + 1), votedFor: node.self });
   node.role = { kind: 'candidate', campaign };
@@ -137,6 +144,7 @@ function startElection(node: CoreNode, reason: ElectionReason, proof: ReleasePro
       caretaker: campaign.caretaker,
       reason: campaign.reason,
       proof,
+      adopt: campaign.adopt,
     });
   }
 }
@@ -180,6 +188,7 @@ function becomeLeader(node: CoreNode, campaign: Campaign): void {
     isStandingAside: false,
     handOverAt: node.now,
     transfer: null,
+    restart: null,
   };
   node.role = { kind: 'leader', leadership };
   node.electionAt = null;
@@ -195,7 +204,8 @@ function refusalOf(node: CoreNode, message: PreVote | Vote): { retryAfterMs: num
   if (node.isBoundByHolding || node.hard.damaged !== null) return { retryAfterMs: null };
   if (node.log.lastIndex === 0) return { retryAfterMs: null }; // not a member yet, or a lost disk (D2)
   if (message.proof !== null) noteRelease(node, message.proof); // R3: the vote carries its cause's proof
-  if (node.promise.binds(node.now)) return { retryAfterMs: node.promise.until - node.now };
+  if (node.promise.binds(node.now) && !isAskedToAdopt(node, message))
+    return { retryAfterMs: node.promise.until - node.now };
   if (node.state.removed.includes(message.from)) return { retryAfterMs: null };
   return null;
 }
@@ -276,6 +286,7 @@ export function onVoteAck(node: CoreNode, message: VoteAck): void {
 export function onTimeoutNow(node: CoreNode, message: TimeoutNow): void {
   if (message.term < node.hard.term || node.role.kind === 'leader') return;
   if (message.term > node.hard.term) node.adoptTerm(message.term);
+  if (node.hold.kind === 'adopting') return; // L7: it asks for that, or for nothing
   noteRelease(node, message.proof);
   if (!mayCampaign(node) || node.isWitness) return;
   if (node.promise.binds(node.now)) {

@@ -182,13 +182,17 @@ export type EntryBody =
       readonly newCluster?: { readonly fenced: readonly NodeId[] };
       readonly at: number | null;
     }
-  /** L7, place kept: a planned restart under the same tenure. */
+  /** L7: from here on the agent of `node` may be away for so long, and its executor keeps the tenure. `request`: see `operator`. */
   | {
       readonly kind: 'restart-begun';
       readonly epoch: Epoch;
       readonly node: NodeId;
       readonly durationMs: DurationMs;
+      readonly who?: string;
+      readonly request?: string;
+      readonly at?: number | null;
     }
+  /** L7: the agent of `node` is back, or has not gone: the tenure is that of the term of this entry. */
   | { readonly kind: 'tenure-adopted'; readonly epoch: Epoch; readonly node: NodeId }
   /** L8, place kept: a voter has persisted the larger promise. */
   | { readonly kind: 'timing-persisted'; readonly node: NodeId; readonly promiseMs: DurationMs }

@@ -91,6 +91,8 @@ function nobodyHoldsCheck(node: Readonly<CoreNode>): ForceCheck {
     preparing: `${node.self} is about to hold`,
     granting: `${node.self} is about to hold`,
     held: `${node.self} holds`,
+    'handed-over': `${node.self} holds`,
+    adopting: `${node.self} is adopting what it held before its restart`,
     releasing: `${node.self} is still releasing`,
   };
   const problem = doing[node.hold.kind];

@@ -4,6 +4,7 @@
  * Invariants: nothing is touched before the gate is passed; a term sees at most one tenure of its leader; a leader
  * that cannot hold renounces, for good in that term (R3).
  */
+import { advanceAdoption } from './adoption.ts';
 import type { CoreNode, Hold, Leadership } from './node.ts';
 import { isReleasePending } from './release-proof.ts';
 import { beat } from './replication.ts';
@@ -30,6 +31,10 @@ export function advanceHolding(node: CoreNode, leadership: Leadership): void {
       return announceLease(node);
     case 'preparing':
       return watchPreparation(node, leadership, node.hold);
+    case 'adopting':
+      return advanceAdoption(node, leadership, node.hold);
+    case 'handed-over':
+      return;
   }
 }
 

@@ -1,3 +1,4 @@
+export { type Adoptable, adoptable } from './adoption.ts';
 export * from './cluster-state.ts';
 export { Core, type CoreView } from './core.ts';
 export * from './entry.ts';
@@ -7,6 +8,7 @@ export * from './io.ts';
 export { answers, MAX_MEMBERS, type MemberProposal, memberChecks } from './membership.ts';
 export * from './messages.ts';
 export type { CoreOptions } from './node.ts';
+export { MAX_RESTART_MS, MIN_RESTART_MS, whyNoRestart } from './restart.ts';
 export * from './timing.ts';
 export { promiseShrinksAt, votersWithout } from './timing-change.ts';
 export * from './types.ts';

@@ -2,7 +2,7 @@
 import type { ConfigChange, ElectionReason, Entry, EntryBody, ReleaseReason, Timing } from './entry.ts';
 import type { Persist } from './hard-state.ts';
 import type { Message } from './messages.ts';
-import type { Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
+import type { DurationMs, Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
 
 /** What may be proposed from outside; the rest the core writes itself. */
 export type Proposal =
@@ -34,7 +34,14 @@ export type Proposal =
     }
   | { readonly kind: 'promote' | 'remove'; readonly id: NodeId; readonly by?: OrderedBy }
   /** L8: the whole of it, as `deriveTiming` makes it. */
-  | { readonly kind: 'set-timing'; readonly timing: Timing; readonly by: OrderedBy };
+  | { readonly kind: 'set-timing'; readonly timing: Timing; readonly by: OrderedBy }
+  /** L7: the proposer goes away for so long at most, and means to come back under the same tenure. */
+  | {
+      readonly kind: 'restart';
+      readonly durationMs: DurationMs;
+      readonly who: string;
+      readonly request: string | null;
+    };
 
 /** Of a change of the members or the timing: who has ordered it, for the log. */
 export type OrderedBy = Pick<ConfigChange, 'who' | 'why' | 'request' | 'at'>;
@@ -61,6 +68,10 @@ export type Input =
   | { readonly kind: 'lead-anew' }
   /** L8: the executor works with these values from now on. */
   | { readonly kind: 'timing-applied'; readonly timing: Timing }
+  /** L7: the executor has the deadline and needs no agent until then; or it has refused, and knows nothing of a restart. */
+  | { readonly kind: 'handed-over'; readonly epoch: Epoch; readonly ok: boolean }
+  /** L7: the executor lets go by the end of the new term's lease from here on; or it has not kept the tenure. */
+  | { readonly kind: 'bound'; readonly epoch: Epoch; readonly ok: boolean }
   /** As if the election window had just elapsed. */
   | { readonly kind: 'campaign' }
   /** H7: the first entry of a new cluster, for a node whose log is empty. */
@@ -87,6 +98,7 @@ export type StepDownReason =
   | 'no-successor'
   | 'release-stuck'
   | 'by-order'
+  | 'adoption-failed'
   | 'stopped';
 
 /** What a person wants to read in the text log: one line each. */
@@ -98,7 +110,9 @@ export type CoreEvent =
   | { readonly event: 'transfer'; readonly to: NodeId | null; readonly phase: string }
   | { readonly event: 'freed'; readonly by: NodeId; readonly term: Term }
   | { readonly event: 'foreign-log'; readonly from: NodeId; readonly index: LogIndex }
-  | { readonly event: 'repaired'; readonly index: LogIndex };
+  | { readonly event: 'repaired'; readonly index: LogIndex }
+  /** L7. */
+  | { readonly event: 'restart'; readonly epoch: Epoch; readonly phase: string };
 
 export type Effect =
   | { readonly kind: 'send'; readonly message: Message }
@@ -122,6 +136,12 @@ export type Effect =
   /** The lease has a new end (T4). */
   | { readonly kind: 'lease'; readonly epoch: Epoch; readonly until: Instant }
   | { readonly kind: 'release'; readonly epoch: Epoch | null; readonly mode: 'planned' | 'abrupt' }
+  /** L7: the executor keeps everything until then without an agent; answered by `handed-over`. */
+  | { readonly kind: 'hand-over'; readonly epoch: Epoch; readonly until: Instant }
+  /** L7: what it has kept is bound to the lease of this term from now on, and to the deadline still; answered by `bound`. */
+  | { readonly kind: 'bind'; readonly epoch: Epoch; readonly term: Term; readonly until: Instant }
+  /** L7: adopted: it obeys this term's leader as it did the one before, and there is no deadline but the lease. */
+  | { readonly kind: 'adopted'; readonly epoch: Epoch; readonly term: Term; readonly until: Instant }
   | { readonly kind: 'committed'; readonly entry: Entry }
   /** Answer to a proposal: its place in the log (committed only when `committed` says so), or why not. */
   | { readonly kind: 'proposed'; readonly index: LogIndex; readonly term: Term }

@@ -64,6 +64,8 @@ export interface PreVote extends Envelope {
   readonly lastTerm: Term;
   readonly caretaker: boolean;
   readonly proof: ReleaseProof | null;
+  /** L7: the tenure that the sender's executor has kept over the restart of its agent; null in every other election. */
+  readonly adopt: Epoch | null;
 }
 export interface PreVoteAck extends Envelope {
   readonly kind: 'pre-vote-ack';
@@ -80,6 +82,8 @@ export interface Vote extends Envelope {
   readonly caretaker: boolean;
   readonly reason: ElectionReason;
   readonly proof: ReleaseProof | null;
+  /** L7: see `PreVote`. */
+  readonly adopt: Epoch | null;
 }
 export interface VoteAck extends Envelope {
   readonly kind: 'vote-ack';

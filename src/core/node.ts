@@ -19,7 +19,7 @@ import type { Random } from './random.ts';
 import { seededRandom } from './random.ts';
 import { isSameButPromise } from './timing-change.ts';
 import type { Digest, Epoch, Instant, LogIndex, NodeId, Term } from './types.ts';
-import { assert, instant, logIndex, term } from './types.ts';
+import { assert, assertNever, instant, logIndex, term } from './types.ts';
 
 /** More rounds than any node can begin between two starts, which a boot promise keeps apart. */
 const ROUNDS_PER_MS = 1_000;
@@ -65,6 +65,16 @@ export interface Leadership {
   /** A renounced leader hands over from here on: at once, or later where nobody seems able to hold. */
   handOverAt: Instant;
   transfer: Transfer | null;
+  restart: OwnRestart | null;
+}
+
+/** L7: the planned restart of this very process, up to the hand-over of its tenure. */
+export interface OwnRestart {
+  /** The `restart-begun` entry. */
+  readonly index: LogIndex;
+  readonly durationMs: number;
+  /** When the round was sent that asks the voters to promise for the whole restart; null before the entry is committed. */
+  askedAt: Instant | null;
 }
 
 export interface Campaign {
@@ -73,6 +83,8 @@ export interface Campaign {
   readonly detectMs: number | null;
   readonly caretaker: boolean;
   readonly proof: ReleaseProof | null;
+  /** L7: the tenure that it is about. */
+  readonly adopt: Epoch | null;
   readonly grants: Set<NodeId>;
 }
 
@@ -89,6 +101,14 @@ export type Hold =
   | { readonly kind: 'preparing'; readonly id: number; readonly deadline: Instant }
   | { readonly kind: 'granting'; readonly epoch: Epoch; readonly term: Term }
   | { readonly kind: 'held'; readonly epoch: Epoch; readonly term: Term; readonly announcedUntil: Instant }
+  /** L7: the executor has the deadline, or may have it: this process goes away. */
+  | {
+      readonly kind: 'handed-over';
+      readonly epoch: Epoch;
+      readonly term: Term;
+      readonly announcedUntil: Instant;
+    }
+  | Adopting
   /** `epoch` null: the executor is lost and what it held is not known. */
   | {
       readonly kind: 'releasing';
@@ -96,6 +116,22 @@ export type Hold =
       readonly term: Term;
       readonly announcedUntil: Instant;
     };
+
+/**
+ * L7: the executor has kept a tenure of the process before this one. `asking`: for votes, and for the first round of a term;
+ * `binding`: the executor is told of the new term's lease; `writing`: it obeys that, and the entry is not committed.
+ */
+export interface Adopting {
+  readonly kind: 'adopting';
+  readonly epoch: Epoch;
+  /** Of the tenure; in `writing` the new one. */
+  readonly term: Term;
+  readonly announcedUntil: Instant;
+  readonly deadline: Instant;
+  readonly phase: 'asking' | 'binding' | 'writing';
+  /** Of the `tenure-adopted` entry; 0 before. */
+  readonly writtenAt: LogIndex;
+}
 
 export interface CoreOptions {
   readonly self: NodeId;
@@ -115,6 +151,8 @@ export interface CoreOptions {
    * Nothing is held meanwhile, and the lease runs on. At least a promise and a second.
    */
   readonly preparationMs?: number;
+  /** L7: what the executor has kept, and until when. Null after every other start: nothing is held then (L4). */
+  readonly kept?: { readonly epoch: Epoch; readonly until: Instant } | null;
   /** When the boot promise began: now, or the kernel's boot where its boot id has changed (L4). */
   readonly bootedAt: Instant;
 }
@@ -191,7 +229,17 @@ export class CoreNode {
     this.outbox = new Outbox(this.hard, this.log.lastIndex);
     this.timingSince = { at: now, promiseMs: options.timing.promiseMs };
     this.commitTo(logIndex(Math.min(this.hard.commitIndex, this.log.lastIndex)), false);
-    this.promise = new PromiseRecord(instant(options.bootedAt + this.longestPromiseMs)); // L4
+    const kept = options.kept ?? null;
+    const bootPromise = instant(options.bootedAt + this.longestPromiseMs); // L4
+    this.promise =
+      kept === null
+        ? new PromiseRecord(bootPromise)
+        : PromiseRecord.toOneself(this.self, this.hard.term, bootPromise);
+    if (kept === null) return;
+    const { epoch, until: deadline } = kept;
+    const written = { announcedUntil: now, writtenAt: logIndex(0), phase: 'asking' } as const;
+    this.hold = { kind: 'adopting', epoch, term: this.hard.term, deadline, ...written };
+    this.nextReason = 'operator';
   }
 
   // --- who is who ---------------------------------------------------------------------------------------------
@@ -264,7 +312,23 @@ export class CoreNode {
   }
   /** L3: leads, holds, is releasing, or is not sure whether it still holds. */
   get isBoundByHolding(): boolean {
-    return this.role.kind === 'leader' || this.hold.kind === 'held' || this.hold.kind === 'releasing';
+    return this.role.kind === 'leader' || this.isHoldingOrReleasing;
+  }
+  /** L7: also a process that goes, and one that has come for a tenure: their executor holds. */
+  get isHoldingOrReleasing(): boolean {
+    switch (this.hold.kind) {
+      case 'held':
+      case 'handed-over':
+      case 'adopting':
+      case 'releasing':
+        return true;
+      case 'none':
+      case 'preparing':
+      case 'granting':
+        return false;
+      default:
+        return assertNever(this.hold);
+    }
   }
 
   /**
@@ -356,7 +420,10 @@ export class CoreNode {
     assert(this.role.kind === 'leader', 'only a leader steps down');
     this.role = { kind: 'follower', leader: null };
     this.outbox.event({ event: 'stepped-down', term: this.hard.term, why });
-    if (this.hold.kind === 'held') this.beginRelease('abrupt', this.hold.epoch, this.hold.term);
+    // L7: what was to be adopted was led for in this term by now: with that it ends.
+    if (this.hold.kind === 'adopting') this.beginRelease('abrupt', this.hold.epoch, this.hard.term);
+    else if (this.hold.kind === 'held') this.beginRelease('abrupt', this.hold.epoch, this.hold.term);
+    else if (this.hold.kind === 'handed-over') this.beginRelease('abrupt', this.hold.epoch, this.hold.term);
     else if (this.hold.kind === 'releasing') this.beginRelease('abrupt', this.hold.epoch, this.hold.term);
     else this.dropPreparation();
     this.nextReason = 'leader-silent';

@@ -22,6 +22,17 @@ export class PromiseRecord {
     this.#until = until;
   }
 
+  /**
+   * L7: at the start of an agent whose executor has kept its tenure: whatever it owes is owed to that tenure. A promise binds
+   * against others, so it does not bind against the adoption; against every other vote it does.
+   */
+  static toOneself(self: NodeId, term: Term, until: Instant): PromiseRecord {
+    const record = new PromiseRecord(until);
+    record.#to = self;
+    record.#term = term;
+    return record;
+  }
+
   get until(): Instant {
     return this.#until;
   }

@@ -8,6 +8,7 @@ import { forceChecks } from './force.ts';
 import type { Proposal } from './io.ts';
 import { decideMembers } from './membership.ts';
 import type { CoreNode, Leadership } from './node.ts';
+import { decideRestart } from './restart.ts';
 import { decideTiming } from './timing-change.ts';
 import type { NodeId } from './types.ts';
 import { assertNever, logIndex } from './types.ts';
@@ -16,7 +17,7 @@ import { assertNever, logIndex } from './types.ts';
 const LOG_ENTRY_LIMIT = 200_000;
 const MAX_NOTE_LENGTH = 4_096;
 
-type Decision = { readonly body: EntryBody } | { readonly refused: string };
+export type Decision = { readonly body: EntryBody } | { readonly refused: string };
 
 const refuse = (refused: string): Decision => ({ refused });
 
@@ -53,6 +54,8 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
       return node.hold.kind === 'held'
         ? { body: { kind: 'node-outdated', node: node.self, epoch: node.hold.epoch } }
         : refuse('only the holder can take itself out of the in-sync set');
+    case 'restart':
+      return decideRestart(node, proposal);
     case 'add-learner':
     case 'promote':
     case 'remove':

@@ -4,11 +4,12 @@
  * Invariants: an ack claims only what is durable (E2); only entries of the own term are counted for a commit (E4);
  * a committed entry is never replaced.
  */
+import { giveUpAdoption } from './adoption.ts';
 import type { Append, AppendAck, Heartbeat, HeartbeatAck } from './messages.ts';
 import type { CoreNode, Leadership, Progress } from './node.ts';
 import { isFreedEarlyBy, noteRelease, noteRenouncedLeader } from './release-proof.ts';
-import type { LogIndex, NodeId } from './types.ts';
-import { assert, instant, logIndex, term } from './types.ts';
+import type { DurationMs, LogIndex, NodeId } from './types.ts';
+import { assert, durationMs, instant, logIndex, term } from './types.ts';
 
 /** Entries of one append; a longer log follows in further ones. */
 const MAX_ENTRIES_PER_APPEND = 64;
@@ -42,7 +43,7 @@ export function beat(node: CoreNode, leadership: Leadership): void {
       seq,
       commit: logIndex(Math.min(node.commitIndex, progress?.match ?? 0)),
       renounced: leadership.renounced,
-      promiseMs: node.timing.promiseMs,
+      promiseMs: askedPromiseMs(node, leadership),
     });
     const isStuck = progress !== undefined && node.now - progress.activeAt >= 2 * node.timing.heartbeatMs;
     if (isStuck && progress.match < node.log.lastIndex) {
@@ -52,6 +53,12 @@ export function beat(node: CoreNode, leadership: Leadership): void {
       sendAppend(node, leadership, peer, progress);
     }
   }
+}
+
+/** L8, L7: for the time of a planned restart the voters are asked to promise longer: nobody is elected in it for no reason. */
+function askedPromiseMs(node: CoreNode, { restart }: Leadership): DurationMs {
+  const isAsked = restart !== null && restart.askedAt !== null;
+  return durationMs(Math.max(node.timing.promiseMs, isAsked ? restart.durationMs : 0));
 }
 
 export function replicate(node: CoreNode, leadership: Leadership): void {
@@ -165,6 +172,8 @@ export function acceptLeader(node: CoreNode, message: Heartbeat | Append): boole
   if (node.role.kind !== 'stopped' && !(node.role.kind === 'follower' && node.role.leader === message.from)) {
     node.becomeFollower(message.from);
   }
+  // L7: somebody else was elected, so nothing is adopted. Whoever it is waits for the whole restart, or for this release.
+  if (node.hold.kind === 'adopting') giveUpAdoption(node, `${message.from} leads`);
   node.lastLeaderContact = node.now;
   node.failedCampaigns = 0;
   node.hasRefusedOlderLog = false;

@@ -25,6 +25,9 @@ export function startTransfer(node: CoreNode, to: NodeId | null, reason: Release
   }
   if (leadership.renounced) return 'this leader holds nothing and is handing over already';
   if (leadership.transfer !== null) return 'a transfer is under way';
+  if (leadership.restart !== null || node.hold.kind === 'handed-over')
+    return 'a planned restart is under way (L7)';
+  if (node.hold.kind === 'adopting') return 'the tenure from before the restart is just being adopted (L7)';
   if (to === node.self) return 'the target leads already';
   if (to !== null && !node.isDataVoter(to)) return 'the target is not a data node with a vote';
   if (to !== null && !node.isEligible(to)) return 'the target is not in the in-sync set (H1)';

@@ -14,7 +14,8 @@ const MAX_UNSENT_BYTES = 256 * 1024;
 export interface ChannelHandlers {
   /** Null: welcome. A text: why not. Returns the session for the guard's socket. */
   onHello(hello: Hello): { readonly session: string } | { readonly refusal: string };
-  onOrder(order: Exclude<Order, { kind: 'hello' }>): void;
+  onOrder(order: Exclude<Order, { kind: 'hello' | 'features' }>): void;
+  features(): Omit<Extract<Greeting, { kind: 'features' }>, 'kind'>;
   /** The agent's connection closed, or it broke the protocol. */
   onClosed(): void;
 }
@@ -84,6 +85,12 @@ export class Channel {
       return;
     }
     if (order.kind === 'hello') return this.#greet(socket, order);
+    if (order.kind === 'features') {
+      greet(socket, { kind: 'features', ...this.#handlers.features() });
+      // Of the agent's own channel it is as harmless as of any other.
+      if (socket !== this.#agent) socket.end();
+      return;
+    }
     if (socket === this.#agent) this.#handlers.onOrder(order);
     else socket.destroy();
   }

@@ -48,7 +48,11 @@ export interface FenceOrder {
 }
 
 export interface ExecutorClient {
-  start(onEvent: (event: ExecutorEvent) => void): Promise<void>;
+  /**
+   * `adopt` (L7): what the process before may have left to this one. Where the executor keeps that, the first event is `kept`
+   * and nothing is released; otherwise it is a start like any other.
+   */
+  start(onEvent: (event: ExecutorEvent) => void, adopt?: Epoch | null): Promise<void>;
   /** O1: after `gone`. A new executor that takes over from the dead one, releases and verifies; then `ready`. */
   replace(): Promise<void>;
   /** Answered by `armed` or `arm-failed` with the same number. */
@@ -76,6 +80,14 @@ export interface ExecutorClient {
   setMembers(members: ReadonlyMap<NodeId, string>, dataNodes: readonly NodeId[] | null): void;
   /** Answered by `timing-applied` with the same values. */
   setTiming(timing: Timing): void;
+  /** L7: can it keep a tenure while its agent is restarted? One of an older version cannot. */
+  canKeep(): Promise<boolean>;
+  /** L7: it keeps everything until then without an agent. Answered by `handed-over` or `hand-over-refused`. */
+  handOver(epoch: Epoch, until: Instant): void;
+  /** L7: what it has kept is bound to this term's lease. Answered by `bound`. */
+  bind(epoch: Epoch, term: Term, until: Instant): void;
+  /** L7: the adoption is committed. */
+  adopt(epoch: Epoch, until: Instant): void;
   /**
    * `farewell`: no statement, and the executor ends too (unless it was told to stay). `abandon` breaks the channel as a
    * crash does: the executor releases, kills this process and tells the members (R4).
@@ -106,6 +118,9 @@ const START_LIMIT_MS = 15_000;
 const RETRY_MS = 20;
 const GREETING_LIMIT_MS = 5000;
 const CLOSE_LIMIT_MS = 2000;
+const FEATURES_LIMIT_MS = 2000;
+/** How long the process before may still take to end (L7). */
+const COME_BACK_LIMIT_MS = 5000;
 /** A guard that does not read gets no more: an old renewal is worth nothing. */
 const MAX_UNSENT_BYTES = 16 * 1024;
 
@@ -134,10 +149,34 @@ class Client implements ExecutorClient {
     return this.#channel !== null;
   }
 
-  async start(onEvent: (event: ExecutorEvent) => void): Promise<void> {
+  async start(onEvent: (event: ExecutorEvent) => void, adopt: Epoch | null = null): Promise<void> {
     this.#onEvent = onEvent;
-    const found = await tryConnect(channelSocket(this.#options.dataDir));
+    const path = channelSocket(this.#options.dataDir);
+    if (adopt !== null && (await this.#comeBack(path, adopt))) return;
+    const found = await tryConnect(path);
     await this.#greet(found ?? (await this.#spawnAndConnect([])));
+  }
+
+  /** L7. False: nothing is kept here for this epoch, or not any more. */
+  async #comeBack(path: string, adopt: Epoch): Promise<boolean> {
+    const end = systemClock.now() + COME_BACK_LIMIT_MS;
+    for (;;) {
+      if ((await askFeatures(path))?.kept !== adopt) return false;
+      const channel = await tryConnect(path);
+      if (channel === null) return false;
+      try {
+        await this.#greet(channel, adopt);
+        return true;
+      } catch (error) {
+        // The process before is just ending, or what was kept has just been given up: the answer to the question says which.
+        if (systemClock.now() >= end) throw error;
+        await systemClock.sleep(RETRY_MS);
+      }
+    }
+  }
+
+  async canKeep(): Promise<boolean> {
+    return (await askFeatures(channelSocket(this.#options.dataDir)))?.adoption === true;
   }
 
   async replace(): Promise<void> {
@@ -213,6 +252,18 @@ class Client implements ExecutorClient {
     this.#send({ kind: 'timing', timing });
   }
 
+  handOver(epoch: Epoch, until: Instant): void {
+    this.#send({ kind: 'hand-over', epoch, until });
+  }
+
+  bind(epoch: Epoch, term: Term, until: Instant): void {
+    this.#send({ kind: 'bind', epoch, term, until });
+  }
+
+  adopt(epoch: Epoch, until: Instant): void {
+    this.#send({ kind: 'adopt', epoch, until });
+  }
+
   async close(how: 'farewell' | 'abandon' = 'farewell'): Promise<void> {
     this.#isClosing = true;
     if (how === 'abandon') return this.#drop();
@@ -281,7 +332,7 @@ class Client implements ExecutorClient {
   }
 
   /** Resolves when the executor has said welcome and the guard's socket is connected. */
-  #greet(channel: Socket): Promise<void> {
+  #greet(channel: Socket, adopt: Epoch | null = null): Promise<void> {
     const { node, cluster, configFile, agentProcess = ownProcess() } = this.#options;
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => {
@@ -310,6 +361,7 @@ class Client implements ExecutorClient {
             channel.destroy();
             return reject(new QuorateError('executor-busy', `the executor refused: ${greeting.why}`));
           }
+          if (greeting.kind !== 'welcome') return fail('answered another question');
           this.#channel = channel;
           // A new one has read the config file only.
           if (this.#dataNodes !== null) this.#sendMembers();
@@ -325,6 +377,8 @@ class Client implements ExecutorClient {
         ...agentProcess,
         members: Object.fromEntries(this.#members),
         timing: this.#timing,
+        // Never there otherwise: an executor of before would not know it.
+        ...(adopt === null ? {} : { adopt }),
       } satisfies OrderText;
       const line = `${JSON.stringify(hello)}\n`;
       channel.write(line);
@@ -380,6 +434,26 @@ function parse<Output>(
   } catch {
     return null;
   }
+}
+
+/** Null: nobody is there, or one of a version that closes the connection at what it does not know. */
+async function askFeatures(path: string): Promise<Extract<Greeting, { kind: 'features' }> | null> {
+  const socket = await tryConnect(path);
+  if (socket === null) return null;
+  return new Promise((resolve) => {
+    const answer = (greeting: Greeting | null): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(greeting?.kind === 'features' ? greeting : null);
+    };
+    const timer = setTimeout(() => answer(null), FEATURES_LIMIT_MS);
+    socket.once('close', () => answer(null));
+    readLines(socket, {
+      onTooLong: () => answer(null),
+      onLine: (line) => answer(parse(greetingSchema, line)),
+    });
+    socket.write(`${JSON.stringify({ kind: 'features' } satisfies OrderText)}\n`);
+  });
 }
 
 function tryConnect(path: string): Promise<Socket | null> {

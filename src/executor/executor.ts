@@ -33,6 +33,7 @@ import { type EndedAgent, endOfAgent } from './agent-end.ts';
 import type { FenceOrders } from './fence-orders.ts';
 import type { GuardReport, LogLevel, Released } from './guard-protocol.ts';
 import type { Guard } from './guard-proxy.ts';
+import { Keeper } from './keeper.ts';
 import { type Duty, Lookout, PROBE_LIMIT_MS } from './lookout.ts';
 import { type PlanOrder, PlanPerformer } from './plan-performer.ts';
 import { type ProcessId, startTimeOf } from './processes.ts';
@@ -103,6 +104,8 @@ interface Agent extends EndedAgent {
   /** It has asked for the watchdog: a tenure may be about to begin. */
   isPreparing: boolean;
   saidBye: boolean;
+  /** L7: it has come for a tenure that was kept, and has not adopted it yet. */
+  isAdopting: boolean;
 }
 
 interface Tenure {
@@ -114,6 +117,8 @@ interface Tenure {
   readonly isForced: boolean;
   isTaken: boolean;
   isReleasing: boolean;
+  /** L7: no agent may order anything: the one before goes, and no other one has adopted it. */
+  isKept: boolean;
 }
 
 export class Executor {
@@ -129,11 +134,13 @@ export class Executor {
   readonly #plans: PlanPerformer;
   #failedChecks: string[] = [];
   #ending: Promise<void> = Promise.resolve();
+  readonly #keeper: Keeper;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
     this.#otherDataNodes = options.otherDataNodes;
     this.#plans = new PlanPerformer(options);
+    this.#keeper = new Keeper(options);
     this.#lookout = new Lookout({
       ...options,
       duty: () => this.#duty(),
@@ -174,19 +181,22 @@ export class Executor {
     }
     const { isRunning = (id: ProcessId) => startTimeOf(id.pid) === id.startTime } = this.#options;
     if (!isRunning(hello)) return { refusal: 'there is no such process' };
+    const kept = hello.adopt === undefined ? null : this.#keeper.of(hello.adopt, isRunning);
+    if (kept !== null && 'refusal' in kept) return kept;
     const session = randomBytes(16).toString('hex');
     const agent: Agent = {
       process: { pid: hello.pid, startTime: hello.startTime },
       members: hello.members,
       timing: hello.timing,
-      lastTake: null,
+      lastTake: kept?.agent.lastTake ?? null,
       isReady: false,
       isPreparing: false,
       saidBye: false,
+      isAdopting: kept !== null,
     };
     this.#agent = agent;
     this.#log('info', { event: 'agent-connected', pid: hello.pid });
-    void this.#makeReady(agent, session);
+    void (kept === null ? this.#makeReady(agent, session) : this.#comeBack(agent, session, kept.epoch));
     return { session };
   }
 
@@ -199,7 +209,96 @@ export class Executor {
     this.#lookout.look();
   }
 
-  onOrder(order: Exclude<Order, { kind: 'hello' | 'read-pools' | 'read-copies' }>): void {
+  // ---- restart of the agent (L7)
+
+  /** The epoch that waits for a new agent; null: none does. */
+  get kept(): Epoch | null {
+    return this.#keeper.kept;
+  }
+
+  /** What is kept for nobody any more is released. */
+  keepNoMore(why: string): void {
+    const { kept } = this;
+    if (kept !== null && this.#agent === null)
+      void this.#options.guard
+        .ask({ op: 'abrupt', epoch: kept, why })
+        .catch((error) => this.#warn('release-failed', error));
+  }
+
+  async #handOver(agent: Agent, { epoch, until }: Extract<Order, { kind: 'hand-over' }>): Promise<void> {
+    const tenure = this.#tenure;
+    const refuse = (why: string): void =>
+      this.#options.send({ kind: 'hand-over-refused', epoch, why: clip(why) });
+    if (tenure?.epoch !== epoch || !tenure.isTaken || tenure.isReleasing || tenure.isKept)
+      return refuse(`epoch ${epoch} is not held with everything`);
+    // How it ends must be heard by an agent that knows what it was about.
+    if (this.#plans.isBusy) return refuse('something is just being repaired: ask again in a moment');
+    tenure.isKept = true;
+    try {
+      await this.#options.guard.ask({ op: 'hand-over', epoch, until });
+    } catch (error) {
+      tenure.isKept = false;
+      return refuse(words(error));
+    }
+    if (this.#tenure !== tenure || this.#agent !== agent) return;
+    this.#keeper.keep(epoch, agent);
+    this.#options.send({ kind: 'handed-over', epoch });
+  }
+
+  /** Instead of `ready`. Where the guard has let go meanwhile, this is an agent like any other. */
+  async #comeBack(agent: Agent, session: string, epoch: Epoch): Promise<void> {
+    try {
+      const until = await this.#options.guard.ask({ op: 'come-back', session, timing: agent.timing, epoch });
+      if (this.#agent === agent) this.#options.send({ kind: 'kept', epoch, until });
+    } catch (error) {
+      this.#warn('come-back-refused', error);
+      agent.isAdopting = false;
+      if (this.#agent === agent) await this.#makeReady(agent, session);
+    }
+  }
+
+  async #bind(agent: Agent, { epoch, term, until }: Extract<Order, { kind: 'bind' }>): Promise<void> {
+    let ok = false;
+    try {
+      if (!agent.isAdopting) throw new QuorateError('order-refused', 'this agent adopts nothing (L7)');
+      await this.#options.guard.ask({ op: 'bind', epoch, term, until });
+      // From here on the agent speaks for it, also where it goes (R4).
+      agent.lastTake = { epoch, term };
+      this.#keeper.drop();
+      ok = true;
+    } catch (error) {
+      this.#warn('bind-refused', error);
+    }
+    if (this.#agent === agent) this.#options.send({ kind: 'bound', epoch, ok });
+  }
+
+  async #adopt(agent: Agent, { epoch, until }: Extract<Order, { kind: 'adopt' }>): Promise<void> {
+    try {
+      await this.#options.guard.ask({ op: 'adopt', epoch, until });
+    } catch (error) {
+      // It lets go of it, and has said so.
+      return this.#warn('adopt-refused', error);
+    }
+    const tenure = this.#tenure;
+    if (this.#agent !== agent || tenure?.epoch !== epoch) return;
+    tenure.isKept = false;
+    agent.isAdopting = false;
+    agent.isReady = true;
+    if (this.#failedChecks.length > 0) this.#options.send({ kind: 'doctor', failed: this.#failedChecks });
+    this.#options.prepareStatement?.(agent.members);
+    this.#lookout.look();
+  }
+
+  /** What an agent had come for is released and verified: as with any other agent, nothing is held now (L4). */
+  #adoptsNoMore(): void {
+    const agent = this.#agent;
+    if (agent?.isAdopting !== true) return;
+    // mark: adopts-no-more
+    agent.isAdopting = false;
+    agent.isReady = true;
+  }
+
+  onOrder(order: Exclude<Order, { kind: 'hello' | 'features' | 'read-pools' | 'read-copies' }>): void {
     const agent = this.#agent;
     assert(agent !== null, 'orders come from a connected agent');
     switch (order.kind) {
@@ -225,6 +324,12 @@ export class Executor {
         return void this.#look();
       case 'replicate':
         return this.#options.replicator?.run(order.dataset);
+      case 'hand-over':
+        return void this.#handOver(agent, order);
+      case 'bind':
+        return void this.#bind(agent, order);
+      case 'adopt':
+        return void this.#adopt(agent, order);
       case 'members':
         agent.members = order.members;
         if (order.dataNodes !== undefined) this.#setOthers(order.dataNodes);
@@ -264,12 +369,21 @@ export class Executor {
     const agent = this.#agent;
     assert(agent !== null, 'only a connected agent can go');
     this.#agent = null;
+    if (this.#keeper.isKeptFor(agent)) {
+      // mark: agent-restarts
+      this.#log('info', { event: 'agent-restarts', pid: agent.process.pid, epoch: this.#keeper.kept });
+      this.#options.fences.callOff();
+      this.#ending = this.#keeper.over;
+      return;
+    }
     this.#log(agent.saidBye ? 'info' : 'warn', { event: 'agent-gone', pid: agent.process.pid });
     this.#ending = this.#onAgentGone(agent).catch((error: unknown) => this.#warn('agent-end-failed', error));
   }
 
   async #onAgentGone(agent: Agent): Promise<void> {
     this.#options.fences.callOff();
+    // Whoever had come for what was kept speaks for it from here on.
+    if (agent.isAdopting) this.#keeper.drop();
     this.#endTenure();
     const releasing = this.#options.guard.ask({ op: 'abrupt', epoch: null, why: 'the agent is gone' });
     if (agent.saidBye) await releasing;
@@ -310,6 +424,7 @@ export class Executor {
       isForced,
       isTaken: false,
       isReleasing: false,
+      isKept: false,
     };
     this.#tenure = tenure;
     agent.lastTake = { epoch, term };
@@ -508,11 +623,13 @@ export class Executor {
       case 'revoked':
         this.#isLettingGo = true;
         if (this.#tenure !== null && this.#tenure.epoch <= report.epoch) this.#endTenure();
+        this.#keeper.onRevoked(report.epoch, this.#agent);
         if (this.#agent !== null)
           this.#options.send({ kind: 'revoked', epoch: report.epoch, why: clip(report.why) });
         return;
       case 'released':
         this.#isLettingGo = false;
+        this.#adoptsNoMore();
         if (report.released.epoch !== null) this.#sendReleased(report.released);
         // What was read while it was given up says nothing any more.
         if (this.#tenure === null) this.#lookout.setHolding(false);
@@ -578,7 +695,7 @@ export class Executor {
       const isIdle = this.#agent?.isReady === true && !this.#agent.isPreparing && !this.#isLettingGo;
       return { kind: isIdle ? 'idle' : 'none' };
     }
-    if (!tenure.isTaken || tenure.isReleasing) return { kind: 'none' };
+    if (!tenure.isTaken || tenure.isReleasing || tenure.isKept) return { kind: 'none' };
     return {
       kind: 'tenure',
       epoch: tenure.epoch,

@@ -7,7 +7,9 @@
  * 4. `released` means that every local resource read `not-held` after its last action (R2); `unknown` never counts.
  * 5. The watchdog is petted while nothing is held, or while the newest confirmation is younger than `G`, release or not
  *    (L5). It is closed in order only after a verified release.
- * 6. An abrupt release that outlives `D` stops the petting and fences where that is allowed (R1).
+ * 6. Over a planned restart of the agent (L7) an epoch is kept until a deadline without anybody's renewals; what ends a tenure
+ *    otherwise, but the closing of the agent's connection, ends that too.
+ * 7. An abrupt release that outlives `D` stops the petting and fences where that is allowed (R1).
  */
 
 import type { Clock, Timer } from '../clock.ts';
@@ -17,6 +19,7 @@ import {
   type Epoch,
   type Instant,
   instant,
+  MAX_RESTART_MS,
   epoch as makeEpoch,
   term as makeTerm,
   type Term,
@@ -78,6 +81,17 @@ type Phase =
       readonly result: Promise<Released>;
     };
 
+/** L7: the tenure over a planned restart of the agent. */
+interface Kept {
+  /** The deadline: whatever a lease says, it ends here until the new agent has adopted it. */
+  readonly until: Instant;
+  /**
+   * `alone`: no agent is there, or the one before, which goes; `asked`: a new one has come, and nothing is different yet;
+   * `bound`: its lease counts too.
+   */
+  readonly phase: 'alone' | 'asked' | 'bound';
+}
+
 /** How often the watchdog and the suspend check are looked at; a quarter of `W` where that is shorter. */
 const TICK_MS = 100;
 /** Only so that a suspend is noticed before the next order comes (T3). */
@@ -96,6 +110,7 @@ export class GuardCore {
   #confirmedAt: Instant = instant(0);
   readonly #resumes: ResumeWatch;
   #early: { epoch: Epoch; until: Instant } | null = null;
+  #kept: Kept | null = null;
   #isOverdue = false;
   #complained = { text: '', at: instant(0) };
   #deadlineTimer: Timer | null = null;
@@ -149,6 +164,8 @@ export class GuardCore {
   renew(epoch: Epoch, until: Instant): void {
     this.evaluate();
     const phase = this.#phase;
+    // L7: who goes has nothing more to say, and who comes nothing yet.
+    if (this.#kept !== null && this.#kept.phase !== 'bound') return;
     if (phase.kind === 'tenure' && phase.tenure.epoch === epoch) {
       this.#extend(until);
       this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);
@@ -206,6 +223,75 @@ export class GuardCore {
     this.#log('info', { event: 'tenure-begun', epoch, term });
     await this.#options.state.update({ begunEpoch: epoch, begunTerm: term }, 'written');
     this.evaluate();
+  }
+
+  // ---- restart of the agent (L7)
+
+  /**
+   * The agent goes and means to come back: until the deadline this tenure is as one whose lease was confirmed `L` before it.
+   * Others wait for longer than that lasts. A suspend ends it as ever (T3): what was confirmed was so before.
+   */
+  handOver(epoch: Epoch, until: Instant): void {
+    this.evaluate();
+    if (this.#phase.kind !== 'tenure' || this.#phase.tenure.epoch !== epoch)
+      throw refused(`epoch ${epoch} is not held (L7)`);
+    if (this.#kept !== null) throw refused('a restart is under way already (L7)');
+    const limit = this.#now() + MAX_RESTART_MS;
+    if (until > limit) throw refused(`a restart of more than ${MAX_RESTART_MS} ms (L7)`);
+    this.#kept = { until, phase: 'alone' };
+    this.#until = until;
+    this.#options.lease.set(epoch, until, this.#resumes.distanceMs);
+    this.#armDeadline();
+    this.#log('info', { event: 'tenure-kept', epoch, forMs: Math.round(until - this.#now()) });
+    this.evaluate();
+  }
+
+  /** A closing connection to the agent; one that is expected ends nothing. */
+  onAgentClosed(): void {
+    this.evaluate();
+    if (this.#kept?.phase === 'alone') return;
+    void this.abrupt(null, 'the agent closed its connection');
+  }
+
+  /** A new agent is there for what was kept: from here on it must not go (O1). The deadline stands. */
+  awaitAdoption(epoch: Epoch): Instant {
+    this.evaluate();
+    if (this.#phase.kind !== 'tenure' || this.#phase.tenure.epoch !== epoch || this.#kept?.phase !== 'alone')
+      throw refused(`epoch ${epoch} is not kept (L7)`);
+    this.#kept = { ...this.#kept, phase: 'asked' };
+    return this.#kept.until;
+  }
+
+  /**
+   * Before the adoption is written, which ends the waiting of the others: from here on the lease of the new term bounds the
+   * tenure as ever, besides the deadline.
+   */
+  async bind(epoch: Epoch, term: Term, until: Instant): Promise<void> {
+    this.evaluate();
+    if (this.#phase.kind !== 'tenure' || this.#phase.tenure.epoch !== epoch || this.#kept?.phase !== 'asked')
+      throw refused(`epoch ${epoch} is not kept for adoption (L7)`);
+    assert(this.#timing !== null, 'a tenure has a timing');
+    this.#kept = { ...this.#kept, phase: 'bound' };
+    this.#phase = { kind: 'tenure', tenure: { ...this.#phase.tenure, term } };
+    this.#until = instant(0);
+    this.#confirmedAt = instant(0);
+    this.#extend(until);
+    this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);
+    this.#armDeadline();
+    await this.#options.state.update({ begunTerm: term }, 'written');
+    this.evaluate();
+    if (!this.mayAct(epoch)) throw refused(`the lease of term ${term} is over`);
+  }
+
+  /** The adoption is committed: no deadline any more but the lease. */
+  adopt(epoch: Epoch, until: Instant): void {
+    this.evaluate();
+    if (this.#phase.kind !== 'tenure' || this.#phase.tenure.epoch !== epoch || this.#kept?.phase !== 'bound')
+      throw refused(`epoch ${epoch} is not kept for adoption (L7)`);
+    this.#kept = null;
+    this.#extend(until);
+    this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);
+    this.#log('info', { event: 'tenure-adopted', epoch, term: this.#phase.tenure.term });
   }
 
   /** True only inside the tenure of `epoch` with a running lease. The caller acts in the same step. */
@@ -296,7 +382,8 @@ export class GuardCore {
   #extend(until: Instant): void {
     assert(this.#timing !== null, 'a lease needs a timing');
     // L1: q + L with q ≤ now. More can only be a mistake of the sender.
-    const bounded = Math.min(until, this.#now() + this.#timing.leaseMs);
+    const keptUntil = this.#kept?.until ?? Number.POSITIVE_INFINITY;
+    const bounded = Math.min(until, this.#now() + this.#timing.leaseMs, keptUntil);
     if (bounded <= this.#until) return;
     this.#until = instant(bounded);
     this.#confirmedAt = instant(bounded - this.#timing.leaseMs);
@@ -360,6 +447,7 @@ export class GuardCore {
         const evidence = withMeasure(evidenceOf(findings), mode, ms, this.#releaseMs());
         if (dead !== null) await this.#bury(dead);
         this.#phase = { kind: 'released' };
+        this.#kept = null;
         this.#isOverdue = false;
         this.#watchdog?.unwant();
         const released: Released = {
@@ -441,11 +529,18 @@ export class GuardCore {
       case 'tenure':
       case 'releasing': {
         const windowMs = this.#timing?.watchdog?.petWindowMs ?? 0;
-        return now < this.#confirmedAt + windowMs;
+        return now < this.#restsOn() + windowMs;
       }
       default:
         return assertNever(this.#phase);
     }
+  }
+
+  /** The newest confirmation, or what the others' waiting for a restart is as good as (L7). */
+  #restsOn(): Instant {
+    if (this.#kept === null || this.#kept.phase === 'bound') return this.#confirmedAt;
+    const leaseMs = this.#timing?.leaseMs ?? 0;
+    return instant(Math.max(this.#confirmedAt, this.#kept.until - leaseMs));
   }
 
   #startTicking(): void {

@@ -65,6 +65,12 @@ export type GuardOrder =
   | { readonly op: 'look'; readonly limitMs: number }
   /** The planned plan has ended: verify, and the epoch is dead. */
   | { readonly op: 'finish'; readonly epoch: Epoch }
+  /** L7: the agent goes and means to come back; until then nobody renews. */
+  | { readonly op: 'hand-over'; readonly epoch: Epoch; readonly until: Instant }
+  /** L7: instead of `hello`: a new agent, for an epoch that was kept. */
+  | { readonly op: 'come-back'; readonly session: string; readonly timing: Timing; readonly epoch: Epoch }
+  | { readonly op: 'bind'; readonly epoch: Epoch; readonly term: Term; readonly until: Instant }
+  | { readonly op: 'adopt'; readonly epoch: Epoch; readonly until: Instant }
   /** The process ends: nothing that only watches may outlive it. */
   | { readonly op: 'close' }
   /** Something reads as held although nothing should be: release and verify again. */
@@ -107,6 +113,11 @@ export interface GuardAnswers {
   probe: ProbeResult;
   'resume-io': string;
   look: FreshData;
+  'hand-over': null;
+  /** The deadline. */
+  'come-back': Instant;
+  bind: null;
+  adopt: null;
   close: null;
   finish: Released;
   verify: Released;

@@ -114,7 +114,7 @@ export class GuardWorker {
   async start(): Promise<void> {
     this.#socket = await this.#parts.listen({
       onRenew: (epoch, until) => this.#core.renew(epoch, until),
-      onClosed: () => void this.#core.abrupt(null, 'the agent closed its connection'),
+      onClosed: () => this.#core.onAgentClosed(),
     });
     for (const watch of this.#drbd.values()) watch.follower.start();
     this.#network?.start();
@@ -256,6 +256,21 @@ export class GuardWorker {
         return this.#resumeIo(order, signal);
       case 'look':
         return this.#look({ deadline: this.#after(order.limitMs), signal });
+      case 'hand-over':
+        this.#core.handOver(order.epoch, order.until);
+        return null;
+      case 'come-back': {
+        const until = this.#core.awaitAdoption(order.epoch);
+        this.#core.setTiming(order.timing);
+        this.#socket?.setSession(order.session);
+        return until;
+      }
+      case 'bind':
+        await this.#core.bind(order.epoch, order.term, order.until);
+        return null;
+      case 'adopt':
+        this.#core.adopt(order.epoch, order.until);
+        return null;
       case 'close':
         for (const watch of this.#drbd.values()) watch.follower.close();
         this.#network?.close();

@@ -151,6 +151,7 @@ async function main(): Promise<void> {
       if ('session' in answer) waiting.stop();
       return answer;
     },
+    features: () => ({ adoption: true, kept: running.kept }),
     onOrder: (order) => {
       // It is about no lease, and nothing that is held.
       if (order.kind === 'read-pools') void pools.answer(order.id, (event) => channel?.send(event));
@@ -209,6 +210,7 @@ async function main(): Promise<void> {
         waiting.setLimit(0);
         return;
       }
+      running.keepNoMore('the executor is told to end');
       void running.ending.then(() => end(EXIT.done));
     });
   }

@@ -52,6 +52,10 @@ export class PlanPerformer {
     return running;
   }
 
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
   /** Resolves when nothing runs that was running when it was asked. */
   async settled(): Promise<void> {
     await Promise.all(this.#running);

@@ -2,8 +2,11 @@
  * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
  *
  *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, replicate, read-copies,
- *                        members, timing, bye
+ *                        members, timing, bye, hand-over, bind, adopt
  *     executor → agent   welcome, refused, then ExecutorEvents
+ *
+ * Either end may be of the version before (an upgrade restarts one of them first), and drops a connection that says what it
+ * does not know. So whoever wants to use something newer asks first, by `features` on a connection of its own.
  *
  * The lease itself does not travel here but on the guard's own socket (T4).
  */
@@ -56,7 +59,17 @@ export const orderSchema = z.discriminatedUnion('kind', [
     /** Peer addresses of the other members, for the statement (R4). */
     members,
     timing,
+    /** L7: the epoch that the executor has said to keep for whoever comes. */
+    adopt: asEpoch.optional(),
   }),
+  /** What the executor can do beyond version 1; the answer ends the connection. */
+  z.strictObject({ kind: z.literal('features') }),
+  /** L7: the sender ends, and the epoch is kept until then; answered by `handed-over` or `hand-over-refused`. */
+  z.strictObject({ kind: z.literal('hand-over'), epoch: asEpoch, until: asInstant }),
+  /** L7: the lease of the sender's term bounds what was kept; answered by `bound`. */
+  z.strictObject({ kind: z.literal('bind'), epoch: asEpoch, term: asTerm, until: asInstant }),
+  /** L7: the adoption is committed. */
+  z.strictObject({ kind: z.literal('adopt'), epoch: asEpoch, until: asInstant }),
   /** H2: the answer carries the same number. */
   z.strictObject({ kind: z.literal('arm'), id: z.number().int() }),
   z.strictObject({ kind: z.literal('disarm') }),
@@ -131,6 +144,12 @@ export const eventSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ready'), evidence: text(MAX_TEXT) }),
   /** R2: something reads as held that must not be; `ready` follows when it is verified as released. */
   z.strictObject({ kind: z.literal('unverified'), why: text(MAX_TEXT) }),
+  /** L7: instead of `ready`: nothing was released, the epoch is kept until then. */
+  z.strictObject({ kind: z.literal('kept'), epoch: asEpoch, until: asInstant }),
+  z.strictObject({ kind: z.literal('handed-over'), epoch: asEpoch }),
+  /** Nothing has changed: it is held as before. */
+  z.strictObject({ kind: z.literal('hand-over-refused'), epoch: asEpoch, why: text(MAX_TEXT) }),
+  z.strictObject({ kind: z.literal('bound'), epoch: asEpoch, ok: z.boolean() }),
   /** The guard lets go of this epoch by itself: `released` follows when that is verified. */
   z.strictObject({ kind: z.literal('revoked'), epoch: asEpoch, why: text(MAX_TEXT) }),
   z.strictObject({ kind: z.literal('armed'), id: z.number().int() }),
@@ -228,6 +247,8 @@ export const greetingSchema = z.discriminatedUnion('kind', [
     startTime: text(20),
   }),
   z.strictObject({ kind: z.literal('refused'), why: text(MAX_TEXT) }),
+  /** `kept`: of a tenure that waits for a new agent (L7). What else a later version says is not looked at. */
+  z.object({ kind: z.literal('features'), adoption: z.boolean(), kept: asNullableEpoch }),
 ]);
 
 export type Greeting = z.output<typeof greetingSchema>;

@@ -47,6 +47,10 @@ const ORDERS: Readonly<Record<OrderKind, true>> = {
   members: true,
   timing: true,
   bye: true,
+  features: true,
+  'hand-over': true,
+  bind: true,
+  adopt: true,
 };
 const REPORTS: Readonly<Record<ReportKind, true>> = {
   welcome: true,
@@ -72,6 +76,11 @@ const REPORTS: Readonly<Record<ReportKind, true>> = {
   'copies-read': true,
   probes: true,
   gone: true,
+  features: true,
+  kept: true,
+  'handed-over': true,
+  'hand-over-refused': true,
+  bound: true,
 };
 
 export const KINDS = {

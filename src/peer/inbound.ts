@@ -29,6 +29,7 @@ import { QuorateError } from '../errors.ts';
 import { createServer, LiveServerCredentials } from './channel.ts';
 import { decodeBootstrap, decodeMessage, type Lane, WireError, type WireProblem } from './codec.ts';
 import { encodeFacts, type NodeFacts, readFactsRequest } from './facts.ts';
+import { readFormat } from './format.ts';
 import { identityOf, identityUri } from './identity.ts';
 import type { EntryParser } from './kinds.ts';
 import type { PeerLogger } from './logger.ts';
@@ -74,6 +75,8 @@ export class PeerServer {
   readonly #server: Server = createServer();
   readonly #credentials: LiveServerCredentials;
   readonly #open = new Map<string, { readonly call: StreamCall; readonly reply: Reply }>();
+  /** By member: bounded by them. */
+  readonly #formats = new Map<NodeId, number | null>();
   readonly #dropped = new Map<WireProblem, number>();
   readonly #logged = new Set<string>();
   /** The port that was bound: the configured one, or the kernel's choice for 0. */
@@ -98,6 +101,11 @@ export class PeerServer {
       pair: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) =>
         this.#onPair(call, reply),
     });
+  }
+
+  /** What the node has said of itself with its newest stream; null: nothing, or none has come yet. */
+  formatOf(node: NodeId): number | null {
+    return this.#formats.get(node) ?? null;
   }
 
   /** Messages dropped since the start, by problem. */
@@ -199,6 +207,7 @@ export class PeerServer {
     this.#open.get(key)?.reply(refusal(status.ABORTED, `${node} has opened a newer stream`));
     this.#open.set(key, mine);
     call.sendMetadata(new Metadata());
+    this.#formats.set(node, readFormat(call.metadata));
     const finish = () => {
       if (this.#open.get(key) === mine) this.#open.delete(key);
       replyOnce(null, ACKNOWLEDGED);

@@ -8,6 +8,7 @@ export { channelOptions, LiveServerCredentials, secureContext } from './channel.
 export type { Lane, WireProblem } from './codec.ts';
 export { Dialer } from './dialer.ts';
 export type { Fitness, NodeFacts } from './facts.ts';
+export { FORMAT, FORMAT_HEADER } from './format.ts';
 export {
   authorityCluster,
   CLIENT_ROLES,

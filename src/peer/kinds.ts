@@ -11,6 +11,7 @@ import {
   durationMs,
   type ElectionReason,
   type Entry,
+  type Epoch,
   epoch,
   logIndex,
   type Message,
@@ -128,6 +129,7 @@ const READERS: { readonly [Kind in keyof WireKinds]: Reader<WireKinds[Kind]> } =
     lastTerm: term(it.lastTerm),
     caretaker: it.caretaker,
     proof: proofFromWire(it.proof),
+    adopt: adoptFromWire(it.adopt),
   }),
   preVoteAck: (it, envelope) => {
     const retryAfterMs = it.retryAfterMs ?? null;
@@ -147,6 +149,7 @@ const READERS: { readonly [Kind in keyof WireKinds]: Reader<WireKinds[Kind]> } =
     caretaker: it.caretaker,
     reason: present(REASON_OF.get(it.reason), `a known reason of the election, not ${it.reason},`),
     proof: proofFromWire(it.proof),
+    adopt: adoptFromWire(it.adopt),
   }),
   voteAck: (it, envelope) => ({
     kind: 'vote-ack',
@@ -198,6 +201,11 @@ function entriesFromWire(wire: readonly WireEntry[], previousIndex: number, pars
 export function entryFromWire(wire: WireEntry, parse: EntryParser): Entry {
   const body: unknown = JSON.parse(Buffer.from(wire.bodyJson).toString('utf8'));
   return parse({ index: wire.index, term: wire.term, previous: wire.previous, hash: wire.hash, body });
+}
+
+/** A sender of before L7 does not say it: then it is an election like any other. */
+function adoptFromWire(adopt: number | null | undefined): Epoch | null {
+  return adopt === null || adopt === undefined ? null : epoch(adopt);
 }
 
 function proofFromWire(proof: WireProof | null | undefined): ReleaseProof | null {

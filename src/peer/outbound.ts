@@ -10,6 +10,7 @@ import type { SecureContext } from 'node:tls';
 import { Client, type ClientWritableStream, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { channelOptions } from './channel.ts';
 import { Dialer, type DialTarget } from './dialer.ts';
+import { FORMAT, FORMAT_HEADER } from './format.ts';
 import { TIMES } from './limits.ts';
 import { ACKNOWLEDGED } from './schema.ts';
 
@@ -121,6 +122,7 @@ export class OutboundStream {
 
   #open(): void {
     const metadata = new Metadata({ waitForReady: true });
+    metadata.set(FORMAT_HEADER, String(FORMAT));
     const call: ClientWritableStream<Buffer> = this.#client.makeClientStreamRequest(
       this.#options.method,
       passThrough,

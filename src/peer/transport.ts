@@ -132,6 +132,11 @@ export class PeerTransport {
     return this.#links.get(peer)?.isUp === true;
   }
 
+  /** What it has said that it understands (format.ts); null: nothing. */
+  formatOf(peer: NodeId): number | null {
+    return this.#server?.formatOf(peer) ?? null;
+  }
+
   /** The other members and where they listen, and whose ids are used up (E5). Streams of those who are gone, or moved, are closed. */
   setPeers(peers: ReadonlyMap<NodeId, string>, removed: readonly NodeId[] = []): void {
     this.#removed = removed;

@@ -42,6 +42,7 @@ export interface WireKinds {
     lastTerm: number;
     caretaker: boolean;
     proof?: WireProof | null;
+    adopt?: number | null;
   };
   preVoteAck: { round: number; granted: boolean; retryAfterMs?: number | null };
   vote: {
@@ -50,6 +51,7 @@ export interface WireKinds {
     caretaker: boolean;
     reason: string | number;
     proof?: WireProof | null;
+    adopt?: number | null;
   };
   voteAck: { candidateTerm: number; granted: boolean };
   timeoutNow: { proof?: WireProof | null };

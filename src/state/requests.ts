@@ -16,6 +16,7 @@ export type RequestKind =
   | 'resume'
   | 'standby'
   | 'activate'
+  | 'restart'
   | 'members-add'
   | 'members-promote'
   | 'members-remove'
@@ -103,6 +104,8 @@ function requestOf({ holder }: RequestMemory, { index, term, body }: Entry): Req
       const outcome = body.standby && isHolder ? OPEN : DONE;
       return { id, index, kind: body.standby ? 'standby' : 'activate', node: body.node, from, outcome };
     }
+    case 'restart-begun':
+      return { id, index, kind: 'restart', node: body.node, from, outcome: OPEN };
     default:
       return null;
   }
@@ -115,9 +118,18 @@ function follow(record: RequestRecord, { index, body }: Entry): RequestRecord {
   // Of a standby the other one is wanted, whoever that is.
   const isWanted = (node: NodeId): boolean => (record.kind === 'standby') !== (node === record.node);
   switch (body.kind) {
+    case 'tenure-adopted':
+      if (record.kind !== 'restart' || body.node !== record.node) return record;
+      return end({ kind: 'done', epoch: body.epoch, takeover: null });
+    case 'tenure-released':
+      return record.kind === 'restart' && body.node === record.node
+        ? end({ kind: 'failed', why: `${body.node} has released` })
+        : record;
     case 'tenure-granted':
+      if (record.kind === 'restart') return end({ kind: 'failed', why: `${body.node} holds anew` });
       return isWanted(body.node) ? record : end({ kind: 'failed', why: `${body.node} holds` });
     case 'takeover-done': {
+      if (record.kind === 'restart') return record;
       if (body.epoch < record.index || !isWanted(body.node)) return record;
       if (body.ok) return end({ kind: 'done', epoch: body.epoch, takeover: index });
       return end({

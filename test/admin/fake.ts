@@ -11,6 +11,7 @@ import {
   type MembersDocument,
   type PauseOrder,
   type ReplicationDocument,
+  type RestartOrder,
   type SettingsDocument,
   type SettingsOrder,
   type StandbyOrder,
@@ -244,6 +245,16 @@ export class FakeBackend implements AdminBackend {
     await this.#fail();
     const since = { who: request.who, why: request.why, at: '2026-01-02T03:04:05.000Z' };
     return { paused: true, changed: true, index: 21, since, alreadyDone: false };
+  }
+  async restart(request: RestartOrder) {
+    this.asked.push({ restart: request });
+    await this.#fail();
+    const checks = [{ name: 'settled', ok: true, detail: 'it holds, with a running lease' }];
+    const { dryRun, withinMs } = request;
+    return {
+      ...{ dryRun, node: nodeId('a'), instance: 'k3', epoch: 9, withinMs: withinMs ?? 5_000 },
+      ...{ index: dryRun ? null : 24, checks, alreadyDone: false },
+    };
   }
   async resume(request: PauseOrder) {
     this.asked.push({ resume: request });

@@ -146,7 +146,7 @@ describe('a client that learns everything by reflection', () => {
   it('finds every call of the service', async () => {
     const service = await as(known.viewer, (client) => client.learn(ADMIN));
     expect(Object.keys(service).sort()).toEqual(
-      'Activate AddMember AlertsTest AuditEntries Bootstrap Failover FencePeer Inspect ListMembers Pause PromoteMember RemoveMember Replication Resume RunReplication SetSettings ShowSettings Standby Status Switchover WatchStatus'.split(
+      'Activate AddMember AlertsTest AuditEntries Bootstrap Failover FencePeer Inspect ListMembers Pause PromoteMember RemoveMember Replication Restart Resume RunReplication SetSettings ShowSettings Standby Status Switchover WatchStatus'.split(
         ' ',
       ),
     );
@@ -154,6 +154,7 @@ describe('a client that learns everything by reflection', () => {
 
   it('performs every action of an operator, and looks at what came of it', async () => {
     const orders: readonly [string, object, Answer][] = [
+      ['Restart', { dryRun: true, requestId: 'request-0' }, { dryRun: true, node: 'a', epoch: 9 }],
       ['Pause', { why: 'new switch', requestId: 'request-1' }, { paused: true, changed: true, index: 21 }],
       ['Resume', { requestId: 'request-2' }, { changed: true, index: 22 }],
       ['Standby', { node: 'a', requestId: 'request-3', expectedEpoch: 8 }, { node: 'a', standby: true }],
@@ -194,6 +195,7 @@ describe('a client that learns everything by reflection', () => {
     });
     const who = 'quorate://nas-prod/client/admin/alice';
     expect(agent.backend.asked).toMatchObject([
+      { restart: { dryRun: true, withinMs: null, requestId: 'request-0', who } },
       { pause: { why: 'new switch', requestId: 'request-1', who } },
       { resume: { requestId: 'request-2' } },
       { standby: { node: 'a', requestId: 'request-3', expectedEpoch: 8 } },

@@ -222,7 +222,12 @@ export class Bench {
       case 'timing':
       case 'call-off':
       case 'close':
+      case 'hand-over':
+      case 'bind':
+      case 'adopt':
         return null;
+      case 'come-back':
+        return order.epoch > 0 ? instant(clock.now() + 1_000) : instant(0);
       case 'refresh':
         return { outcome: 'well', said: 'nothing to refresh' };
       case 'others':

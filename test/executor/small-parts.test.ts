@@ -234,6 +234,7 @@ describe('channel', () => {
     closes = 0;
     channel = await Channel.listen(join(directory, 'executor.sock'), {
       onHello: () => ({ session: 's' }),
+      features: () => ({ adoption: true, kept: null }),
       onOrder: (order) => orders.push(order),
       onClosed: () => {
         closes += 1;

@@ -52,6 +52,8 @@ export const FAULT_KINDS = [
   'set-aside',
   'order-repeated',
   'retime',
+  'restart-agent',
+  'beset-restart',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -161,6 +163,7 @@ export function describeFault(fault: Fault): string {
     case 'paused':
     case 'order-repeated':
     case 'retime':
+    case 'beset-restart':
     case 'cloud-trouble':
     case 'cloud-late':
       return `${kind}${kind.startsWith('cloud') || kind === 'paused' || kind === 'order-repeated' ? ` for ${length}` : ''}`;

@@ -128,6 +128,8 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return repeatOrder(cluster, node, ms);
     case 'retime':
       return retime(cluster, fault);
+    case 'restart-agent':
+      return node.restart(chance < 0.3 ? 1_000 : null);
     case 'new-witness':
       return replaceWitness(cluster);
     case 'ambush':
@@ -138,6 +140,7 @@ export function inflict(cluster: Cluster, fault: Fault): void {
     case 'deserted-caretaker':
     case 'late-order':
     case 'override':
+    case 'beset-restart':
       return arrange(cluster, fault);
     default:
       return assertNever(fault.kind);

@@ -33,9 +33,9 @@ const ENTRIES = {
   forced: true,
   pause: true,
   standby: true,
-  // Places kept in the format: nothing writes them yet.
-  'restart-begun': false,
-  'tenure-adopted': false,
+  'restart-begun': true,
+  'tenure-adopted': true,
+  // A place kept in the format: nothing writes it yet.
   'timing-persisted': false,
   note: false,
 } as const satisfies Record<EntryKind, boolean>;
@@ -51,6 +51,8 @@ const STEP_DOWNS = {
   // After two minutes of a planned release: longer than a run.
   'release-stuck': false,
   'by-order': true,
+  // The deadline would have to pass between an entry and its commit.
+  'adoption-failed': false,
   // The process ends with it.
   stopped: false,
 } as const satisfies Record<StepDownReason, boolean>;

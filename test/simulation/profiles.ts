@@ -101,6 +101,7 @@ const EVERYTHING: Weights = {
 };
 
 const HANDOVER: Weights = {
+  'restart-agent': 6,
   'stray-service': 3,
   'service-dies': 3,
   'late-order': 6,
@@ -211,6 +212,19 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     weights: { ...EVERYTHING, switchover: 12, paused: 24, 'set-aside': 24, 'order-repeated': 16 },
     count: [3, 14],
   },
+  /** L7: planned restarts of agents, and what can come between. */
+  restarts: {
+    shape: SHAPES.pair,
+    weather: CALM,
+    weights: { ...EVERYTHING, 'restart-agent': 40, 'beset-restart': 60 },
+    count: [3, 12],
+  },
+  'restarts-service': {
+    shape: SHAPES.service,
+    weather: ROUGH,
+    weights: { ...EVERYTHING, 'restart-agent': 40, 'beset-restart': 60 },
+    count: [3, 12],
+  },
   unwatched: { shape: SHAPES.unwatched, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   service: { shape: SHAPES.service, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   /** L2: situations in which nothing but a promise holds a voter back. */
@@ -239,6 +253,8 @@ export const TURNS = [
   'bare',
   'unwatched',
   'operators',
+  'restarts',
+  'restarts-service',
 ] as const;
 
 export function profileOf(

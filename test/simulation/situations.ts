@@ -22,6 +22,8 @@ export function arrange(cluster: Cluster, fault: Fault): void {
       return desertCaretaker(cluster);
     case 'late-order':
       return delayOrder(cluster, fault);
+    case 'beset-restart':
+      return besetRestart(cluster, fault, leader, one);
     case 'override':
       return override(cluster, fault, leader);
     default:
@@ -186,6 +188,64 @@ function override(cluster: Cluster, fault: Fault, leader: string): void {
       for (const device of cluster.node(survivor).options.programs.devices.values()) device.outdate();
     force(Math.floor(forMs / 250));
   });
+}
+
+/**
+ * L7: the holder's agent is restarted, and at some moment of it something goes wrong: on the way out, while nobody is there, when
+ * the next one asks for votes, when it binds its executor, or right after its adoption is committed. The others do not hear of
+ * the holder for a long time then, or its executor hangs as well.
+ */
+function besetRestart(cluster: Cluster, fault: Fault, leader: string, voter: string): void {
+  const { world, network, nodes, consensus, timing } = cluster;
+  const holder = cluster.node(leader);
+  const forMs = 3 * timing.promiseMs + 2_000;
+  const isolate = (): void => {
+    for (const id of nodes.keys()) {
+      if (id === leader) continue;
+      network.cut(id, leader, forMs);
+      network.cut(leader, id, forMs);
+    }
+  };
+  const trouble = (): void => {
+    switch (Math.floor(fault.ms) % 8) {
+      case 0:
+        return void holder.killAgent();
+      case 6:
+        // What they have promised for the time of the restart is forgotten: P is what binds them (L4).
+        for (const id of [...nodes.keys()]) if (id !== leader) cluster.node(id).killAgent();
+        isolate();
+        return holder.agentThread?.freeze(forMs);
+      case 1:
+        // Not the executor: it must not need to be told.
+        isolate();
+        return holder.agentThread?.freeze(forMs);
+      case 2:
+        isolate();
+        return holder.executor?.main.freeze(forMs);
+      case 3:
+        isolate();
+        return holder.options.programs.makeUnkillable(1_000);
+      case 4:
+        return void holder.killExecutor();
+      case 5:
+        network.cut(leader, voter, forMs);
+        return holder.host.suspend(timing.promiseMs);
+      default:
+        return isolate();
+    }
+  };
+  holder.comeBackMs = fault.ms % 1 < 0.3 ? [1_500, 6_000] : [50, 600];
+  world.after(20_000, () => {
+    holder.comeBackMs = [50, 600];
+  });
+  holder.restart(fault.ms % 1 < 0.5 ? 2_000 : null);
+  if (fault.chance < 0.4) return void world.after(secondChance(fault) * 1_200, trouble);
+  const moment = fault.chance < 0.6 ? 'restart-begun' : 'tenure-adopted';
+  consensus.onNews = (kind) => {
+    if (kind !== moment) return;
+    consensus.onNews = () => undefined;
+    world.after(secondChance(fault) * 60, trouble);
+  };
 }
 
 /** O1, T3: the order to take is on its way when the executor, or the host, stands still, and the lease ends before it goes on. */

@@ -9,6 +9,8 @@
  *     pause | resume | standby NODE | activate NODE
  *                                     as an operator, of whoever leads (H7)
  *     failover to NODE                as an operator who accepts the loss, of whoever leads (O3)
+ *     restart NODE [within TIME] [away TIME]
+ *                                     the agent of that node is asked to restart (L7), and started again after so long
  *     cloud late | denied | fine      every mutating call executes late, or every call is refused
  *     KIND [NODE [OTHER]] [for TIME] [chance 0 to 1]
  *                                     any fault of faults.ts; the chance is what is left to it, as which command fails
@@ -105,6 +107,8 @@ export class Story {
       case 'standby':
       case 'activate':
         return this.#order(verb, nodeId(this.#node(words[1] ?? '')));
+      case 'restart':
+        return this.#restart(words);
       case 'failover':
         return this.#failover(nodeId(this.#node(words[2] ?? '')));
       case 'cloud':
@@ -185,6 +189,17 @@ export class Story {
   async #failover(to: NodeId): Promise<void> {
     const cluster = this.#need();
     return this.#ordered('failover', (onEnd) => cluster.leader?.failover(to, onEnd));
+  }
+
+  async #restart(words: readonly string[]): Promise<void> {
+    const cluster = this.#need();
+    const after = (word: string): string | undefined => words[words.indexOf(word) + 1 || words.length];
+    const node = cluster.node(this.#node(words[1] ?? ''));
+    const [within, away] = [after('within'), after('away')];
+    if (away !== undefined) node.comeBackMs = [timeOf(away), timeOf(away)];
+    return this.#ordered('restart', (onEnd) =>
+      node.restart(within === undefined ? null : timeOf(within), onEnd),
+    );
   }
 
   async #ordered(what: string, order: (onEnd: (how: string) => void) => void): Promise<void> {

@@ -68,7 +68,7 @@ export const SWITCHES = {
     edits: [
       {
         file: 'src/core/node.ts',
-        find: "return this.role.kind === 'leader' || this.hold.kind === 'held' || this.hold.kind === 'releasing';",
+        find: "return this.role.kind === 'leader' || this.isHoldingOrReleasing;",
         replace: 'return this.now < 0;',
       },
     ],
@@ -80,8 +80,8 @@ export const SWITCHES = {
     edits: [
       {
         file: 'src/core/node.ts',
-        find: 'new PromiseRecord(instant(options.bootedAt + this.longestPromiseMs)); // L4',
-        replace: 'new PromiseRecord(options.bootedAt);',
+        find: 'const bootPromise = instant(options.bootedAt + this.longestPromiseMs); // L4',
+        replace: 'const bootPromise = options.bootedAt;',
       },
     ],
   },
@@ -107,6 +107,36 @@ export const SWITCHES = {
         file: 'src/core/core.ts',
         find: "      if (node.now >= authorityEnd(node, leadership))\n        node.stepDown('lease-lost'); // L6\n      else if (isDiskStalled(node))",
         replace: '      if (isDiskStalled(node))',
+      },
+    ],
+  },
+  L7: {
+    off: 'whoever is elected does not wait for an announced restart',
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/core/holding.ts',
+        find: '  if (node.now < claimsUntil(node, leadership)) return;\n',
+        replace: '',
+      },
+      {
+        file: 'src/core/replication.ts',
+        find: 'durationMs(Math.max(node.timing.promiseMs, isAsked ? restart.durationMs : 0));',
+        replace: 'durationMs(Math.max(node.timing.promiseMs, isAsked ? 0 : 0));',
+      },
+    ],
+  },
+  'L7 deadline': {
+    off: 'an executor without an agent keeps everything until one comes, whatever its deadline is',
+    fires: ['one-holder', 'one-lease', 'action-epoch', 'invariant'],
+    harms: 'safety',
+    edits: [
+      {
+        file: 'src/executor/guard-core.ts',
+        find: "    this.#kept = { until, phase: 'alone' };\n    this.#until = until;\n    this.#options.lease.set(epoch, until, this.#resumes.distanceMs);",
+        replace:
+          "    this.#kept = { until: instant(until + 60_000), phase: 'alone' };\n    this.#until = instant(until + 60_000);\n    this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);",
       },
     ],
   },

@@ -4,9 +4,11 @@
  */
 import type { Effect, Entry, Message, Persist, Proposal, Timing } from '../../src/core/index.ts';
 import {
+  adoptable,
   Core,
   canonicalJson,
   deriveTiming,
+  durationMs,
   GENESIS,
   instant,
   logIndex,
@@ -32,6 +34,8 @@ export type TestConfig = {
   neverAnswers?: string[];
   /** Likewise: ids whose executor does not say that it works with a new timing (L8). */
   keepsTiming?: string[];
+  /** Likewise: ids whose executor refuses to keep a tenure over a restart, or to be bound for its adoption (L7). */
+  keepsNothing?: string[];
 };
 
 export interface TestDisk {
@@ -48,6 +52,7 @@ export type TestCommand =
   /** Beyond the contract, for our own stories: an operator's override (O3). */
   | { kind: 'forced'; node: string }
   | { kind: 'self-outdated' }
+  | { kind: 'restart'; durationMs: number }
   | { kind: 'pause'; paused: boolean }
   | { kind: 'standby'; node: string; standby: boolean }
   | {
@@ -82,6 +87,9 @@ export type Observed = {
   goal: Timing | null;
   /** Taken with the proof that everybody before had let go or was stopped. */
   provenEpochs: number[];
+  /** L7: until when the executor was told to keep the tenure; and what this node has done for its adoption, in order. */
+  keptUntilMs: number | null;
+  adoption: string[];
 };
 
 export interface TestNode {
@@ -175,8 +183,15 @@ function format(disk: MemoryDisk, config: TestConfig): void {
   disk.stored = applyMarker(applyBatch(disk.stored, plan.batch), plan.marker);
 }
 
-export function boot(id: string, config: TestConfig, disk: TestDisk, nowMs: number): TestNode {
-  return new CoreUnderTest(id, config, memory(disk), nowMs);
+/** `keptUntilMs`: the executor says that it has kept what the disk says is to be adopted (L7). */
+export function boot(
+  id: string,
+  config: TestConfig,
+  disk: TestDisk,
+  nowMs: number,
+  keptUntilMs: number | null = null,
+): TestNode {
+  return new CoreUnderTest(id, config, memory(disk), nowMs, keptUntilMs);
 }
 
 class CoreUnderTest implements TestNode {
@@ -188,6 +203,7 @@ class CoreUnderTest implements TestNode {
   readonly #answers: boolean;
   readonly #takesTiming: boolean;
   readonly #timing: Timing;
+  readonly #keeps: boolean;
   readonly #pending: Persist[] = [];
   readonly #seen: Observed['entries'] = [];
   readonly #seenHashes: string[] = [];
@@ -195,7 +211,10 @@ class CoreUnderTest implements TestNode {
   readonly #provenEpochs: number[] = [];
   #outbox: OpaqueMessage[] = [];
 
-  constructor(id: string, config: TestConfig, disk: MemoryDisk, nowMs: number) {
+  #keptUntilMs: number | null = null;
+  readonly #adoption: string[] = [];
+
+  constructor(id: string, config: TestConfig, disk: MemoryDisk, nowMs: number, keptUntilMs: number | null) {
     const timing = timingOf(config);
     if (disk.stored.records.size === 0 && disk.stored.hardStateRecord === null) format(disk, config);
     const { recovered, writer } = openStored(disk.stored);
@@ -207,8 +226,11 @@ class CoreUnderTest implements TestNode {
     this.#disk = disk;
     this.#writer = writer;
     const now = instant(nowMs);
+    this.#keeps = config.keepsNothing?.includes(id) !== true;
+    const found = keptUntilMs === null ? null : adoptable(nodeId(id), recovered);
+    const kept = found === null ? null : { epoch: found.epoch, until: instant(keptUntilMs ?? 0) };
     const options = { self: nodeId(id), digest: sha256, seed: config.seed, timing, recovered, bootedAt: now };
-    this.#core = new Core(options, now);
+    this.#core = new Core({ ...options, kept }, now);
     if (this.#takesTiming) this.#run({ kind: 'timing-applied', timing: this.#core.view.timing }, nowMs);
   }
 
@@ -305,7 +327,7 @@ class CoreUnderTest implements TestNode {
       leaseUntilMs: view.leaseUntil,
       mayHold: view.mayHold,
       releasing: hold.kind === 'releasing',
-      epoch: hold.kind === 'held' || hold.kind === 'releasing' ? hold.epoch : null,
+      epoch: view.isHoldingOrReleasing && 'epoch' in hold ? hold.epoch : null,
       inSync: [...view.state.inSync],
       members: log.membership.members.map(({ id, witness, learner }) => ({ id, witness, learner })),
       renounced: view.leadership?.renounced ?? false,
@@ -315,6 +337,8 @@ class CoreUnderTest implements TestNode {
       goal: goalOf(log.at(log.configIndex)),
       forcedEpochs: [...this.#forcedEpochs],
       provenEpochs: [...this.#provenEpochs],
+      keptUntilMs: this.#keptUntilMs,
+      adoption: [...this.#adoption],
     };
   }
 
@@ -344,6 +368,15 @@ class CoreUnderTest implements TestNode {
       else if (effect.kind === 'persist') this.#pending.push(effect.persist);
       if (effect.kind === 'hold' && effect.isForced) this.#forcedEpochs.push(effect.epoch);
       if (effect.kind === 'hold' && effect.hasProof) this.#provenEpochs.push(effect.epoch);
+    }
+    for (const effect of effects) {
+      if (effect.kind === 'hand-over') {
+        if (this.#keeps) this.#keptUntilMs = effect.until;
+        this.#run({ kind: 'handed-over', epoch: effect.epoch, ok: this.#keeps }, nowMs);
+      } else if (effect.kind === 'bind') {
+        this.#adoption.push('bind');
+        this.#run({ kind: 'bound', epoch: effect.epoch, ok: this.#keeps }, nowMs);
+      } else if (effect.kind === 'adopted') this.#adoption.push('adopted');
     }
     // What must be armed is armed at once here (H2).
     for (const effect of effects) {
@@ -387,6 +420,8 @@ function proposalOf(command: TestCommand, timing: Timing): Proposal {
       return { kind: command.kind, peer: nodeId(command.peer) };
     case 'self-outdated':
       return command;
+    case 'restart':
+      return { kind: 'restart', durationMs: durationMs(command.durationMs), who: 'operator', request: null };
     case 'pause':
       return { ...command, who: 'operator', why: '', request: null, at: null };
     case 'standby':

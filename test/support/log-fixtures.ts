@@ -42,6 +42,15 @@ export const LATER_BODIES: readonly EntryBody[] = [
     at: 1_700_000_000_003,
   },
   { kind: 'forced', who: 'uid 0', why: '', mayLose: '', node: a, request: 'r-4', at: null },
+  {
+    kind: 'restart-begun',
+    epoch: epoch(3),
+    node: a,
+    durationMs: durationMs(5_000),
+    who: 'uid 0',
+    request: 'r-5',
+    at: null,
+  },
 ];
 
 export const SAMPLE_BODIES: readonly EntryBody[] = [

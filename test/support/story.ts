@@ -42,10 +42,11 @@ export class Table {
 
   // --- nodes ---
 
-  boot(id: string): TestNode {
+  /** `keptUntilMs`: its executor has kept what the process before held (L7). */
+  boot(id: string, keptUntilMs: number | null = null): TestNode {
     const disk = this.disks.get(id) ?? newDisk();
     this.disks.set(id, disk);
-    const node = boot(id, this.config, disk, this.now);
+    const node = boot(id, this.config, disk, this.now, keptUntilMs);
     this.#nodes.set(id, node);
     return node;
   }
@@ -232,9 +233,17 @@ export function forge(
       lastTerm: message.term,
       caretaker: false,
       proof: null,
+      adopt: null,
     },
     'pre-vote-ack': { round: 1, granted: true, retryAfterMs: null },
-    vote: { lastIndex: 1000, lastTerm: message.term, caretaker: false, reason: 'leader-silent', proof: null },
+    vote: {
+      lastIndex: 1000,
+      lastTerm: message.term,
+      caretaker: false,
+      reason: 'leader-silent',
+      proof: null,
+      adopt: null,
+    },
     'vote-ack': { candidateTerm: message.term, granted: true },
     'timeout-now': { proof: { node: message.from, term: message.term } },
     released: { epoch: 1, evidence: 'forged' },

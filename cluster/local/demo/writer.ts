@@ -44,6 +44,7 @@ export class Writer {
   readonly #onAcknowledged: (one: Acknowledgement) => void;
   readonly #pauseMs: number;
   readonly #acknowledgedAt: number[] = [];
+  #failures = 0;
   #isStopped = false;
   #running: Promise<void> | null = null;
 
@@ -59,6 +60,11 @@ export class Writer {
   /** Records 1 to this one have been acknowledged. */
   get acknowledged(): number {
     return this.#acknowledgedAt.length;
+  }
+
+  /** Connections and operations that failed, or had no answer in time. */
+  get failures(): number {
+    return this.#failures;
   }
 
   start(): void {
@@ -106,6 +112,7 @@ export class Writer {
           client.close();
         }
       } catch {
+        this.#failures += 1;
         // Nobody there, cut off, or too slow: that is what the demo is about.
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }

@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EXIT } from '../../../src/errors.ts';
 import { continueProcesses, isGone, killProcesses, NODE_VARIABLE, stopProcesses } from './processes.ts';
 
 const RESPAWN_MS = 20;
@@ -45,6 +46,8 @@ export class LocalNode {
   readonly #children = new Map<string, ChildProcess>();
   #power: PowerState = 'off';
   #life = 0;
+  /** What ends to be restarted is not: nobody is there to do it. */
+  isHeldBack = false;
 
   constructor(options: LocalNodeOptions) {
     this.id = options.id;
@@ -165,7 +168,9 @@ export class LocalNode {
   }
 
   #respawn(program: NodeProgram, life: number, child: ChildProcess): void {
-    if (!program.isRespawned || this.#life !== life) return;
+    // As the units do after `quorate restart`.
+    const isAsked = child.exitCode === EXIT.restart && !this.isHeldBack;
+    if (!(program.isRespawned || isAsked) || this.#life !== life) return;
     setTimeout(() => {
       const isCurrent = this.#life === life && this.#children.get(program.name) === child;
       if (isCurrent && this.#power === 'on') void this.#start(program);

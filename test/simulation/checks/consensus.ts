@@ -40,6 +40,8 @@ export class ConsensusCheck {
   /** Told when a witness leads, and when a holder learns of its grant: good moments for trouble. */
   onCaretaker: () => void = () => undefined;
   onGranted: (holder: string) => void = () => undefined;
+  /** Told when a node learns of a committed entry of that kind. */
+  onNews: (kind: Entry['body']['kind']) => void = () => undefined;
   /** Told every committed entry once, in order. */
   onEntry: (entry: Entry) => void = () => undefined;
   readonly #claims = new Map<string, Claim>();
@@ -185,6 +187,7 @@ export class ConsensusCheck {
     const { body, index, term } = entry;
     this.#world.marks.add(`entry-${body.kind}`);
     this.onEntry(entry);
+    this.onNews(body.kind);
     if (body.kind === 'tenure-granted') {
       if (index <= this.#newestGrant) this.#fail('epoch', `epoch ${index} follows ${this.#newestGrant}`);
       this.#newestGrant = index;

@@ -1,7 +1,7 @@
 /** The agent's side of the channel in a simulation: what `src/executor/client.ts` does with sockets and processes. */
 
 import type { Config } from '../../../src/config/index.ts';
-import type { NodeId, Timing } from '../../../src/core/index.ts';
+import type { Epoch, Instant, NodeId, Term, Timing } from '../../../src/core/index.ts';
 import { QuorateError } from '../../../src/errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../../../src/executor/index.ts';
 import type { Order } from '../../../src/executor/protocol.ts';
@@ -12,6 +12,7 @@ import type { ConnectedAgent, ExecutorProcess } from './executor-process.ts';
 const SPAWN_MS = [30, 200] as const;
 const CONNECT_MS = [0.1, 1] as const;
 const GREETING_LIMIT_MS = 5_000;
+const FEATURES_LIMIT_MS = 2_000;
 
 /** The processes of one host, as far as an agent can reach them. */
 export interface ExecutorHost {
@@ -55,14 +56,41 @@ export class SimulatedExecutorClient implements ExecutorClient {
     return this.#process !== null;
   }
 
-  async start(onEvent: (event: ExecutorEvent) => void): Promise<void> {
+  async start(onEvent: (event: ExecutorEvent) => void, adopt: Epoch | null = null): Promise<void> {
     this.#onEvent = onEvent;
+    const kept = this.#host.current();
+    if (adopt !== null && kept?.isAlive === true && (await this.#ask(kept))?.kept === adopt) {
+      try {
+        return await this.#greet(kept, adopt);
+      } catch {
+        // Given up meanwhile; or the process before is still there, which a supervisor waits for here.
+      }
+    }
     const found = this.#host.current();
     await this.#greet(found?.isAlive === true ? found : await this.#spawn(false));
   }
   async replace(): Promise<void> {
     this.#drop();
     await this.#greet(await this.#spawn(true));
+  }
+
+  async canKeep(): Promise<boolean> {
+    return this.#process !== null && (await this.#ask(this.#process)) !== null;
+  }
+
+  /** On a connection of its own. Null: no answer. */
+  #ask(process: ExecutorProcess): Promise<{ readonly kept: Epoch | null } | null> {
+    const thread = this.#thread;
+    return new Promise((resolve) => {
+      const timer = thread.clock.after(FEATURES_LIMIT_MS, () => resolve(null));
+      process.main.post(between(this.#random, CONNECT_MS), () => {
+        const { kept } = process;
+        thread.post(between(this.#random, CONNECT_MS), () => {
+          timer.cancel();
+          resolve({ kept });
+        });
+      });
+    });
   }
 
   async #spawn(mayReplace: boolean): Promise<ExecutorProcess> {
@@ -72,7 +100,7 @@ export class SimulatedExecutorClient implements ExecutorClient {
     return process;
   }
 
-  #greet(process: ExecutorProcess): Promise<void> {
+  #greet(process: ExecutorProcess, adopt: Epoch | null = null): Promise<void> {
     const thread = this.#thread;
     return new Promise((resolve, reject) => {
       let isOver = false;
@@ -103,6 +131,7 @@ export class SimulatedExecutorClient implements ExecutorClient {
         startTime: String(this.#pid),
         members: new Map(this.#members),
         timing: this.#timing,
+        ...(adopt === null ? {} : { adopt }),
       } as const;
       process.main.post(between(this.#random, CONNECT_MS), () => {
         if (isOver || !thread.isAlive) return;
@@ -123,7 +152,7 @@ export class SimulatedExecutorClient implements ExecutorClient {
     });
   }
 
-  #send(order: Exclude<Order, { kind: 'hello' | 'read-pools' | 'read-copies' }>): void {
+  #send(order: Exclude<Order, { kind: 'hello' | 'features' | 'read-pools' | 'read-copies' }>): void {
     if (this.#agent !== null) this.#process?.order(order, this.#agent);
   }
   arm(id: number): void {
@@ -173,6 +202,16 @@ export class SimulatedExecutorClient implements ExecutorClient {
   setTiming(timing: Timing): void {
     this.#timing = timing;
     this.#send({ kind: 'timing', timing });
+  }
+
+  handOver(epoch: Epoch, until: Instant): void {
+    this.#send({ kind: 'hand-over', epoch, until });
+  }
+  bind(epoch: Epoch, term: Term, until: Instant): void {
+    this.#send({ kind: 'bind', epoch, term, until });
+  }
+  adopt(epoch: Epoch, until: Instant): void {
+    this.#send({ kind: 'adopt', epoch, until });
   }
 
   async close(how: 'farewell' | 'abandon' = 'farewell'): Promise<void> {

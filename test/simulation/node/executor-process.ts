@@ -6,7 +6,7 @@
  * Not modelled: sockets, JSON and its validation (test/executor has them).
  */
 import { type Config, graphOf } from '../../../src/config/index.ts';
-import { InvariantError, type NodeId, type Released } from '../../../src/core/index.ts';
+import { type Epoch, InvariantError, type NodeId, type Released } from '../../../src/core/index.ts';
 import { cloudResources } from '../../../src/executor/cloud-resources.ts';
 import { Executor } from '../../../src/executor/executor.ts';
 import { FenceOrders } from '../../../src/executor/fence-orders.ts';
@@ -191,6 +191,11 @@ export class ExecutorProcess {
   }
 
   // --- the agent's channel ---
+
+  /** L7: the epoch that waits for a new agent. */
+  get kept(): Epoch | null {
+    return this.#executor.kept;
+  }
 
   get hasAgent(): boolean {
     return this.#agent !== null;

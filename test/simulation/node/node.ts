@@ -19,7 +19,7 @@ import {
 import { EXIT, QuorateError } from '../../../src/errors.ts';
 import { ResumeWatch, SuspendCheck } from '../../../src/executor/index.ts';
 import { LogStore, sha256 } from '../../../src/log/index.ts';
-import type { Fitness } from '../../../src/peer/index.ts';
+import { type Fitness, FORMAT } from '../../../src/peer/index.ts';
 import type { Host, HostPart, Thread } from '../engine/host.ts';
 import { between } from '../engine/world.ts';
 import type { Cloud } from '../models/cloud.ts';
@@ -33,6 +33,7 @@ import { fencePeer } from './fence-handler.ts';
 
 const BOOT_MS = [300, 1_500] as const;
 const RESTART_MS = [100, 1_000] as const;
+const COME_BACK_MS = [50, 600] as const;
 const LOG_OPEN_MS = [5, 50] as const;
 
 export interface NodeOptions {
@@ -78,6 +79,8 @@ export class SimulatedNode implements HostPart {
   mayStart = true;
   /** The next replies of DRBD's handler are lost. */
   lostReplies = 0;
+  /** How long its supervisor takes to start the agent again after a planned restart (L7). */
+  comeBackMs: readonly [number, number] = COME_BACK_MS;
   #orders = 0;
   /** How often an agent ended, by exit code. */
   readonly exits = new Map<number, number>();
@@ -184,6 +187,7 @@ export class SimulatedNode implements HostPart {
           setPeers: () => undefined,
           send: (message) => this.#send(message),
           isUp: (peer) => this.#isReachable(peer),
+          formatOf: () => FORMAT,
           sendBootstrap: (address, entry) => this.#sendBootstrap(nodeOf(address), entry),
           close: async () => undefined,
         };
@@ -258,6 +262,17 @@ export class SimulatedNode implements HostPart {
     );
   }
 
+  /** L7: of this very agent. */
+  restart(withinMs: number | null, onEnd: (outcome: string) => void = () => undefined): void {
+    const { expectedEpoch: _, ...order } = this.#order();
+    this.ask((backend) =>
+      backend.restart({ withinMs, dryRun: false, ...order }).then(
+        ({ epoch }) => onEnd(epoch === null ? 'done, nothing is kept' : `done, epoch ${epoch} is kept`),
+        (error: unknown) => onEnd(error instanceof Error ? error.message : String(error)),
+      ),
+    );
+  }
+
   /** O3: an operator who accepts whatever is lost. */
   failover(to: NodeId, onEnd: (outcome: string) => void = () => undefined): void {
     const order = { to, why: 'its peer is gone', acceptDataLoss: true, dryRun: false, ...this.#order() };
@@ -276,7 +291,8 @@ export class SimulatedNode implements HostPart {
     if (code === EXIT.invariant)
       this.host.world.fail('invariant', `${this.id}: an invariant of its own code broke`);
     this.#endAgent(life);
-    if (code !== EXIT.hardState) this.#startSoon(between(this.#random, RESTART_MS));
+    if (code === EXIT.hardState) return;
+    this.#startSoon(between(this.#random, code === EXIT.restart ? this.comeBackMs : RESTART_MS));
   }
 
   #endAgent(life: AgentLife): void {

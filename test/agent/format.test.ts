@@ -1,0 +1,41 @@
+/** What an agent of an older version has not said that it understands is not written while it votes. */
+import { describe, expect, it } from 'vitest';
+import { isNewer, lackingVoters } from '../../src/agent/format.ts';
+import { durationMs, nodeId, type Proposal } from '../../src/core/index.ts';
+
+const [b, w] = [nodeId('b'), nodeId('w')];
+
+describe('who has not said it', () => {
+  const ask = (up: readonly string[], formats: Record<string, number | null>) =>
+    lackingVoters(
+      [b, w],
+      (id) => up.includes(id),
+      (id) => formats[id] ?? null,
+    );
+
+  it('is who answers and says nothing, or an older format', () => {
+    expect(ask(['b', 'w'], { b: 2, w: null })).toEqual([w]);
+    expect(ask(['b', 'w'], { b: 1, w: 3 })).toEqual([b]);
+    expect(ask(['b', 'w'], { b: 2, w: 2 })).toEqual([]);
+  });
+
+  it('is not who is away', () => {
+    expect(ask(['b'], { b: 2 })).toEqual([]);
+  });
+});
+
+describe('what waits for it', () => {
+  const order = { who: 'x', why: '', request: null, at: null };
+  it.each<[boolean, Proposal]>([
+    [true, { kind: 'pause', paused: true, ...order }],
+    [false, { kind: 'pause', paused: false, ...order }],
+    [true, { kind: 'standby', node: b, standby: true, ...order }],
+    [true, { kind: 'restart', durationMs: durationMs(5_000), who: 'x', request: null }],
+    [true, { kind: 'operator', who: 'x', action: 'y', to: b, request: 'r-12345678', at: null }],
+    [false, { kind: 'operator', who: 'x', action: 'y', at: null }],
+    [false, { kind: 'peer-outdated', peer: b }],
+    [false, { kind: 'self-outdated' }],
+  ])('%s: %o', (isHeldBack, proposal) => {
+    expect(isNewer(proposal)).toBe(isHeldBack);
+  });
+});
