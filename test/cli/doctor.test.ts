@@ -101,7 +101,7 @@ describe('exit codes', () => {
     const names = [...new Set(report.checks.map(({ name }) => name))];
     expect(names).toEqual([
       ...['versions', 'clock', 'watchdog', 'disk', 'network', 'certificates', 'peers', 'members'],
-      ...['drbd', 'zfs', 'cloud', 'protection', 'releases'],
+      ...['drbd', 'zfs', 'replication', 'replicated', 'cloud', 'protection', 'releases'],
     ]);
     expect(report.advice.timing?.measured.sync?.count).toBe(30);
   });
