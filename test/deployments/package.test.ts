@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wholeProgram } from '../../src/cli/program.ts';
 import { VERSION } from '../../src/version.ts';
@@ -34,6 +35,12 @@ const field = (name: string): string =>
   execFileSync('dpkg-deb', ['-f', file, name], { encoding: 'utf8' }).trim();
 const DIST = 'usr/lib/quorate/package/dist';
 const UNITS = 'usr/lib/systemd/system';
+
+const withoutGroups = (command: Command): readonly Command[] =>
+  command.commands.length > 0 ? command.commands.flatMap(withoutGroups) : [command];
+/** Without the program's own name. */
+const pathOf = (command: Command): string =>
+  command.parent?.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 
 beforeAll(() => {
   if (why !== null) return;
@@ -162,14 +169,10 @@ describe.skipIf(why !== null)(`the package${why === null ? '' : ` (${why})`}`, (
     const page = execFileSync('gzip', ['-dc', below('usr/share/man/man1/quorate.1.gz')], {
       encoding: 'utf8',
     }).replaceAll('\\-', '-');
-    const commands = (await wholeProgram()).commands.flatMap((one) =>
-      one.commands.length > 0 ? one.commands : [one],
-    );
+    const commands = (await wholeProgram()).commands.flatMap(withoutGroups);
     expect(commands.length).toBeGreaterThan(10);
     for (const command of commands) {
-      const name = [command.parent?.parent === null ? '' : `${command.parent?.name()} `, command.name()].join(
-        '',
-      );
+      const name = pathOf(command);
       const start = page.indexOf(`.SS quorate ${name}\n`);
       expect(start, name).toBeGreaterThan(0);
       const section = page.slice(start, page.indexOf('\n.S', start + 1));
