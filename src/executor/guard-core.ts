@@ -138,6 +138,8 @@ export class GuardCore {
     this.evaluate();
     const isShorter = this.#timing !== null && timing.leaseMs < this.#timing.leaseMs;
     this.#timing = timing;
+    // L7: what waits for an agent rests on the others' waiting, not on a round: its deadline is no lease.
+    if (this.#kept !== null && this.#kept.phase !== 'bound') return;
     // L8: what a round was good for under the longer lease, it is not any more.
     if (isShorter && this.#phase.kind === 'tenure') {
       const { epoch } = this.#phase.tenure;

@@ -626,6 +626,18 @@ describe('a planned restart of the agent (L7)', () => {
     expect(bench.core.phase).toBe('releasing');
   });
 
+  it('L8: a shorter lease, said meanwhile, does not bring its deadline forward: that is no lease', async () => {
+    const { bench, until } = await kept();
+    await vi.advanceTimersByTimeAsync(L);
+    bench.setLease(L * 0.75);
+    bench.core.awaitAdoption(epoch(7));
+    bench.setLease(L / 2);
+    await vi.advanceTimersByTimeAsync(until - Date.now() - 1);
+    expect(bench.core.phase).toBe('tenure');
+    await vi.advanceTimersByTimeAsync(2);
+    expect(bench.core.phase).toBe('releasing');
+  });
+
   it('T3: a suspend of the host ends it, however far away the deadline is', async () => {
     const { bench } = await kept();
     await vi.advanceTimersByTimeAsync(500);
