@@ -10,7 +10,14 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { type Config, memberDifferences, replicatedPools } from '../config/index.ts';
 import type { CoreEvent, Entry, Instant, Message, NodeId, Proposal, Timing } from '../core/index.ts';
-import { type Adoptable, adoptable, InvariantError, isToBeForced, logIndex } from '../core/index.ts';
+import {
+  type Adoptable,
+  adoptable,
+  InvariantError,
+  isToBeForced,
+  logIndex,
+  newestTiming,
+} from '../core/index.ts';
 import { EXIT, type ExitCode, QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { type LogStore, type RecoveredLog, sha256 } from '../log/index.ts';
@@ -192,6 +199,8 @@ export class Agent {
     this.#transport = transport;
     // Before anything is answered: a port in use or a wrong certificate must not cost a release.
     await transport.start();
+    // L8: the executor may hold or release at this moment. It hears of the cluster's timing first, and never goes by the file's.
+    this.#executor.setTiming(newestTiming(recovered.entries) ?? this.#timing);
     const isReady = await this.#startExecutor(adoptable(config.node, recovered));
     this.#diskLoss = new DiskLossCheck(config.node, recovered.status === 'empty');
     if (replicatedPools(config).length > 0)

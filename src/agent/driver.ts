@@ -10,6 +10,7 @@ import type {
   CoreOptions,
   Effect,
   Entry,
+  Epoch,
   Input,
   LogIndex,
   Message,
@@ -76,6 +77,8 @@ export class Driver {
   /** When the timer fires, which may be before the core has something to do. */
   #timerAt = Number.POSITIVE_INFINITY;
   #waiters: Waiter[] = [];
+  /** L7: it was kept for this process, which had begun without it by then. */
+  #keptTooLong: Epoch | null = null;
 
   constructor(options: DriverOptions) {
     this.#options = options;
@@ -178,9 +181,11 @@ export class Driver {
         this.#options.onRefusedToHold(event.why);
         return this.input({ kind: 'prepared', id: event.id, ok: false });
       case 'released': {
-        const held = this.view.isHoldingOrReleasing && 'epoch' in hold ? hold.epoch : null;
+        const known = this.view.isHoldingOrReleasing && 'epoch' in hold ? hold.epoch : null;
+        const held = hold.kind === 'releasing' && known === null ? this.#keptTooLong : known;
         // A report about another tenure says nothing about this one.
         if (event.epoch === null || event.epoch !== held) return;
+        this.#keptTooLong = null;
         if (hold.kind === 'adopting') this.input({ kind: 'bound', epoch: event.epoch, ok: false });
         // The guard let go by itself (a suspended host, a watchdog that failed): the tenure is over.
         if (hold.kind === 'held' || hold.kind === 'handed-over') this.input({ kind: 'executor-lost' });
@@ -203,6 +208,7 @@ export class Driver {
         return this.input({ kind: 'bound', epoch: event.epoch, ok: event.ok });
       case 'unverified':
       case 'gone':
+        this.#keptTooLong = null;
         return this.input({ kind: 'executor-lost' });
       case 'timing-applied':
         return this.input({ kind: 'timing-applied', timing: event.timing });
@@ -218,8 +224,12 @@ export class Driver {
       case 'pools-unread':
       case 'replication':
       case 'copies-read':
-      case 'kept':
         return;
+      case 'kept':
+        // It has come too late to be adopted, and a release is owed (L3): no `ready` will say that it is done.
+        if (hold.kind !== 'releasing' || hold.epoch !== null) return;
+        this.#keptTooLong = event.epoch;
+        return this.#options.executor.release(event.epoch, 'abrupt');
       default:
         return assertNever(event);
     }

@@ -9,7 +9,17 @@ import { FORMAT } from '../peer/index.ts';
  * Kinds that came after the first format. What safety needs (R5's `fenced`, the in-sync set) is never held back: without it a
  * takeover would wait for ever.
  */
-const NEWER: ReadonlySet<Proposal['kind']> = new Set(['pause', 'standby', 'operator-result', 'restart']);
+const NEWER: ReadonlySet<Proposal['kind']> = new Set([
+  'pause',
+  'standby',
+  'operator-result',
+  'restart',
+  // A `config` entry is old, who has ordered it, the address of a member and the timing on its way are not.
+  'add-learner',
+  'promote',
+  'remove',
+  'set-timing',
+]);
 
 /**
  * Voters that answer and have not said that they know this version's format. Who is away does not vote either, and must be
@@ -27,6 +37,6 @@ export function lackingVoters(
 export function isNewer(proposal: Proposal): boolean {
   if (proposal.kind === 'pause') return proposal.paused;
   if (proposal.kind === 'standby') return proposal.standby;
-  if (proposal.kind === 'operator') return proposal.request !== undefined;
+  if (proposal.kind === 'operator' || proposal.kind === 'forced') return proposal.request !== undefined;
   return NEWER.has(proposal.kind);
 }

@@ -16,7 +16,6 @@ import {
 import { QuorateError } from '../errors.ts';
 import type { Driver } from './driver.ts';
 import { reasonOf } from './reason.ts';
-import { refusedByLeader } from './refusals.ts';
 
 const LOOK_MS = 50;
 
@@ -67,12 +66,10 @@ export class Settings {
       request: order.requestId || null,
       at: clock.wallMs(),
     };
-    const result = driver.propose({ kind: 'set-timing', timing: goal, by });
-    if ('refused' in result) throw refusedByLeader(driver.view.self, 'settings refused', result.refused);
-    await driver.committed(result, limitMs);
+    const index = await driver.commit({ kind: 'set-timing', timing: goal, by }, limitMs);
     const until = clock.now() + order.waitMs;
     while (goalOf(driver.view) !== null && clock.now() < until) await clock.sleep(LOOK_MS);
-    return { ...this.show(), changed: !isSame, index: result.index, alreadyDone: false };
+    return { ...this.show(), changed: !isSame, index, alreadyDone: false };
   }
 
   /** What is not named stays; what was ordered last counts, also where it is still on its way. */

@@ -68,6 +68,8 @@ export class Upkeep {
     }
     if (
       event.ioSuspended &&
+      // L7: how that ends, this process would not hear any more; the next one sees to it.
+      view.leadership?.restart === null &&
       this.#openFences === 0 &&
       this.#resuming !== epoch &&
       this.#areAllOthersOut(epoch)

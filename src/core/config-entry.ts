@@ -1,5 +1,5 @@
 /** The next `config` entry: what the newest one says, but for what changes (E5, L8). */
-import type { ConfigChange, EntryBody, Timing } from './entry.ts';
+import type { ConfigChange, Entry, EntryBody, Timing } from './entry.ts';
 import type { CoreNode, Leadership } from './node.ts';
 import { assert } from './types.ts';
 
@@ -15,6 +15,15 @@ export function whyNoChangeNow(node: Readonly<CoreNode>, leadership: Leadership)
 export function rulingConfig(node: Readonly<CoreNode>): ConfigBody | null {
   const body = node.log.at(node.log.configIndex)?.body;
   return body?.kind === 'config' ? body : null;
+}
+
+/**
+ * L8: what an executor is told before the core runs; null: the log has no config. The newest one on the disk, committed or not: it
+ * stands there only after every voter has the promise that it needs, and how far the log is committed the disk may not know.
+ */
+export function newestTiming(entries: readonly Entry[]): Timing | null {
+  const body = entries.findLast((entry) => entry.body.kind === 'config')?.body;
+  return body?.kind === 'config' ? body.timing : null;
 }
 
 export interface ConfigUpdate extends Partial<Pick<ConfigBody, 'members' | 'removed' | 'timing'>> {

@@ -1,5 +1,6 @@
 export { type Adoptable, adoptable } from './adoption.ts';
 export * from './cluster-state.ts';
+export { newestTiming } from './config-entry.ts';
 export { Core, type CoreView } from './core.ts';
 export * from './entry.ts';
 export { type ForceCheck, forceChecks, type InSyncLoss, inSyncLoss } from './force.ts';

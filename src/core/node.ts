@@ -475,7 +475,11 @@ export class CoreNode {
     const promiseMs = Math.max(before.promiseMs, after.promiseMs);
     if (isSameButPromise(before, after))
       this.timingSince = { ...this.timingSince, promiseMs: Math.max(this.timingSince.promiseMs, promiseMs) };
-    else this.timingSince = { at: this.now, promiseMs };
+    else {
+      this.timingSince = { at: this.now, promiseMs };
+      // What it has said before was about a time before: where these are the values of then, it may be at others by now.
+      this.appliedTiming = null;
+    }
   }
 
   /** One persist for all that the step changed. */

@@ -112,6 +112,8 @@ export class GuardCore {
   #early: { epoch: Epoch; until: Instant } | null = null;
   #kept: Kept | null = null;
   #isOverdue = false;
+  /** Looks anew when the release that runs must be over. */
+  #lookOverdue: () => void = () => undefined;
   #complained = { text: '', at: instant(0) };
   #deadlineTimer: Timer | null = null;
   #tickTimer: Timer | null = null;
@@ -137,7 +139,12 @@ export class GuardCore {
   setTiming(timing: Timing): void {
     this.evaluate();
     const isShorter = this.#timing !== null && timing.leaseMs < this.#timing.leaseMs;
+    const isFirst = this.#timing === null;
     this.#timing = timing;
+    // R1: what a dead predecessor left is given up by the config file's D until an agent comes, and that may be longer.
+    if (isFirst) this.#lookOverdue();
+    // L7: what waits for an agent rests on the others' waiting, not on a round: its deadline is no lease.
+    if (this.#kept !== null && this.#kept.phase !== 'bound') return;
     // L8: what a round was good for under the longer lease, it is not any more.
     if (isShorter && this.#phase.kind === 'tenure') {
       const { epoch } = this.#phase.tenure;
@@ -481,6 +488,7 @@ export class GuardCore {
       (mode === 'planned' ? Math.max(startedAt, this.#until) : startedAt) + this.#releaseMs();
     let timer: Timer | null = null;
     const look = (): void => {
+      timer?.cancel();
       const leftMs = endsAt() - this.#now();
       if (leftMs > 0) {
         timer = this.#options.clock.after(Math.ceil(leftMs), look);
@@ -488,12 +496,19 @@ export class GuardCore {
       }
       // mark: release-overdue
       this.#isOverdue = true;
+      this.#lookOverdue = () => undefined;
       this.#log('fatal', { event: 'release-overdue', epoch: dead, limitMs: this.#releaseMs() });
       if (dead !== null)
         this.#options.selfFence(`the release of epoch ${dead} outlived its ${this.#releaseMs()} ms`);
     };
+    this.#lookOverdue = look;
     look();
-    return { cancel: () => timer?.cancel() };
+    return {
+      cancel: () => {
+        timer?.cancel();
+        this.#lookOverdue = () => undefined;
+      },
+    };
   }
 
   /** At once when it is new, then every ten seconds: a release is tried for as long as it takes. */

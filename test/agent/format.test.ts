@@ -1,8 +1,12 @@
 /** What an agent of an older version has not said that it understands is not written while it votes. */
 import { describe, expect, it } from 'vitest';
 import { isNewer, lackingVoters } from '../../src/agent/format.ts';
-import { durationMs, nodeId, type Proposal } from '../../src/core/index.ts';
+import { deriveTiming, durationMs, nodeId, type Proposal } from '../../src/core/index.ts';
 
+const TIMING = deriveTiming({
+  ...{ heartbeatMs: 100, leaseMs: 600, releaseMs: 1_000, guardMs: 25 },
+  ...{ watchdogTimeoutMs: null, clockErrorRate: 0.005 },
+});
 const [b, w] = [nodeId('b'), nodeId('w')];
 
 describe('who has not said it', () => {
@@ -33,6 +37,13 @@ describe('what waits for it', () => {
     [true, { kind: 'restart', durationMs: durationMs(5_000), who: 'x', request: null }],
     [true, { kind: 'operator', who: 'x', action: 'y', to: b, request: 'r-12345678', at: null }],
     [false, { kind: 'operator', who: 'x', action: 'y', at: null }],
+    [true, { kind: 'forced', node: b, mayLose: 'all', request: 'r-12345678', who: 'x', why: '', at: null }],
+    [false, { kind: 'forced', node: b, mayLose: 'all', who: 'x', why: '', at: null }],
+    // The entry of each of them says who has ordered it: an agent of before drops it, and everything after it.
+    [true, { kind: 'add-learner', id: b, witness: false }],
+    [true, { kind: 'promote', id: b }],
+    [true, { kind: 'remove', id: b }],
+    [true, { kind: 'set-timing', timing: TIMING, by: order }],
     [false, { kind: 'peer-outdated', peer: b }],
     [false, { kind: 'self-outdated' }],
   ])('%s: %o', (isHeldBack, proposal) => {

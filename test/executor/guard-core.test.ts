@@ -1,7 +1,7 @@
 /** The guard's decisions in virtual time: vitest's fake timers move both the clock and the timers. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Clock, systemClock } from '../../src/clock.ts';
-import { deriveTiming, epoch, instant, term } from '../../src/core/index.ts';
+import { deriveTiming, durationMs, epoch, instant, term } from '../../src/core/index.ts';
 import { GuardCore } from '../../src/executor/guard-core.ts';
 import type { GuardReport, Released } from '../../src/executor/guard-protocol.ts';
 import { newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
@@ -46,6 +46,16 @@ class FakeResource implements Resource {
   }
 }
 
+const timingOf = (leaseMs: number) =>
+  deriveTiming({
+    heartbeatMs: 100,
+    leaseMs,
+    releaseMs: D,
+    guardMs: 25,
+    watchdogTimeoutMs: W,
+    clockErrorRate: 0.005,
+  });
+
 class Bench {
   readonly journal: string[] = [];
   readonly block = new FakeResource('block', this.journal);
@@ -64,7 +74,7 @@ class Bench {
   readonly core: GuardCore;
   readonly clock: Clock = { ...systemClock, now: () => instant(Date.now()) };
 
-  constructor(state: Partial<ExecutorState> = {}, watchdogTimeoutMs = W) {
+  constructor(state: Partial<ExecutorState> = {}, watchdogTimeoutMs = W, hasAgent = true) {
     this.state = { ...FRESH_STATE, ...state };
     const device: Watchdog = {
       timeoutMs: watchdogTimeoutMs,
@@ -123,20 +133,11 @@ class Bench {
       report: (report) => this.reports.push(report),
       releaseMs: D,
     });
-    this.setLease(L);
+    if (hasAgent) this.setLease(L);
   }
 
   setLease(leaseMs: number): void {
-    this.core.setTiming(
-      deriveTiming({
-        heartbeatMs: 100,
-        leaseMs,
-        releaseMs: D,
-        guardMs: 25,
-        watchdogTimeoutMs: W,
-        clockErrorRate: 0.005,
-      }),
-    );
+    this.core.setTiming(timingOf(leaseMs));
   }
 
   get released(): Released[] {
@@ -383,6 +384,34 @@ describe('release', () => {
     expect(bench.released).toHaveLength(1);
   });
 
+  it('R1, L8: a release that began under the longer D of the file is measured by that of the cluster', async () => {
+    const bench = new Bench({ begunEpoch: 7, begunTerm: 2 }, W, false);
+    bench.store.state = 'held';
+    bench.store.releaseMs = Number.POSITIVE_INFINITY;
+    void bench.core.verify('the executor starts');
+    await vi.advanceTimersByTimeAsync(D / 4);
+    bench.core.setTiming({ ...timingOf(L), releaseMs: durationMs(D / 2) });
+    await vi.advanceTimersByTimeAsync(D / 4 - 1);
+    expect(bench.fences).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(bench.fences).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(D);
+    expect(bench.fences).toHaveLength(1);
+  });
+
+  it('L8: a shorter D, ordered while a release runs, does not fence whoever began under the longer one', async () => {
+    const bench = new Bench();
+    await bench.hold(7);
+    bench.store.releaseMs = Number.POSITIVE_INFINITY;
+    void bench.core.abrupt(epoch(7), 'test');
+    await vi.advanceTimersByTimeAsync(D / 2);
+    bench.core.setTiming({ ...timingOf(L), releaseMs: durationMs(D / 4) });
+    await vi.advanceTimersByTimeAsync(D / 2 - 1);
+    expect(bench.fences).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(bench.fences).toHaveLength(1);
+  });
+
   it('R1: what outlives D fences and stops the petting, though the lease was fresh', async () => {
     const bench = new Bench();
     await bench.hold(7);
@@ -623,6 +652,18 @@ describe('a planned restart of the agent (L7)', () => {
     const { bench } = await kept();
     bench.core.awaitAdoption(epoch(7));
     bench.core.onAgentClosed();
+    expect(bench.core.phase).toBe('releasing');
+  });
+
+  it('L8: a shorter lease, said meanwhile, does not bring its deadline forward: that is no lease', async () => {
+    const { bench, until } = await kept();
+    await vi.advanceTimersByTimeAsync(L);
+    bench.setLease(L * 0.75);
+    bench.core.awaitAdoption(epoch(7));
+    bench.setLease(L / 2);
+    await vi.advanceTimersByTimeAsync(until - Date.now() - 1);
+    expect(bench.core.phase).toBe('tenure');
+    await vi.advanceTimersByTimeAsync(2);
     expect(bench.core.phase).toBe('releasing');
   });
 

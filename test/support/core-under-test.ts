@@ -201,7 +201,8 @@ class CoreUnderTest implements TestNode {
   readonly #core: Core;
   readonly #canHold: boolean;
   readonly #answers: boolean;
-  readonly #takesTiming: boolean;
+  /** Asked each time: an executor may hang from some moment on. */
+  readonly #takesTiming: () => boolean;
   readonly #timing: Timing;
   readonly #keeps: boolean;
   readonly #pending: Persist[] = [];
@@ -221,7 +222,7 @@ class CoreUnderTest implements TestNode {
     this.#id = id;
     this.#canHold = config.cannotHold?.includes(id) !== true;
     this.#answers = config.neverAnswers?.includes(id) !== true;
-    this.#takesTiming = config.keepsTiming?.includes(id) !== true;
+    this.#takesTiming = () => config.keepsTiming?.includes(id) !== true;
     this.#timing = timing;
     this.#disk = disk;
     this.#writer = writer;
@@ -231,7 +232,7 @@ class CoreUnderTest implements TestNode {
     const kept = found === null ? null : { epoch: found.epoch, until: instant(keptUntilMs ?? 0) };
     const options = { self: nodeId(id), digest: sha256, seed: config.seed, timing, recovered, bootedAt: now };
     this.#core = new Core({ ...options, kept }, now);
-    if (this.#takesTiming) this.#run({ kind: 'timing-applied', timing: this.#core.view.timing }, nowMs);
+    if (this.#takesTiming()) this.#run({ kind: 'timing-applied', timing: this.#core.view.timing }, nowMs);
   }
 
   deliver(message: OpaqueMessage, nowMs: number): void {
@@ -380,7 +381,7 @@ class CoreUnderTest implements TestNode {
     }
     // What must be armed is armed at once here (H2).
     for (const effect of effects) {
-      if (effect.kind === 'committed' && effect.entry.body.kind === 'config' && this.#takesTiming)
+      if (effect.kind === 'committed' && effect.entry.body.kind === 'config' && this.#takesTiming())
         this.#run({ kind: 'timing-applied', timing: effect.entry.body.timing }, nowMs);
       if (effect.kind === 'prepare' && this.#answers)
         this.#run({ kind: 'prepared', id: effect.id, ok: this.#canHold }, nowMs);

@@ -113,6 +113,20 @@ describe('L8: P shrinks only after L and D have', () => {
     expect(table.see('a').goal).not.toBeNull();
   });
 
+  test('nor where it was told of others in between, and has not said that it is back at these', () => {
+    const keepsTiming: string[] = [];
+    const table = holder({ leaseMs: 400, releaseMs: 500, keepsTiming });
+    keepsTiming.push('a');
+    table.propose('a', { kind: 'set-timing', leaseMs: 2_000, releaseMs: 3_000 });
+    table.pass(300);
+    const long = seen(table, 'a').promiseMs;
+    expect(seen(table, 'a').releaseMs).toBe(3_000);
+    table.propose('a', { kind: 'set-timing', leaseMs: 400, releaseMs: 500 });
+    table.pass(3 * long);
+    expect(seen(table, 'a')).toMatchObject({ releaseMs: 500, promiseMs: long });
+    expect(table.see('a').goal).not.toBeNull();
+  });
+
   test('one that grows and one that shrinks: the promise covers both all the time', () => {
     const table = holder({ leaseMs: 2_000, releaseMs: 500 });
     const old = seen(table, 'a').promiseMs;
