@@ -80,9 +80,10 @@ async function prune(snapshots: readonly NamedSnapshot[], zfs: Zfs, signal: Abor
       throw refused(`${text(one)} is the newest of ${one.dataset}`);
     names.set(one.dataset, [...(names.get(one.dataset) ?? []), found.name]);
   }
-  // Without -d, -r and -R: what is held, or has a clone, ZFS does not destroy.
+  // Without -d, -r and -R: what is held, or has a clone, ZFS does not destroy. A tail that is kept is such a clone.
   for (const [dataset, some] of names) {
-    for (const name of some) await zfs.change(['destroy', `${dataset}@${name}`], signal);
+    for (const name of some)
+      await unless(/dependent clones/, () => zfs.change(['destroy', `${dataset}@${name}`], signal));
   }
 }
 

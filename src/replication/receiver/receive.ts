@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { QuorateError } from '../../errors.ts';
+import { SHUT_PROPERTIES } from '../../resources/index.ts';
 import type { ReceiveEnd } from '../channel.ts';
 import type { Verdict } from './authority.ts';
 import { failureOf, oneLine } from './failure.ts';
@@ -75,16 +76,15 @@ export async function startReceive(
   return running;
 }
 
-/** Says of a dataset that the replication has shut it, and of a process that it is the replication's (a change of roles reads both). */
-const OWN_WORD = 'quorate:readonly=on';
-
 /**
  * -s: what breaks off can go on. -u and canmount: it is not mounted, now or at the next boot. Volumes know no canmount, and a
  * receive that names it fails for them; what a full stream holds is not known before it has arrived, so it is set afterwards.
+ * What shuts it also says of the process that it is the replication's: a change of roles reads both.
  */
 export function receiveArguments(dataset: string, kind: 'filesystem' | 'volume' | null): string[] {
   const noMount = kind === 'filesystem' ? ['-o', 'canmount=noauto'] : [];
-  return ['receive', '-s', '-u', '-o', 'readonly=on', '-o', OWN_WORD, ...noMount, dataset];
+  const shut = SHUT_PROPERTIES.flatMap((property) => ['-o', property]);
+  return ['receive', '-s', '-u', ...shut, ...noMount, dataset];
 }
 
 class Running implements RunningReceive {
