@@ -58,19 +58,18 @@ it('receives whole, then changes: read-only, not mounted, and looked at afterwar
   expect(host.datasets()['tank/home']?.properties).toEqual({
     readonly: 'on',
     'quorate:readonly': 'on',
-    canmount: 'noauto',
   });
   expect(await send(makeStream(host.directory, named('tank/home', 's2', 12), { from: '11' }))).toEqual({
     kind: 'received',
   });
   expect(host.calls().filter(([verb]) => verb === 'receive')).toEqual([
     ['receive', '-s', '-u', ...SHUT, 'tank/home'],
-    ['receive', '-s', '-u', ...SHUT, '-o', 'canmount=noauto', 'tank/home'],
+    ['receive', '-s', '-u', ...SHUT, 'tank/home'],
   ]);
   expect(registrations()).toEqual([]);
 });
 
-it('a volume has no canmount, whole or later', async () => {
+it('a volume is received like a file system, whole or later', async () => {
   const type = 'volume';
   expect(await send(makeStream(host.directory, named('tank/disk', 's1', 21), { type }))).toEqual({
     kind: 'received',
