@@ -93,11 +93,7 @@ class Running implements RunningReceive {
   #stopped: Stop | null = null;
   #stderr = '';
 
-  constructor(
-    order: CheckedReceiveOrder,
-    child: ChildProcess,
-    parts: ReceiveParts,
-  ) {
+  constructor(order: CheckedReceiveOrder, child: ChildProcess, parts: ReceiveParts) {
     this.#order = order;
     this.#child = child;
     this.#parts = parts;
