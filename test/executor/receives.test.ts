@@ -87,3 +87,27 @@ it('a device that is not there is absent, one that cannot be opened in time is u
   expect((await volumeDevice('none', inMs(1000), systemClock, directory)).use).toBe('absent');
   expect((await volumeDevice('disk/below', inMs(1000), systemClock, directory)).use).toBe('unknown');
 });
+
+it('opens that hang in the kernel take two threads at most, however many volumes there are and however often they are asked for', async () => {
+  const hanging = new Map<string, (use: 'free') => void>();
+  let most = 0;
+  const ask = (path: string) =>
+    new Promise<'free'>((resolve) => {
+      hanging.set(path, resolve);
+      most = Math.max(most, hanging.size);
+    });
+  const names = ['v1', 'v2', 'v3', 'v4', 'v5'];
+  for (let times = 0; times < 3; times++) {
+    const all = await Promise.all(names.map((name) => volumeDevice(name, inMs(50), systemClock, '/d', ask)));
+    expect(all.map(({ use }) => use)).toEqual(names.map(() => 'unknown'));
+  }
+  expect([...hanging.keys()]).toEqual(['/d/v1', '/d/v2']);
+  expect(most).toBe(2);
+  for (const resolve of hanging.values()) resolve('free');
+  // All of them, one after the other, once the kernel answers again.
+  const quick = async () => 'free' as const;
+  const again = await Promise.all(
+    names.map((name) => volumeDevice(name, inMs(2000), systemClock, '/d', quick)),
+  );
+  expect(again.map(({ use }) => use)).toEqual(names.map(() => 'free'));
+});
