@@ -11,6 +11,7 @@ import type { Clock } from '../clock.ts';
 import type { ActionContext, DeviceUse, VolumeDevice } from '../resources/index.ts';
 
 const LIMITS = {
+  /** Of one; and of the wait for others, as long as none of them ends. */
   openMs: 2000,
   /** Of four threads. */
   atOnce: 2,
@@ -27,26 +28,23 @@ export async function volumeDevice(
   ask: (path: string) => Promise<DeviceUse> = useOf,
 ): Promise<VolumeDevice> {
   const path = `${directory}/${volume}`;
-  const limitMs = Math.min(LIMITS.openMs, Math.max(0, deadline - clock.now()));
-  const over = new AbortController();
-  let isLate = false;
-  const late = clock.sleep(limitMs, AbortSignal.any([signal, over.signal])).then((): DeviceUse => {
-    isLate = true;
-    return 'unknown';
-  });
-  try {
-    // What an earlier one for the same volume will say is of an earlier moment: it is waited for, and asked again.
-    while (!isLate && (underWay.has(path) || underWay.size >= LIMITS.atOnce)) {
-      const own = underWay.get(path);
-      await Promise.race([...(own === undefined ? underWay.values() : [own]), late]);
-    }
-    if (isLate) return { path, use: 'unknown' };
-    const asking = ask(path).finally(() => underWay.delete(path));
-    underWay.set(path, asking);
-    return { path, use: await Promise.race([asking, late]) };
-  } finally {
+  const within = async <Value>(waitedFor: Promise<Value>): Promise<Value | 'late'> => {
+    const limitMs = Math.min(LIMITS.openMs, Math.max(0, deadline - clock.now()));
+    const over = new AbortController();
+    const late = clock.sleep(limitMs, AbortSignal.any([signal, over.signal])).then(() => 'late' as const);
+    const first = await Promise.race([waitedFor, late]);
     over.abort();
+    return first;
+  };
+  // As long as others come to an end. What an earlier one for the same volume will say is of an earlier moment: it is asked again.
+  while (underWay.has(path) || underWay.size >= LIMITS.atOnce) {
+    const others = underWay.get(path) ?? Promise.race(underWay.values());
+    if (signal.aborted || (await within(others)) === 'late') return { path, use: 'unknown' };
   }
+  const asking = ask(path).finally(() => underWay.delete(path));
+  underWay.set(path, asking);
+  const use = await within(asking);
+  return { path, use: use === 'late' ? 'unknown' : use };
 }
 
 /** For reading only: that a device is read-only must not look like that somebody has it. */

@@ -111,3 +111,15 @@ it('opens that hang in the kernel take two threads at most, however many volumes
   );
   expect(again.map(({ use }) => use)).toEqual(names.map(() => 'free'));
 });
+
+it('many volumes wait for each other longer than one may take, as long as it goes on', async () => {
+  const slow = async () => {
+    await systemClock.sleep(60);
+    return 'free' as const;
+  };
+  const names = Array.from({ length: 80 }, (_, at) => `many${at}`);
+  const all = await Promise.all(
+    names.map((name) => volumeDevice(name, inMs(10_000), systemClock, '/d', slow)),
+  );
+  expect(all.every(({ use }) => use === 'free')).toBe(true);
+});
