@@ -3,8 +3,9 @@ import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../clock.ts';
 import type { LocalResourceConfig } from '../config/index.ts';
-import { assertNever, type NodeId } from '../core/index.ts';
+import { assertNever, type Instant, type NodeId } from '../core/index.ts';
 import { endAside } from '../replication/index.ts';
+import { endReceives as endRegisteredReceives } from '../replication/receiver/index.ts';
 import {
   type ActionContext,
   type CommandRunner,
@@ -80,7 +81,10 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
       return new ReplicatedPoolResource({
         ...{ ...config, ...shared, mayKill, memory, kernel: kernelFiles, readMounts },
         ownPaths: ownPathsOf(parts),
-        endReceives: (pool, context) => endReceives(pool, context, { clock }),
+        endReceives: (pool, context) => {
+          const endRegistered = (deadline: Instant) => endRegisteredReceives(parts.dataDir, deadline, clock);
+          return endReceives(pool, context, { clock, endRegistered });
+        },
         endAside: async (pool, { signal }) => {
           const done = await endAside(pool, { commands: runner, clock, signal, mayChange: () => true });
           return done.commands.length === 0 ? null : `ended a set-aside by ${done.commands.length} commands`;

@@ -1,8 +1,15 @@
-/** What runs into a replicated pool when this node takes it over: `zfs receive` of the replication, ended; of anybody else, said. */
+/**
+ * What runs into a replicated pool when this node takes it over: `zfs receive` of the replication, ended; of anybody else, said.
+ *
+ * First whatever the receiver has registered (registry.ts): by then the agent says that this node may hold, so nothing begins any
+ * more, and an order that was under way has made its last change. Then whoever is there all the same.
+ */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Clock } from '../clock.ts';
+import type { Instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import type { EndedReceives } from '../replication/receiver/index.ts';
 import { type ActionContext, SHUT_PROPERTIES } from '../resources/index.ts';
 import { allPids, killAndWait, type ProcessId, startTimeOf } from './processes.ts';
 
@@ -19,6 +26,8 @@ export interface ReceivesParts {
   readonly find?: (pool: string) => readonly Receiving[];
   /** False: it stays. Likewise. */
   readonly kill?: (id: ProcessId, limitMs: number) => Promise<boolean>;
+  /** Ends what the receiver of this node has registered, whatever pool it is about. */
+  readonly endRegistered: (deadline: Instant) => Promise<EndedReceives>;
 }
 
 /**
@@ -32,13 +41,19 @@ export async function endReceives(
 ): Promise<string | null> {
   const { clock, find = receivesInto } = parts;
   const { kill = (id, limitMs) => killAndWait(id, limitMs, clock) } = parts;
-  const running = find(pool);
-  const foreign = running.find(({ isOurs }) => !isOurs);
+  const foreign = find(pool).find(({ isOurs }) => !isOurs);
   if (foreign !== undefined)
     throw new QuorateError(
       'pool-receiving',
       `process ${foreign.process.pid} receives a stream into ${foreign.dataset}, and it is not the replication's`,
     );
+  const known = await parts.endRegistered(deadline);
+  if (known.kind === 'left')
+    throw new QuorateError(
+      'pool-receiving',
+      `the replication has not come to its end here: ${known.datasets.slice(0, 3).join(', ')}`,
+    );
+  const running = find(pool);
   const ended = await Promise.all(
     running.map(({ process }) => kill(process, Math.max(0, deadline - clock.now()))),
   );
@@ -48,9 +63,8 @@ export async function endReceives(
       'pool-receiving',
       `process ${left.process.pid} receives a stream into ${left.dataset}, and cannot be ended`,
     );
-  return running.length === 0
-    ? null
-    : `ended ${running.length} stream${running.length === 1 ? '' : 's'} into it`;
+  const count = running.length + known.count;
+  return count === 0 ? null : `ended ${count} stream${count === 1 ? '' : 's'} into it`;
 }
 
 function receivesInto(pool: string): readonly Receiving[] {

@@ -94,6 +94,8 @@ function judgePartial(source: Dataset, target: Dataset, resume: Resume, { to }: 
   const hasBase =
     stream.fromGuid === null ||
     [...source.snapshots, ...source.bookmarks].some(({ guid }) => guid === stream.fromGuid);
+  // ZFS sends as the token says, and whoever has the token may have changed it: what is encrypted leaves this node so, or not at all.
+  if (source.encryption !== null && !stream.isRaw) return null;
   // ZFS looks for the snapshot under the name that the token has.
   if (snapshot === undefined || !hasBase || dataset !== source.name) return null;
   const why = `${to} has part of @${snapshot.name}: it goes on where it broke off`;

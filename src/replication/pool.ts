@@ -65,6 +65,8 @@ export interface ResumeStream {
   readonly fromGuid: Guid | null;
   /** Bytes that have arrived. */
   readonly bytes: number;
+  /** As the data is on disk: of an encrypted dataset nothing can be read in it. */
+  readonly isRaw: boolean;
 }
 
 /** It is nothing but part of a first copy: where its stream is given up, nothing of it is left. */

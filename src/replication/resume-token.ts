@@ -21,7 +21,7 @@ const PAIR_BYTES = 16;
 const TYPE_UINT64 = 8;
 const TYPE_STRING = 9;
 
-/** Null where it is not understood. */
+/** Null where it is not understood. What the other side says is a token, it may have made: nothing in it may have two meanings. */
 export function readResumeToken(token: string): ResumeStream | null {
   const [, size = '', hex = ''] = TOKEN.exec(token) ?? [];
   if (hex === '' || hex.length > MAX_PACKED_CHARACTERS) return null;
@@ -42,10 +42,10 @@ function streamOf(values: ReadonlyMap<string, string | bigint>): ResumeStream | 
     return null;
   // A "from" that is there and is no id must not make an incremental stream look like a full one.
   if (values.has('fromguid') && fromGuid === null) return null;
-  return { toName, toGuid, fromGuid, bytes: Number(bytes) };
+  return { toName, toGuid, fromGuid, bytes: Number(bytes), isRaw: values.has('rawok') };
 }
 
-/** Numbers and texts of the list; throws a RangeError where it ends too early. */
+/** The list, with an empty text for what is neither a number nor a text; throws a RangeError where it ends too early, or says a thing twice. */
 function readPairs(packed: Buffer): Map<string, string | bigint> {
   const values = new Map<string, string | bigint>();
   if (packed.readUInt32BE(0) !== NATIVE_LITTLE_ENDIAN) return values;
@@ -57,8 +57,9 @@ function readPairs(packed: Buffer): Map<string, string | bigint> {
     const name = textOf(pair.subarray(PAIR_BYTES, PAIR_BYTES + nameBytes));
     const type = pair.readUInt32LE(12);
     const value = aligned(PAIR_BYTES + nameBytes);
+    if (values.has(name)) throw new RangeError(`${name} twice`);
     if (type === TYPE_UINT64) values.set(name, pair.readBigUInt64LE(value));
-    if (type === TYPE_STRING) values.set(name, textOf(pair.subarray(value)));
+    else values.set(name, type === TYPE_STRING ? textOf(pair.subarray(value)) : '');
     at += bytes;
   }
 }

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { instant } from '../../src/core/index.ts';
+import { type Instant, instant } from '../../src/core/index.ts';
 import { endReceives, type Receiving, readReceive } from '../../src/executor/receives.ts';
 import { volumeDevice } from '../../src/executor/volume-device.ts';
+import { endReceives as endRegisteredReceives } from '../../src/replication/receiver/index.ts';
+import { registerOrder } from '../../src/replication/receiver/registry.ts';
 
 const inMs = (ms: number) => ({
   deadline: instant(systemClock.now() + ms),
@@ -17,6 +19,11 @@ const receiving = (isOurs: boolean, pid = 4711): Receiving => ({
   dataset: 'tank/home',
   isOurs,
 });
+
+const parts = {
+  clock: systemClock,
+  endRegistered: async () => ({ kind: 'ended' as const, count: 0 }),
+};
 
 it.each([
   ['zfs receive -s -u -o readonly=on -o quorate:readonly=on tank/home', true],
@@ -35,23 +42,37 @@ it('our own are killed, all of them; one that stays is an error', async () => {
   const killed: number[] = [];
   const kill = async ({ pid }: { pid: number }) => killed.push(pid) > 0;
   const find = () => [receiving(true, 1), receiving(true, 2)];
-  expect(await endReceives('tank', inMs(1000), { clock: systemClock, find, kill })).toBe(
-    'ended 2 streams into it',
-  );
+  expect(await endReceives('tank', inMs(1000), { ...parts, find, kill })).toBe('ended 2 streams into it');
   expect(killed).toEqual([1, 2]);
-  const stays = endReceives('tank', inMs(1000), { clock: systemClock, find, kill: async () => false });
+  const stays = endReceives('tank', inMs(1000), { ...parts, find, kill: async () => false });
   await expect(stays).rejects.toMatchObject({ code: 'pool-receiving' });
 });
 
 it("somebody else's is named, and nothing is killed", async () => {
   const kill = () => Promise.reject(new Error('nobody is to be killed'));
   const find = () => [receiving(true, 1), receiving(false, 2)];
-  const ending = endReceives('tank', inMs(1000), { clock: systemClock, find, kill });
+  const ending = endReceives('tank', inMs(1000), { ...parts, find, kill });
   await expect(ending).rejects.toThrow(/process 2 receives a stream into tank\/home, and it is not/);
 });
 
 it('on this host nothing runs into a pool that does not exist', async () => {
-  expect(await endReceives('quorate-test-no-such-pool', inMs(1000), { clock: systemClock })).toBeNull();
+  expect(await endReceives('quorate-test-no-such-pool', inMs(1000), parts)).toBeNull();
+});
+
+it('an order of the replication that is under way is waited for, and one that does not end is an error', async () => {
+  const order = await registerOrder(directory, { kind: 'prune', peer: 'a', epoch: 7 });
+  const endRegistered = (deadline: Instant) => endRegisteredReceives(directory, deadline);
+  const left = endReceives('tank', inMs(50), { ...parts, endRegistered, find: () => [] });
+  await expect(left).rejects.toThrow(/has not come to its end here: \(prune/);
+  let isOver = false;
+  const ending = endReceives('tank', inMs(5000), { ...parts, endRegistered, find: () => [] });
+  const end = systemClock.sleep(50).then(() => {
+    isOver = true;
+    return order.remove();
+  });
+  expect(await ending).toBeNull();
+  expect(isOver).toBe(true);
+  await end;
 });
 
 let directory = '';
@@ -65,4 +86,40 @@ it('a device that is not there is absent, one that cannot be opened in time is u
   expect((await volumeDevice('disk', inMs(1000), systemClock, directory)).use).toBe('free');
   expect((await volumeDevice('none', inMs(1000), systemClock, directory)).use).toBe('absent');
   expect((await volumeDevice('disk/below', inMs(1000), systemClock, directory)).use).toBe('unknown');
+});
+
+it('opens that hang in the kernel take two threads at most, however many volumes there are and however often they are asked for', async () => {
+  const hanging = new Map<string, (use: 'free') => void>();
+  let most = 0;
+  const ask = (path: string) =>
+    new Promise<'free'>((resolve) => {
+      hanging.set(path, resolve);
+      most = Math.max(most, hanging.size);
+    });
+  const names = ['v1', 'v2', 'v3', 'v4', 'v5'];
+  for (let times = 0; times < 3; times++) {
+    const all = await Promise.all(names.map((name) => volumeDevice(name, inMs(50), systemClock, '/d', ask)));
+    expect(all.map(({ use }) => use)).toEqual(names.map(() => 'unknown'));
+  }
+  expect([...hanging.keys()]).toEqual(['/d/v1', '/d/v2']);
+  expect(most).toBe(2);
+  for (const resolve of hanging.values()) resolve('free');
+  // All of them, one after the other, once the kernel answers again.
+  const quick = async () => 'free' as const;
+  const again = await Promise.all(
+    names.map((name) => volumeDevice(name, inMs(2000), systemClock, '/d', quick)),
+  );
+  expect(again.map(({ use }) => use)).toEqual(names.map(() => 'free'));
+});
+
+it('many volumes wait for each other longer than one may take, as long as it goes on', async () => {
+  const slow = async () => {
+    await systemClock.sleep(60);
+    return 'free' as const;
+  };
+  const names = Array.from({ length: 80 }, (_, at) => `many${at}`);
+  const all = await Promise.all(
+    names.map((name) => volumeDevice(name, inMs(10_000), systemClock, '/d', slow)),
+  );
+  expect(all.every(({ use }) => use === 'free')).toBe(true);
 });

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type PlanInput, planReplication, type Task } from '../../src/replication/index.ts';
 import { type PoolTexts, parsePool } from '../../src/replication/list-text.ts';
 import { ENDS, perform, planOf, stepsIn } from './perform.ts';
-import { Guids, ModelPool } from './zfs-model.ts';
+import { Guids, ModelPool, tokenOf } from './zfs-model.ts';
 
 let a: ModelPool;
 let b: ModelPool;
@@ -135,6 +135,25 @@ describe('a stream that broke off', () => {
     a.destroySnapshot('tank/a', 's2');
     b.destroySnapshot('tank/a', 's1');
     expect(conflictOf(taskOf('tank/a'))).toMatch(/^no-common-snapshot/);
+  });
+
+  it('of an encrypted dataset goes on raw or not at all, whatever the token says', () => {
+    a.create('tank/secret', true);
+    a.snapshot('tank/secret', 's1');
+    replicate();
+    a.write('tank/secret', 'more');
+    a.snapshot('tank/secret', 's2');
+    const [step] = taskOf('tank/secret').steps;
+    if (step !== undefined) perform(step, a, b, true);
+    expect(taskOf('tank/secret').decision.kind).toBe('resume');
+    const partial = b.get('tank/secret').partial;
+    // Whoever has the other node takes the flag out: ZFS would send what the token says, in clear.
+    if (partial !== null)
+      b.get('tank/secret').partial = { ...partial, token: tokenOf({ ...partial, isRaw: false }) };
+    expect(taskOf('tank/secret').steps).toMatchObject([
+      { kind: 'abandon' },
+      { kind: 'incremental', isRaw: true },
+    ]);
   });
 
   it('of somebody else is left to them', () => {

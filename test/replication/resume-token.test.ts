@@ -19,9 +19,9 @@ describe('a token', () => {
     const id = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }).map(String);
     const name = fc.stringMatching(/^tank\/[a-z]{1,40}@[a-z0-9]{1,40}$/);
     fc.assert(
-      fc.property(name, id, fc.option(id), (toName, guid, fromGuid) => {
-        const token = tokenOf({ toName, snapshot: { guid }, fromGuid });
-        expect(readResumeToken(token)).toEqual({ toName, toGuid: guid, fromGuid, bytes: 0 });
+      fc.property(name, id, fc.option(id), fc.boolean(), (toName, guid, fromGuid, isRaw) => {
+        const token = tokenOf({ toName, snapshot: { guid }, fromGuid, isRaw });
+        expect(readResumeToken(token)).toEqual({ toName, toGuid: guid, fromGuid, bytes: 0, isRaw });
       }),
     );
   });
@@ -34,6 +34,13 @@ describe('a token', () => {
     [
       'letters of a terminal',
       tokenOf({ toName: 'tank/\u001b[2J@s', snapshot: { guid: '5' }, fromGuid: null }),
+    ],
+    [
+      'of two names',
+      tokenOf({
+        ...{ toName: 'tank/secret@s', snapshot: { guid: '5' }, fromGuid: null },
+        more: [['toname', 'tank/a@s']],
+      }),
     ],
     ['a "from" that is none', tokenOf({ toName: 'tank/a@s', snapshot: { guid: '5' }, fromGuid: '0' })],
   ])('that is %s is not understood', (_what, token) => expect(readResumeToken(token)).toBeNull());

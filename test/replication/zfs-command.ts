@@ -7,6 +7,8 @@ export class PowerCut extends Error {}
 export class ZfsCommand implements Pick<CommandRunner, 'run'> {
   readonly #pool: ModelPool;
   readonly calls: string[] = [];
+  /** What a rename would mount where it is shared. */
+  readonly mounted: string[] = [];
   /** Changes that are still made; then the power goes. */
   changesLeft = Number.POSITIVE_INFINITY;
 
@@ -57,8 +59,7 @@ export class ZfsCommand implements Pick<CommandRunner, 'run'> {
         pool.create(last);
         return this.#set([...optionsOf(words), last]);
       case 'rename':
-        pool.rename(words[0] ?? '', last);
-        return '';
+        return this.#rename(words.at(-2) ?? '', last, words[0] === '-u');
       case 'clone': {
         const [of = '', name = ''] = (words.at(-2) ?? '').split('@');
         pool.clone(of, name, last);
@@ -75,6 +76,16 @@ export class ZfsCommand implements Pick<CommandRunner, 'run'> {
       default:
         throw new Error(`nobody has taught the test "zfs ${verb} ${words.join(' ')}"`);
     }
+  }
+
+  /** Without -u it mounts what is shared; with it it takes no volume. */
+  #rename(from: string, to: string, isUnmounted: boolean): string {
+    const { kind } = this.#pool.get(from);
+    if (isUnmounted && kind === 'volume')
+      throw new ZfsRefusal(`cannot open '${from}': operation not applicable to datasets of this type`);
+    if (!isUnmounted && kind === 'filesystem') this.mounted.push(to);
+    this.#pool.rename(from, to);
+    return '';
   }
 
   #datasets(columns: readonly string[]): string {

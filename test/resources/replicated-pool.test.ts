@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { epoch, instant } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
+import { receiveArguments } from '../../src/replication/receiver/receive.ts';
 import {
   type AcquireContext,
   isReleased,
@@ -158,6 +159,12 @@ describe('a takeover', () => {
     expect([...zfs.datasets.keys()].some((name) => zfs.isReadonly(name))).toBe(false);
     await release();
     expect(isShut()).toBe(true);
+  });
+
+  it('what a receive sets on a copy does not keep the takeover from mounting it', async () => {
+    zfs.set('tank/home', ...receiveArguments('tank/home').filter((word) => word.includes('=')));
+    expect(await acquire()).toBe('tank can be written to, 3 file systems mounted');
+    expect(zfs.mayWrite('tank/home')).toBe(true);
   });
 
   it('what is right already is not touched; the next tenure says so in the pool', async () => {

@@ -108,9 +108,19 @@ function endOf(answer: Answer | null, to: NodeId): ReceiveEnd {
 }
 
 function sinkInto(call: Call, gone: Promise<void>): Writable {
-  const room = async (): Promise<void> => {
-    await Promise.race([new Promise<void>((resolve) => call.once('drain', resolve)), gone]);
-  };
+  // One waiter, and nothing that stays of it: a race against `gone` would leave something there for every wait of a stream.
+  let wake = (): void => {};
+  call.on('drain', () => wake());
+  let isGone = false;
+  void gone.then(() => {
+    isGone = true;
+    wake();
+  });
+  const room = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+      if (isGone) resolve();
+    });
   const send = async (chunk: Buffer): Promise<void> => {
     for (let at = 0; at < chunk.length; at += GRPC_LIMITS.chunkBytes) {
       if (call.destroyed || call.writableEnded) throw new Error('the call has ended');

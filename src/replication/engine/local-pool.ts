@@ -23,6 +23,8 @@ const COMMAND_LIMIT_MS = 60_000;
 export const MAX_ATOMIC = 4096;
 /** Of one `zfs destroy` or `zfs holds`. */
 const BATCH = 100;
+const GONE = /could not find any snapshots/;
+const HAS_CLONE = /dependent clones/;
 
 export class LocalPool {
   readonly #options: LocalPoolOptions;
@@ -67,10 +69,20 @@ export class LocalPool {
     await this.#change(['zfs', 'destroy', `${dataset}#${name}`], /does not exist/);
   }
 
-  /** Fails for what is held or has a clone, and destroys none of them then. */
+  /** Fails for what is held, and destroys none of them then. What has a clone stays: a tail that is kept is one. */
   async prune(dataset: string, names: readonly string[]): Promise<void> {
-    for (const batch of batches(names))
-      await this.#change(['zfs', 'destroy', `${dataset}@${batch.join(',')}`], /could not find any snapshots/);
+    for (const batch of batches(names)) {
+      const command = ['zfs', 'destroy', `${dataset}@${batch.join(',')}`];
+      const { code, stderr } = await this.#run(command);
+      if (code === 0 || GONE.test(stderr)) continue;
+      if (!HAS_CLONE.test(stderr)) throw exitError(shown(command), code, stderr);
+      // For one of them ZFS has refused all.
+      for (const name of batch)
+        await this.#change(
+          ['zfs', 'destroy', `${dataset}@${name}`],
+          new RegExp(`${GONE.source}|${HAS_CLONE.source}`),
+        );
+    }
   }
 
   async #change(command: readonly string[], isDoneBy?: RegExp): Promise<void> {

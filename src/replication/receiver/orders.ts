@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { type Epoch, epoch } from '../../core/index.ts';
+import { KEPT } from '../../resources/index.ts';
 import type { NamedSnapshot, ReceiveOrder, ReceiverOrder } from '../channel.ts';
 import { guid } from '../pool.ts';
 
@@ -13,9 +14,6 @@ export const ORDER_LIMITS = {
   /** Of one order; a sender with more sends several. */
   snapshots: 64,
 } as const;
-
-/** Datasets that a change of roles keeps: no sender touches them. */
-export const PUT_AWAY = '.diverged';
 
 const DATASET = /^[A-Za-z][A-Za-z0-9_.:-]*(\/[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*)+$/;
 const SNAPSHOT = /^[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*$/;
@@ -27,7 +25,7 @@ const datasetName = z
   .max(ORDER_LIMITS.nameCharacters)
   .regex(DATASET, 'is not the name of a dataset below a pool')
   .refine((name) => !DOTS.test(name), 'has a part that is "." or ".."')
-  .refine((name) => name.split('/')[1] !== PUT_AWAY, `lies in ${PUT_AWAY}, which no sender touches`);
+  .refine((name) => name.split('/')[1] !== KEPT, `lies in ${KEPT}, which no sender touches`);
 
 const snapshotSchema = z
   .strictObject({

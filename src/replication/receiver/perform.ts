@@ -2,12 +2,14 @@
  * The orders that change what is here, apart from receiving. Every snapshot is found again by its GUID before anything is
  * done to its name; what is done already counts as done, because a sender repeats an order whose answer was lost.
  *
- * 1. Destroyed is only what is not held, is not the newest of its dataset, and bears the GUID that the sender said.
+ * 1. Destroyed is only what the replication has taken, by its name, is not held, is not the newest of its dataset, and bears the
+ *    GUID that the sender said. A sender that is out of its mind destroys nobody's own snapshot.
  * 2. All of an order is looked at before any of it is done.
  */
 import { assertNever } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
+import { readOwnName } from '../engine/index.ts';
 import type { SnapshotNow, Zfs } from './zfs.ts';
 
 /** The user reference on the newest common snapshot: the sender holds its own by the same one, and roles change. */
@@ -78,11 +80,13 @@ async function prune(snapshots: readonly NamedSnapshot[], zfs: Zfs, signal: Abor
     const all = await here.of(one.dataset);
     if (all.every(({ createtxg }) => createtxg <= found.createtxg))
       throw refused(`${text(one)} is the newest of ${one.dataset}`);
+    if (readOwnName(found.name) === null) throw refused(`${text(one)} was not taken by the replication`);
     names.set(one.dataset, [...(names.get(one.dataset) ?? []), found.name]);
   }
-  // Without -d, -r and -R: what is held, or has a clone, ZFS does not destroy.
+  // Without -d, -r and -R: what is held, or has a clone, ZFS does not destroy. A tail that is kept is such a clone.
   for (const [dataset, some] of names) {
-    for (const name of some) await zfs.change(['destroy', `${dataset}@${name}`], signal);
+    for (const name of some)
+      await unless(/dependent clones/, () => zfs.change(['destroy', `${dataset}@${name}`], signal));
   }
 }
 

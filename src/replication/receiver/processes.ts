@@ -15,17 +15,25 @@ interface Stat {
   readonly startTime: string;
 }
 
-/** Null when there is no such process. */
+/** Null when there is no such process. Throws where that cannot be found out: too many open files are not "gone". */
 function statOf(pid: number): Stat | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The second field is the name in parentheses and may contain anything, ")" too.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
-  } catch {
-    return null;
+  } catch (error) {
+    if (isOneOf(error, GONE)) return null;
+    throw error;
   }
 }
+
+/** ESRCH: it has ended between the open and the read. */
+const GONE = ['ENOENT', 'ESRCH'];
+const HIDDEN = ['EACCES', 'EPERM'];
+
+const isOneOf = (error: unknown, codes: readonly string[]): boolean =>
+  codes.includes((error as NodeJS.ErrnoException).code ?? '');
 
 export function processOf(pid: number): ProcessId | null {
   const stat = statOf(pid);
@@ -47,16 +55,17 @@ export function kill(id: ProcessId, signal: NodeJS.Signals): void {
   }
 }
 
-/** Living processes whose environment has `NAME=value`, this one excluded. */
+/** Living processes whose environment has `NAME=value`, this one excluded. Throws where one cannot be looked at. */
 export function markedProcesses(name: string, value: string): readonly ProcessId[] {
   const mark = `\0${Buffer.from(`${name}=${value}`).toString('latin1')}\0`;
   return readdirSync('/proc').flatMap((entry) => {
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) return [];
     try {
       if (!`\0${readFileSync(`/proc/${entry}/environ`, 'latin1')}`.includes(mark)) return [];
-    } catch {
-      // Gone, or not ours to see.
-      return [];
+    } catch (error) {
+      // Not ours to see: then it is not ours either.
+      if (isOneOf(error, [...GONE, ...HIDDEN])) return [];
+      throw error;
     }
     const id = processOf(Number(entry));
     return id !== null && isAlive(id) ? [id] : [];

@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { QuorateError } from '../../errors.ts';
+import { SHUT_PROPERTIES } from '../../resources/index.ts';
 import type { ReceiveEnd } from '../channel.ts';
 import type { Verdict } from './authority.ts';
 import { failureOf, oneLine } from './failure.ts';
@@ -43,15 +44,14 @@ export interface ReceiveParts {
 
 type Stop = Extract<ReceiveEnd, { kind: 'broken' }>;
 
-/** Throws where `zfs` cannot be started. `kind` null: the dataset is not here yet. */
+/** Throws where `zfs` cannot be started. */
 export async function startReceive(
   order: CheckedReceiveOrder,
-  kind: 'filesystem' | 'volume' | null,
   stdin: 'inherit' | 'pipe',
   parts: ReceiveParts,
 ): Promise<RunningReceive> {
   const { dataDir, registration } = parts;
-  const child = spawn('zfs', receiveArguments(order.dataset, kind), {
+  const child = spawn('zfs', receiveArguments(order.dataset), {
     stdio: [stdin, 'ignore', 'pipe'],
     env: { ...process.env, LC_ALL: 'C', [RECEIVE_MARK]: dataDir },
   });
@@ -63,7 +63,7 @@ export async function startReceive(
       reject(new QuorateError('command-missing', `zfs cannot be started: ${cause.message}`, { cause })),
     );
   });
-  const running = new Running(order, kind, child, parts);
+  const running = new Running(order, child, parts);
   try {
     if (child.pid !== undefined) await registration.started(child.pid);
   } catch (error) {
@@ -75,36 +75,26 @@ export async function startReceive(
   return running;
 }
 
-/** Says of a dataset that the replication has shut it, and of a process that it is the replication's (a change of roles reads both). */
-const OWN_WORD = 'quorate:readonly=on';
-
 /**
- * -s: what breaks off can go on. -u and canmount: it is not mounted, now or at the next boot. Volumes know no canmount, and a
- * receive that names it fails for them; what a full stream holds is not known before it has arrived, so it is set afterwards.
+ * -s: what breaks off can go on. -u: it is not mounted now. `canmount` stays what it is: a takeover mounts what has "on", as the
+ * person wants it who has set it; what a boot mounts is read-only, and the agent's first act is to unmount it (L4).
+ * What shuts it also says of the process that it is the replication's: a change of roles reads both.
  */
-export function receiveArguments(dataset: string, kind: 'filesystem' | 'volume' | null): string[] {
-  const noMount = kind === 'filesystem' ? ['-o', 'canmount=noauto'] : [];
-  return ['receive', '-s', '-u', '-o', 'readonly=on', '-o', OWN_WORD, ...noMount, dataset];
+export function receiveArguments(dataset: string): string[] {
+  return ['receive', '-s', '-u', ...SHUT_PROPERTIES.flatMap((property) => ['-o', property]), dataset];
 }
 
 class Running implements RunningReceive {
   readonly input: Writable | null;
   readonly ended: Promise<ReceiveEnd>;
   readonly #order: CheckedReceiveOrder;
-  readonly #kind: 'filesystem' | 'volume' | null;
   readonly #child: ChildProcess;
   readonly #parts: ReceiveParts;
   #stopped: Stop | null = null;
   #stderr = '';
 
-  constructor(
-    order: CheckedReceiveOrder,
-    kind: 'filesystem' | 'volume' | null,
-    child: ChildProcess,
-    parts: ReceiveParts,
-  ) {
+  constructor(order: CheckedReceiveOrder, child: ChildProcess, parts: ReceiveParts) {
     this.#order = order;
-    this.#kind = kind;
     this.#child = child;
     this.#parts = parts;
     this.input = child.stdin;
@@ -170,8 +160,6 @@ class Running implements RunningReceive {
         code: 'stream',
         why: `zfs receive ended well, and ${dataset}@${snapshot.name} with the GUID ${snapshot.guid} is not here`,
       };
-    if (this.#kind === null && (await zfs.kindOf(dataset, signal)) === 'filesystem')
-      await zfs.change(['set', 'canmount=noauto', dataset], signal);
     return { kind: 'received' };
   }
 

@@ -93,7 +93,7 @@ export class Receiver {
       if (kind === null && checked.kind !== 'full' && checked.kind !== 'resume')
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
       if (signal.aborted) throw refused('it was given up before it began');
-      const running = await startReceive(checked, kind, stdin, {
+      const running = await startReceive(checked, stdin, {
         dataDir,
         zfs: this.#zfs,
         clock,

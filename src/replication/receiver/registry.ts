@@ -4,8 +4,9 @@
  * 1. An order registers *before* it asks whether it may, and starts `zfs receive` only after the yes. So a takeover, which
  *    makes the answer a no before it looks here, either sees the registration or is seen by the order.
  * 2. One registration for a dataset: the file is made exclusively, complete from its first moment, under the dataset's name.
- * 3. Every `zfs receive` also carries the data directory as a mark in its environment: who registered it may be dead.
- * 4. A registration whose processes are gone means nothing, and is removed by whoever finds it.
+ * 3. Every `zfs` that changes something also carries the data directory as a mark in its environment: who registered it may be dead.
+ * 4. A registration whose processes are gone means nothing, and is removed by whoever finds it. One that cannot be read, or is not
+ *    understood, may be of something that runs: it stays, and a takeover does not count it as ended.
  */
 import { createHash } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -13,12 +14,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../../clock.ts';
 import type { Instant } from '../../core/index.ts';
+import { QuorateError } from '../../errors.ts';
 import { isAlive, kill, markedProcesses, type ProcessId, processOf } from './processes.ts';
 
 export const RECEIVE_MARK = 'QUORATE_RECEIVE';
 const POLL_MS = 10;
 /** Of one that has been asked to end before it is killed: then what has arrived is kept. */
 const GRACE_MS = 200;
+/** Of living ones; who waits for their end asks again. */
 const MAX_REGISTRATIONS = 256;
 const MAX_CHARACTERS = 4096;
 
@@ -100,12 +103,16 @@ export async function register(
   };
 }
 
-/** Those that live. */
+/** Those that live. Rejects where that cannot be found out. */
 export async function registered(dataDir: string): Promise<readonly Registered[]> {
   const directory = receivingDirectory(dataDir);
-  const names = await readdir(directory).catch(() => [] as string[]);
+  const names = await readdir(directory).catch((error: unknown): string[] => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
   const found: Registered[] = [];
-  for (const name of names.filter((file) => file.endsWith('.json')).slice(0, MAX_REGISTRATIONS)) {
+  for (const name of names.filter((file) => file.endsWith('.json'))) {
+    if (found.length >= MAX_REGISTRATIONS) break;
     const path = join(directory, name);
     const entry = await readEntry(path);
     if (entry !== null && isRunning(entry)) found.push(entry);
@@ -120,7 +127,7 @@ export type EndedReceives =
   | { readonly kind: 'left'; readonly datasets: readonly string[] };
 
 /**
- * Ends every receive on this host, and waits for the one change that another order may be making. To be called when the local agent already says that this node holds or is about to: then
+ * Ends every receive on this host, and the one change that another order may be making: each is one call of the kernel, done or not. To be called when the local agent already says that this node holds or is about to: then
  * none begins any more (1). `deadline` is on the clock. What has arrived is kept by ZFS, and can go on later.
  */
 export async function endReceives(
@@ -208,19 +215,42 @@ async function removeIfDead(path: string): Promise<void> {
   } catch {
     return;
   }
-  const entry = await readEntry(aside);
-  if (entry !== null && isRunning(entry)) await link(aside, path).catch(() => {});
+  const isDead = await readEntry(aside).then(
+    (entry) => entry === null || !isRunning(entry),
+    () => false,
+  );
+  if (!isDead) await link(aside, path).catch(() => {});
   await rm(aside, { force: true });
 }
 
-/** Null: not there, or not one of ours. */
+/**
+ * Null: not there, or what a power cut has left of one: while anything of this boot runs, a file is whole from its first moment (2).
+ * Throws where it cannot be read, or is not understood (4).
+ */
 async function readEntry(path: string): Promise<Entry | null> {
+  let text: string;
   try {
-    const text = await readFile(path, 'utf8');
-    if (text.length > MAX_CHARACTERS) return null;
-    const parsed = registrationSchema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+  const value = text.length > MAX_CHARACTERS ? {} : jsonOf(text);
+  if (value === null) return null;
+  const parsed = registrationSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new QuorateError(
+    'replication-refused',
+    `${path} is not understood: another version may be receiving. Remove it when no "zfs receive" runs`,
+  );
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
     return null;
   }
 }
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError } from '../../resources/index.ts';
+import { RECEIVE_MARK } from './registry.ts';
 
 export const ZFS_LIMITS = {
   questionMs: 10_000,
@@ -12,6 +13,8 @@ export const ZFS_LIMITS = {
 } as const;
 
 export interface ZfsParts {
+  /** What a command that changes something is marked with (registry.ts): it may outlive its limit, and who has started it. */
+  readonly dataDir: string;
   readonly commands: Pick<CommandRunner, 'run'>;
   readonly clock: Clock;
   /** Asked before each change; rejects with why it is not made. */
@@ -82,7 +85,7 @@ export class Zfs {
   /** Throws `command-failed` where it is refused, with what ZFS said. */
   async change(words: readonly string[], signal: AbortSignal): Promise<void> {
     await this.#parts.mayChange?.();
-    await this.#run(words, ZFS_LIMITS.changeMs, signal);
+    await this.#run(words, ZFS_LIMITS.changeMs, signal, { [RECEIVE_MARK]: this.#parts.dataDir });
   }
 
   async #ask(words: readonly string[], signal: AbortSignal): Promise<string | null> {
@@ -94,13 +97,18 @@ export class Zfs {
     }
   }
 
-  async #run(words: readonly string[], limitMs: number, signal: AbortSignal): Promise<string> {
+  async #run(
+    words: readonly string[],
+    limitMs: number,
+    signal: AbortSignal,
+    mark: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
     const command = ['zfs', ...words];
     const { commands, clock } = this.#parts;
     const result = await commands.run(command, {
       deadline: instant(clock.now() + limitMs),
       signal,
-      environment: { LC_ALL: 'C' },
+      environment: { LC_ALL: 'C', ...mark },
       maxOutputBytes: ZFS_LIMITS.outputBytes,
     });
     if (result.kind !== 'exited') throw commandError(command, result);

@@ -42,7 +42,12 @@ export type AsideStep =
       readonly mark: string;
     }
   | { readonly kind: 'create'; readonly dataset: string }
-  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  | {
+      readonly kind: 'rename';
+      readonly of: AsideDataset['kind'];
+      readonly from: string;
+      readonly to: string;
+    }
   /** With the own properties of what it is a clone of. */
   | {
       readonly kind: 'clone';
@@ -166,7 +171,12 @@ function goOn(poolName: string, pool: AsidePool, dataset: AsideDataset): AsideNe
 const isBelowMarked = (pool: AsidePool, name: string): boolean =>
   parentsOf(name).some((above) => pool.get(above)?.mark != null);
 
-function park(poolName: string, pool: AsidePool, { name }: AsideDataset, { epoch }: AsideMark): AsideNext {
+function park(
+  poolName: string,
+  pool: AsidePool,
+  { name, kind }: AsideDataset,
+  { epoch }: AsideMark,
+): AsideNext {
   const rest = name.slice(poolName.length);
   for (let count = 1; count < MAX_PLACES; count++) {
     const folder = `${poolName}/${KEPT}/${epoch}${count === 1 ? '' : `.${count}`}`;
@@ -176,7 +186,7 @@ function park(poolName: string, pool: AsidePool, { name }: AsideDataset, { epoch
     const missing = above.find((one) => !pool.has(one));
     return step(
       missing === undefined
-        ? { kind: 'rename', from: name, to: place }
+        ? { kind: 'rename', of: kind, from: name, to: place }
         : { kind: 'create', dataset: missing },
     );
   }
@@ -202,7 +212,7 @@ function replace(pool: AsidePool, kept: AsideDataset, { common, original }: Asid
 }
 
 /** It was renamed only because it lay below what was set aside. */
-function bringBack(pool: AsidePool, { name }: AsideDataset): AsideNext {
+function bringBack(pool: AsidePool, { name, kind }: AsideDataset): AsideNext {
   const [parent = ''] = parentsOf(name);
   const above = pool.get(parent);
   // Deeper ones come back with it; a place that was made for others is below no mark.
@@ -212,7 +222,7 @@ function bringBack(pool: AsidePool, { name }: AsideDataset): AsideNext {
   if (!pool.has(above.mark.original)) return stuck(`${above.mark.original}, in which ${name} lay, is gone`);
   return pool.has(home)
     ? stuck(`${name} belongs to ${home}, which is another dataset now`)
-    : step({ kind: 'rename', from: name, to: home });
+    : step({ kind: 'rename', of: kind, from: name, to: home });
 }
 
 /** Nearest first. */

@@ -118,7 +118,8 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
       return [['zfs', 'create', ...unused, step.dataset]];
     }
     case 'rename':
-      return [['zfs', 'rename', step.from, step.to]];
+      // Without -u ZFS mounts what has sharenfs or sharesmb, and canmount=on. Volumes do not know the option.
+      return [['zfs', 'rename', ...(step.of === 'filesystem' ? ['-u'] : []), step.from, step.to]];
     case 'clone': {
       const text = await said(
         ['zfs', 'get', '-H', '-p', '-o', 'property,value', '-s', 'local,received', 'all', step.of.name],

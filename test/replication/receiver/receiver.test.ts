@@ -58,19 +58,18 @@ it('receives whole, then changes: read-only, not mounted, and looked at afterwar
   expect(host.datasets()['tank/home']?.properties).toEqual({
     readonly: 'on',
     'quorate:readonly': 'on',
-    canmount: 'noauto',
   });
   expect(await send(makeStream(host.directory, named('tank/home', 's2', 12), { from: '11' }))).toEqual({
     kind: 'received',
   });
   expect(host.calls().filter(([verb]) => verb === 'receive')).toEqual([
     ['receive', '-s', '-u', ...SHUT, 'tank/home'],
-    ['receive', '-s', '-u', ...SHUT, '-o', 'canmount=noauto', 'tank/home'],
+    ['receive', '-s', '-u', ...SHUT, 'tank/home'],
   ]);
   expect(registrations()).toEqual([]);
 });
 
-it('a volume has no canmount, whole or later', async () => {
+it('a volume is received like a file system, whole or later', async () => {
   const type = 'volume';
   expect(await send(makeStream(host.directory, named('tank/disk', 's1', 21), { type }))).toEqual({
     kind: 'received',
@@ -185,28 +184,47 @@ it.each([
   expect(host.calls()).toEqual([]);
 });
 
+const [S1, S2, S3, S4] = [1, 2, 3, 4].map((minute) => `quorate-2026-11-27T19:0${minute}:00Z-7`) as [
+  string,
+  string,
+  string,
+  string,
+];
+
 it('prunes by GUID: not what is held, not the newest, not another snapshot of that name', async () => {
   host.setDatasets({
-    'tank/home': filesystem(held('s1', 71, 1), held('s2', 72, 2, 'x'), held('s3', 73, 3), held('s4', 74, 4)),
+    'tank/home': filesystem(held(S1, 71, 1), held(S2, 72, 2, 'x'), held(S3, 73, 3), held(S4, 74, 4)),
   });
   const prune = (...snapshots: ReturnType<typeof named>[]) =>
     receiver.perform(7, { kind: 'prune', snapshots }, signal);
   const names = () => host.datasets()['tank/home']?.snapshots.map(({ name }) => name);
-  await expect(prune(named('tank/home', 's1', 71), named('tank/home', 's2', 72))).rejects.toThrow(/is held/);
-  await expect(prune(named('tank/home', 's1', 71), named('tank/home', 's4', 74))).rejects.toThrow(
+  await expect(prune(named('tank/home', S1, 71), named('tank/home', S2, 72))).rejects.toThrow(/is held/);
+  await expect(prune(named('tank/home', S1, 71), named('tank/home', S4, 74))).rejects.toThrow(
     /is the newest/,
   );
-  await expect(prune(named('tank/home', 's1', 73))).rejects.toThrow(/is called @s3 here/);
-  await expect(prune(named('tank/home', 's1', 99))).rejects.toThrow(/another snapshot here/);
+  await expect(prune(named('tank/home', S1, 73))).rejects.toThrow(
+    /is called @quorate-2026-11-27T19:03:00Z-7 here/,
+  );
+  await expect(prune(named('tank/home', S1, 99))).rejects.toThrow(/another snapshot here/);
   // All of an order is looked at before any of it is done.
-  expect(names()).toEqual(['s1', 's2', 's3', 's4']);
-  await prune(named('tank/home', 's1', 71), named('tank/home', 'gone', 70), named('tank/home', 's3', 73));
-  expect(names()).toEqual(['s2', 's4']);
-  await prune(named('tank/home', 's1', 71));
+  expect(names()).toEqual([S1, S2, S3, S4]);
+  await prune(named('tank/home', S1, 71), named('tank/home', 'gone', 70), named('tank/home', S3, 73));
+  expect(names()).toEqual([S2, S4]);
+  await prune(named('tank/home', S1, 71));
+});
+
+it('prunes nothing that somebody else has taken, whatever the sender says', async () => {
+  const names = ['by-hand', 'quorate-diverged-7', 'quorate-2026', S1, S2];
+  host.setDatasets({ 'tank/home': filesystem(...names.map((name, at) => held(name, 100 + at, at + 1))) });
+  for (const [at, name] of names.slice(0, 3).entries())
+    await expect(
+      receiver.perform(7, { kind: 'prune', snapshots: [named('tank/home', name, 100 + at)] }, signal),
+    ).rejects.toThrow(/was not taken by the replication/);
+  expect(host.datasets()['tank/home']?.snapshots.map(({ name }) => name)).toEqual(names);
 });
 
 it('an order that meets a takeover makes no change after it', async () => {
-  host.setDatasets({ 'tank/home': filesystem(held('s1', 75, 1), held('s2', 76, 2), held('s3', 77, 3)) });
+  host.setDatasets({ 'tank/home': filesystem(held(S1, 75, 1), held(S2, 76, 2), held(S3, 77, 3)) });
   const { known } = host;
   let asked = 0;
   Object.defineProperty(host, 'known', {
@@ -216,9 +234,9 @@ it('an order that meets a takeover makes no change after it', async () => {
       return asked <= 4 ? known : { mayHold: true, tenure: null };
     },
   });
-  const snapshots = [named('tank/home', 's1', 75), named('tank/home', 's2', 76)];
+  const snapshots = [named('tank/home', S1, 75), named('tank/home', S2, 76)];
   await expect(receiver.perform(7, { kind: 'prune', snapshots }, signal)).rejects.toThrow(/b holds/);
-  expect(host.datasets()['tank/home']?.snapshots.map(({ name }) => name)).toEqual(['s2', 's3']);
+  expect(host.datasets()['tank/home']?.snapshots.map(({ name }) => name)).toEqual([S2, S3]);
   expect(registrations()).toEqual([]);
 });
 

@@ -353,6 +353,13 @@ describe('one failover', () => {
     expect(pair.zfs.b.calls).toEqual([]);
   });
 
+  it('mounts nothing on the way, whatever is shared', async () => {
+    const pair = await diverged();
+    await pair.round(null);
+    expect(pair.zfs.a.calls.some((call) => call.startsWith('zfs rename'))).toBe(true);
+    expect(pair.zfs.a.mounted).toEqual([]);
+  });
+
   it('says what is in the way where the old name has another owner, and destroys nothing', async () => {
     const pair = await diverged();
     const { a } = pair.pools;
