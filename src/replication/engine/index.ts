@@ -7,6 +7,8 @@ export {
   DATASET_STATES,
   type DatasetState,
   datasetStateSchema,
+  type LastEnd,
+  lastEndSchema,
   MAX_DATASET_NAME,
   MAX_DATASETS,
   NO_ROUND,
@@ -14,4 +16,5 @@ export {
   type Round,
   reportSchema,
   roundSchema,
+  said,
 } from './state.ts';

@@ -99,7 +99,7 @@ export class LocalChannel implements ReceiverChannel {
 
 type DatasetOrder = Exclude<ReceiverOrder, { kind: 'set-aside' | 'complete' }>;
 
-const IS_DONE = /tag already exists|no such tag|could not find any snapshots/;
+const IS_DONE = /tag already exists|no such tag|could not find any snapshots|dependent clones/;
 
 export function commandsFor(order: DatasetOrder): readonly (readonly string[])[] {
   switch (order.kind) {

@@ -108,7 +108,7 @@ function get(pool: ModelPool, args: readonly string[]): string {
   return datasets
     .flatMap((one) =>
       keys.split(',').map((property) => {
-        const [value, source] = valueOf(pool, one, property);
+        const [value, source] = cellOf(pool, one, property);
         const cells: Record<string, string> = { name: one.name, property, value, source };
         return `${columns.map((column) => cells[column]).join('\t')}\n`;
       }),
@@ -155,7 +155,7 @@ function list(pool: ModelPool, args: readonly string[]): string {
     .flatMap((name) => (flags.has('-r') || depth !== null ? below(pool, name, depth) : [pool.get(name)]))
     .filter(({ kind }) => types.includes(kind));
   if (flags.has('-S')) rows.sort((left, right) => (left.name < right.name ? 1 : -1));
-  return print(rows.map((one) => columns.map((column) => valueOf(pool, one, column)[0])));
+  return print(rows.map((one) => columns.map((column) => cellOf(pool, one, column)[0])));
 }
 
 function below(pool: ModelPool, name: string, depth: number | null): ModelDataset[] {
@@ -165,7 +165,7 @@ function below(pool: ModelPool, name: string, depth: number | null): ModelDatase
 }
 
 /** With where it comes from. */
-function valueOf(pool: ModelPool, one: ModelDataset, property: string): [value: string, source: string] {
+function cellOf(pool: ModelPool, one: ModelDataset, property: string): [value: string, source: string] {
   const newest = (one.snapshots.at(-1) ?? one.origin)?.content ?? '';
   switch (property) {
     case 'name':
