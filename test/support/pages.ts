@@ -27,7 +27,7 @@ export interface Use {
 export function usesOf(page: string): Use[] {
   const found = codeOf(page).flatMap((code) => [
     ...code.matchAll(
-      /(?:^|[\s(])quorate ((?:(?:alerts|members|pki|replication|settings) )?[a-z][a-z-]*)([^|&;#]*)/g,
+      /(?:^|[\s(])quorate ((?:(?:replication diverged|alerts|members|pki|replication|settings) )?[a-z][a-z-]*)([^|&;#]*)/g,
     ),
   ]);
   return found.map(([, command = '', rest = '']) => ({ command, options: rest.match(/--[a-z-]+/g) ?? [] }));
