@@ -23,11 +23,12 @@ import { ownFailures } from './doctor-timer.ts';
 import { Executor } from './executor.ts';
 import { FenceOrders } from './fence-orders.ts';
 import { GuardProxy } from './guard-proxy.ts';
+import { sendLastSnapshot } from './last-snapshot.ts';
 import { takeLock } from './lock.ts';
 import { PoolsReader } from './pools.ts';
 import { ReceiverProcess } from './receiver-process.ts';
 import { releaseOnly } from './release-only.ts';
-import { Replicator } from './replicator.ts';
+import { Replicator, type ReplicatorOptions } from './replicator.ts';
 import { guardDataOf, markOf, otherDataNodes, resourcesOf, sendsReplicas } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
 import { StatementLines } from './statement-lines.ts';
@@ -112,16 +113,15 @@ async function main(): Promise<void> {
   const pools = new PoolsReader(config);
   const copies = new CopiesReader(config);
   const statements = new StatementLines(config.cluster, config.tls);
-  const replicator = sendsReplicas(config)
-    ? new Replicator({
-        program: fileURLToPath(new URL('./replicator.mjs', import.meta.url)),
-        args: ['--config', config.file, '--node', config.node],
-        mark: markOf(config),
-        clock: systemClock,
-        onReport: (report) => channel?.send({ kind: 'replication', report }),
-        log: (level, fields) => logger[level](fields),
-      })
-    : null;
+  const replicating: ReplicatorOptions = {
+    program: fileURLToPath(new URL('./replicator.mjs', import.meta.url)),
+    args: ['--config', config.file, '--node', config.node],
+    mark: markOf(config),
+    clock: systemClock,
+    onReport: (report) => channel?.send({ kind: 'replication', report }),
+    log: (level, fields) => logger[level](fields),
+  };
+  const replicator = sendsReplicas(config) ? new Replicator(replicating) : null;
   const running = new Executor({
     node: config.node,
     cluster: config.cluster,
@@ -140,7 +140,9 @@ async function main(): Promise<void> {
     sendStatement: (address, statement, signal) => statements.send(address, statement, signal),
     prepareStatement: (members) => statements.prepare(members),
     endStatements: () => statements.close(),
-    ...(replicator === null ? {} : { replicator }),
+    ...(replicator === null
+      ? {}
+      : { replicator, lastSnapshot: (order) => sendLastSnapshot(replicating, order) }),
     log: (level, fields) => logger[level](fields),
   });
   executor = running;

@@ -21,7 +21,7 @@ const POLL_MS = 5;
 const RESTART_MS = { first: 1000, most: 60_000 } as const;
 /** One that has run this long was fine: the next restart is quick again. */
 const STEADY_MS = 120_000;
-const HEAP_MB = 192;
+export const HEAP_MB = 192;
 /** To one that hangs nothing more is said. */
 const MAX_UNSENT_BYTES = 16 * 1024;
 

@@ -1,6 +1,7 @@
 export {
   CERTIFICATE_TIMES,
   type CertificateFacts,
+  type CertificateLogger,
   CertificateWatch,
   certificateWarnings,
 } from './certificate-watch.ts';

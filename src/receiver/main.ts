@@ -8,9 +8,10 @@
  */
 import { parseArgs } from 'node:util';
 import pino from 'pino';
+import { systemClock } from '../clock.ts';
 import { formatAddress, loadConfig } from '../config/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
-import { readTls } from '../peer/index.ts';
+import { CertificateWatch, checkTls, readTls } from '../peer/index.ts';
 import { hostReceiver, ReplicationServer } from '../replication/channels/index.ts';
 import { otherDataNode } from '../replication/index.ts';
 
@@ -29,17 +30,25 @@ async function main(): Promise<void> {
   process.chdir('/');
   const peer = otherDataNode(config, config.node);
   const { receiver, stop } = hostReceiver(config, peer);
+  const { cluster, node } = config;
+  const tls = await readTls(config.tls);
+  checkTls(tls, { cluster, node });
   const server = new ReplicationServer({
-    ...{ cluster: config.cluster, self: config.node, peer, receiver },
+    ...{ cluster, self: node, peer, receiver, tls },
     listen: formatAddress({ host, port: channel.port }),
-    tls: await readTls(config.tls),
     log: (level, fields, text) => logger[level](fields, text),
+  });
+
+  const certificates = new CertificateWatch({
+    ...{ paths: config.tls, tls, expected: { cluster, node }, clock: systemClock, logger },
+    onRenewed: (renewed) => server.replaceTls(renewed),
   });
 
   let isEnding = false;
   const end = async (why: string): Promise<void> => {
     if (isEnding) return;
     isEnding = true;
+    certificates.end();
     await server.close();
     await stop();
     logger.info({ event: 'receiver-ended', why });
@@ -51,6 +60,7 @@ async function main(): Promise<void> {
   process.stdin.resume();
 
   const port = await server.listen();
+  certificates.start();
   logger.info({ event: 'receiver-started', node: config.node, peer, port, pid: process.pid });
 }
 

@@ -22,6 +22,13 @@ export interface NamedSnapshot {
   readonly guid: Guid;
 }
 
+/** A dataset of the receiver that has what the sender does not have. */
+export interface Tail {
+  readonly dataset: string;
+  /** The newest snapshot that both have. */
+  readonly common: Guid;
+}
+
 /** One change on the receiver. */
 export type ReceiverOrder =
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
@@ -29,7 +36,19 @@ export type ReceiverOrder =
   /** Holds the newest common snapshot, and lets go of the hold of the one before. */
   | { readonly kind: 'hold'; readonly keep: NamedSnapshot; readonly letGo: readonly NamedSnapshot[] }
   /** Retention: what is not held any more. */
-  | { readonly kind: 'prune'; readonly snapshots: readonly NamedSnapshot[] };
+  | { readonly kind: 'prune'; readonly snapshots: readonly NamedSnapshot[] }
+  /** What only the receiver has, of its own earlier tenure, is kept under another name (roles/aside.ts). */
+  | { readonly kind: 'set-aside'; readonly pool: string; readonly tails: readonly Tail[] }
+  /** Everything that is replicated of the pool has arrived, as it was at one moment: written down there, after it was seen. */
+  | {
+      readonly kind: 'complete';
+      readonly pool: string;
+      readonly snapshots: readonly NamedSnapshot[];
+      /** Taken when the sender had shut the pool for a planned release. */
+      readonly isFinal: boolean;
+      /** More of the same moment follows: only looked for. */
+      readonly hasMore?: boolean | undefined;
+    };
 
 export interface ReceiveOrder {
   readonly dataset: string;

@@ -184,7 +184,7 @@ function noBase(source: Dataset, target: Dataset, { from, to }: Ends): Decision 
 
 /** Said where it will matter; `docs/replication.md` says the same. */
 const ROLE_CHANGE =
-  'A change of roles (not built yet) will keep it as a held clone under .diverged of the pool, and destroy nothing';
+  'Where that node has held meanwhile, it is kept there as a held clone under .diverged of the pool, and then it goes on; nothing is destroyed';
 
 const MAX_NAMED = 3;
 

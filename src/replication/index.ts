@@ -6,6 +6,7 @@ export type {
   ReceiverChannel,
   ReceiverOrder,
   Receiving,
+  Tail,
 } from './channel.ts';
 export type { ConflictReason, Decision, Ends } from './decide.ts';
 export {
@@ -40,6 +41,5 @@ export {
   readCopyWords,
   type SetAside,
   setAside,
-  type Tail,
   tailsOf,
 } from './roles/index.ts';

@@ -6,9 +6,13 @@ import { z } from 'zod';
 import { epoch } from '../core/index.ts';
 import { MAX_DATASET_NAME, reportSchema } from '../replication/index.ts';
 
+const epochNumber = z.number().transform((value) => epoch(value));
+
 export const orderSchema = z.discriminatedUnion('kind', [
   /** The first one, and there is no second: each tenure has a process of its own. */
-  z.strictObject({ kind: z.literal('send'), epoch: z.number().transform((value) => epoch(value)) }),
+  z.strictObject({ kind: z.literal('send'), epoch: epochNumber }),
+  /** Instead: one last snapshot of the pools of a planned release, and the end. */
+  z.strictObject({ kind: z.literal('last'), epoch: epochNumber }),
   /** A round now; null: of everything. */
   z.strictObject({ kind: z.literal('run'), dataset: z.string().max(MAX_DATASET_NAME).nullable() }),
 ]);

@@ -9,9 +9,11 @@ import {
   Board,
   drbdBelow,
   Engine,
+  type LastEnd,
   LocalPool,
   otherDataNode,
   type ReceiverChannel,
+  said,
 } from '../replication/index.ts';
 import type { CommandRunner, KernelFiles } from '../resources/index.ts';
 import { orderSchema, type ReplicatorOrder } from './protocol.ts';
@@ -27,6 +29,8 @@ export interface ReplicatorParts {
   readonly orders: Readable;
   readonly reports: Writable;
 }
+
+type FirstOrder = Exclude<ReplicatorOrder, { readonly kind: 'run' }>;
 
 /** How often what has changed is told. */
 const TELL_MS = 250;
@@ -44,11 +48,11 @@ export async function runReplicator(parts: ReplicatorParts): Promise<ExitCode> {
   };
   let engine: Engine | null = null;
   const asked: (string | null)[] = [];
-  const epoch = new Promise<Epoch | null>((resolve) => {
+  const first = new Promise<FirstOrder | null>((resolve) => {
     stop.signal.addEventListener('abort', () => resolve(null), { once: true });
     listen(parts.orders, {
       onOrder: (order) => {
-        if (order.kind === 'send') resolve(order.epoch);
+        if (order.kind !== 'run') resolve(order);
         else if (engine === null) asked.push(order.dataset);
         else engine.ask(order.dataset);
       },
@@ -62,13 +66,20 @@ export async function runReplicator(parts: ReplicatorParts): Promise<ExitCode> {
   parts.reports.on('error', () => stop.abort());
   const teller = setInterval(tell, TELL_MS);
   try {
-    const current = await epoch;
-    if (current === null) return EXIT.done;
+    const order = await first;
+    if (order === null) return EXIT.done;
     const channel = await parts.openChannel(parts.config, stop.signal);
     try {
-      engine = engineOf(parts, { epoch: current, channel, board, signal: stop.signal, onBroken: fail });
-      for (const dataset of asked) engine.ask(dataset);
-      await engine.run();
+      const isLast = order.kind === 'last';
+      const own = { epoch: order.epoch, channel, board, signal: stop.signal, onBroken: fail };
+      engine = engineOf(parts, own, isLast);
+      if (isLast) {
+        const snapshot = await engine.finish(releasedPools(parts.config));
+        parts.reports.write(`${JSON.stringify({ last: 'sent', snapshot } satisfies LastEnd)}\n`);
+      } else {
+        for (const dataset of asked) engine.ask(dataset);
+        await engine.run();
+      }
     } finally {
       await channel.close();
     }
@@ -79,8 +90,11 @@ export async function runReplicator(parts: ReplicatorParts): Promise<ExitCode> {
   }
   if (failure === null) return EXIT.done;
   // Why nothing is sent is on the board also while there is no process.
-  board.setRound({ problem: failure instanceof Error ? failure.message : String(failure) });
+  const why = said(failure instanceof Error ? failure.message : String(failure));
+  board.setRound({ problem: why });
   tell();
+  if ((await first)?.kind === 'last')
+    parts.reports.write(`${JSON.stringify({ last: 'failed', why } satisfies LastEnd)}\n`);
   if (failure instanceof InvariantError) return EXIT.invariant;
   return failure instanceof QuorateError ? failure.exitCode : EXIT.failed;
 }
@@ -94,6 +108,7 @@ function engineOf(
     readonly signal: AbortSignal;
     readonly onBroken: (error: unknown) => void;
   },
+  isLast: boolean,
 ): Engine {
   const { replication, node } = config;
   assert(replication !== null && replication.send !== null, 'it is started where something is to be sent');
@@ -101,12 +116,17 @@ function engineOf(
   return new Engine({
     ...own,
     ends: { from: node, to: otherDataNode(config, node) },
-    replication: { ...replication, send },
+    // A role that is given up waits for it: then nobody's limit counts.
+    replication: { ...replication, send: isLast ? { ...send, bytesPerSecond: null } : send },
     drbdBelow: (pool) => drbdBelow(config, pool),
     local: new LocalPool({ pools, commands, kernel, clock, signal: own.signal }),
     clock,
   });
 }
+
+/** What a release of this node gives up, and the other side must have whole. */
+const releasedPools = ({ resources }: Config): readonly string[] =>
+  resources.flatMap((one) => (one.kind === 'replicated-pool' ? [one.pool] : []));
 
 function listen(orders: Readable, handlers: { onOrder(order: ReplicatorOrder): void; onEnd(): void }): void {
   const read = (line: string): ReplicatorOrder | null => {

@@ -33,7 +33,7 @@ it('answers; is started again when it dies; ends when it is told, and when its e
   });
   const channel = new GrpcChannel({
     ...{ cluster: CLUSTER, self: nodeId('a'), to: nodeId('b'), address: `127.0.1.2:${port}` },
-    tls: await testTls(CLUSTER, 'a'),
+    tls: () => testTls(CLUSTER, 'a'),
   });
   const { signal } = new AbortController();
   receiver.start();

@@ -204,7 +204,7 @@ describe('a conflict', () => {
     a.snapshot('tank/a', 's2');
     expect(conflictOf(taskOf('tank/a'))).toBe(
       'diverged: b has @by-hand that a does not have, newer than @s1, the newest that both know: nothing is sent. ' +
-        'A change of roles (not built yet) will keep it as a held clone under .diverged of the pool, and destroy nothing',
+        'Where that node has held meanwhile, it is kept there as a held clone under .diverged of the pool, and then it goes on; nothing is destroyed',
     );
   });
 

@@ -17,6 +17,8 @@ export interface ModelSnapshot {
   holds: number;
   /** Of those holds that have one. */
   tags?: string[];
+  /** Seconds since 1970; goes with the stream. */
+  readonly takenAt?: number;
 }
 
 export interface ModelPoint {
@@ -80,6 +82,8 @@ export class ModelPool {
   readonly datasets = new Map<string, ModelDataset>();
   #txg = 10;
   availableBytes = 1e9;
+  /** For the times of snapshots. */
+  wallMs: number | null = null;
 
   constructor(name: string, guids: Pick<Guids, 'next'>, state?: ModelState) {
     this.name = name;
@@ -198,7 +202,8 @@ export class ModelPool {
     if (this.#isUnfinished(dataset)) throw new ZfsRefusal('dataset is inconsistent');
     if (dataset.snapshots.some((one) => one.name === as)) throw new ZfsRefusal('dataset already exists');
     const point = { name: as, guid: this.#guids.next(), txg: this.#tick() };
-    dataset.snapshots.push({ ...point, content: dataset.content, holds: 0 });
+    const time = this.wallMs === null ? {} : { takenAt: Math.floor(this.wallMs / 1000) };
+    dataset.snapshots.push({ ...point, content: dataset.content, holds: 0, ...time });
   }
 
   bookmark(name: string, of: string, as = of): void {
@@ -298,8 +303,9 @@ export class ModelPool {
       return;
     }
     target.partial = null;
-    const { guid, content, name: as } = stream.snapshot;
-    target.snapshots.push({ name: as, guid, content, txg: this.#tick(), holds: 0 });
+    const { guid, content, name: as, takenAt } = stream.snapshot;
+    const time = takenAt === undefined ? {} : { takenAt };
+    target.snapshots.push({ name: as, guid, content, txg: this.#tick(), holds: 0, ...time });
     target.content = content;
   }
 

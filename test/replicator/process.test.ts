@@ -4,7 +4,8 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { epoch } from '../../src/core/index.ts';
+import { epoch, instant } from '../../src/core/index.ts';
+import { sendLastSnapshot } from '../../src/executor/last-snapshot.ts';
 import { processesWith } from '../../src/executor/processes.ts';
 import { killReplicator, REPLICATOR_MARK, Replicator } from '../../src/executor/replicator.ts';
 import { BoardView, type Report } from '../../src/replication/index.ts';
@@ -157,7 +158,7 @@ describe('the replicator', () => {
       await vi.waitFor(() => expect(isCurrent()).toBe(true), WAIT);
       replicator.run('tank/mail');
       await vi.waitFor(() => expect(world.b.pool().get('tank/mail').snapshots).toHaveLength(2), WAIT);
-      expect(view.round.number).toBe(2);
+      await vi.waitFor(() => expect(view.round.number).toBe(2), WAIT);
       await replicator.stop();
       process.env.TEST_NO_CHANNEL = '1';
       replicator.send(epoch(2));
@@ -169,6 +170,66 @@ describe('the replicator', () => {
           ),
         WAIT,
       );
+    },
+    LIMIT_MS,
+  );
+
+  const last = (number: number, ms = 30_000, signal = new AbortController().signal) =>
+    sendLastSnapshot(
+      {
+        ...{ program, args: [], mark, clock: systemClock, log: () => undefined },
+        onReport: (report: Report) => view.apply(report),
+      },
+      { epoch: epoch(number), deadline: instant(systemClock.now() + ms), signal },
+    );
+
+  it(
+    'sends a last snapshot in a planned release, after it was killed in the middle of a stream',
+    async () => {
+      Object.assign(process.env, { STAND_IN_FILLER: String(1e6), STAND_IN_PAUSE_MS: '20' });
+      const replicator = start();
+      replicator.send(epoch(1));
+      await vi.waitFor(() => expect(sending().length).toBeGreaterThan(0), WAIT);
+      expect(await replicator.stop()).toBe(true);
+      process.env.STAND_IN_PAUSE_MS = '0';
+      const first = await last(1);
+      expect(first).toMatch(/^quorate-.*Z-1-last-[0-9a-f]{8}$/);
+      for (const name of NAMES) {
+        const [here, there] = [world.a.pool().get(name), world.b.pool().get(name)];
+        expect(there.snapshots.at(-1)).toMatchObject({ name: first, guid: here.snapshots.at(-1)?.guid });
+      }
+      const word = () => world.b.pool().get('tank').properties.get('quorate:complete');
+      expect(word()).toMatch(new RegExp(`^1:1:\\d+:final:${first}$`));
+      expect(processesWith(REPLICATOR_MARK, mark)).toEqual([]);
+      // The release is undone, and tried again.
+      const second = await last(1);
+      expect(second).not.toBe(first);
+      expect(word()).toContain(second);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'gives a last snapshot up at its deadline, when it is called off, and when there is no way, and is gone then',
+    async () => {
+      Object.assign(process.env, { STAND_IN_FILLER: String(1e9), STAND_IN_PAUSE_MS: '20' });
+      await expect(last(1, 1500)).rejects.toThrow('was not sent in time');
+      expect(processesWith(REPLICATOR_MARK, mark)).toEqual([]);
+      const over = new AbortController();
+      const ending = last(1, 30_000, over.signal);
+      const isEnded = expect(ending).rejects.toThrow('was called off');
+      await vi.waitFor(() => expect(sending().length).toBeGreaterThan(0), WAIT);
+      over.abort();
+      await isEnded;
+      expect(processesWith(REPLICATOR_MARK, mark)).toEqual([]);
+      // As the guard does in an abrupt release.
+      const killed = expect(last(1)).rejects.toThrow('its process ended (SIGKILL)');
+      await vi.waitFor(() => expect(processesWith(REPLICATOR_MARK, mark)).not.toEqual([]), WAIT);
+      expect(await killReplicator(mark, 1000, systemClock)).toBe(true);
+      await killed;
+      process.env.TEST_NO_CHANNEL = '1';
+      await expect(last(1)).rejects.toThrow('no way to b');
+      expect(world.b.pool().get('tank').properties.get('quorate:complete')).toBeUndefined();
     },
     LIMIT_MS,
   );

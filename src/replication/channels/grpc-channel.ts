@@ -10,10 +10,20 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
+import { systemClock } from '../../clock.ts';
 import { type Config, formatAddress, type GrpcChannelConfig } from '../../config/index.ts';
 import type { Epoch, NodeId } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
-import { channelOptions, Dialer, readTls, secureContext, type TlsMaterial } from '../../peer/index.ts';
+import {
+  type CertificateLogger,
+  CertificateWatch,
+  channelOptions,
+  checkTls,
+  Dialer,
+  readTls,
+  secureContext,
+  type TlsMaterial,
+} from '../../peer/index.ts';
 import type { CallOptions, ReceiveOrder, ReceiverChannel, ReceiverOrder, Receiving } from '../channel.ts';
 import type { PoolsReading } from '../reading.ts';
 import { inParts } from '../receiver/index.ts';
@@ -27,7 +37,8 @@ export interface GrpcTarget {
   readonly to: NodeId;
   /** HOST:PORT */
   readonly address: string;
-  readonly tls: TlsMaterial;
+  /** What is in use now: files that were renewed are taken by the next call. */
+  readonly tls: () => Promise<TlsMaterial>;
 }
 
 export async function openGrpcChannel(
@@ -37,14 +48,37 @@ export async function openGrpcChannel(
 ): Promise<GrpcChannel> {
   const host = hosts[to];
   if (host === undefined) throw new QuorateError('usage', `replication.channel has no host for ${to}`);
+  const { cluster, node } = config;
+  const tls = await readTls(config.tls);
+  checkTls(tls, { cluster, node });
+  const watch = new CertificateWatch({
+    ...{ paths: config.tls, tls, expected: { cluster, node }, clock: systemClock, logger },
+    onRenewed: () => undefined,
+  });
   return new GrpcChannel({
     cluster: config.cluster,
     self: config.node,
     to,
     address: formatAddress({ host, port }),
-    tls: await readTls(config.tls),
+    // A call is a connection of its own: there is nothing to look for in between.
+    tls: async () => {
+      await watch.look();
+      return watch.current;
+    },
   });
 }
+
+/** The channel is in processes that have no log of their own: as the agent's, on stderr. */
+const logger: CertificateLogger = {
+  info: (fields, msg) => void logLine(30, fields, msg),
+  warn: (fields, msg) => void logLine(40, fields, msg),
+  error: (fields, msg) => void logLine(50, fields, msg),
+};
+
+const logLine = (level: number, fields: Record<string, unknown>, msg: string): boolean =>
+  process.stderr.write(
+    `${JSON.stringify({ level, time: Date.now(), name: 'replication', ...fields, msg })}\n`,
+  );
 
 export class GrpcChannel implements ReceiverChannel {
   readonly name = 'grpc';
@@ -76,7 +110,10 @@ export class GrpcChannel implements ReceiverChannel {
     if (this.#receiving.has(dataset))
       throw new QuorateError('replication-refused', `a stream for ${dataset} is under way already`);
     this.#receiving.add(dataset);
-    const line = this.#open();
+    const line = await this.#open().catch((error: unknown) => {
+      this.#receiving.delete(dataset);
+      throw error;
+    });
     const close = (): void => {
       this.#receiving.delete(dataset);
       this.#close(line);
@@ -107,7 +144,7 @@ export class GrpcChannel implements ReceiverChannel {
     { limitMs, signal }: CallOptions,
     isChange: boolean,
   ): Promise<Answer | null> {
-    const line = this.#open();
+    const line = await this.#open();
     try {
       const deadline = Date.now() + limitMs;
       await line.ready(deadline, signal);
@@ -123,8 +160,8 @@ export class GrpcChannel implements ReceiverChannel {
     return { json: JSON.stringify({ cluster, from: self, to, ...what } satisfies Question) };
   }
 
-  #open(): Line {
-    const line = new Line(this.#target);
+  async #open(): Promise<Line> {
+    const line = new Line(this.#target, await this.#target.tls());
     this.#lines.add(line);
     return line;
   }
@@ -142,9 +179,9 @@ class Line {
   readonly #client: Client;
   #lastFailure: Error | null = null;
 
-  constructor(target: GrpcTarget) {
+  constructor(target: GrpcTarget, tls: TlsMaterial) {
     this.#target = target;
-    const { address, cluster, to, tls } = target;
+    const { address, cluster, to } = target;
     const dial = { address, cluster, node: to };
     const context = secureContext(tls);
     this.#dialer = new Dialer(() => context, dial, {

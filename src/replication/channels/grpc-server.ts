@@ -57,12 +57,14 @@ export class ReplicationServer {
     'grpc.keepalive_time_ms': GRPC_LIMITS.keepaliveMs,
     'grpc.keepalive_timeout_ms': GRPC_LIMITS.keepaliveMs,
   });
+  readonly #credentials: LiveServerCredentials;
   readonly #logged = new Set<string>();
   readonly #ending = new AbortController();
   readonly #streams = new Set<Promise<void>>();
 
   constructor(options: ReplicationServerOptions) {
     this.#options = options;
+    this.#credentials = new LiveServerCredentials(options.tls);
     this.#server.addService(replicationService(), {
       Read: (call: Unary, reply: sendUnaryData<WireText>) =>
         void this.#unary(call, reply, () => answerRead(options.receiver)),
@@ -76,9 +78,9 @@ export class ReplicationServer {
 
   /** Resolves with the port. */
   async listen(): Promise<number> {
-    const { listen, tls } = this.#options;
+    const { listen } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(listen, new LiveServerCredentials(tls), (error, port) => {
+      this.#server.bindAsync(listen, this.#credentials, (error, port) => {
         if (error === null) return resolve(port);
         const isTaken = /EADDRINUSE/.test(error.message);
         const why = isTaken ? 'it is in use by another process' : error.message;
@@ -86,6 +88,11 @@ export class ReplicationServer {
         reject(new QuorateError(code, `cannot listen on ${listen}: ${why}`, { cause: error }));
       });
     });
+  }
+
+  /** For connections from now on; those that are open stay. */
+  replaceTls(tls: TlsMaterial): void {
+    this.#credentials.replace(tls);
   }
 
   /** Ends every stream: what has arrived is kept by ZFS. */

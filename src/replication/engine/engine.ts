@@ -9,14 +9,18 @@
 import type { Clock } from '../../clock.ts';
 import type { ReplicationConfig, ReplicationPolicy, SendConfig } from '../../config/index.ts';
 import { type Epoch, InvariantError } from '../../core/index.ts';
-import type { ReceiverChannel } from '../channel.ts';
+import { QuorateError } from '../../errors.ts';
+import type { ReceiverChannel, ReceiverOrder, Tail } from '../channel.ts';
 import type { Ends } from '../decide.ts';
 import { whyNotReplicated } from '../filters.ts';
 import { type PoolPlan, planReplication, type Step, type Task } from '../plan.ts';
 import { type Dataset, isFirstPart, type PoolSide, type Snapshot } from '../pool.ts';
 import { type PoolsReading, sideOf } from '../reading.ts';
+import { ORDER_LIMITS } from '../receiver/index.ts';
+import { tailsOf } from '../roles/index.ts';
+import { Completion } from './completion.ts';
 import { type LocalPool, MAX_ATOMIC } from './local-pool.ts';
-import { cursorName, newSnapshotName } from './names.ts';
+import { cursorName, lastSnapshotName, newSnapshotName } from './names.ts';
 import { pruneBoth } from './pruning.ts';
 import { isOpen, minuteOfDay, policyOf, Slots, shortestPeriodMs } from './schedule.ts';
 import type { Board } from './state.ts';
@@ -47,6 +51,13 @@ const LIMITS = {
   orderMs: 60_000,
   /** Renames of one round; the rest waits for the next. */
   renames: 64,
+  /** Of one order; some dozen commands for each dataset. */
+  asideMs: 180_000,
+  /** Such orders in one round. */
+  asides: 16,
+  /** In a planned release, which has a deadline of its own. */
+  lastRounds: 60,
+  lastPauseMs: 1000,
   given: 100,
 } as const;
 
@@ -55,12 +66,15 @@ interface Planned {
   readonly source: ReadonlyMap<string, Dataset>;
   readonly target: ReadonlyMap<string, Dataset>;
   readonly plan: PoolPlan;
+  /** What only the target has, of its own tenure or of somebody there. */
+  readonly tails: readonly Tail[];
 }
 
 export class Engine {
   readonly #options: EngineOptions;
   readonly #transfers: Transfers;
   readonly #slots: Slots;
+  readonly #completion: Completion;
   /** What is held and marked as it should be, by this process. */
   readonly #settled = new Map<string, string>();
   /** Asked for by somebody, for the next round. */
@@ -75,9 +89,18 @@ export class Engine {
     this.#options = options;
     this.#slots = new Slots(options.clock.now());
     const { send } = options.replication;
+    this.#completion = new Completion({
+      epoch: options.epoch,
+      order: (order) => this.#order(order, LIMITS.orderMs),
+      onFailure: (pool, error) => {
+        const problem = `${pool}: not complete there: ${wordsOf(error)}`;
+        if (!options.signal.aborted) options.board.setRound({ problem });
+      },
+    });
     this.#transfers = new Transfers({
       ...options,
       bytesPerSecond: send.bytesPerSecond,
+      onArrived: (guid) => this.#completion.arrived(guid),
       onDone: (dataset, isAll) => {
         if (isAll) this.#urgent.delete(dataset);
         else this.#wake.abort();
@@ -104,21 +127,64 @@ export class Engine {
   }
 
   /** Resolves when everything that it has begun has ended; for tests. */
-  settled(): Promise<void> {
-    return this.#transfers.settled();
+  async settled(): Promise<void> {
+    await this.#transfers.settled();
+    await this.#completion.settled();
   }
 
   async round(number: number): Promise<void> {
-    const { board, clock, local, signal } = this.#options;
     const asked = this.#asked;
     this.#asked = new Set();
+    await this.#round(number, asked, (before) => this.#takeSnapshots(before, asked));
+  }
+
+  /**
+   * In a planned release, when nothing can be written any more: a last snapshot of everything in these pools, sent whatever the time
+   * of the day, and written down on the other side as the last. Resolves with its name; rejects where it does not get there.
+   */
+  async finish(pools: readonly string[]): Promise<string> {
+    const { local, clock, epoch, signal, board } = this.#options;
+    const name = lastSnapshotName(clock.wallMs(), epoch);
+    const before = await local.read();
+    for (const pool of pools) {
+      const side = sideOf(before, pool);
+      const datasets = this.#included(side, pool).map((one) => one.name);
+      if (side.kind !== 'read') throw conflict(`${pool}: ${side.why}`);
+      if (datasets.length === 0 || datasets.length > MAX_ATOMIC)
+        throw conflict(`${pool} has ${datasets.length} datasets to send, and it must be 1 to ${MAX_ATOMIC}`);
+      await local.snapshot(datasets, name);
+    }
+    this.#completion.onlyLast(name);
+    for (let number = 1; number <= LIMITS.lastRounds && !signal.aborted; number++) {
+      this.#wake = new AbortController();
+      await this.#round(number, new Set([ALL]), async () => ({ problems: [], hasTaken: false }));
+      await this.settled();
+      if (pools.every((pool) => this.#completion.isDone(pool, name))) return name;
+      const hindrance = pools.map((pool) => this.#completion.conflictOf(pool)).find((why) => why !== null);
+      if (hindrance !== undefined && hindrance !== null) throw conflict(hindrance);
+      await clock.sleep(LIMITS.lastPauseMs, AbortSignal.any([signal, this.#wake.signal]));
+    }
+    throw conflict(`@${name} has not arrived: ${board.round.problem ?? 'it was not sent in time'}`);
+  }
+
+  async #round(
+    number: number,
+    asked: ReadonlySet<string>,
+    take: (before: PoolsReading) => Promise<{ readonly problems: string[]; readonly hasTaken: boolean }>,
+  ): Promise<void> {
+    const { board, clock, local, signal } = this.#options;
     board.setRound({ number, startedAt: clock.wallMs() });
     try {
       const before = await local.read();
-      const { problems, hasTaken } = await this.#takeSnapshots(before, asked);
+      const { problems, hasTaken } = await take(before);
       const [own, theirs] = await Promise.all([hasTaken ? local.read() : before, this.#readTheirs()]);
-      const planned = await this.#planned(own, theirs);
+      const planned = await this.#planned(own, theirs, problems);
       this.#forget(planned);
+      for (const one of planned)
+        this.#completion.plan({
+          ...one,
+          isIncluded: (dataset) => this.#isIncluded(one.plan, one.source, dataset),
+        });
       const transfers = planned.flatMap((one) => this.#show(one, asked));
       // Before anything is begun: a copy that is being received into is left alone.
       for (const one of planned) problems.push(...(await this.#prune(one, transfers)));
@@ -128,6 +194,7 @@ export class Engine {
       );
       const said = [...problems, ...unread].join('; ');
       board.setRound({ problem: said === '' ? null : said });
+      this.#completion.check();
     } catch (error) {
       if (!signal.aborted) board.setRound({ problem: wordsOf(error) });
       if (error instanceof InvariantError) this.#options.onBroken(error);
@@ -200,20 +267,34 @@ export class Engine {
     }
   }
 
-  /** Renames first, one at a time, because the plan is void after each. */
-  async #planned(own: PoolsReading, first: PoolsReading): Promise<readonly Planned[]> {
-    const { channel, epoch, signal, board, clock } = this.#options;
+  /** What is only there is set aside first; then renames, one at a time. The plan is void after each. */
+  async #planned(own: PoolsReading, first: PoolsReading, problems: string[]): Promise<readonly Planned[]> {
+    const { signal, board, clock } = this.#options;
     let theirs = first;
     const failed: Rename[] = [];
-    for (let count = 0; ; count++) {
+    const stuck = new Set<string>();
+    for (let count = 0, asides = 0; ; ) {
       const planned = this.#options.replication.pools.map((pool) => this.#planPool(pool, own, theirs));
+      const aside = asides < LIMITS.asides ? this.#nextAside(planned, stuck) : null;
+      if (aside !== null && !signal.aborted) {
+        asides += 1;
+        try {
+          await this.#order(aside, LIMITS.asideMs);
+        } catch (error) {
+          stuck.add(aside.pool);
+          problems.push(`${aside.pool}: not set aside: ${wordsOf(error)}`);
+        }
+        theirs = await this.#readTheirs();
+        continue;
+      }
       const next = planned
         .map((one) => this.#nextRename(one, failed))
         .find((one): one is Rename => one !== null);
       if (next === undefined || count >= LIMITS.renames || signal.aborted)
         return planned.map((one) => withoutRenamed(one));
+      count += 1;
       try {
-        await channel.perform(epoch, next, { signal, limitMs: LIMITS.orderMs });
+        await this.#order(next, LIMITS.orderMs);
       } catch (error) {
         failed.push(next);
         board.fail(next.to, clock.wallMs(), wordsOf(error));
@@ -227,7 +308,24 @@ export class Engine {
     const [source, target] = [sideOf(own, pool), sideOf(theirs, pool)];
     const drbd = drbdBelow(pool);
     const plan = planReplication({ pool, ends, source, target, filters: replication, drbd });
-    return { plan, source: byName(source), target: byName(target) };
+    const isRead = source.kind === 'read' && target.kind === 'read';
+    const tails = isRead ? tailsOf(source.pool, target.pool, plan) : [];
+    return { plan, source: byName(source), target: byName(target), tails };
+  }
+
+  /** Null: nothing is only there, or it cannot be touched now. */
+  #nextAside(planned: readonly Planned[], stuck: ReadonlySet<string>): SetAsideOrder | null {
+    for (const { plan, tails } of planned) {
+      const free = tails.filter(({ dataset }) => !this.#transfers.isBusyAround(dataset));
+      if (free.length > 0 && !stuck.has(plan.pool))
+        return { kind: 'set-aside', pool: plan.pool, tails: free.slice(0, ORDER_LIMITS.tails) };
+    }
+    return null;
+  }
+
+  #order(order: ReceiverOrder, limitMs: number): Promise<void> {
+    const { channel, epoch, signal } = this.#options;
+    return channel.perform(epoch, order, { signal, limitMs });
   }
 
   /** The first one of a plan has the names as they were read. */
@@ -314,7 +412,7 @@ export class Engine {
   }
 
   #prune({ plan, source, target }: Planned, next: readonly Transfer[]): Promise<readonly string[]> {
-    const { local, channel, epoch, signal } = this.#options;
+    const { local, signal } = this.#options;
     return pruneBoth({
       plan,
       source,
@@ -324,11 +422,15 @@ export class Engine {
       needed: (dataset) => this.#transfers.neededOf(dataset, next),
       isRunning: (dataset) => this.#transfers.isRunning(dataset),
       local,
-      order: (order) => channel.perform(epoch, order, { signal, limitMs: LIMITS.orderMs }),
+      order: (order) => this.#order(order, LIMITS.orderMs),
       signal,
     });
   }
 }
+
+type SetAsideOrder = Extract<ReceiverOrder, { readonly kind: 'set-aside' }>;
+
+const conflict = (why: string): QuorateError => new QuorateError('replication-conflict', why);
 
 type Rename = Extract<Step, { kind: 'rename' }>;
 

@@ -8,6 +8,8 @@ export {
   DATASET_STATES,
   type DatasetState,
   datasetStateSchema,
+  type LastEnd,
+  lastEndSchema,
   MAX_DATASET_NAME,
   MAX_DATASETS,
   NO_ROUND,
@@ -15,4 +17,5 @@ export {
   type Round,
   reportSchema,
   roundSchema,
+  said,
 } from './state.ts';

@@ -63,13 +63,20 @@ export const reportSchema = z.strictObject({
   gone: z.array(name).max(MAX_GONE),
 });
 
+/** How a last snapshot has ended; nothing follows. */
+export const lastEndSchema = z.discriminatedUnion('last', [
+  z.strictObject({ last: z.literal('sent'), snapshot: name }),
+  z.strictObject({ last: z.literal('failed'), why: text }),
+]);
+
+export type LastEnd = z.output<typeof lastEndSchema>;
 export type DatasetState = z.output<typeof datasetStateSchema>;
 export type Round = z.output<typeof roundSchema>;
 export type Report = z.output<typeof reportSchema>;
 
 export const NO_ROUND: Round = { number: 0, startedAt: null, problem: null };
 
-const said = (why: string): string => why.replaceAll(/\s+/g, ' ').trim().slice(0, MAX_TEXT);
+export const said = (why: string): string => why.replaceAll(/\s+/g, ' ').trim().slice(0, MAX_TEXT);
 
 /** Where the engine writes, and what is left to tell of it. */
 export class Board {

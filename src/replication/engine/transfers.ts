@@ -39,6 +39,8 @@ export interface TransfersOptions {
   readonly signal: AbortSignal;
   /** Real processes where absent. */
   readonly startSend?: (options: SendOptions) => Sending;
+  /** It is in the copy, held there. */
+  readonly onArrived: (guid: Guid) => void;
   /** Its chain has come to its end. `isAll`: with it everything that was there to send. */
   readonly onDone: (dataset: string, isAll: boolean) => void;
   readonly onBroken: (error: unknown) => void;
@@ -200,6 +202,7 @@ export class Transfers {
     const sentBytes = (board.get(dataset)?.sentBytes ?? 0) + bytes;
     board.set(dataset, { sentBytes, common: commonOf(snapshot) });
     await this.#settle(source, snapshot, held, signal);
+    this.#options.onArrived(snapshot.guid);
   }
 
   /** Resolves with how many bytes went out. */

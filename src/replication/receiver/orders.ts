@@ -13,9 +13,12 @@ export const ORDER_LIMITS = {
   nameCharacters: 255,
   /** Of one order; a sender with more sends several. */
   snapshots: 64,
+  /** Likewise; each takes a dozen commands here. */
+  tails: 32,
 } as const;
 
 const DATASET = /^[A-Za-z][A-Za-z0-9_.:-]*(\/[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*)+$/;
+const POOL = /^[A-Za-z][A-Za-z0-9_.:-]*$/;
 const SNAPSHOT = /^[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*$/;
 /** Of ZFS itself. */
 const DOTS = /(^|\/)\.{1,2}(\/|$)/;
@@ -27,16 +30,18 @@ const datasetName = z
   .refine((name) => !DOTS.test(name), 'has a part that is "." or ".."')
   .refine((name) => name.split('/')[1] !== KEPT, `lies in ${KEPT}, which no sender touches`);
 
+const guidText = z.string().transform((text, context) => {
+  const id = guid(text);
+  if (id !== null) return id;
+  context.addIssue({ code: 'custom', message: 'is not a GUID' });
+  return z.NEVER;
+});
+
 const snapshotSchema = z
   .strictObject({
     dataset: datasetName,
     name: z.string().max(ORDER_LIMITS.nameCharacters).regex(SNAPSHOT, 'is not the name of a snapshot'),
-    guid: z.string().transform((text, context) => {
-      const id = guid(text);
-      if (id !== null) return id;
-      context.addIssue({ code: 'custom', message: 'is not a GUID' });
-      return z.NEVER;
-    }),
+    guid: guidText,
   })
   .refine(
     ({ dataset, name }) => dataset.length + 1 + name.length <= ORDER_LIMITS.nameCharacters,
@@ -45,11 +50,35 @@ const snapshotSchema = z
 
 const snapshots = z.array(snapshotSchema).max(ORDER_LIMITS.snapshots);
 
+const poolName = z.string().max(ORDER_LIMITS.nameCharacters).regex(POOL, 'is not the name of a pool');
+const tailSchema = z.strictObject({ dataset: datasetName, common: guidText });
+const isIn = (pool: string) => (one: { readonly dataset: string }) => one.dataset.startsWith(`${pool}/`);
+
 export const receiverOrderSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('rename'), from: datasetName, to: datasetName }),
   z.strictObject({ kind: z.literal('abandon'), dataset: datasetName }),
   z.strictObject({ kind: z.literal('hold'), keep: snapshotSchema, letGo: snapshots }),
   z.strictObject({ kind: z.literal('prune'), snapshots }),
+  z
+    .strictObject({
+      kind: z.literal('set-aside'),
+      pool: poolName,
+      tails: z.array(tailSchema).min(1).max(ORDER_LIMITS.tails),
+    })
+    .refine(({ pool, tails }) => tails.every(isIn(pool)), 'a tail is of another pool'),
+  z
+    .strictObject({
+      kind: z.literal('complete'),
+      pool: poolName,
+      snapshots: snapshots.min(1),
+      isFinal: z.boolean(),
+      hasMore: z.boolean().optional(),
+    })
+    .refine((order) => order.snapshots.every(isIn(order.pool)), 'a snapshot is of another pool')
+    .refine(
+      (order) => order.snapshots.every(({ name }) => name === order.snapshots[0]?.name),
+      'the snapshots are not of one name, so not of one moment',
+    ),
 ]);
 
 export const receiveOrderSchema = z
@@ -81,7 +110,10 @@ export function datasetsOf(order: ReceiverOrder): readonly string[] {
     case 'hold':
       return [order.keep, ...order.letGo].map(({ dataset }) => dataset);
     case 'prune':
+    case 'complete':
       return order.snapshots.map(({ dataset }) => dataset);
+    case 'set-aside':
+      return order.tails.map(({ dataset }) => dataset);
   }
 }
 
@@ -89,6 +121,11 @@ export function datasetsOf(order: ReceiverOrder): readonly string[] {
 export function inParts(order: ReceiverOrder): readonly ReceiverOrder[] {
   if (order.kind === 'prune')
     return pieces(order.snapshots).map((some) => ({ kind: 'prune', snapshots: some }));
+  // Written down with the last part, and only when the others were there.
+  if (order.kind === 'complete') {
+    const parts = pieces(order.snapshots);
+    return parts.map((some, at) => ({ ...order, snapshots: some, hasMore: at < parts.length - 1 }));
+  }
   if (order.kind !== 'hold' || order.letGo.length <= ORDER_LIMITS.snapshots) return [order];
   return pieces(order.letGo).map((letGo) => ({ kind: 'hold', keep: order.keep, letGo }));
 }

@@ -12,12 +12,15 @@ import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
 import { readOwnName } from '../engine/index.ts';
 import type { SnapshotNow, Zfs } from './zfs.ts';
 
+/** Those of a change of roles are performed in `roles.ts`. */
+export type DatasetOrder = Exclude<ReceiverOrder, { readonly kind: 'set-aside' | 'complete' }>;
+
 /** The user reference on the newest common snapshot: the sender holds its own by the same one, and roles change. */
 export const HOLD_TAG = 'quorate';
 
 export const refused = (why: string): QuorateError => new QuorateError('replication-refused', why);
 
-export async function perform(order: ReceiverOrder, zfs: Zfs, signal: AbortSignal): Promise<void> {
+export async function perform(order: DatasetOrder, zfs: Zfs, signal: AbortSignal): Promise<void> {
   switch (order.kind) {
     case 'rename':
       return rename(order.from, order.to, zfs, signal);

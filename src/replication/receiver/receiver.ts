@@ -16,6 +16,7 @@ import { datasetsOf, epochSchema, receiveOrderSchema, receiverOrderSchema } from
 import { perform, refused } from './perform.ts';
 import { type RunningReceive, startReceive } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
+import { finishAside, isRoleOrder, performRole, registerAside } from './roles.ts';
 import { Zfs } from './zfs.ts';
 
 export interface ReceiverParts {
@@ -43,9 +44,30 @@ export class Receiver {
     this.#zfs = new Zfs(parts);
   }
 
-  /** Also while this node holds: it changes nothing. */
-  read(): Promise<PoolsReading> {
-    return this.#parts.read();
+  /**
+   * Also while this node holds: then it changes nothing. What a crash has left of a set-aside is finished first: until then a
+   * dataset that is only under another name looks as if it were not here, and would be sent anew.
+   */
+  async read(): Promise<PoolsReading> {
+    const first = await this.#parts.read();
+    const { signal } = new AbortController();
+    const why = new Map<string, string>();
+    let isChanged = false;
+    for (const { kind, name } of first.pools) {
+      if (kind !== 'read') continue;
+      const mayChange = (): Promise<void> => this.#requireIdle(signal);
+      const finished = await finishAside(name, { ...this.#parts, signal, mayChange });
+      if (finished === 'done') isChanged = true;
+      else if (finished !== 'nothing') why.set(name, finished.why);
+    }
+    const reading = isChanged ? await this.#parts.read() : first;
+    const pools = reading.pools.map((pool) => {
+      const said = why.get(pool.name);
+      return said === undefined
+        ? pool
+        : { kind: 'unknown' as const, name: pool.name, why: said.slice(0, 1000) };
+    });
+    return { ...reading, pools };
   }
 
   /** Throws `replication-refused`, or what `zfs` said. */
@@ -59,10 +81,15 @@ export class Receiver {
     };
     await mayChange();
     const { dataDir, peer } = this.#parts;
-    const registration = await registerOrder(dataDir, { kind: checked.kind, peer, epoch: claimed });
+    const what = { peer, epoch: claimed };
+    const registration =
+      checked.kind === 'set-aside'
+        ? await registerAside(dataDir, checked.pool, what)
+        : await registerOrder(dataDir, { kind: checked.kind, ...what });
     try {
       // Asked again before each change: a takeover that has begun meanwhile waits for one, and for no more.
-      await perform(checked, new Zfs({ ...this.#parts, mayChange }), signal);
+      if (isRoleOrder(checked)) await performRole(checked, claimed, { ...this.#parts, signal, mayChange });
+      else await perform(checked, new Zfs({ ...this.#parts, mayChange }), signal);
     } finally {
       await registration.remove();
     }
@@ -118,6 +145,14 @@ export class Receiver {
   async #ask(claimed: ReturnType<typeof epochSchema.parse>, signal: AbortSignal): Promise<Verdict> {
     const { authority, self, peer } = this.#parts;
     return judge(await authority.ask(signal), self, peer, claimed);
+  }
+
+  /** Whoever sends: this node neither holds nor may. */
+  async #requireIdle(signal: AbortSignal): Promise<void> {
+    const { authority, self } = this.#parts;
+    const known = await authority.ask(signal);
+    if (known.kind === 'unknown') throw refused(`the agent here does not answer: ${known.why}`);
+    if (known.mayHold) throw refused(`${self} holds, or may hold, itself`);
   }
 
   #requireAgreed(datasets: readonly string[]): void {

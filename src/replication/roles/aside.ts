@@ -13,15 +13,9 @@
  * 3. An encrypted dataset leaves its encryption root never: what inherits its key is set aside together with its root.
  */
 import { KEPT } from '../../resources/index.ts';
+import type { Tail } from '../channel.ts';
 import type { Guid } from '../pool.ts';
 import { type AsideDataset, type AsideMark, type AsidePool, keptWord, markText } from './aside-reading.ts';
-
-/** A dataset here whose tail the holder does not have. */
-export interface Tail {
-  readonly dataset: string;
-  /** The newest snapshot that both have. */
-  readonly common: Guid;
-}
 
 interface Wanted {
   readonly dataset: string;

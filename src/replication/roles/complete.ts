@@ -43,9 +43,18 @@ export async function markComplete(pool: string, order: CompleteOrder, parts: Co
   const [first] = order.snapshots;
   if (first === undefined)
     throw new QuorateError('replication-conflict', `${pool}: nothing was said to have arrived`);
+  const takenAt = await findAll(order.snapshots, parts);
+  const text = `1:${order.epoch}:${takenAt}:${order.isFinal ? 'final' : 'running'}:${first.name}`;
+  // What this node wrote before is in common now, or set aside: the next tail here is nobody's tenure.
+  await must(['zfs', 'inherit', WRITTEN, pool], parts);
+  await must(['zfs', 'set', `${COMPLETE}=${text}`, pool], parts);
+}
+
+/** The oldest of their times, in seconds. Rejects `replication-conflict` where one is not here. */
+export async function findAll(snapshots: readonly NamedSnapshot[], parts: CompleteParts): Promise<number> {
   let takenAt = Number.POSITIVE_INFINITY;
-  for (let at = 0; at < order.snapshots.length; at += LIMITS.namesAtOnce) {
-    const wanted = order.snapshots.slice(at, at + LIMITS.namesAtOnce);
+  for (let at = 0; at < snapshots.length; at += LIMITS.namesAtOnce) {
+    const wanted = snapshots.slice(at, at + LIMITS.namesAtOnce);
     const names = wanted.map(({ dataset, name }) => `${dataset}@${name}`);
     const listed = await must(
       ['zfs', 'list', '-H', '-p', '-t', 'snapshot', '-o', 'name,guid,creation', ...names],
@@ -64,10 +73,7 @@ export async function markComplete(pool: string, order: CompleteOrder, parts: Co
       takenAt = Math.min(takenAt, Number(creation));
     }
   }
-  const text = `1:${order.epoch}:${takenAt}:${order.isFinal ? 'final' : 'running'}:${first.name}`;
-  // What this node wrote before is in common now, or set aside: the next tail here is nobody's tenure.
-  await must(['zfs', 'inherit', WRITTEN, pool], parts);
-  await must(['zfs', 'set', `${COMPLETE}=${text}`, pool], parts);
+  return takenAt;
 }
 
 /** Never rejects: what cannot be read is unknown. */

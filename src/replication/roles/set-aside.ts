@@ -6,8 +6,9 @@ import type { Clock } from '../../clock.ts';
 import { assertNever, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
+import type { Tail } from '../channel.ts';
 import { ListTextError } from '../list-text.ts';
-import { type AsideStep, nextAside, type Tail } from './aside.ts';
+import { type AsideStep, nextAside } from './aside.ts';
 import { ASIDE_COMMANDS, ASIDE_MARK, type AsidePool, ownProperties, parseAside } from './aside-reading.ts';
 
 const LIMITS = {
@@ -26,8 +27,8 @@ export interface AsideParts {
   readonly commands: Pick<CommandRunner, 'run'>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Asked before every command that changes something: whether this node still only receives. */
-  readonly mayChange: () => boolean;
+  /** Asked before every command that changes something: whether this node still only receives. A rejection says why not. */
+  readonly mayChange: () => boolean | Promise<boolean>;
 }
 
 export interface SetAside {
@@ -61,6 +62,11 @@ export async function setAside(
       done.push(command.join(' '));
     }
   }
+}
+
+/** Whether a crash has left something undone: until it is done, names are missing. Rejects where the pool cannot be read. */
+export async function isAsideOpen(pool: string, parts: Omit<AsideParts, 'mayChange'>): Promise<boolean> {
+  return nextAside(pool, await readAside(pool, parts), 0, []).kind !== 'done';
 }
 
 /**
@@ -146,7 +152,7 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
 }
 
 async function change(command: readonly string[], parts: AsideParts): Promise<void> {
-  if (!parts.mayChange())
+  if (!(await parts.mayChange()))
     throw new QuorateError('order-refused', `"${command.slice(0, 2).join(' ')}": this node may hold now`);
   const result = await run(command, parts);
   if (result.kind !== 'exited') throw commandError(command, result);

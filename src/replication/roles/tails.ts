@@ -4,9 +4,9 @@
  * A receiver says by `quorate:written` that it has held since it last had everything of the other side: only then its tails are
  * those of a tenure. Otherwise somebody has taken a snapshot there, or written, and that is left to people.
  */
+import type { Tail } from '../channel.ts';
 import type { PoolPlan } from '../plan.ts';
 import type { Pool } from '../pool.ts';
-import type { Tail } from './aside.ts';
 
 const SET_ASIDE: ReadonlySet<string> = new Set(['diverged', 'modified']);
 

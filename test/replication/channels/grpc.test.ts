@@ -1,9 +1,11 @@
 /** The channel over gRPC: the same receiver behind mutual TLS, in memory that does not grow with the stream. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { epoch, nodeId } from '../../../src/core/index.ts';
+import { createAuthority, issueNode, type TlsMaterial } from '../../../src/peer/index.ts';
 import type { ReceiveEnd } from '../../../src/replication/channel.ts';
+import { openGrpcChannel } from '../../../src/replication/channels/grpc-channel.ts';
 import {
   GrpcChannel,
   type HostReceiver,
@@ -13,7 +15,7 @@ import {
   spawnInto,
 } from '../../../src/replication/channels/index.ts';
 import { registered } from '../../../src/replication/receiver/index.ts';
-import { testTls } from '../../support/pki.ts';
+import { testAuthority, testTls } from '../../support/pki.ts';
 import { CLUSTER, startHost, type TestHost } from '../support/hosts.ts';
 import { CuttingProxy, freePort } from '../support/sshd.ts';
 import { makeStream, named, type TestStream } from '../support/streams.ts';
@@ -60,9 +62,53 @@ afterEach(() => {
 async function channelOf(cluster: string, node: string, address = `127.0.1.2:${port}`): Promise<GrpcChannel> {
   return new GrpcChannel({
     ...{ cluster, self: nodeId(node), to: nodeId('b'), address },
-    tls: await testTls(cluster, node),
+    tls: () => testTls(cluster, node),
   });
 }
+
+it('renewed certificates are used by the next connection, on both sides', async () => {
+  // Of another authority: what is in use after it can only be the new ones.
+  const next = await createAuthority(CLUSTER);
+  const issue = async (node: string): Promise<TlsMaterial> => {
+    const { certificate, key } = await issueNode(next, nodeId(node), { hosts: ['127.0.0.1'] });
+    return { ca: next.certificate, cert: certificate, key };
+  };
+  const old = { a: await testTls(CLUSTER, 'a'), b: await testTls(CLUSTER, 'b') };
+  let own = old.a;
+  const renewing = new GrpcChannel({
+    ...{ cluster: CLUSTER, self: nodeId('a'), to: nodeId('b'), address: `127.0.1.2:${port}` },
+    tls: async () => own,
+  });
+  await renewing.read(limits);
+  server.replaceTls(await issue('b'));
+  await expect(renewing.read({ signal, limitMs: 2000 })).rejects.toMatchObject({ code: 'peer-unreachable' });
+  own = await issue('a');
+  await renewing.read(limits);
+  server.replaceTls(old.b);
+  await renewing.close();
+});
+
+it('the channel looks at the files before each call', async () => {
+  const old = await testTls(CLUSTER, 'b');
+  const opened = await openGrpcChannel(
+    b.config,
+    { kind: 'grpc', port, hosts: { [nodeId('a')]: '127.0.1.2' } },
+    nodeId('a'),
+  );
+  const files = { 'n.pem': 'cert', 'n.key': 'key' } as const;
+  const { certificate, key } = await issueNode(await testAuthority(CLUSTER), nodeId('b'), {
+    hosts: ['127.0.0.1'],
+  });
+  const renewed = { cert: certificate, key };
+  const said: string[] = [];
+  const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+  for (const [name, what] of Object.entries(files)) writeFileSync(join(b.directory, name), renewed[what]);
+  await opened.read({ signal, limitMs: 300 }).catch(() => undefined);
+  for (const [name, what] of Object.entries(files)) writeFileSync(join(b.directory, name), old[what]);
+  write.mockRestore();
+  expect(said.join('')).toContain('"event":"certificate-renewed"');
+  await opened.close();
+});
 
 const fresh = (dataset: string, bytes = 300_000): TestStream =>
   makeStream(b.directory, named(dataset, 's1', guids++), { bytes });

@@ -12,7 +12,7 @@ import type {
   ReceiverOrder,
   Receiving,
 } from '../../../src/replication/channel.ts';
-import { type PoolsReading, readPools } from '../../../src/replication/index.ts';
+import { markComplete, type PoolsReading, readPools, setAside } from '../../../src/replication/index.ts';
 import { commandsOf, type Host, KERNEL } from './stand-in.ts';
 
 export interface LocalChannelOptions {
@@ -45,7 +45,11 @@ export class LocalChannel implements ReceiverChannel {
   async perform(epoch: Epoch, order: ReceiverOrder, options: CallOptions): Promise<void> {
     this.#check(epoch);
     this.orders.push(order);
-    for (const command of commandsFor(order)) await this.#zfs(command, options);
+    const parts = { commands: commandsOf(this.#options.host), clock: systemClock, signal: options.signal };
+    if (order.kind === 'set-aside')
+      await setAside(order.pool, epoch, order.tails, { ...parts, mayChange: () => true });
+    else if (order.kind === 'complete') await markComplete(order.pool, { ...order, epoch }, parts);
+    else for (const command of commandsFor(order)) await this.#zfs(command, options);
   }
 
   async receive(epoch: Epoch, order: ReceiveOrder): Promise<Receiving> {
@@ -93,9 +97,11 @@ export class LocalChannel implements ReceiverChannel {
   }
 }
 
-const IS_DONE = /tag already exists|no such tag|could not find any snapshots/;
+type DatasetOrder = Exclude<ReceiverOrder, { kind: 'set-aside' | 'complete' }>;
 
-export function commandsFor(order: ReceiverOrder): readonly (readonly string[])[] {
+const IS_DONE = /tag already exists|no such tag|could not find any snapshots|dependent clones/;
+
+export function commandsFor(order: DatasetOrder): readonly (readonly string[])[] {
   switch (order.kind) {
     case 'rename':
       return [['rename', order.from, order.to]];

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deserialize } from 'node:v8';
 import { build } from 'esbuild';
 import type { CommandRunner, KernelFiles } from '../../../src/resources/index.ts';
 import { ModelPool, type ModelState, ZfsRefusal } from '../zfs-model.ts';
@@ -67,7 +68,7 @@ function hostIn(directory: string, program: string): Host {
     directory,
     zfs: (...args) => runVerb(directory, 'zfs', args),
     pool: () => {
-      const state = JSON.parse(readFileSync(join(directory, 'state.json'), 'utf8')) as ModelState;
+      const state = deserialize(readFileSync(join(directory, 'state'))) as ModelState;
       return new ModelPool('tank', { next: () => '1' }, state);
     },
   };

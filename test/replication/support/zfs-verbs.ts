@@ -3,7 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { ModelPool, type ModelState, ZfsRefusal } from '../zfs-model.ts';
+import { deserialize, serialize } from 'node:v8';
+import { type ModelDataset, ModelPool, type ModelState, ZfsRefusal } from '../zfs-model.ts';
 
 const POOL = 'tank';
 const guids = { next: () => String(randomBytes(8).readBigUInt64LE() | 1n) };
@@ -24,7 +25,7 @@ export function runOn(pool: ModelPool, program: string, words: readonly string[]
 
 /** The kernel gives it back when its owner dies. */
 export async function locked<Result>(directory: string, work: (pool: ModelPool) => Result): Promise<Result> {
-  const file = join(directory, 'state.json');
+  const file = join(directory, 'state');
   const name = `\0stand-in-${createHash('sha256').update(directory).digest('hex').slice(0, 32)}`;
   const server = await new Promise<Server>((resolve) => {
     const attempt = (): void => {
@@ -35,16 +36,25 @@ export async function locked<Result>(directory: string, work: (pool: ModelPool) 
     attempt();
   });
   try {
-    const state = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as ModelState) : undefined;
+    const state = existsSync(file) ? (deserialize(readFileSync(file)) as ModelState) : undefined;
     const pool = new ModelPool(POOL, guids, state);
     const result = work(pool);
+    // With its references: a clone has the snapshot of another dataset.
     const next = `${file}.${process.pid}`;
-    writeFileSync(next, JSON.stringify(pool.state()));
+    writeFileSync(next, serialize(pool.state()));
     renameSync(next, file);
     return result;
   } finally {
     server.close();
   }
+}
+
+/** With -u it takes no volume. */
+function rename(pool: ModelPool, args: readonly string[]): void {
+  const [from, to] = [args.at(-2) ?? '', args.at(-1) ?? ''];
+  if (args[0] === '-u' && pool.get(from).kind === 'volume')
+    throw new ZfsRefusal(`cannot open '${from}': operation not applicable to datasets of this type`);
+  pool.rename(from, to);
 }
 
 export const split = (name: string, mark: '@' | '#'): [string, string] => {
@@ -66,16 +76,170 @@ export function parse(args: readonly string[], withValue: readonly string[]) {
   return { flags, rest };
 }
 
+/** What stands behind each `-o`. */
+const optionsOf = (words: readonly string[]): readonly string[] =>
+  words.filter((_, at) => words[at - 1] === '-o');
+
+/** As the kernel: of several the others are held all the same. */
+function hold(pool: ModelPool, tag: string, names: readonly string[]): void {
+  const refusals: unknown[] = [];
+  for (const name of names) {
+    try {
+      pool.hold(...split(name, '@'), tag);
+    } catch (error) {
+      refusals.push(error);
+    }
+  }
+  if (refusals.length > 0) throw refusals[0];
+}
+
+/** Properties of datasets, then their names. */
+function set(pool: ModelPool, words: readonly string[]): void {
+  const isProperty = (word: string): boolean => word.includes('=');
+  for (const name of words.filter((word) => !isProperty(word))) {
+    const dataset = pool.get(name);
+    for (const property of words.filter(isProperty)) {
+      const at = property.indexOf('=');
+      const [key, value] = [property.slice(0, at), property.slice(at + 1)];
+      if (key === 'readonly') dataset.isReadonly = value === 'on';
+      else dataset.properties.set(key, value);
+    }
+  }
+}
+
+function get(pool: ModelPool, args: readonly string[]): string {
+  const { flags, rest } = parse(args, ['-t', '-o', '-s']);
+  const [keys = '', name = ''] = rest;
+  if (keys === 'all') return ownOf(pool.get(name));
+  const columns = (flags.get('-o') ?? '').split(',');
+  const datasets = flags.has('-r') ? below(pool, name, null) : [pool.get(name)];
+  return datasets
+    .flatMap((one) =>
+      keys.split(',').map((property) => {
+        const [value, source] = cellOf(pool, one, property);
+        const cells: Record<string, string> = { name: one.name, property, value, source };
+        return `${columns.map((column) => cells[column]).join('\t')}\n`;
+      }),
+    )
+    .join('');
+}
+
+function ownOf({ properties, isReadonly }: ModelDataset): string {
+  const all = [...properties, ['readonly', isReadonly ? 'on' : 'off']];
+  return all.map(([key, value]) => `${key}\t${value}\n`).join('');
+}
+
+function list(pool: ModelPool, args: readonly string[]): string {
+  const { flags, rest } = parse(args, ['-t', '-o', '-d', '-S']);
+  const types = (flags.get('-t') ?? 'filesystem').split(',');
+  const columns = (flags.get('-o') ?? 'name').split(',');
+  if (columns.includes('usedbydataset')) return pool.texts().datasets;
+  if (types.includes('bookmark')) return pool.texts().points;
+  const print = (rows: readonly (readonly string[])[]): string =>
+    rows.map((cells) => `${cells.join('\t')}\n`).join('');
+  if (types.includes('snapshot')) {
+    // One snapshot, or those of a dataset.
+    const points = rest.flatMap((name) => {
+      const [dataset = '', of] = name.split('@');
+      const datasets = flags.has('-r') ? below(pool, dataset, null) : [pool.get(dataset)];
+      const found = datasets.flatMap((one) =>
+        one.snapshots
+          .filter((snapshot) => of === undefined || snapshot.name === of)
+          .map((snapshot) => ({ ...snapshot, full: `${one.name}@${snapshot.name}` })),
+      );
+      if (of !== undefined && found.length === 0)
+        throw new ZfsRefusal(`cannot open '${name}': dataset does not exist`);
+      return found;
+    });
+    return print(
+      points.map(({ full, guid, txg, holds, takenAt = 1_790_000_000 }) => {
+        const cells: Record<string, unknown> = { name: full, guid, createtxg: txg, userrefs: holds };
+        return columns.map((column) => String(column === 'creation' ? takenAt : (cells[column] ?? '-')));
+      }),
+    );
+  }
+  const depth = flags.has('-d') ? Number(flags.get('-d')) : null;
+  const rows = rest
+    .flatMap((name) => (flags.has('-r') || depth !== null ? below(pool, name, depth) : [pool.get(name)]))
+    .filter(({ kind }) => types.includes(kind));
+  if (flags.has('-S')) rows.sort((left, right) => (left.name < right.name ? 1 : -1));
+  return print(rows.map((one) => columns.map((column) => cellOf(pool, one, column)[0])));
+}
+
+function below(pool: ModelPool, name: string, depth: number | null): ModelDataset[] {
+  const own = pool.get(name);
+  if (depth === 0) return [own];
+  return [...pool.datasets.values()].filter((one) => one === own || one.name.startsWith(`${name}/`));
+}
+
+/** With where it comes from. */
+function cellOf(pool: ModelPool, one: ModelDataset, property: string): [value: string, source: string] {
+  const newest = (one.snapshots.at(-1) ?? one.origin)?.content ?? '';
+  switch (property) {
+    case 'name':
+      return [one.name, '-'];
+    case 'type':
+      return [one.kind, '-'];
+    case 'guid':
+      return [one.guid, '-'];
+    case 'createtxg':
+      return ['7', '-'];
+    case 'origin':
+      return [one.origin === null ? '-' : `${pool.ownerOf(one.origin).name}@${one.origin.name}`, '-'];
+    case 'encryptionroot':
+      return [one.keyOf?.name ?? '-', '-'];
+    case 'keystatus':
+      return [one.isEncrypted ? 'available' : '-', '-'];
+    case 'written':
+      return [String(Math.abs(one.content.length - newest.length)), '-'];
+    case 'used':
+      return [String(one.content.length), '-'];
+    case 'creation':
+      return ['1790000000', '-'];
+    case 'readonly':
+      return [one.isReadonly ? 'on' : 'off', 'local'];
+    case 'receive_resume_token':
+      return [one.partial?.token ?? '-', '-'];
+    case 'canmount':
+      return [one.kind === 'volume' ? '-' : (one.properties.get('canmount') ?? 'on'), 'local'];
+    case 'mountpoint':
+      return [one.kind === 'volume' ? '-' : (one.properties.get('mountpoint') ?? `/${one.name}`), 'local'];
+    default:
+      return inherited(pool, one.name, property);
+  }
+}
+
+function inherited(pool: ModelPool, name: string, property: string): [value: string, source: string] {
+  for (let at = name; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
+    const value = pool.datasets.get(at)?.properties.get(property);
+    if (value !== undefined) return [value, at === name ? 'local' : `inherited from ${at}`];
+  }
+  return ['-', '-'];
+}
+
 /** A text is what it prints. */
 function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown {
   switch (verb) {
-    case 'list': {
-      const types = parse(args, ['-t', '-o']).flags.get('-t');
-      const texts = pool.texts();
-      return types === 'filesystem,volume' ? texts.datasets : texts.points;
+    case 'list':
+      return list(pool, args);
+    case 'get':
+      return get(pool, args);
+    case 'set':
+      return set(pool, args);
+    case 'inherit':
+      return void pool.get(args.at(-1) ?? '').properties.delete(args[0] ?? '');
+    case 'create': {
+      const name = args.at(-1) ?? '';
+      pool.create(name, args.includes('encryption=on'));
+      return set(pool, [...optionsOf(args).filter((one) => one !== 'encryption=on'), name]);
     }
-    case 'create':
-      return pool.create(args.at(-1) ?? '', args.includes('encryption=on'));
+    case 'clone': {
+      const name = args.at(-1) ?? '';
+      pool.clone(...split(args.at(-2) ?? '', '@'), name);
+      return set(pool, [...optionsOf(args), name]);
+    }
+    case 'promote':
+      return pool.promote(args[0] ?? '');
     case 'snapshot': {
       const names = args.map((name) => split(name, '@'));
       // All of them, or none.
@@ -86,7 +250,7 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
       return;
     }
     case 'hold':
-      return pool.hold(...split(args[1] ?? '', '@'), args[0] ?? '');
+      return hold(pool, args[0] ?? '', args.slice(1));
     case 'holds':
       return parse(args, [])
         .rest.flatMap((name) => {
@@ -97,15 +261,16 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
         })
         .join('');
     case 'release':
-      return pool.release(...split(args[1] ?? '', '@'), args[0] ?? '');
+      for (const name of args.slice(1)) pool.release(...split(name, '@'), args[0] ?? '');
+      return;
     case 'bookmark':
       return pool.bookmark(...split(args[0] ?? '', '@'), split(args[1] ?? '', '#')[1]);
     case 'destroy':
       return destroy(pool, args[0] ?? '');
     case 'rename':
-      return pool.rename(args[0] ?? '', args[1] ?? '');
+      return rename(pool, args);
     case 'receive':
-      return pool.abandon(args[1] ?? '');
+      return pool.abandon(args.at(-1) ?? '');
     // Not of ZFS: what a program writes into a file system.
     case 'write':
       return pool.write(args[0] ?? '', args[1] ?? '');
@@ -116,6 +281,7 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
 
 function destroy(pool: ModelPool, name: string): void {
   if (name.includes('#')) return pool.destroyBookmark(...split(name, '#'));
+  if (!name.includes('@')) return pool.destroyDataset(name);
   const [dataset, list] = split(name, '@');
   const names = list.split(',');
   for (const of of names)

@@ -14,7 +14,7 @@ const code = await runReplicator({
   config: {
     node: 'a',
     members: ['a', 'b'].map((id) => ({ id, witness: false })),
-    resources: [],
+    resources: [{ name: 'tank', kind: 'replicated-pool', pool: 'tank' }],
     replication: {
       pools: ['tank'],
       include: [],

@@ -1,0 +1,83 @@
+/**
+ * The orders of a change of roles, and what a crash has left of one. Every command that changes something is asked for by itself:
+ * a takeover that has begun meanwhile waits for one, and for no more.
+ */
+import type { Clock } from '../../clock.ts';
+import type { Epoch } from '../../core/index.ts';
+import { QuorateError } from '../../errors.ts';
+import type { CommandRunner } from '../../resources/index.ts';
+import type { ReceiverOrder } from '../channel.ts';
+import { findAll, isAsideOpen, markComplete, setAside } from '../roles/index.ts';
+import { refused } from './perform.ts';
+import { type Registration, register } from './registry.ts';
+
+export type RoleOrder = Extract<ReceiverOrder, { readonly kind: 'set-aside' | 'complete' }>;
+
+export const isRoleOrder = (order: ReceiverOrder): order is RoleOrder =>
+  order.kind === 'set-aside' || order.kind === 'complete';
+
+interface RoleParts {
+  readonly commands: Pick<CommandRunner, 'run'>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Rejects with why nothing may be changed. */
+  readonly mayChange: () => Promise<void>;
+}
+
+export async function performRole(order: RoleOrder, epoch: Epoch, parts: RoleParts): Promise<void> {
+  if (order.kind === 'set-aside') {
+    await setAside(order.pool, epoch, order.tails, { ...parts, mayChange: () => allowed(parts) });
+    return;
+  }
+  if (order.hasMore === true) {
+    await findAll(order.snapshots, parts);
+    return;
+  }
+  await markComplete(order.pool, { ...order, epoch }, { ...parts, commands: askingFirst(parts) });
+}
+
+async function allowed({ mayChange }: RoleParts): Promise<boolean> {
+  await mayChange();
+  return true;
+}
+
+function askingFirst({ commands, mayChange }: RoleParts): Pick<CommandRunner, 'run'> {
+  return {
+    run: async (command, options) => {
+      if (command[1] !== 'list') await mayChange();
+      return commands.run(command, options);
+    },
+  };
+}
+
+/** One at a time for a pool: two that promote would promote twice. */
+export async function registerAside(
+  dataDir: string,
+  pool: string,
+  what: { readonly peer: string; readonly epoch: number },
+): Promise<Registration> {
+  const registration = await register(dataDir, { ...what, dataset: `(set-aside ${pool})` });
+  if (registration === null) throw refused(`what only this node has of ${pool} is being set aside`);
+  return registration;
+}
+
+/** Null: every name has its dataset; or why not, so that nobody takes what is missing for what is not there. */
+export async function finishAside(
+  pool: string,
+  parts: RoleParts & { readonly dataDir: string; readonly peer: string },
+): Promise<'nothing' | 'done' | { readonly why: string }> {
+  try {
+    if (!(await isAsideOpen(pool, parts))) return 'nothing';
+    // Of no tenure: it goes on with what an order has begun.
+    const registration = await registerAside(parts.dataDir, pool, { peer: parts.peer, epoch: 0 });
+    try {
+      await setAside(pool, 0, [], { ...parts, mayChange: () => allowed(parts) });
+      return 'done';
+    } finally {
+      await registration.remove();
+    }
+  } catch (error) {
+    if (!(error instanceof QuorateError)) throw error;
+    return { why: `what only this node has is not set aside whole: ${error.message}` };
+  }
+}

@@ -1,0 +1,472 @@
+/**
+ * Engine, receiver and roles together, over the model of ZFS: two data nodes that take over from each other, planned and by power cuts,
+ * with streams that break off and receivers that die in the middle of an order. Nothing is destroyed, what a word promises is there, and
+ * in the end everything is common. A longer search: `FUZZ_RUNS=10000 npx vitest run test/replication/failovers.test.ts`.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Clock } from '../../src/clock.ts';
+import type { KeepConfig } from '../../src/config/index.ts';
+import { durationMs, epoch, instant, nodeId } from '../../src/core/index.ts';
+import type { ReceiveEnd, ReceiverChannel } from '../../src/replication/channel.ts';
+import { Board, Engine, LocalPool } from '../../src/replication/engine/index.ts';
+import { endAside, type PoolsReading, readCopyWords } from '../../src/replication/index.ts';
+import { endReceives, inParts, judge, type Known, Receiver } from '../../src/replication/receiver/index.ts';
+import {
+  type CommandRunner,
+  isKept,
+  PoolMemory,
+  ReplicatedPoolResource,
+  SHUT_PROPERTIES,
+} from '../../src/resources/index.ts';
+import { FakeCopies } from '../resources/support/fake-copies.ts';
+import { perform } from './perform.ts';
+import { ZfsCommand } from './zfs-command.ts';
+import { Guids, type ModelDataset, ModelPool } from './zfs-model.ts';
+
+const RUNS = Number(process.env.FUZZ_RUNS ?? 40);
+const LIMIT_MS = 120_000 + RUNS * 2000;
+const KEEP: KeepConfig = { last: 1000, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
+const POLICY = { periodMs: durationMs(1000), keep: KEEP, keepCopy: KEEP, windows: [] };
+
+type Side = 'a' | 'b';
+const other = (side: Side): Side => (side === 'a' ? 'b' : 'a');
+const { signal } = new AbortController();
+
+let directory = '';
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'quorate-failovers-'));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Nothing waits for time here. */
+const clockAt = (wallMs: () => number): Clock => ({
+  now: () => instant(wallMs()),
+  wallMs,
+  after: () => ({ cancel: () => undefined }),
+  sleep: (ms, over) =>
+    new Promise((resolve) => {
+      if (ms <= 1000 || over?.aborted) setImmediate(resolve);
+      else over?.addEventListener('abort', () => resolve(), { once: true });
+    }),
+});
+
+class Node {
+  readonly pool: ModelPool;
+  readonly zfs: ZfsCommand;
+  readonly receiver: Receiver;
+  known: Known = { kind: 'known', mayHold: false, tenure: null };
+  readonly #mounts = new FakeCopies();
+  readonly #memory = new PoolMemory();
+  readonly #clock: Clock;
+  readonly #dataDir: string;
+
+  constructor(side: Side, pool: ModelPool, clock: Clock, dataDir: string) {
+    this.pool = pool;
+    this.zfs = new ZfsCommand(pool);
+    this.#clock = clock;
+    this.#dataDir = dataDir;
+    this.receiver = new Receiver({
+      self: nodeId(side),
+      peer: nodeId(other(side)),
+      ...{ pools: ['tank'], dataDir, commands: this.zfs, clock },
+      authority: { ask: async () => this.known },
+      read: async (): Promise<PoolsReading> => ({
+        version: 1,
+        pools: [{ kind: 'read', name: 'tank', texts: pool.texts() }],
+      }),
+    });
+  }
+
+  get isMounted(): boolean {
+    return this.#mounts.mounts.length > 0;
+  }
+
+  powerCut(): void {
+    this.#mounts.mounts = [];
+  }
+
+  words() {
+    const { kernel } = this.#mounts;
+    return readCopyWords('tank', { commands: this.zfs, clock: this.#clock, signal, kernel });
+  }
+
+  resource(): ReplicatedPoolResource {
+    const clock = this.#clock;
+    const { kernel, readMounts, deviceOf } = this.#mounts;
+    return new ReplicatedPoolResource({
+      ...{
+        name: 'tank',
+        pool: 'tank',
+        loadKeys: false,
+        mayKill: false,
+        memory: this.#memory,
+        ownPaths: ['/'],
+      },
+      ...{ kernel, readMounts, deviceOf, clock, runner: this.#runner() },
+      endReceives: async () => {
+        expect(await endReceives(this.#dataDir, instant(clock.now() + 1000), clock)).toEqual({
+          kind: 'ended',
+          count: 0,
+        });
+        return null;
+      },
+      endAside: async (name) => {
+        await endAside(name, { commands: this.zfs, clock, signal, mayChange: () => true });
+        return null;
+      },
+    });
+  }
+
+  #runner(): CommandRunner {
+    const done = { kind: 'exited', code: 0, stdout: '', stderr: '' } as const;
+    return {
+      run: async (command) => {
+        const [program, verb] = command;
+        const last = command.at(-1) ?? '';
+        if (program === 'zfs' && verb === 'mount') {
+          this.#mounts.mounts.push({ source: last, mountPoint: `/${last}` });
+          return done;
+        }
+        if (program === 'umount') {
+          this.#mounts.mounts = this.#mounts.mounts.filter(({ mountPoint }) => mountPoint !== last);
+          return done;
+        }
+        if (program === 'fuser') return { ...done, code: 1 };
+        return this.zfs.run(command);
+      },
+      killMarked: async () => 0,
+      follow: () => () => undefined,
+    };
+  }
+}
+
+class Pair {
+  wallMs = Date.parse('2026-11-27T10:00:00Z');
+  readonly #clock = clockAt(() => this.wallMs);
+  readonly nodes: Readonly<Record<Side, Node>>;
+  holder: Side = 'a';
+  epoch = 10;
+  /** After how many streams of a tenure one breaks off. */
+  breaksAt: number | null = null;
+  readonly #engines = new Map<number, Engine>();
+  #rounds = 0;
+  #writes = 0;
+  readonly #contents = new Map<string, string>();
+  readonly #left: { side: Side; content: string }[] = [];
+  /** By the name of what was taken: what the holder had then. */
+  readonly #moments = new Map<string, ReadonlyMap<string, string>>();
+  readonly #ends = new Map<string, (end: ReceiveEnd) => void>();
+
+  constructor(number: number) {
+    const guids = new Guids();
+    const node = (side: Side): Node =>
+      new Node(side, new ModelPool('tank', guids), this.#clock, join(directory, `${number}-${side}`));
+    this.nodes = { a: node('a'), b: node('b') };
+  }
+
+  get source(): Node {
+    return this.nodes[this.holder];
+  }
+
+  get target(): Node {
+    return this.nodes[other(this.holder)];
+  }
+
+  async begin(): Promise<void> {
+    for (const name of ['tank/a', 'tank/a/x', 'tank/b']) this.nodes.a.pool.create(name);
+    this.nodes.a.pool.create('tank/disk', false, 'volume');
+    for (const { pool } of Object.values(this.nodes)) pool.get('tank').isReadonly = false;
+    await this.#release('a');
+    await this.#release('b');
+    await this.#takeOver('a');
+  }
+
+  write(name: string): void {
+    if (this.source.pool.datasets.get(name)?.isReadonly === false)
+      this.source.pool.write(name, `${this.#writes++},`);
+  }
+
+  create(name: string): void {
+    if (!this.source.pool.datasets.has(name)) this.source.pool.create(name);
+  }
+
+  ownOf({ pool }: Node): readonly ModelDataset[] {
+    return [...pool.datasets.values()].filter(
+      ({ name, partial, snapshots }) =>
+        name !== 'tank' && !isKept('tank', name) && !(partial !== null && snapshots.length === 0),
+    );
+  }
+
+  /** `cut`: after so many changes the receiver's power goes, and comes back. */
+  async round(cut: number | null): Promise<void> {
+    this.wallMs += 61_000;
+    const { zfs } = this.target;
+    zfs.changesLeft = cut ?? Number.POSITIVE_INFINITY;
+    const engine = this.#engine();
+    await engine.round(++this.#rounds);
+    await engine.settled();
+    zfs.changesLeft = Number.POSITIVE_INFINITY;
+    this.check();
+  }
+
+  async powerCut(): Promise<void> {
+    const lost = this.holder;
+    for (const { content } of this.ownOf(this.source)) this.#left.push({ side: lost, content });
+    this.source.powerCut();
+    this.#know(null);
+    await this.#takeOver(other(lost));
+    // It comes back, and releases before anything else (L4).
+    await this.#release(lost);
+    this.check();
+  }
+
+  async switchOver(): Promise<void> {
+    const from = this.holder;
+    await this.nodes[from].resource().release({ ...this.#within(60_000), mode: 'planned' });
+    this.wallMs += 1000;
+    // The killed replicator's place is taken by one for this alone.
+    const engine = this.#newEngine();
+    let name: string;
+    try {
+      name = await engine.finish(['tank']);
+    } catch {
+      // Undone: the role stays (R1).
+      await this.#acquire(from);
+      this.check();
+      return;
+    }
+    const words = await this.target.words();
+    expect(words).toMatchObject({ complete: { snapshot: name, isFinal: true, epoch: this.epoch } });
+    const had = new Map(this.ownOf(this.source).map(({ name: dataset, content }) => [dataset, content]));
+    this.#know(null);
+    await this.#takeOver(other(from));
+    for (const [dataset, content] of had) expect(this.source.pool.get(dataset).content).toBe(content);
+    this.check();
+  }
+
+  async #takeOver(side: Side): Promise<void> {
+    const words = await this.nodes[side].words();
+    const before = this.epoch;
+    this.holder = side;
+    this.epoch += 10;
+    await this.#acquire(side);
+    if (words.kind !== 'read') throw new Error(words.why);
+    // What the word promised is here.
+    const { complete } = words;
+    if (complete === null || complete.epoch !== before) return;
+    for (const [dataset, content] of this.#moments.get(complete.snapshot) ?? [])
+      if (!this.source.pool.get(dataset).content.startsWith(content))
+        throw new Error(`${dataset} lacks what was said to be complete by @${complete.snapshot}`);
+  }
+
+  async #acquire(side: Side): Promise<void> {
+    this.#know(side);
+    const order = { epoch: epoch(this.epoch), isFirst: true, previousReleased: false };
+    await this.nodes[side].resource().acquire({ ...this.#within(60_000), ...order });
+    expect(this.nodes[side].isMounted).toBe(true);
+    for (const one of this.ownOf(this.source)) expect([one.name, one.isReadonly]).toEqual([one.name, false]);
+  }
+
+  async #release(side: Side): Promise<void> {
+    await this.nodes[side].resource().release({ ...this.#within(60_000), mode: 'abrupt' });
+    for (const one of this.ownOf(this.nodes[side])) expect(one.isReadonly).toBe(true);
+  }
+
+  #within = (ms: number) => ({ deadline: instant(this.#clock.now() + ms), signal });
+
+  /** Null: between two tenures. */
+  #know(side: Side | null): void {
+    for (const own of ['a', 'b'] as const)
+      this.nodes[own].known = {
+        kind: 'known',
+        mayHold: own === side,
+        tenure: { epoch: epoch(this.epoch), node: nodeId(this.holder), isReleased: side === null },
+      };
+  }
+
+  #engine(): Engine {
+    const engine = this.#engines.get(this.epoch) ?? this.#newEngine();
+    this.#engines.set(this.epoch, engine);
+    return engine;
+  }
+
+  #newEngine(): Engine {
+    const [source, target, number] = [this.source, this.target, this.epoch];
+    let streams = 0;
+    const breaksAt = this.breaksAt;
+    const run: CommandRunner['run'] = async (command) => {
+      const result = await source.zfs.run(command);
+      if (command[1] === 'snapshot' && result.kind === 'exited' && result.code === 0) {
+        const [, name = ''] = (command.at(-1) ?? '').split('@');
+        this.#moments.set(name, new Map(this.ownOf(source).map((one) => [one.name, one.content])));
+      }
+      this.check();
+      return result;
+    };
+    const { kernel } = new FakeCopies();
+    const [ends, clock] = [{ from: this.holder, to: other(this.holder) }, this.#clock];
+    return new Engine({
+      ...{ ends, clock, signal, board: new Board(), epoch: epoch(number), drbdBelow: () => [] },
+      replication: {
+        ...{ pools: ['tank'], include: [], exclude: [] },
+        send: { policy: POLICY, overrides: [], bytesPerSecond: null },
+      },
+      local: new LocalPool({ pools: ['tank'], commands: { run }, kernel, clock, signal }),
+      channel: this.#channel(target),
+      startSend: ({ step }) => {
+        const isBroken = streams++ === breaksAt;
+        perform(step, source.pool, target.pool, isBroken);
+        for (const word of SHUT_PROPERTIES) {
+          const [key = '', value = ''] = word.split('=');
+          if (key !== 'readonly') target.pool.get(step.dataset).properties.set(key, value);
+        }
+        this.check();
+        this.#ends.get(step.dataset)?.(
+          isBroken ? { kind: 'broken', code: 'stream', why: 'cut off' } : { kind: 'received' },
+        );
+        return { ended: Promise.resolve({ kind: 'sent' }), stop: () => undefined };
+      },
+      onBroken: (error) => {
+        throw error;
+      },
+    });
+  }
+
+  #channel(target: Node): ReceiverChannel {
+    const [self, peer] = [nodeId(other(this.holder)), nodeId(this.holder)];
+    return {
+      name: 'local',
+      read: () => target.receiver.read(),
+      perform: async (claimed, order) => {
+        for (const part of inParts(order))
+          await target.receiver.perform(claimed, JSON.parse(JSON.stringify(part)), signal);
+        this.check();
+      },
+      receive: async (claimed, { dataset }) => {
+        const verdict = judge(target.known, self, peer, claimed);
+        if (verdict.kind !== 'yes') throw new Error(verdict.why);
+        return {
+          sink: new PassThrough(),
+          ended: new Promise((resolve) => this.#ends.set(dataset, resolve)),
+          abort: () => this.#ends.get(dataset)?.({ kind: 'broken', code: 'aborted', why: 'given up' }),
+        };
+      },
+      close: async () => undefined,
+    };
+  }
+
+  /** Nothing that was ever there on a side is gone there, or another. */
+  check(): void {
+    const found = new Map<string, string>();
+    for (const side of ['a', 'b'] as const)
+      for (const { snapshots } of this.nodes[side].pool.datasets.values())
+        for (const { guid, content } of snapshots) found.set(`${side} ${guid}`, content);
+    for (const [key, content] of this.#contents)
+      if (found.get(key) !== content) throw new Error(`${key} is lost`);
+    for (const [key, content] of found) this.#contents.set(key, content);
+  }
+
+  async quietDown(): Promise<void> {
+    this.breaksAt = null;
+    this.#engines.clear();
+    for (let count = 0; count < 4; count++) await this.round(null);
+    for (const { name, snapshots, content } of this.ownOf(this.source)) {
+      const copy = this.target.pool.get(name);
+      expect([name, copy.content]).toEqual([name, content]);
+      expect(copy.snapshots.at(-1)?.guid).toBe(snapshots.at(-1)?.guid);
+    }
+    expect(await this.target.words()).toMatchObject({ written: null, complete: { epoch: this.epoch } });
+    for (const { side, content } of this.#left) {
+      const all = [...this.nodes[side].pool.datasets.values()];
+      const isThere = all.some(
+        (one) =>
+          one.content.startsWith(content) || one.snapshots.some((own) => own.content.startsWith(content)),
+      );
+      if (!isThere) throw new Error(`${side} has lost what was written: ${content}`);
+    }
+    for (const { zfs } of Object.values(this.nodes))
+      expect(zfs.calls.filter((call) => /^zfs (destroy [^#]*$|rollback)/.test(call))).toEqual([]);
+  }
+}
+
+const NAMES = ['tank/a', 'tank/a/x', 'tank/b', 'tank/disk', 'tank/new-20', 'tank/new-30'];
+const event = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('write' as const), name: fc.constantFrom(...NAMES) }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('round' as const), cut: fc.option(fc.nat(25), { freq: 3 }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('powerCut' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('switchOver' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('create' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('breaks' as const), at: fc.option(fc.nat(4)) }),
+  },
+);
+
+let number = 0;
+
+async function happens(pair: Pair, one: typeof event extends fc.Arbitrary<infer Value> ? Value : never) {
+  switch (one.kind) {
+    case 'write':
+      return pair.write(one.name);
+    case 'round':
+      return pair.round(one.cut);
+    case 'create':
+      // Two that were made under one name are left to people.
+      return pair.create(`tank/new-${pair.epoch}`);
+    case 'breaks':
+      pair.breaksAt = one.at;
+      return;
+    default:
+      return pair[one.kind]();
+  }
+}
+
+it('a full copy, changes, a power cut with a tail, the other side holds, the roles turned round', async () => {
+  const pair = new Pair(number++);
+  await pair.begin();
+  pair.write('tank/a');
+  await pair.round(null);
+  pair.write('tank/a');
+  await pair.round(null);
+  pair.write('tank/a');
+  await pair.powerCut();
+  expect(pair.holder).toBe('b');
+  pair.write('tank/a');
+  await pair.quietDown();
+  expect(pair.nodes.a.pool.get('tank/.diverged/30/a').content).toBe('0,1,2,');
+  expect(pair.nodes.a.pool.get('tank/a').content).toBe('0,1,3,');
+  await pair.switchOver();
+  expect(pair.holder).toBe('a');
+  pair.write('tank/a');
+  await pair.quietDown();
+  expect(pair.nodes.b.pool.datasets.has('tank/.diverged')).toBe(false);
+});
+
+it(
+  `whatever happens, nothing is destroyed, words are true, and everything is common in the end (${RUNS})`,
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { minLength: 3, maxLength: 20 }), async (events) => {
+        const pair = new Pair(number++);
+        await pair.begin();
+        // A pool of nothing has nothing to send, and no word.
+        await pair.round(null);
+        for (const one of events) await happens(pair, one);
+        await pair.quietDown();
+      }),
+      { numRuns: RUNS },
+    );
+  },
+  LIMIT_MS,
+);
