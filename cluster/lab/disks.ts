@@ -15,7 +15,7 @@ import {
   type NodeName,
   replAddress,
 } from './hosts.ts';
-import { type HostPlan, planConfig, planDrbd, planStore, STORAGES, STORE_CONTROL } from './plan.ts';
+import { type HostPlan, POOL, planConfig, planDrbd, planStore, STORAGES, STORE_CONTROL } from './plan.ts';
 
 /** The doctor wants to see room (D3). */
 const STATE_DISK = '256M';
@@ -38,10 +38,10 @@ export async function writeLabFiles(plan: HostPlan, folder: string): Promise<Lab
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
   const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
-  const { volumes, diskBytes } = STORAGES[storage];
+  const { disks, diskBytes } = STORAGES[storage];
   const dataDisks = (node: NodeName): readonly string[] =>
-    Array.from({ length: isDataNode(node) ? volumes : 0 }, (_, volume) =>
-      join(folder, `data${volume}-${node}.img`),
+    Array.from({ length: isDataNode(node) ? disks : 0 }, (_, disk) =>
+      join(folder, `data${disk}-${node}.img`),
     );
   for (const node of NODES) {
     const root = join(folder, `state-${node}`);
@@ -59,6 +59,7 @@ export async function writeLabFiles(plan: HostPlan, folder: string): Promise<Lab
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node, storage)));
       put('r0.res', planDrbd(timing, storage));
+      if (storage === 'replicated') put('pools', `${POOL}\n`);
     }
     await makeDisk(stateDisk(node), root);
   }
