@@ -25,7 +25,7 @@ const MAKE_STORAGE: Readonly<Record<StorageName, string>> = {
 /** Of each node's own: what is in it comes from the holder. */
 const MAKE_REPLICATED = [
   'mkdir -p -m 700 /var/lib/quorate/ssh && ssh-keygen -q -t ed25519 -N "" -f /var/lib/quorate/ssh/host_key',
-  `zpool create -o cachefile=none -o ashift=12 -O mountpoint=${REPLICATED_MOUNT} -O canmount=off ${POOL} /dev/lab/data1`,
+  `zpool create -o cachefile=none -o ashift=12 -O mountpoint=${REPLICATED_MOUNT} -O canmount=off ${POOL} /dev/lab/part1`,
 ].join(' && ');
 
 /** Both disks are new, so they are declared equal instead of being copied. */

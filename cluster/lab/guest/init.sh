@@ -15,6 +15,7 @@ mkdir -p /dev/lab
 volume=0
 for disk in $lab_data; do
   [ ! -b "/dev/$disk" ] || ln -s "../$disk" "/dev/lab/data$volume"
+  [ ! -b "/dev/${disk}1" ] || ln -s "../${disk}1" "/dev/lab/part$volume"
   volume=$((volume + 1))
 done
 ln -s "../$lab_state" /dev/lab/state
@@ -61,7 +62,7 @@ replicated_pools() {
   mkdir -p -m 700 /var/lib/quorate/root-ssh /run/sshd
   ln -sfn /var/lib/quorate/root-ssh /root/.ssh
   grep -q ^sshd: /etc/passwd || echo 'sshd:x:105:65534::/run/sshd:/usr/sbin/nologin' >>/etc/passwd
-  keep_running sshd /usr/sbin/sshd -D -e -h /var/lib/quorate/ssh/host_key &
+  keep_running sshd /usr/sbin/sshd -D -e -f /dev/null -h /var/lib/quorate/ssh/host_key &
   while read -r pool; do
     zpool list "$pool" >/dev/null 2>&1 || zpool import -N -f -o cachefile=none -d /dev/lab "$pool"
   done </etc/quorate/pools
