@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { ENGINES, type EngineName } from './engine.ts';
 import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
 import {
+  isOnZfs,
   SERVICES,
   type ServiceName,
   STORAGES,
@@ -51,8 +52,8 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
   --engine NAME  of a lab that is made: uml (user-mode Linux, the default), or qemu: slower, and with everything that a host has
   --timing NAME  of a lab that is made: product (the default with uml); patient, where the machine is busy with other things;
                  emulated (the default with qemu)
-  --storage NAME of a lab that is made: what is on DRBD: ext4 (the default); raw, the records alone; or zfs, a pool (with qemu, after
-                 build-zfs)
+  --storage NAME of a lab that is made: what is on DRBD: ext4 (the default); raw, the records alone; zfs, a pool (with qemu, after
+                 build-zfs); replicated: ext4, and beside it a pool on a disk of each node's own, kept alike by snapshots
   --services NAME of a lab that is made: store (the default), or files: NFS, iSCSI and SMB beside it, with clients (with --storage zfs)
   --watchdog off of a lab that is made: without softdog, so that what outlives D ends by sysrq alone (with qemu)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
@@ -77,9 +78,9 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
   const engine = oneOf('--engine', values.engine ?? 'uml', ENGINES);
   const timing = oneOf('--timing', values.timing ?? OWN_TIMING[engine], TIMING_NAMES);
   const storage = oneOf('--storage', values.storage ?? 'ext4', STORAGE_NAMES);
-  if (storage === 'zfs' && engine !== 'qemu')
+  if (isOnZfs(storage) && engine !== 'qemu')
     throw new RangeError(
-      '--storage zfs needs --engine qemu: there is no ZFS for the kernel of user-mode Linux',
+      `--storage ${storage} needs --engine qemu: there is no ZFS for the kernel of user-mode Linux`,
     );
   const services = oneOf('--services', values.services ?? 'store', SERVICES);
   if (services === 'files' && storage !== 'zfs')

@@ -1,7 +1,7 @@
 /** A lab's files: certificates, configs, and the disks of the guests. */
 import { execFile } from 'node:child_process';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { stringify } from 'yaml';
 import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
 import { type StoreScripts, writeStoreScripts } from '../local/store/index.ts';
@@ -15,7 +15,7 @@ import {
   type NodeName,
   replAddress,
 } from './hosts.ts';
-import { type HostPlan, planConfig, planDrbd, planStore, STORAGES, STORE_CONTROL } from './plan.ts';
+import { type HostPlan, POOL, planConfig, planDrbd, planStore, STORAGES, STORE_CONTROL } from './plan.ts';
 
 /** The doctor wants to see room (D3). */
 const STATE_DISK = '256M';
@@ -38,10 +38,10 @@ export async function writeLabFiles(plan: HostPlan, folder: string): Promise<Lab
   const authority = await createAuthority(cluster);
   const operator = await issueClient(authority, 'admin', 'lab');
   const stateDisk = (node: NodeName): string => join(folder, `state-${node}.img`);
-  const { volumes, diskBytes } = STORAGES[storage];
+  const { disks, diskBytes } = STORAGES[storage];
   const dataDisks = (node: NodeName): readonly string[] =>
-    Array.from({ length: isDataNode(node) ? volumes : 0 }, (_, volume) =>
-      join(folder, `data${volume}-${node}.img`),
+    Array.from({ length: isDataNode(node) ? disks : 0 }, (_, disk) =>
+      join(folder, `data${disk}-${node}.img`),
     );
   for (const node of NODES) {
     const root = join(folder, `state-${node}`);
@@ -59,11 +59,14 @@ export async function writeLabFiles(plan: HostPlan, folder: string): Promise<Lab
     if (isDataNode(node)) {
       put('store.json', JSON.stringify(planStore(node, storage)));
       put('r0.res', planDrbd(timing, storage));
+      if (storage === 'replicated') put('pools', `${POOL}\n`);
     }
     await makeDisk(stateDisk(node), root);
   }
   for (const disk of DATA_NODES.flatMap(dataDisks)) {
-    writeFileSync(disk, '');
+    // ZFS would write a partition table to a whole disk, and then wait for udev, which guests do not have.
+    const isPartitioned = storage === 'replicated' && basename(disk).startsWith('data1');
+    writeFileSync(disk, isPartitioned ? onePartition(diskBytes) : '');
     truncateSync(disk, diskBytes);
   }
   const { certificate: cert, key } = operator;
@@ -88,6 +91,21 @@ function writeScripts(root: string): StoreScripts {
   const start = join(root, 'bin/start');
   writeFileSync(start, `${lines.join('\n')}\n`, { mode: 0o755 });
   return { start: inGuest(start), stop: inGuest(written.stop), probe: inGuest(written.probe) };
+}
+
+const SECTOR_BYTES = 512;
+const FIRST_SECTOR = 2048;
+/** "Solaris", as every partition of ZFS was once. */
+const PARTITION_TYPE = 0xbf;
+
+/** A master boot record with one partition, the rest of the disk. */
+export function onePartition(diskBytes: number): Buffer {
+  const record = Buffer.alloc(SECTOR_BYTES);
+  record.writeUInt8(PARTITION_TYPE, 446 + 4);
+  record.writeUInt32LE(FIRST_SECTOR, 446 + 8);
+  record.writeUInt32LE(diskBytes / SECTOR_BYTES - FIRST_SECTOR, 446 + 12);
+  record.writeUInt16LE(0xaa55, 510);
+  return record;
 }
 
 function makeDisk(image: string, content: string): Promise<void> {

@@ -15,7 +15,7 @@ export interface LabPlan {
 export interface MachinePlan extends LabPlan {
   readonly node: NodeName;
   readonly stateDisk: string;
-  /** One for each of DRBD's volumes; a witness has none. */
+  /** DRBD's volumes first; a witness has none. */
   readonly dataDisks: readonly string[];
   /** Appended to, over all boots. */
   readonly consoleLog: string;

@@ -1,6 +1,6 @@
 /** What an operator does once on new hosts (docs/install.md), by the same commands. */
 import { DATA_NODES, isDataNode, type NodeName } from './hosts.ts';
-import { drbdDevice, MOUNT_POINT, POOL, STORAGES, type StorageName } from './plan.ts';
+import { drbdDevice, MOUNT_POINT, POOL, REPLICATED_MOUNT, STORAGES, type StorageName } from './plan.ts';
 
 const CONNECT_LIMIT_MS = 60_000;
 
@@ -19,7 +19,14 @@ const MAKE_STORAGE: Readonly<Record<StorageName, string>> = {
     `zfs create -V 16M ${POOL}/disk`,
     `zpool export ${POOL}`,
   ].join(' && '),
+  replicated: `mkfs.ext4 -q ${drbdDevice(0)}`,
 };
+
+/** Of each node's own: what is in it comes from the holder. */
+const MAKE_REPLICATED = [
+  'mkdir -p -m 700 /var/lib/quorate/ssh && ssh-keygen -q -t ed25519 -N "" -f /var/lib/quorate/ssh/host_key',
+  `zpool create -o cachefile=none -o ashift=12 -O mountpoint=${REPLICATED_MOUNT} -O canmount=off ${POOL} /dev/lab/part1`,
+].join(' && ');
 
 /** Both disks are new, so they are declared equal instead of being copied. */
 export async function installData(guests: Guests, storage: StorageName): Promise<void> {
@@ -35,6 +42,8 @@ export async function installData(guests: Guests, storage: StorageName): Promise
   await guests.must('a', 'drbdadm primary r0');
   await guests.must('a', MAKE_STORAGE[storage]);
   await guests.must('a', 'drbdadm secondary r0');
+  if (storage === 'replicated')
+    await Promise.all(DATA_NODES.map((node) => guests.must(node, MAKE_REPLICATED)));
 }
 
 /** From here on init does what units would: DRBD, the store, the agent. */

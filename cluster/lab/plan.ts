@@ -35,11 +35,15 @@ const MIB = 1024 * 1024;
  * would. A file system has the same mount point either way, and its resource the same name.
  */
 export const STORAGES = {
-  raw: { volumes: 1, diskBytes: 64 * MIB },
-  ext4: { volumes: 1, diskBytes: 64 * MIB },
+  raw: { volumes: 1, disks: 1, diskBytes: 64 * MIB },
+  ext4: { volumes: 1, disks: 1, diskBytes: 64 * MIB },
   /** Over two volumes of one resource. A pool takes no device below 64 MiB, and keeps some of it back. */
-  zfs: { volumes: 2, diskBytes: 128 * MIB },
+  zfs: { volumes: 2, disks: 2, diskBytes: 128 * MIB },
+  /** The store on ext4 as usual; and on a disk of each node's own a pool that snapshots keep alike (docs/replication.md). */
+  replicated: { volumes: 1, disks: 2, diskBytes: 2048 * MIB },
 } as const;
+/** Those that need ZFS in the guests. */
+export const isOnZfs = (storage: StorageName): boolean => storage === 'zfs' || storage === 'replicated';
 export type StorageName = keyof typeof STORAGES;
 export const POOL = 'tank';
 export const MOUNT_POINT = '/srv/data';
@@ -58,7 +62,7 @@ export const nodeOfInterface = (id: string | null | undefined): DataNode | null 
 /** The names of the resources, by what they are: for the split of a takeover. */
 export const RESOURCES = {
   drbd: ['block'],
-  pool: ['data'],
+  pool: ['data', 'tank'],
   address: ['port2', 'eip'],
   service: ['store', 'nfs', 'target', 'smb', 'door'],
 } as const;
@@ -175,7 +179,12 @@ export function planConfig(
         : { device: '/dev/lab/watchdog', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
-    resources: [...resources(storage, scripts), ...(services === 'files' ? FILE_SERVICES : [])],
+    ...(storage === 'replicated' ? REPLICATED : {}),
+    resources: [
+      ...resources(storage, scripts),
+      ...(storage === 'replicated' ? [{ name: 'tank', kind: 'replicated-pool', pool: POOL, after: [] }] : []),
+      ...(services === 'files' ? FILE_SERVICES : []),
+    ],
   };
 }
 
@@ -183,6 +192,21 @@ const FILE_SYSTEM: Readonly<Record<StorageName, Record<string, unknown> | null>>
   raw: null,
   ext4: { kind: 'mount', device: drbdDevice(0), mount_point: MOUNT_POINT, fstype: 'ext4' },
   zfs: { kind: 'zfs-pool', pool: POOL },
+  replicated: { kind: 'mount', device: drbdDevice(0), mount_point: MOUNT_POINT, fstype: 'ext4' },
+};
+/** Of the replicated pool's own file system; its children lie below. */
+export const REPLICATED_MOUNT = '/srv/tank';
+/** Short, so that a scenario sees ten of them; in an emulated guest each command of ZFS takes a second. */
+const REPLICATION_PERIOD = '30s';
+
+/** Snapshots in the config's words: as long as the newest copy is no older than that, a failover goes on by itself. */
+const REPLICATED: Record<string, unknown> = {
+  max_data_loss: '1h',
+  replication: {
+    pools: [POOL],
+    send: { period: REPLICATION_PERIOD, keep: { last: 20 } },
+    channel: { kind: 'ssh', host_keys: ['/var/lib/quorate/ssh/host_key.pub'] },
+  },
 };
 
 function resources(

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { whyNoNetwork } from '../network/index.ts';
 import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
-import type { StorageName } from './plan.ts';
+import { isOnZfs, type StorageName } from './plan.ts';
 import { guestImage, zfsModules } from './qemu/index.ts';
 
 type Programs = Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export async function whyNoStorage(
   storage: StorageName,
   say: (text: string) => void,
 ): Promise<string | null> {
-  if (storage !== 'zfs' || zfsModules(await guestImage(say)) !== null) return null;
+  if (!isOnZfs(storage) || zfsModules(await guestImage(say)) !== null) return null;
   return 'the modules of ZFS are not built for the guests: scripts/lab build-zfs, about 5 minutes';
 }
 

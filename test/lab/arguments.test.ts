@@ -49,11 +49,14 @@ describe('the command line of scripts/lab', () => {
     expect(parse('up --storage raw')).toMatchObject({ storage: 'raw' });
     expect(parse('run all --engine qemu --storage zfs')).toMatchObject({ storage: 'zfs' });
     expect(() => parse('up --storage zfs')).toThrow(/needs --engine qemu/);
+    expect(() => parse('up --storage replicated')).toThrow(/needs --engine qemu/);
     expect(parse('up --engine qemu --storage zfs --services files')).toMatchObject({ services: 'files' });
     expect(parse('up --engine qemu --watchdog off')).toMatchObject({ watchdog: 'off' });
     expect(() => parse('up --watchdog off')).toThrow(/needs --engine qemu/);
     expect(() => parse('up --engine qemu --services files')).toThrow(/needs --storage zfs/);
-    expect(() => parse('up --engine qemu --storage btrfs')).toThrow(/--storage btrfs: raw, ext4 or zfs/);
+    expect(() => parse('up --engine qemu --storage btrfs')).toThrow(
+      /--storage btrfs: raw, ext4, zfs or replicated/,
+    );
   });
 
   it.each([

@@ -15,6 +15,7 @@ mkdir -p /dev/lab
 volume=0
 for disk in $lab_data; do
   [ ! -b "/dev/$disk" ] || ln -s "../$disk" "/dev/lab/data$volume"
+  [ ! -b "/dev/${disk}1" ] || ln -s "../${disk}1" "/dev/lab/part$volume"
   volume=$((volume + 1))
 done
 ln -s "../$lab_state" /dev/lab/state
@@ -56,7 +57,18 @@ keep_running() {
 # Any key will do for the embedded controller.
 export AWS_ACCESS_KEY_ID=LAB AWS_SECRET_ACCESS_KEY=lab AWS_EC2_METADATA_DISABLED=true
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
+# A replicated pool is there on both nodes all the time; the folder of keys outlives a power cut.
+replicated_pools() {
+  mkdir -p -m 700 /var/lib/quorate/root-ssh /run/sshd
+  ln -sfn /var/lib/quorate/root-ssh /root/.ssh
+  grep -q ^sshd: /etc/passwd || echo 'sshd:x:105:65534::/run/sshd:/usr/sbin/nologin' >>/etc/passwd
+  keep_running sshd /usr/sbin/sshd -D -e -f /dev/null -h /var/lib/quorate/ssh/host_key &
+  while read -r pool; do
+    zpool list "$pool" >/dev/null 2>&1 || zpool import -N -f -o cachefile=none -d /dev/lab "$pool"
+  done </etc/quorate/pools
+}
 services() {
+  [ ! -e /etc/quorate/pools ] || replicated_pools
   if [ "$lab" != w ]; then
     drbdadm up r0
     keep_running store "$lab_node" "$lab_dist/local-store.mjs" /etc/quorate/store.json &
