@@ -9,7 +9,7 @@ import type { CommandRunner } from '../../resources/index.ts';
 import type { ReceiverOrder } from '../channel.ts';
 import { findAll, isAsideOpen, markComplete, setAside } from '../roles/index.ts';
 import { refused } from './perform.ts';
-import { type Registration, register } from './registry.ts';
+import { RECEIVE_MARK, type Registration, register } from './registry.ts';
 
 export type RoleOrder = Extract<ReceiverOrder, { readonly kind: 'set-aside' | 'complete' }>;
 
@@ -17,6 +17,7 @@ export const isRoleOrder = (order: ReceiverOrder): order is RoleOrder =>
   order.kind === 'set-aside' || order.kind === 'complete';
 
 interface RoleParts {
+  readonly dataDir: string;
   readonly commands: Pick<CommandRunner, 'run'>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -24,7 +25,8 @@ interface RoleParts {
   readonly mayChange: () => Promise<void>;
 }
 
-export async function performRole(order: RoleOrder, epoch: Epoch, parts: RoleParts): Promise<void> {
+export async function performRole(order: RoleOrder, epoch: Epoch, host: RoleParts): Promise<void> {
+  const parts = { ...host, commands: marked(host) };
   if (order.kind === 'set-aside') {
     await setAside(order.pool, epoch, order.tails, { ...parts, mayChange: () => allowed(parts) });
     return;
@@ -35,6 +37,19 @@ export async function performRole(order: RoleOrder, epoch: Epoch, parts: RolePar
   }
   await markComplete(order.pool, { ...order, epoch }, { ...parts, commands: askingFirst(parts) });
 }
+
+/** What changes something may outlive its limit, and who has started it: by its mark a takeover finds and ends it (registry.ts). */
+function marked({ commands, dataDir }: RoleParts): Pick<CommandRunner, 'run'> {
+  return {
+    run: (command, options) => {
+      if (READING.has(command[1] ?? '')) return commands.run(command, options);
+      const environment = { ...options.environment, [RECEIVE_MARK]: dataDir };
+      return commands.run(command, { ...options, environment });
+    },
+  };
+}
+
+const READING: ReadonlySet<string> = new Set(['list', 'get', 'holds']);
 
 async function allowed({ mayChange }: RoleParts): Promise<boolean> {
   await mayChange();
@@ -64,8 +79,9 @@ export async function registerAside(
 /** Null: every name has its dataset; or why not, so that nobody takes what is missing for what is not there. */
 export async function finishAside(
   pool: string,
-  parts: RoleParts & { readonly dataDir: string; readonly peer: string },
+  host: RoleParts & { readonly peer: string },
 ): Promise<'nothing' | 'done' | { readonly why: string }> {
+  const parts = { ...host, commands: marked(host) };
   try {
     if (!(await isAsideOpen(pool, parts))) return 'nothing';
     // Of no tenure: it goes on with what an order has begun.
