@@ -15,7 +15,14 @@ import { durationMs, epoch, instant, nodeId } from '../../src/core/index.ts';
 import type { ReceiveEnd, ReceiverChannel } from '../../src/replication/channel.ts';
 import { Board, Engine, LocalPool } from '../../src/replication/engine/index.ts';
 import { endAside, type PoolsReading, readCopyWords } from '../../src/replication/index.ts';
-import { endReceives, inParts, judge, type Known, Receiver } from '../../src/replication/receiver/index.ts';
+import {
+  endReceives,
+  inParts,
+  judge,
+  type Known,
+  RECEIVE_MARK,
+  Receiver,
+} from '../../src/replication/receiver/index.ts';
 import {
   type CommandRunner,
   isKept,
@@ -59,6 +66,8 @@ class Node {
   readonly pool: ModelPool;
   readonly zfs: ZfsCommand;
   readonly receiver: Receiver;
+  /** Changes of the receiver that a takeover could not find once they have outlived it. */
+  readonly unmarked: string[] = [];
   known: Known = { kind: 'known', mayHold: false, tenure: null };
   readonly #mounts = new FakeCopies();
   readonly #memory = new PoolMemory();
@@ -73,7 +82,15 @@ class Node {
     this.receiver = new Receiver({
       self: nodeId(side),
       peer: nodeId(other(side)),
-      ...{ pools: ['tank'], dataDir, commands: this.zfs, clock },
+      ...{ pools: ['tank'], dataDir, clock },
+      commands: {
+        run: (command, options) => {
+          const isMarked = options.environment?.[RECEIVE_MARK] === dataDir;
+          if (!isMarked && !['list', 'get', 'holds'].includes(command[1] ?? ''))
+            this.unmarked.push(command.join(' '));
+          return this.zfs.run(command);
+        },
+      },
       authority: { ask: async () => this.known },
       read: async (): Promise<PoolsReading> => ({
         version: 1,
@@ -451,6 +468,8 @@ it('a full copy, changes, a power cut with a tail, the other side holds, the rol
   pair.write('tank/a');
   await pair.quietDown();
   expect(pair.nodes.b.pool.datasets.has('tank/.diverged')).toBe(false);
+  expect(pair.nodes.a.zfs.calls.some((call) => call.startsWith('zfs promote'))).toBe(true);
+  for (const side of ['a', 'b'] as const) expect(pair.nodes[side].unmarked).toEqual([]);
 });
 
 it(
