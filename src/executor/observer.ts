@@ -56,10 +56,24 @@ const WATCHED_KINDS: ReadonlySet<Resource['kind']> = new Set([
   'target-group',
   'virtual-ip',
 ]);
+/** These wait for the cloud, which costs this host nothing. */
+const CALLING_KINDS: ReadonlySet<Resource['kind']> = new Set([
+  'elastic-ip',
+  'vpc-route',
+  'private-ip',
+  'target-group',
+]);
 const WATCHFUL_MS = 40_000;
 const WATCHFUL_PACE_MS = 1000;
+/**
+ * Times its own duration, from the start of one probe to the next, but never longer than the pace of an idle node: on a slow or
+ * overloaded host looking must not take the processor from heartbeats and renewals.
+ */
+const SHARE_OF_TIME = 10;
 /** A reading by a command of its own now and then, in case the follower stands still. */
 const FRESH_EVERY_MS = { holding: 10_000, idle: 30_000 } as const;
+
+const AT_ONCE = 0;
 
 interface Entry {
   readonly resource: ObservedResource;
@@ -90,7 +104,7 @@ export class Observer {
     this.#entries = resources.map((resource) => ({
       resource,
       last: { probe: 'unknown', detail: 'not read yet' },
-      nextAt: 0,
+      nextAt: AT_ONCE,
       freshAt: 0,
       running: null,
     }));
@@ -109,7 +123,7 @@ export class Observer {
 
   /** All, or those of these kinds. */
   probeSoon(kinds: ReadonlySet<Resource['kind']> | null = null): void {
-    for (const entry of this.#entries) if (kinds?.has(entry.resource.kind) ?? true) entry.nextAt = 0;
+    for (const entry of this.#entries) if (kinds?.has(entry.resource.kind) ?? true) entry.nextAt = AT_ONCE;
   }
 
   get observed(): Map<string, Probe> {
@@ -154,8 +168,19 @@ export class Observer {
       })
       .finally(() => {
         entry.running = null;
+        this.#spare(entry, now);
       });
     return entry.running;
+  }
+
+  #spare(entry: Entry, startedAt: Instant): void {
+    // Meanwhile somebody asked for another one at once.
+    if (entry.nextAt === AT_ONCE || CALLING_KINDS.has(entry.resource.kind)) return;
+    const spared = Math.min(
+      (this.#clock.now() - startedAt) * SHARE_OF_TIME,
+      PACE_MS[entry.resource.kind].idle,
+    );
+    entry.nextAt = Math.max(entry.nextAt, startedAt + spared);
   }
 
   #paceMs(entry: Entry, now: Instant): number {
