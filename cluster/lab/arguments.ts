@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import { ENGINES, type EngineName } from './engine.ts';
 import { type CuttableLink, isNode, type NodeName } from './hosts.ts';
 import {
+  CHANNELS,
+  type ChannelName,
   isOnZfs,
   SERVICES,
   type ServiceName,
@@ -38,6 +40,13 @@ export interface Arguments {
   readonly storage: StorageName;
   readonly services: ServiceName;
   readonly watchdog: WatchdogName;
+  readonly channel: ChannelName;
+}
+
+/** What the command line has to know of a scenario. */
+export interface KnownScenario {
+  readonly name: string;
+  readonly storage?: StorageName;
 }
 
 export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
@@ -55,6 +64,7 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
   --storage NAME of a lab that is made: what is on DRBD: ext4 (the default); raw, the records alone; zfs, a pool (with qemu, after
                  build-zfs); replicated: ext4, and beside it a pool on a disk of each node's own, kept alike by snapshots
   --services NAME of a lab that is made: store (the default), or files: NFS and iSCSI beside it, with clients (with --storage zfs)
+  --channel NAME of a lab that is made: what carries the snapshots of --storage replicated: ssh (the default), or grpc
   --watchdog off of a lab that is made: without softdog, so that what outlives D ends by sysrq alone (with qemu)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
 `;
@@ -64,7 +74,7 @@ const TIMING_NAMES = Object.keys(TIMINGS) as readonly TimingName[];
 const STORAGE_NAMES = Object.keys(STORAGES) as readonly StorageName[];
 
 /** Throws a RangeError with one sentence. */
-export function parseArguments(words: readonly string[], scenarios: readonly string[]): Arguments {
+export function parseArguments(words: readonly string[], known: readonly KnownScenario[]): Arguments {
   const { values, positionals } = parse(words);
   const [name = '', ...rest] = positionals;
   const folder = values.folder ?? null;
@@ -75,9 +85,11 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
   if (!['run', 'demo', 'by-hand'].includes(name) && values.json === true)
     throw new RangeError('--json belongs to "run", "demo" and "by-hand"');
   if (name !== 'up' && values.bare === true) throw new RangeError('--bare belongs to "up"');
-  const engine = oneOf('--engine', values.engine ?? 'uml', ENGINES);
+  const named = known.filter((scenario) => name === 'run' && rest.includes(scenario.name));
+  const ownStorage = named[0]?.storage;
+  const storage = oneOf('--storage', values.storage ?? ownStorage ?? 'ext4', STORAGE_NAMES);
+  const engine = oneOf('--engine', values.engine ?? (ownStorage === undefined ? 'uml' : 'qemu'), ENGINES);
   const timing = oneOf('--timing', values.timing ?? OWN_TIMING[engine], TIMING_NAMES);
-  const storage = oneOf('--storage', values.storage ?? 'ext4', STORAGE_NAMES);
   if (isOnZfs(storage) && engine !== 'qemu')
     throw new RangeError(
       `--storage ${storage} needs --engine qemu: there is no ZFS for the kernel of user-mode Linux`,
@@ -88,9 +100,12 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
   const watchdog = oneOf('--watchdog', values.watchdog ?? 'softdog', WATCHDOGS);
   if (watchdog === 'off' && engine !== 'qemu')
     throw new RangeError('--watchdog off needs --engine qemu: sysrq does not end user-mode Linux');
+  const channel = oneOf('--channel', values.channel ?? 'ssh', CHANNELS);
+  if (values.channel !== undefined && storage !== 'replicated')
+    throw new RangeError('--channel needs --storage replicated: nothing else is sent');
   return {
     command: commandOf(name, rest, {
-      scenarios,
+      scenarios: known.filter((scenario) => isFor(scenario, storage)).map((scenario) => scenario.name),
       times,
       isJson: values.json === true,
       isBare: values.bare === true,
@@ -101,8 +116,13 @@ export function parseArguments(words: readonly string[], scenarios: readonly str
     storage,
     services,
     watchdog,
+    channel,
   };
 }
+
+/** Those of the storage that they are about, and all others in any but such a lab. Pure. */
+export const isFor = (scenario: KnownScenario, storage: StorageName): boolean =>
+  (scenario.storage ?? 'ext4') === storage || (scenario.storage === undefined && storage !== 'replicated');
 
 function oneOf<Name extends string>(option: string, word: string, names: readonly Name[]): Name {
   const found = names.find((name) => name === word);
@@ -125,6 +145,7 @@ function parse(words: readonly string[]) {
         storage: { type: 'string' },
         services: { type: 'string' },
         watchdog: { type: 'string' },
+        channel: { type: 'string' },
         bare: { type: 'boolean' },
       },
     });
@@ -190,7 +211,8 @@ function scenariosOf(names: readonly string[], known: readonly string[]): readon
   if (names.length === 0) throw new RangeError(`run needs a scenario: all, ${known.join(', ')}`);
   if (names.length === 1 && names[0] === 'all') return known;
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new RangeError(`no scenario ${unknown}; there are ${known.join(', ')}`);
+  if (unknown !== undefined)
+    throw new RangeError(`no scenario ${unknown} for that storage; there are ${known.join(', ')}`);
   return names;
 }
 

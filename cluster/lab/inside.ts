@@ -5,7 +5,7 @@ import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
 import { Lab } from './lab.ts';
 import { type Output, perform } from './perform.ts';
-import type { ServiceName, StorageName, TimingName, WatchdogName } from './plan.ts';
+import type { ChannelName, ServiceName, StorageName, TimingName, WatchdogName } from './plan.ts';
 import { serveLab } from './server.ts';
 
 export interface Task {
@@ -19,6 +19,7 @@ export interface Task {
   readonly storage: StorageName;
   readonly services: ServiceName;
   readonly watchdog: WatchdogName;
+  readonly channel: ChannelName;
   readonly isBare: boolean;
   /** `up`: keep it until `down`. */
   readonly command: LabCommand;
@@ -34,7 +35,20 @@ const NICENESS = -10;
 export async function inside(task: Task, output: Output): Promise<number> {
   setPriority(NICENESS);
   const engine = await engineNamed(task.engine, output.say);
-  const { owner, folder, dist, checkout, seed, timing, storage, services, watchdog, isBare, command } = task;
+  const {
+    owner,
+    folder,
+    dist,
+    checkout,
+    seed,
+    timing,
+    storage,
+    services,
+    watchdog,
+    channel,
+    isBare,
+    command,
+  } = task;
   const lab = await Lab.create({
     owner,
     folder,
@@ -45,6 +59,7 @@ export async function inside(task: Task, output: Output): Promise<number> {
     storage,
     services,
     watchdog,
+    channel,
     isBare,
     seed,
     say: output.say,

@@ -29,6 +29,7 @@ import { installData, startServices } from './install.ts';
 import { now } from './now.ts';
 import {
   ALLOCATION,
+  type ChannelName,
   instanceOf,
   nodeOfInterface,
   PACES,
@@ -65,6 +66,7 @@ export interface LabOptions {
   readonly storage: StorageName;
   readonly services: ServiceName;
   readonly watchdog: WatchdogName;
+  readonly channel: ChannelName;
   readonly seed: number;
   /** DRBD alone, Secondary on both nodes, and nothing of the product. */
   readonly isBare: boolean;
@@ -105,8 +107,8 @@ export class Lab {
     const { folder, checkout, engine, dist, say } = this.options;
     const run = join(folder, 'run');
     const cluster = `lab-${this.options.owner}`;
-    const { timing, storage, services, watchdog } = this.options;
-    const files = await writeLabFiles({ cluster, timing, storage, services, watchdog }, run);
+    const { timing, storage, services, watchdog, channel } = this.options;
+    const files = await writeLabFiles({ cluster, timing, storage, services, watchdog, channel }, run);
     this.#operator = files.operator;
     const shared = { folder: run, dist, checkout };
     await engine.prepare(shared);

@@ -20,7 +20,7 @@ import type { EngineName } from './engine.ts';
 import { engineNamed } from './engines.ts';
 import { inside, type Task } from './inside.ts';
 import type { Output } from './perform.ts';
-import type { ServiceName, StorageName, TimingName, WatchdogName } from './plan.ts';
+import type { ChannelName, ServiceName, StorageName, TimingName, WatchdogName } from './plan.ts';
 import { whyNoLab, whyNoStorage, whyNoZfsBuild } from './prerequisites.ts';
 import { buildZfs, guestImage } from './qemu/index.ts';
 import { SCENARIOS } from './scenarios/index.ts';
@@ -72,6 +72,7 @@ interface Making {
   readonly storage: StorageName;
   readonly services: ServiceName;
   readonly watchdog: WatchdogName;
+  readonly channel: ChannelName;
 }
 
 /** Ends the program where a lab cannot be made here. */
@@ -179,12 +180,10 @@ async function main(words: readonly string[]): Promise<number> {
     storage,
     services,
     watchdog,
-  } = parseArguments(
-    words,
-    SCENARIOS.map(({ name }) => name),
-  );
+    channel,
+  } = parseArguments(words, SCENARIOS);
   const folder = resolve(given ?? join(checkout, '.local/lab'));
-  const making: Making = { folder, engine, timing, storage, services, watchdog };
+  const making: Making = { folder, engine, timing, storage, services, watchdog, channel };
   if (command.kind === 'build-zfs') return buildModules();
   if (command.kind === 'up') return up(making, command.isBare);
   // Without the product, so never in a lab that has it.

@@ -1,6 +1,6 @@
 /** A command of `scripts/lab`, done in a lab that is up. */
 import { assertNever } from '../../src/core/index.ts';
-import type { LabCommand } from './arguments.ts';
+import { isFor, type LabCommand } from './arguments.ts';
 import { powerCutByHand } from './by-hand.ts';
 import { demo } from './demo.ts';
 import { NODES } from './hosts.ts';
@@ -72,6 +72,8 @@ async function runAll(
   for (const name of scenarios) {
     const scenario = SCENARIOS.find((one) => one.name === name);
     if (scenario === undefined) throw new Error(`no scenario ${name}`);
+    if (!isFor(scenario, lab.options.storage))
+      throw new Error(`${name} does not belong into a lab with --storage ${lab.options.storage}`);
     for (let count = 0; count < times; count += 1) {
       output.say(`${scenario.name}: ${scenario.about}`);
       const result = await runScenario(lab, scenario);

@@ -139,6 +139,10 @@ export type ServiceName = (typeof SERVICES)[number];
 export const WATCHDOGS = ['softdog', 'off'] as const;
 export type WatchdogName = (typeof WATCHDOGS)[number];
 
+/** What carries snapshots, where there are any. */
+export const CHANNELS = ['ssh', 'grpc'] as const;
+export type ChannelName = (typeof CHANNELS)[number];
+
 /** What all hosts of a lab have in common. */
 export interface HostPlan {
   readonly cluster: string;
@@ -146,10 +150,11 @@ export interface HostPlan {
   readonly storage: StorageName;
   readonly services: ServiceName;
   readonly watchdog: WatchdogName;
+  readonly channel: ChannelName;
 }
 
 export function planConfig(
-  { cluster, timing: timingName, storage, services, watchdog }: HostPlan,
+  { cluster, timing: timingName, storage, services, watchdog, channel }: HostPlan,
   node: NodeName,
   scripts: StoreScripts,
 ): Record<string, unknown> {
@@ -179,7 +184,7 @@ export function planConfig(
         : { device: '/dev/lab/watchdog', mode: 'required', timeout: `${timing.watchdogS}s` },
     fencing: { ec2_stop: 'off' },
     cloud: { region: REGION, endpoint: `http://${CONTROLLER.host}:${CONTROLLER.port}` },
-    ...(storage === 'replicated' ? REPLICATED : {}),
+    ...(storage === 'replicated' ? replicated(channel) : {}),
     resources: [
       ...resources(storage, scripts),
       ...(storage === 'replicated' ? [{ name: 'tank', kind: 'replicated-pool', pool: POOL, after: [] }] : []),
@@ -196,18 +201,23 @@ const FILE_SYSTEM: Readonly<Record<StorageName, Record<string, unknown> | null>>
 };
 /** Of the replicated pool's own file system; its children lie below. */
 export const REPLICATED_MOUNT = '/srv/tank';
-/** Short, so that a scenario sees ten of them; in an emulated guest each command of ZFS takes a second. */
-const REPLICATION_PERIOD = '30s';
+/** The product's own default; in an emulated guest each command of ZFS takes a second. */
+const REPLICATION_PERIOD = '60s';
+/** More than a scenario sees: it looks whether anything was destroyed. */
+const KEPT_SNAPSHOTS = 100;
 
 /** Snapshots in the config's words: as long as the newest copy is no older than that, a failover goes on by itself. */
-const REPLICATED: Record<string, unknown> = {
+const replicated = (channel: ChannelName): Record<string, unknown> => ({
   max_data_loss: '1h',
   replication: {
     pools: [POOL],
-    send: { period: REPLICATION_PERIOD, keep: { last: 20 } },
-    channel: { kind: 'ssh', host_keys: ['/var/lib/quorate/ssh/host_key.pub'] },
+    send: { period: REPLICATION_PERIOD, keep: { last: KEPT_SNAPSHOTS } },
+    channel:
+      channel === 'ssh'
+        ? { kind: channel, host_keys: ['/var/lib/quorate/ssh/host_key.pub'] }
+        : { kind: channel },
   },
-};
+});
 
 function resources(
   storage: StorageName,

@@ -9,7 +9,7 @@ import type { Holder, Lab } from './lab.ts';
 import { now } from './now.ts';
 import { Observer } from './observer.ts';
 import { outageMs } from './outage.ts';
-import { PACES, type Pace } from './plan.ts';
+import { PACES, type Pace, type StorageName } from './plan.ts';
 import { type Split, splitOf } from './split.ts';
 
 /** So many times some writes come before the event. */
@@ -25,6 +25,8 @@ export interface Scenario {
   readonly about: string;
   /** The witness's host goes down in it, and with it the clients of NFS and iSCSI, which are left out. */
   readonly stopsClientHost?: true;
+  /** It is about that, and runs in no other lab. Not said: in any but those of such scenarios. */
+  readonly storage?: StorageName;
   run(stage: Stage): Promise<void>;
 }
 

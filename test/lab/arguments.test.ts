@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { parseArguments } from '../../cluster/lab/arguments.ts';
 
 const NAMES = ['power-cut', 'isolation'];
-const parse = (line: string) => parseArguments(line.split(' ').filter(Boolean), NAMES);
+const KNOWN = [
+  ...NAMES.map((name) => ({ name })),
+  { name: 'replication-role-swap', storage: 'replicated' },
+] as const;
+const parse = (line: string) => parseArguments(line.split(' ').filter(Boolean), KNOWN);
 
 describe('the command line of scripts/lab', () => {
   it.each([
@@ -34,6 +38,22 @@ describe('the command line of scripts/lab', () => {
   it('a lab is made with the quick engine and the product timing unless told otherwise', () => {
     expect(parse('up')).toMatchObject({ engine: 'uml', timing: 'product' });
     expect(parse('run all --timing patient')).toMatchObject({ engine: 'uml', timing: 'patient' });
+  });
+
+  it('a scenario of replication brings its lab along, and is no part of any other', () => {
+    expect(parse('run replication-role-swap --times 3')).toMatchObject({
+      engine: 'qemu',
+      timing: 'emulated',
+      storage: 'replicated',
+      channel: 'ssh',
+    });
+    expect(parse('run all --engine qemu --storage replicated --channel grpc')).toMatchObject({
+      command: { scenarios: ['replication-role-swap'] },
+      channel: 'grpc',
+    });
+    expect(() => parse('run replication-role-swap power-cut')).toThrow(/no scenario .* for that storage/);
+    expect(() => parse('run replication-role-swap --storage zfs --engine qemu')).toThrow(/no scenario/);
+    expect(() => parse('up --channel grpc')).toThrow(/--channel needs --storage replicated/);
   });
 
   it('QEMU has a timing of its own', () => {

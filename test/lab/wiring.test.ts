@@ -78,10 +78,18 @@ describe('the files', () => {
     ['raw', 'store', 'softdog'],
     ['zfs', 'store', 'off'],
     ['zfs', 'files', 'softdog'],
+    ['replicated', 'store', 'softdog'],
   ] as const)(
     '%s, %s, %s: the nodes have the same config but for themselves',
     (storage, services, watchdog) => {
-      const plan = { cluster: 'lab', timing: 'product', storage, services, watchdog } as const;
+      const plan = {
+        cluster: 'lab',
+        timing: 'product',
+        storage,
+        services,
+        watchdog,
+        channel: 'ssh',
+      } as const;
       const texts = NODES.map((node) => {
         const { node: _own, admin: _admin, ...rest } = planConfig(plan, node, scripts);
         return stringify(rest);

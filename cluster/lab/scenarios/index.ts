@@ -10,6 +10,7 @@ import { linkCut } from './link-cut.ts';
 import { logFull } from './log-full.ts';
 import { powerCut } from './power-cut.ts';
 import { randomPowerCut } from './random-power-cut.ts';
+import { replicationRoleSwap } from './replication-role-swap.ts';
 import { staleStandby } from './stale-standby.ts';
 import { switchover } from './switchover.ts';
 import { witnessLoss } from './witness-loss.ts';
@@ -29,4 +30,5 @@ export const SCENARIOS: readonly Scenario[] = [
   executorHang,
   logFull,
   randomPowerCut,
+  replicationRoleSwap,
 ];

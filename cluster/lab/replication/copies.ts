@@ -1,0 +1,215 @@
+/**
+ * The pool that each data node has on a disk of its own, and that snapshots keep alike (`--storage replicated`): its datasets are
+ * made on the holder, and looked at from outside of the product, by ZFS's own commands in the guests.
+ */
+import type { ReplicationDocument } from '../../../src/admin/index.ts';
+import { DATA_NODES, type DataNode, isDataNode, peerOf } from '../hosts.ts';
+import type { Lab } from '../lab.ts';
+import { POOL, REPLICATED_MOUNT } from '../plan.ts';
+
+/** A start of `quorate` takes ten seconds in an emulated guest that has other things to do, and one of ZFS's commands one. */
+const COMMAND_LIMIT_MS = 300_000;
+const QUORATE = '/usr/local/bin/quorate';
+const CONFIG = '--config /etc/quorate/quorate.yaml';
+const LOOK = '/run/lab/look';
+
+/** GUIDs are the same on both sides. */
+export type Snapshots = ReadonlyMap<string, string>;
+
+export const fileSystem = (name: string): string => `${POOL}/${name}`;
+export const pathOf = (dataset: string): string => dataset.replace(POOL, REPLICATED_MOUNT);
+
+export interface Contents {
+  readonly fileSystems: readonly string[];
+  readonly volumes: readonly string[];
+  /** Random bytes in each. */
+  readonly kib: number;
+}
+
+/** A shell function: the device of a volume, whose name nobody makes in a guest without udev. */
+export const VOLUME_DEVICE =
+  'dev() { for d in /sys/block/zd*; do [ "$(/lib/udev/zvol_id "/dev/$(basename "$d")")" != "$1" ] || echo "/dev/$(basename "$d")"; done; }';
+
+export class Copies {
+  readonly #lab: Lab;
+
+  constructor(lab: Lab) {
+    this.#lab = lab;
+  }
+
+  must(node: DataNode, command: string): Promise<string> {
+    return this.#lab.must(node, command, COMMAND_LIMIT_MS);
+  }
+
+  /** By what an operator would do: over SSH both directions are authorised, and tried. */
+  async pair(node: DataNode): Promise<void> {
+    if (this.#lab.options.channel !== 'ssh') return;
+    await this.must(node, `${QUORATE} replication pair ${CONFIG} --yes`);
+  }
+
+  /** What is there already stays as it is. */
+  async create(node: DataNode, { fileSystems, volumes, kib }: Contents): Promise<void> {
+    const missing = async (names: readonly string[]): Promise<readonly string[]> => {
+      const known = new Set((await this.must(node, `zfs list -H -o name -r ${POOL}`)).split('\n'));
+      return names.filter((name) => !known.has(name));
+    };
+    for (const name of await missing(fileSystems))
+      await this.must(node, `zfs create ${name} && head -c ${kib}k /dev/urandom >${pathOf(name)}/random`);
+    for (const name of await missing(volumes))
+      await this.must(
+        node,
+        `${VOLUME_DEVICE}; zfs create -V 16M ${name} && head -c ${kib}k /dev/urandom | dd of="$(dev ${name})" bs=64k conv=fsync`,
+      );
+    await this.must(node, `zpool sync ${POOL}`);
+  }
+
+  async discovered(node: DataNode): Promise<Discovery> {
+    const text = await this.must(node, `${QUORATE} replication discover ${CONFIG} --json 2>/dev/null || :`);
+    return JSON.parse(text) as Discovery;
+  }
+
+  status(holder: DataNode): Promise<ReplicationDocument> {
+    return this.#lab.admin(holder).replication();
+  }
+
+  /**
+   * Everything that the holder has now has arrived: asked for a round, and then looked at by GUID on both sides. Of what is in
+   * `except` nothing is expected.
+   */
+  async complete(holder: DataNode, datasets: readonly string[], limitMs: number): Promise<void> {
+    const from = await this.#startRound(holder, limitMs);
+    let late = '';
+    await this.#lab.waitFor(
+      'all snapshots are common',
+      async () => {
+        const { round, datasets: states } = await this.status(holder);
+        late = states
+          .filter(({ dataset, state }) => datasets.includes(dataset) && state !== 'current')
+          .map(({ dataset, state, why }) => `${dataset}: ${state}: ${why}`)
+          .join('; ');
+        if (late !== '') throw new Error(late);
+        if (round.number < from) throw new Error(`round ${round.number}`);
+        if (states.length === 0) throw new Error('nothing is known');
+        return (await this.#notYetCommon(holder, datasets)) === null;
+      },
+      limitMs,
+    );
+  }
+
+  /** So many rounds have begun since now. */
+  async rounds(holder: DataNode, count: number, limitMs: number): Promise<void> {
+    const { round } = await this.status(holder);
+    await this.#lab.waitFor(
+      `${count} periods`,
+      async () => (await this.status(holder)).round.number >= round.number + count,
+      limitMs,
+    );
+  }
+
+  async snapshots(node: DataNode, dataset: string = POOL): Promise<Snapshots> {
+    const text = await this.must(node, `zfs list -H -p -r -t snapshot -s createtxg -o guid,name ${dataset}`);
+    return new Map(
+      text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => line.split('\t') as [string, string]),
+    );
+  }
+
+  /** A sentence about the first one whose newest snapshot is not on the other side. */
+  async #notYetCommon(holder: DataNode, datasets: readonly string[]): Promise<string | null> {
+    const here = await this.snapshots(holder);
+    const there = await this.snapshots(peerOf(holder));
+    for (const dataset of datasets) {
+      const own = [...here].filter(([, name]) => name.startsWith(`${dataset}@`));
+      const [guid, name] = own.at(-1) ?? [];
+      if (guid === undefined || name === undefined) return `${dataset} has no snapshot`;
+      if (there.get(guid) !== name) return `${name} is on ${holder} only`;
+    }
+    return null;
+  }
+
+  async #startRound(holder: DataNode, limitMs: number): Promise<number> {
+    let round = 0;
+    await this.#lab.waitFor(
+      `${holder} sends`,
+      async () => {
+        round = await this.#lab.admin(holder).runReplication(null);
+        return true;
+      },
+      limitMs,
+    );
+    return round;
+  }
+
+  /**
+   * Of what the snapshot holds: for a file system of its files, for a volume of its stream. The dataset itself need not be
+   * mounted, so a copy is only read.
+   */
+  async checksums(node: DataNode, snapshots: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const sum = 'md5sum | cut -d" " -f1';
+    const lines = snapshots.map((snapshot) =>
+      [
+        `if mount -t zfs -o ro ${snapshot} ${LOOK} 2>/dev/null`,
+        `then echo "${snapshot} $(cd ${LOOK} && find . -type f | sort | xargs -r md5sum | ${sum})"; umount ${LOOK}`,
+        `else echo "${snapshot} $(zfs send ${snapshot} | ${sum})"; fi`,
+      ].join('; '),
+    );
+    const text = await this.must(node, `mkdir -p ${LOOK}\n${lines.join('\n')}`);
+    return new Map(
+      text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => line.split(' ') as [string, string]),
+    );
+  }
+
+  /** The newest snapshot of each, by name, that both sides have. */
+  async newestCommon(datasets: readonly string[]): Promise<readonly string[]> {
+    const [one, other] = await Promise.all(DATA_NODES.map((node) => this.snapshots(node)));
+    return datasets.map((dataset) => {
+      const common = [...(one ?? [])].filter(
+        ([guid, name]) => name.startsWith(`${dataset}@`) && other?.get(guid) === name,
+      );
+      const name = common.at(-1)?.[1];
+      if (name === undefined) throw new Error(`${dataset} has no common snapshot`);
+      return name;
+    });
+  }
+
+  /** Datasets with what only this node has, as ZFS lists them. */
+  async setAside(node: DataNode, epoch: number): Promise<readonly string[]> {
+    const folder = `${POOL}/.diverged/${epoch}`;
+    const text = await this.must(node, `zfs list -H -o name -r ${folder} 2>/dev/null || :`);
+    return text.split('\n').filter((name) => name !== '' && name !== folder);
+  }
+
+  /** The bytes of a file in a snapshot; empty when there is no such file. */
+  async read(node: DataNode, snapshot: string, file: string): Promise<Buffer> {
+    const text = await this.must(
+      node,
+      `mkdir -p ${LOOK}; mount -t zfs -o ro ${snapshot} ${LOOK} || exit; base64 -w0 ${LOOK}/${file} 2>/dev/null; umount ${LOOK}`,
+    );
+    return Buffer.from(text.trim(), 'base64');
+  }
+}
+
+/** Of `quorate replication discover --json` (docs/replication.md), what is looked at here. */
+export interface Discovery {
+  readonly complete: boolean;
+  readonly from: string;
+  readonly pools: readonly {
+    readonly pool: string;
+    readonly tasks: readonly {
+      readonly dataset: string;
+      readonly kind: 'filesystem' | 'volume';
+      readonly decision: string;
+      readonly reason: string | null;
+      readonly why: string;
+    }[];
+  }[];
+}
+
+/** Null where nobody of the data nodes is named. */
+export const nodeNamed = (name: string | null | undefined): DataNode | null =>
+  name != null && isDataNode(name) ? name : null;
