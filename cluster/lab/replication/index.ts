@@ -1,2 +1,3 @@
-export { Copies, type Discovery, fileSystem, type Snapshots } from './copies.ts';
+export { expectAlike } from './alike.ts';
+export { Copies, type Discovery, fileSystem, pathOf, type Snapshots } from './copies.ts';
 export { PoolWriter, RECORDS } from './pool-writer.ts';

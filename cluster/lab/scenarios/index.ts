@@ -10,6 +10,8 @@ import { linkCut } from './link-cut.ts';
 import { logFull } from './log-full.ts';
 import { powerCut } from './power-cut.ts';
 import { randomPowerCut } from './random-power-cut.ts';
+import { replicationConflict } from './replication-conflict.ts';
+import { replicationInterrupted } from './replication-interrupted.ts';
 import { replicationRoleSwap } from './replication-role-swap.ts';
 import { staleStandby } from './stale-standby.ts';
 import { switchover } from './switchover.ts';
@@ -31,4 +33,6 @@ export const SCENARIOS: readonly Scenario[] = [
   logFull,
   randomPowerCut,
   replicationRoleSwap,
+  replicationInterrupted,
+  replicationConflict,
 ];

@@ -1,4 +1,4 @@
-import { Copies, fileSystem, PoolWriter, RECORDS } from '../replication/index.ts';
+import { Copies, expectAlike, fileSystem, PoolWriter, RECORDS } from '../replication/index.ts';
 import type { Scenario, Stage } from '../stage.ts';
 
 const TOP = Array.from({ length: 16 }, (_, index) => fileSystem(`fs${String(index + 1).padStart(2, '0')}`));
@@ -50,7 +50,7 @@ export const replicationRoleSwap: Scenario = {
       await writer.stop();
       await copies.complete(standby, DATASETS, LIMIT_MS);
       await expectNothingDestroyed(stage, copies, known);
-      await expectAlike(stage, copies);
+      await expectAlike(stage, copies, DATASETS);
       await expectRecords(stage, copies, writer, epoch);
     } finally {
       await writer.stop();
@@ -84,17 +84,6 @@ async function expectNothingDestroyed(stage: Stage, copies: Copies, known: reado
   stage.note(
     `${known.length} snapshots before the power cut, 0 destroyed; ${there.size} on the new holder in the end`,
   );
-}
-
-async function expectAlike(stage: Stage, copies: Copies): Promise<void> {
-  const snapshots = await copies.newestCommon(DATASETS);
-  const here = await copies.checksums(stage.holder, snapshots);
-  const there = await copies.checksums(stage.standby, snapshots);
-  const different = snapshots.filter(
-    (name) => here.get(name) === undefined || here.get(name) !== there.get(name),
-  );
-  stage.expect(different.length === 0, `different on both sides: ${different.join(' ')}`);
-  stage.note(`${snapshots.length} snapshots have the same content on both sides`);
 }
 
 /** Each record that was acknowledged is in what goes on, or in what was set aside. */

@@ -1,0 +1,103 @@
+import { POOL } from '../plan.ts';
+import { Copies, expectAlike, fileSystem } from '../replication/index.ts';
+import type { Scenario, Stage } from '../stage.ts';
+
+const BIG = fileSystem('big');
+const SMALL = fileSystem('small');
+const LATER = fileSystem('later');
+const FILL = fileSystem('fill');
+const BIG_KIB = 48 * 1024;
+const LATER_KIB = 24 * 1024;
+const LIMIT_MS = 1_200_000;
+
+export const replicationInterrupted: Scenario = {
+  name: 'replication-interrupted',
+  about:
+    'The first copy of a big file system is interrupted: the link is cut, the receiver loses its power, the receiving process is killed. Each time it goes on from where it was. Then the receiver is full: that is said, and once there is room it goes on by itself.',
+  storage: 'replicated',
+  async run(stage) {
+    const { holder, standby, lab } = stage;
+    const copies = new Copies(lab);
+    await copies.pair(holder);
+    // A new one for each run in the same lab.
+    const run = `${Date.now()}`;
+    const [big, small, later] = [BIG, SMALL, LATER].map((name) => `${name}-${run}`) as [
+      string,
+      string,
+      string,
+    ];
+    await copies.create(holder, { fileSystems: [big], volumes: [], kib: BIG_KIB });
+    await copies.create(holder, { fileSystems: [small], volumes: [], kib: 64 });
+    await lab.admin(holder).runReplication(null);
+
+    await underWay(stage, copies, big, 0);
+    await stage.fault(`the replication link of ${standby} is cut`, () => lab.cut(standby, 'repl'));
+    const first = await arrived(stage, copies, big);
+    await lab.heal(standby, 'repl');
+    await stage.healthy();
+
+    await underWay(stage, copies, big, first);
+    stage.say(`${standby} loses its power`);
+    await lab.powerOff(standby);
+    await stage.restore([standby]);
+    const second = await arrived(stage, copies, big);
+    stage.expect(second >= first, `what had arrived was thrown away: ${first} bytes, then ${second}`);
+
+    await underWay(stage, copies, big, second);
+    stage.say('what receives there is killed');
+    await copies.must(standby, "pkill -9 -f '^zfs receive' || :");
+    await copies.complete(holder, [big, small], LIMIT_MS);
+    stage.note(`went on after ${first} and ${second} bytes`);
+
+    stage.say(`${standby} is filled`);
+    const free = Number(await copies.must(standby, `zfs get -H -p -o value available ${POOL}`));
+    const room = 8 * 1024 * 1024;
+    await copies.must(standby, `zfs create -V ${Math.floor((free - room) / 1_048_576)}M ${FILL}-${run}`);
+    await copies.create(holder, { fileSystems: [later], volumes: [], kib: LATER_KIB });
+    await lab.admin(holder).runReplication(null);
+    await stage.waitFor(
+      'it is said that there is no room',
+      async () => {
+        const { datasets } = await copies.status(holder);
+        const found = datasets.find(({ dataset }) => dataset === later);
+        return found?.state === 'conflict' || found?.state === 'failed' || found?.lastError != null;
+      },
+      LIMIT_MS,
+    );
+    const { datasets } = await copies.status(holder);
+    const said = datasets.find(({ dataset }) => dataset === later);
+    stage.note(`full: ${said?.state}: ${said?.why}`);
+    await copies.must(standby, `zfs destroy ${FILL}-${run}`);
+    await copies.complete(holder, [big, small, later], LIMIT_MS);
+    await expectAlike(stage, copies, [big, small, later]);
+  },
+};
+
+/** More of it is on its way than `bytes`, and not all. */
+async function underWay(stage: Stage, copies: Copies, dataset: string, bytes: number): Promise<void> {
+  await stage.waitFor(
+    `a stream for ${dataset} is under way`,
+    async () => {
+      const { datasets } = await copies.status(stage.holder);
+      const progress = datasets.find((one) => one.dataset === dataset)?.progress;
+      return progress != null && progress.bytes > bytes + 1_048_576;
+    },
+    LIMIT_MS,
+  );
+}
+
+/** Bytes of an unfinished stream that the receiver keeps. */
+async function arrived(stage: Stage, copies: Copies, dataset: string): Promise<number> {
+  let bytes = 0;
+  await stage.waitFor(
+    `what has arrived of ${dataset} is kept`,
+    async () => {
+      const text = await copies.must(stage.standby, `zfs list -H -p -o used,receive_resume_token ${dataset}`);
+      const [used = '0', token = '-'] = text.trim().split(/\s+/);
+      bytes = Number(used);
+      return token !== '-' && bytes > 0;
+    },
+    LIMIT_MS,
+  );
+  return bytes;
+}
