@@ -11,7 +11,7 @@ import { type ConflictReason, type Decision, decide, type Ends } from './decide.
 import { type Filters, whyFiltered, whyNotReplicated } from './filters.ts';
 import { type Match, matchDatasets } from './match.ts';
 import type { Dataset, Point, Pool, PoolSide } from './pool.ts';
-import { PoolTree } from './pool-tree.ts';
+import { PoolTree, parentOf } from './pool-tree.ts';
 
 export interface PlanInput {
   readonly pool: string;
@@ -104,6 +104,8 @@ class Planner {
   readonly #matches: ReadonlyMap<string, Match>;
   /** What the steps so far will have made of the target. */
   readonly #tree: PoolTree;
+  /** Will be copied whole, and cannot yet: without a snapshot, or below such a one. What lies in them goes after them. */
+  readonly #awaited = new Set<string>();
 
   constructor(source: Pool, target: Pool, input: PlanInput) {
     this.#source = source;
@@ -168,6 +170,12 @@ class Planner {
     const here = copy === null ? null : this.#tree.nameOf(copy.name);
     const isToMove = here !== null && here !== source.name;
     const isNew = decision.kind === 'full';
+    const parent = parentOf(source.name);
+    if (isNew && this.#awaited.has(parent)) {
+      this.#awaited.add(source.name);
+      const why = `is not on ${ends.to}, and goes after ${parent}, of which ${ends.from} has no snapshot yet`;
+      return { decision: { ...decision, snapshots: [], abandons: false, why }, ...NOTHING };
+    }
     if ((isNew || isToMove) && !this.#tree.hasParentOf(source.name))
       return refused('no-parent', `what it lies in is not on ${ends.to}: that must be there first`);
     // What was moved along with a dataset above it may have come to lie where this one belongs.
@@ -186,6 +194,7 @@ class Planner {
     const steps = stepsOf(source, here, decision);
     if (isToMove) this.#tree.rename(here, source.name);
     if (decision.kind === 'resume' || (isNew && decision.snapshots.length > 0)) this.#tree.add(source.name);
+    else if (isNew && copy === null) this.#awaited.add(source.name);
     return { decision, bytes, steps };
   }
 

@@ -61,4 +61,4 @@ export class PoolTree {
   }
 }
 
-const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('/')));
+export const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf('/')));

@@ -56,6 +56,29 @@ describe('a dataset', () => {
     ]);
   });
 
+  it('below one without a snapshot waits for that, which is no conflict', () => {
+    a.create('tank/c');
+    a.create('tank/c/d');
+    a.create('tank/c/d/e');
+    a.snapshot('tank/c/d/e', 's1');
+    for (const name of ['tank/c/d', 'tank/c/d/e']) {
+      const { decision, steps, bytes } = taskOf(name);
+      expect(decision).toMatchObject({
+        kind: 'full',
+        why: expect.stringMatching(/^is not on b, and goes after /),
+      });
+      expect({ steps, bytes }).toEqual({ steps: [], bytes: 0 });
+    }
+    a.snapshot('tank/c', 's1');
+    a.snapshot('tank/c/d', 's1');
+    expect(stepsIn(planOf(a, b)).map(({ ...step }) => ('dataset' in step ? step.dataset : ''))).toEqual([
+      'tank/a',
+      'tank/c',
+      'tank/c/d',
+      'tank/c/d/e',
+    ]);
+  });
+
   it('without a snapshot has nothing to send yet', () => {
     a.create('tank/c');
     expect(taskOf('tank/c')).toMatchObject({

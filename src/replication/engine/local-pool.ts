@@ -49,14 +49,21 @@ export class LocalPool {
 
   /** Only our own holds of them; somebody else's stay. */
   async letGo(dataset: string, names: readonly string[]): Promise<void> {
+    const [only] = names;
+    // The rule, once per stream: asking first would be a process more.
+    if (names.length === 1 && only !== undefined) return this.#release(`${dataset}@${only}`);
     for (const batch of batches(names)) {
       const held = await this.#said(['zfs', 'holds', '-H', ...batch.map((name) => `${dataset}@${name}`)]);
       for (const line of held.split('\n')) {
         const [snapshot = '', tag = ''] = line.split('\t');
         if (tag !== HOLD_TAG || !snapshot.startsWith(`${dataset}@`)) continue;
-        await this.#change(['zfs', 'release', HOLD_TAG, snapshot], /no such tag|does not exist/);
+        await this.#release(snapshot);
       }
     }
+  }
+
+  async #release(snapshot: string): Promise<void> {
+    await this.#change(['zfs', 'release', HOLD_TAG, snapshot], /no such tag|does not exist/);
   }
 
   /** Named by its GUID: one of that name is of that moment. */

@@ -157,7 +157,7 @@ export class Transfers {
 
   async #run(transfer: Transfer, signal: AbortSignal): Promise<void> {
     const { dataset, source, copy, steps, common } = transfer;
-    const { channel, epoch } = this.#options;
+    const { channel, epoch, local } = this.#options;
     const held: Held = {
       here: source.snapshots.filter(({ holds }) => holds > 0),
       there: (copy?.snapshots ?? []).filter(({ holds }) => holds > 0),
@@ -165,6 +165,7 @@ export class Transfers {
     };
     if (steps.length === 0) {
       assert(common !== null, 'without steps there is a common snapshot');
+      await local.hold(dataset, common.name);
       return this.#settle(source, common, held, signal);
     }
     for (const step of steps) {
@@ -265,7 +266,7 @@ export class Transfers {
     return end;
   }
 
-  /** 2. */
+  /** 2. It is held here already. */
   async #settle(source: Dataset, keep: Snapshot, held: Held, signal: AbortSignal): Promise<void> {
     const { channel, local, epoch } = this.#options;
     const { name: dataset } = source;
@@ -276,7 +277,6 @@ export class Transfers {
     const order = { kind: 'hold', keep: namedOf(dataset, keep), letGo } as const;
     await channel.perform(epoch, order, within(signal, LIMITS.orderMs));
     held.there = [keep];
-    await local.hold(dataset, keep.name);
     await local.markCursor(dataset, keep.name, keep.guid);
     const cursor = cursorName(keep.guid);
     for (const old of held.cursors) if (old !== cursor) await local.dropCursor(dataset, old);
