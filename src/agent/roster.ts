@@ -51,3 +51,8 @@ function mirroredOthers(
 export function mirrored(members: readonly Member[], self: NodeId): NodeId[] {
   return members.map(({ id }) => id).filter((id) => id !== self && isMirrored(members, id));
 }
+
+/** As the config file has them: for a node without a log. */
+export function otherMembers({ members, node }: Config): Map<NodeId, string> {
+  return new Map(members.filter(({ id }) => id !== node).map(({ id, peer }) => [id, peer]));
+}

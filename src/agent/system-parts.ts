@@ -28,10 +28,11 @@ import {
   type TlsMaterial,
 } from '../peer/index.ts';
 import { VERSION } from '../version.ts';
-import { type AgentParts, otherMembers } from './agent.ts';
+import type { AgentParts } from './agent-parts.ts';
 import type { Backend } from './backend.ts';
 import { bootPromiseStart } from './boot-promise.ts';
 import { pairWith } from './pairing.ts';
+import { otherMembers } from './roster.ts';
 
 /** Clients wait meanwhile for something that does not work here. */
 const FITNESS_LIMIT_MS = 1000;

@@ -17,7 +17,8 @@ import {
 } from '../resources/index.ts';
 import { DrbdFollower } from './drbd-follower.ts';
 import { FrozenIoRelease } from './frozen-io.ts';
-import { GuardCore, type GuardOptions } from './guard-core.ts';
+import { GuardCore } from './guard-core.ts';
+import type { GuardOptions } from './guard-options.ts';
 import {
   type FreshData,
   type GuardAnswers,

@@ -1,7 +1,8 @@
 /** What an executor hears of an agent that has just been started, before it is said hello to. */
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { Agent, type AgentParts } from '../../src/agent/agent.ts';
+import { Agent } from '../../src/agent/agent.ts';
+import type { AgentParts } from '../../src/agent/agent-parts.ts';
 import type { Config } from '../../src/config/index.ts';
 import { deriveTiming, type Entry, logIndex, nodeId, type Timing, term } from '../../src/core/index.ts';
 import type { RecoveredLog } from '../../src/log/index.ts';

@@ -12,7 +12,8 @@ import {
   term,
 } from '../../src/core/index.ts';
 import { type ErrorCode, QuorateError } from '../../src/errors.ts';
-import { Executor, type ExecutorOptions } from '../../src/executor/executor.ts';
+import { Executor } from '../../src/executor/executor.ts';
+import type { ExecutorOptions } from '../../src/executor/executor-options.ts';
 import type { FenceRequest } from '../../src/executor/fence-orders.ts';
 import type { GuardAnswers, GuardOrder } from '../../src/executor/guard-protocol.ts';
 import type { Guard } from '../../src/executor/guard-proxy.ts';

@@ -133,10 +133,10 @@ export const SWITCHES = {
     harms: 'safety',
     edits: [
       {
-        file: 'src/executor/guard-core.ts',
-        find: "    this.#kept = { until, phase: 'alone' };\n    this.#until = until;\n    this.#options.lease.set(epoch, until, this.#resumes.distanceMs);",
+        file: 'src/executor/guard-kept.ts',
+        find: "    this.#guard.kept = { until, phase: 'alone' };\n    this.#guard.until = until;",
         replace:
-          "    this.#kept = { until: instant(until + 60_000), phase: 'alone' };\n    this.#until = instant(until + 60_000);\n    this.#options.lease.set(epoch, this.#until, this.#resumes.distanceMs);",
+          "    this.#guard.kept = { until: instant(until + 60_000), phase: 'alone' };\n    this.#guard.until = instant(until + 60_000);",
       },
     ],
   },
@@ -321,7 +321,7 @@ export const SWITCHES = {
     edits: [
       {
         file: 'src/executor/guard-core.ts',
-        find: '    if (now >= this.#until)\n      throw refused(`the order',
+        find: '    if (now >= this.#guard.until)\n      throw refused(`the order',
         replace: '    if (now < 0)\n      throw refused(`the order',
       },
       {
@@ -332,9 +332,9 @@ export const SWITCHES = {
       },
       {
         file: 'src/executor/guard-core.ts',
-        find: "    if (!this.mayAct(epoch) || this.#phase.kind !== 'tenure')\n      throw refused(",
+        find: "    if (!this.mayAct(epoch) || this.#guard.phase.kind !== 'tenure')\n      throw refused(",
         replace:
-          "    if (epoch > 0) return new AbortController().signal;\n    if (!this.mayAct(epoch) || this.#phase.kind !== 'tenure')\n      throw refused(",
+          "    if (epoch > 0) return new AbortController().signal;\n    if (!this.mayAct(epoch) || this.#guard.phase.kind !== 'tenure')\n      throw refused(",
       },
       {
         file: 'src/executor/plan-performer.ts',

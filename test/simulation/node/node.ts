@@ -5,8 +5,9 @@
  * handler asks the agent of its host and may lose the reply.
  */
 import type { Logger } from 'pino';
-import { Agent, otherMembers } from '../../../src/agent/agent.ts';
+import { Agent } from '../../../src/agent/agent.ts';
 import type { Backend } from '../../../src/agent/backend.ts';
+import { otherMembers } from '../../../src/agent/roster.ts';
 import type { Config } from '../../../src/config/index.ts';
 import {
   type Entry,
