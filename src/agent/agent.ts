@@ -32,6 +32,7 @@ import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
 import { lackingVoters } from './format.ts';
+import { KeptTails } from './kept-tails.ts';
 import { MetricCounts, metricFactsOf } from './metrics.ts';
 import { NewCluster } from './new-cluster.ts';
 import { PoolsQuestion } from './pools-question.ts';
@@ -117,6 +118,7 @@ export class Agent {
   #dataLoss: DataLoss | null = null;
   readonly #pools: PoolsQuestion;
   readonly #replication: ReplicationView;
+  readonly #keptTails: KeptTails;
   #diskLoss: DiskLossCheck | null = null;
   #restart: Restart | null = null;
   /** L7: what the executor has kept over the restart of its agent. */
@@ -145,6 +147,7 @@ export class Agent {
     this.#dataLook = new DataLook(parts.executor, parts.clock);
     this.#pools = new PoolsQuestion(parts.executor, parts.clock);
     this.#replication = new ReplicationView(config, parts.executor);
+    this.#keptTails = new KeptTails({ config, driver: () => this.#driver });
   }
 
   /** Null until the log is open and the executor was asked (L4). */
@@ -391,6 +394,7 @@ export class Agent {
     if (event.kind === 'gone') this.#failedChecks = null;
     this.#completeness.onExecutorEvent(event);
     this.#replication.onExecutorEvent(event);
+    if (event.kind === 'replication') this.#keptTails.onReport(event.report);
     this.#counts.onExecutorEvent(event, (this.#driver?.view.timing ?? this.#timing).releaseMs);
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {

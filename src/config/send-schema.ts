@@ -37,10 +37,7 @@ type PolicyText = {
 const overrideShape = (pattern: z.ZodString) => ({ datasets: z.array(pattern).min(1).max(64), ...policy });
 
 /** What the documentation is checked against. */
-export const SEND_KEYS: readonly string[] = [
-  ...Object.keys(policy),
-  ...['bandwidth', 'overrides', 'answer'],
-];
+export const SEND_KEYS: readonly string[] = [...Object.keys(policy), ...['bandwidth', 'overrides', 'answer']];
 
 export const sendSection = (pattern: z.ZodString) =>
   z

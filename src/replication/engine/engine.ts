@@ -157,6 +157,8 @@ export class Engine {
       ]);
       const planned = await this.#planning.plan(own, theirs, problems);
       this.#forget(planned);
+      // Of a pool that has more to set aside the sum is not known yet.
+      board.setKept(planned.flatMap(({ kept, tails }) => (kept === null || tails.length > 0 ? [] : [kept])));
       for (const one of planned)
         this.#completion.plan({
           ...one,

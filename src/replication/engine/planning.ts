@@ -3,17 +3,19 @@
  * plan is void after each, and made anew of what is read then.
  */
 import type { Clock } from '../../clock.ts';
+import type { Epoch } from '../../core/index.ts';
 import type { ReceiverChannel, ReceiverOrder, Tail } from '../channel.ts';
 import { type PoolPlan, planReplication, type Step } from '../plan.ts';
 import { type Dataset, isFirstPart, type PoolSide } from '../pool.ts';
 import { type PoolsReading, sideOf } from '../reading.ts';
 import { ORDER_LIMITS } from '../receiver/index.ts';
-import { tailsOf } from '../roles/index.ts';
+import { type KeptThere, keptThere, tailsOf } from '../roles/index.ts';
 import type { ScopeOptions } from './scope.ts';
 import type { Board } from './state.ts';
 import { isWithin, wordsOf } from './transfers.ts';
 
 export interface PlanningOptions extends ScopeOptions {
+  readonly epoch: Epoch;
   readonly channel: Pick<ReceiverChannel, 'read'>;
   readonly order: (order: ReceiverOrder, limitMs: number) => Promise<void>;
   /** By a stream: it cannot be renamed or set aside now. */
@@ -40,6 +42,8 @@ export interface Planned {
   readonly plan: PoolPlan;
   /** What only the target has, of its own tenure or of somebody there. */
   readonly tails: readonly Tail[];
+  /** What of it is kept there already, since this tenure; null: nothing. */
+  readonly kept: KeptThere | null;
 }
 
 type Rename = Extract<Step, { kind: 'rename' }>;
@@ -103,13 +107,14 @@ export class Planning {
   }
 
   #planPool(pool: string, own: PoolsReading, theirs: PoolsReading): Planned {
-    const { ends, replication, drbdBelow } = this.#options;
+    const { ends, replication, drbdBelow, epoch } = this.#options;
     const [source, target] = [sideOf(own, pool), sideOf(theirs, pool)];
     const drbd = drbdBelow(pool);
     const plan = planReplication({ pool, ends, source, target, filters: replication, drbd });
     const isRead = source.kind === 'read' && target.kind === 'read';
     const tails = isRead ? tailsOf(source.pool, target.pool, plan) : [];
-    return { plan, source: byName(source), target: byName(target), tails };
+    const kept = target.kind === 'read' ? keptThere(target.pool, epoch) : null;
+    return { plan, source: byName(source), target: byName(target), tails, kept };
   }
 
   /** Null: nothing is only there, or it cannot be touched now. */
