@@ -150,3 +150,9 @@ export function isLossAccepted(committed: readonly Entry[], node: NodeId): boole
     return body.kind === 'operator' && body.action.startsWith(`${ACCEPTED}${node}: `);
   });
 }
+
+// ---- an operator has what is kept of a lost window destroyed
+
+/** How the entry begins that lets a node do it; DATASET=GUID, so that one word is for one thing. */
+export const dropText = (node: string, datasets: readonly string[]): string =>
+  `lets ${node} destroy what it has kept: ${datasets.join(' ')} (`;

@@ -9,6 +9,7 @@ import { history, runHistory } from './history.ts';
 
 /** Of one run of fast-check, which knows all of them at once. */
 const BATCH = 500;
+const PROGRESS_MS = 60_000;
 
 interface Batch {
   readonly seed: number;
@@ -61,12 +62,19 @@ async function main(): Promise<number> {
   const counts = new Map<string, number>();
   const failures: string[] = [];
   let next = 0;
+  // What was found until then is told: a search that is ended is not one for nothing.
+  let isEnded = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      isEnded = true;
+    });
+  let saidAt = began;
   const work = async (): Promise<void> => {
     const worker = new Worker(new URL(import.meta.url));
     try {
       for (
         let batch = batches[next++];
-        batch !== undefined && failures.length === 0;
+        batch !== undefined && failures.length === 0 && !isEnded;
         batch = batches[next++]
       ) {
         const outcome = await new Promise<Outcome>((resolve, reject) => {
@@ -77,6 +85,9 @@ async function main(): Promise<number> {
         worker.removeAllListeners();
         for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
         if (outcome.failure !== null) failures.push(outcome.failure);
+        if (performance.now() - saidAt < PROGRESS_MS) continue;
+        saidAt = performance.now();
+        process.stderr.write(`${counts.get('histories') ?? 0} of ${total} histories\n`);
       }
     } finally {
       await worker.terminate();
