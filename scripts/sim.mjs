@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { basename, dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { SWITCHES } from '../test/simulation/switches.mjs';
@@ -56,13 +56,13 @@ function asSimulated(rule, marks) {
 }
 
 /** Bundles the simulator, with a rule switched off or whole; resolves with its path. */
-async function bundle(rule) {
+async function bundle(rule, entry = 'test/simulation/main.ts') {
   const marks = new Set();
   const directory = resolve(ROOT, 'dist/simulation');
   mkdirSync(directory, { recursive: true });
-  const path = resolve(directory, `${rule ?? 'whole'}-${process.pid}.mjs`);
+  const path = resolve(directory, `${rule ?? basename(dirname(entry))}-${process.pid}.mjs`);
   const result = await build({
-    entryPoints: [resolve(ROOT, 'test/simulation/main.ts')],
+    entryPoints: [resolve(ROOT, entry)],
     absWorkingDir: ROOT,
     write: false,
     bundle: true,
@@ -158,6 +158,9 @@ async function main(words) {
       words.includes('--json'),
       words.filter((word) => !word.startsWith('--')),
     );
+  // Of two pools, without a cluster.
+  if (words.includes('--histories'))
+    return (await runBundle(await bundle(null, 'test/replication/histories-main.ts'), words)).code;
   const at = words.indexOf('--without');
   const rule = at < 0 ? null : (words[at + 1] ?? '');
   if (rule !== null && !(rule in SWITCHES)) {

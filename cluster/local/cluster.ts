@@ -203,6 +203,11 @@ export class LocalCluster extends LocalMachines {
     return client;
   }
 
+  /** What passes at a node from now on, until the signal fires. */
+  inspect(id: string, ...asked: Parameters<AdminClient['inspect']>): ReturnType<AdminClient['inspect']> {
+    return this.#clientOf(id).inspect(...asked);
+  }
+
   /** The committed log, as this node has it. */
   entries(id: string): Promise<Entry[]> {
     return this.#clientOf(id).entries();

@@ -92,6 +92,19 @@ function promiseOf(cluster: LocalCluster): number {
   return Number(/"promiseMs":([0-9.]+)/.exec(text)?.[1] ?? Number.NaN);
 }
 
+/** Agents and executors of all nodes. */
+export function nodePids(cluster: LocalCluster): ReadonlyMap<number, 'agent' | 'executor'> {
+  const all = [...cluster.nodes.values()].flatMap((node) => findProcesses(node.tag));
+  return new Map(
+    all.flatMap((pid): [number, 'agent' | 'executor'][] => {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      if (/executor\.mjs/.test(command)) return [[pid, 'executor']];
+      // Not the commands that a node runs now and then.
+      return /quorate\.mjs\0agent\0/.test(command) ? [[pid, 'agent']] : [];
+    }),
+  );
+}
+
 async function idleCost(cluster: LocalCluster): Promise<IdleReport[]> {
   const pids = new Map(
     [...cluster.nodes].map(([id, node]) => [
@@ -123,7 +136,7 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
-function pssKb(pid: number): number {
+export function pssKb(pid: number): number {
   return Number(
     /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? Number.NaN,
   );

@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- [--json] [--runs N] [--settle S] [--only PART]`: the figures that the project promises, each beside its floor or its
- * bound. Parts: commit, audit, cloud, idle, failover; all of them by default.
+ * bound. Parts: commit, audit, cloud, idle, failover, replication; all of them by default.
  */
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { benchCloud, type CloudReport, runCloudClient } from './cloud.ts';
 import { benchCluster, type ClusterReport, type FailoverReport, SETTLE_S } from './cluster.ts';
 import { benchCommit, type CommitBench } from './commit.ts';
 import { type CommitReport, type DiskFloor, runNode } from './node.ts';
+import { benchReplication, type ReplicationBench, runSender } from './replication/index.ts';
 
 const { values } = parseArgs({
   options: {
@@ -19,14 +20,17 @@ const { values } = parseArgs({
     only: { type: 'string' },
     node: { type: 'boolean', default: false },
     cloud: { type: 'boolean', default: false },
+    sender: { type: 'string' },
+    bytes: { type: 'string', default: '0' },
   },
 });
 
-const PARTS = ['commit', 'audit', 'cloud', 'idle', 'failover'] as const;
+const PARTS = ['commit', 'audit', 'cloud', 'idle', 'failover', 'replication'] as const;
 const CLOUD_CLIENTS = 5;
 
 if (values.node) await runNode();
 else if (values.cloud) await runCloudClient();
+else if (values.sender !== undefined) await runSender(values.sender, Number(values.bytes));
 else await main();
 
 async function main(): Promise<void> {
@@ -50,7 +54,8 @@ async function main(): Promise<void> {
     runs: isWanted('failover') ? Number(values.runs) : 0,
   };
   const cluster = wanted.idle || wanted.runs > 0 ? await benchCluster(dirname(script), wanted, say) : null;
-  const report: Report = { commit, audit, cloud, cluster };
+  const replication = isWanted('replication') ? await benchReplication(dirname(script), script, say) : null;
+  const report: Report = { commit, audit, cloud, cluster, replication };
   if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(`${table(report)}\n`);
   process.exit(0);
@@ -68,6 +73,7 @@ interface Report {
   readonly audit: AuditBench | null;
   readonly cloud: CloudReport | null;
   readonly cluster: ClusterReport | null;
+  readonly replication: ReplicationBench | null;
 }
 
 function compared(commit: CommitBench): ComparedCommit {
@@ -85,7 +91,7 @@ function ms(value: number): string {
   return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
 }
 
-function table({ commit, audit, cloud, cluster }: Report): string {
+function table({ commit, audit, cloud, cluster, replication }: Report): string {
   const rows: Row[] = [
     ['WHAT', 'MEASURED', 'FLOOR OR BOUND'],
     ...(commit === null ? [] : commitRows(commit)),
@@ -99,6 +105,7 @@ function table({ commit, audit, cloud, cluster }: Report): string {
       ],
     ),
     ...(cluster?.failover ? failoverRows(cluster.failover, commit?.floorMs ?? null) : []),
+    ...(replication === null ? [] : replicationRows(replication)),
   ];
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows
@@ -154,6 +161,31 @@ function commitRows(commit: ComparedCommit): Row[] {
     ['', '', `${low(commit.two)} with two nodes: ${ms(commit.two.low.commit)}`],
     ['commit p99', ms(commit.commit.p99), ''],
   ];
+}
+
+function replicationRows({ ways, withoutSsh }: ReplicationBench): Row[] {
+  const rows = ways.flatMap((one): Row[] => {
+    const { way, mibPerSecond, plainMibPerSecond, idle, sending, agentGrewMib, executorGrewMib } = one;
+    const plain = `${plainMibPerSecond.toFixed(0)} MiB/s by ${way === 'ssh' ? 'plain ssh' : 'a plain pipe'}`;
+    return [
+      [
+        `1 GiB by ${way}`,
+        `${mibPerSecond.toFixed(0)} MiB/s`,
+        `${plain}; ratio ${(mibPerSecond / plainMibPerSecond).toFixed(2)}${way === 'ssh' ? ' (bound 0.90)' : ''}`,
+      ],
+      [
+        'heartbeats meanwhile, p99',
+        ms(sending.p99Ms),
+        `${ms(idle.p99Ms)} idle; ratio ${(sending.p99Ms / idle.p99Ms).toFixed(2)} (bound 2.00); p50 ${ms(sending.p50Ms)}, idle ${ms(idle.p50Ms)}; ${sending.count} and ${idle.count} of them`,
+      ],
+      [
+        'memory meanwhile, the most of one',
+        `agent +${agentGrewMib.toFixed(1)} MiB, executor +${executorGrewMib.toFixed(1)} MiB`,
+        'bound 20 MiB',
+      ],
+    ];
+  });
+  return withoutSsh === null ? rows : [...rows, ['1 GiB by ssh', 'not measured', withoutSsh]];
 }
 
 function failoverRows(failover: FailoverReport, floorMs: number | null): Row[] {

@@ -24,6 +24,7 @@ export type AdminCall =
   | 'Inspect'
   | 'Replication'
   | 'RunReplication'
+  | 'AllowDrop'
   /** Of the standard services, as a whole. */
   | 'Health'
   | 'Reflection';
@@ -45,6 +46,7 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   AlertsTest: 'operator',
   Inspect: 'operator',
   RunReplication: 'operator',
+  AllowDrop: 'admin',
   Failover: 'admin',
   Bootstrap: 'admin',
   ListMembers: 'viewer',

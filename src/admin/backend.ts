@@ -116,6 +116,13 @@ export interface FailoverOrder extends MovingOrder {
   readonly dryRun: boolean;
 }
 
+export interface AllowDropOrder {
+  readonly who: string;
+  readonly node: NodeId;
+  readonly datasets: readonly string[];
+  readonly why: string;
+}
+
 export interface PauseOrder extends Order {
   readonly why: string;
 }
@@ -194,6 +201,8 @@ export interface AdminBackend {
   replication(): ReplicationDocument;
   /** A round of snapshot replication now; null: of everything. Says of which number it is. */
   runReplication(dataset: string | null): { readonly round: number };
+  /** An operator's word, in the log, that a node may destroy what a change of roles has kept there (DATASET=GUID). Of whoever leads. */
+  allowDrop(order: AllowDropOrder): Promise<{ readonly index: number }>;
   /**
    * H3: resolves only after a new `peer-outdated` entry is committed and applied. Null: the only other data node. `who` is null for
    * the handler of this host, which is no operator.

@@ -172,6 +172,17 @@ export class AdminClient {
     return this.#parse(replicationRunSchema, answer).round;
   }
 
+  /** Resolves with the entry that says it. */
+  async allowDrop(request: {
+    readonly node: string;
+    readonly datasets: readonly string[];
+    readonly why: string;
+  }): Promise<number> {
+    const wire = { ...request, who: this.#options.who };
+    const answer = await this.#call('AllowDrop', wire, COMMIT_TIMEOUT_MS, true);
+    return this.#parse(z.object({ index: z.number() }), answer).index;
+  }
+
   /** The committed log. Every entry's hash is checked against its content; the chain is for the audit to check. */
   async entries(): Promise<Entry[]> {
     // Loaded here only: it brings the database with it.

@@ -37,6 +37,12 @@ export interface WireRestartRequest extends WireOrder {
   readonly withinMs?: number | null;
   readonly dryRun: boolean;
 }
+export interface WireAllowDropRequest {
+  readonly node: string;
+  readonly datasets: readonly string[];
+  readonly why: string;
+  readonly who: string;
+}
 export interface WireStandbyRequest extends WireOrder {
   readonly node: string;
   readonly why: string;

@@ -25,6 +25,7 @@ import { addMemberOrder, memberOrder, settingsOrder } from './member-handlers.ts
 import {
   adminService,
   type WireAddMemberRequest,
+  type WireAllowDropRequest,
   type WireBootstrapRequest,
   type WireEntriesPage,
   type WireEntry,
@@ -97,6 +98,11 @@ export class AdminServer {
       Replication: this.#unary('Replication', () => withoutNulls(this.#backend.replication())),
       RunReplication: this.#unary('RunReplication', ({ dataset }: { dataset: string }) =>
         this.#backend.runReplication(dataset === '' ? null : dataset),
+      ),
+      AllowDrop: this.#unary(
+        'AllowDrop',
+        ({ node, datasets, why, who: claimed }: WireAllowDropRequest, who) =>
+          this.#backend.allowDrop({ node: requiredNode(node), datasets, why, who: who(claimed) }),
       ),
       AuditEntries: (call: ServerWritableStream<{ from: number }, WireEntriesPage>) =>
         void this.#streamEntries(call),

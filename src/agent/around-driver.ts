@@ -15,6 +15,7 @@ import type { Driver } from './driver.ts';
 import { Failures } from './failures.ts';
 import { Fencing } from './fencing.ts';
 import type { Heard } from './heard.ts';
+import { KeptTails } from './kept-tails.ts';
 import { NewCluster } from './new-cluster.ts';
 import { Restart } from './restart.ts';
 import { otherMembers, rosterOf } from './roster.ts';
@@ -51,6 +52,7 @@ export class AroundDriver {
   readonly newCluster: NewCluster;
   readonly backend: Backend;
   readonly #standAlone: StandAlone;
+  readonly #keptTails: KeptTails;
   readonly #dataLoss: DataLoss | null;
 
   constructor(options: AroundDriverOptions) {
@@ -70,6 +72,7 @@ export class AroundDriver {
     const upkeep = new Upkeep(driver, executor, clock, log);
     this.upkeep = upkeep;
     this.#standAlone = new StandAlone(driver, clock, log);
+    this.#keptTails = new KeptTails({ config, driver: () => driver });
     const restart = new Restart({
       driver,
       executor,
@@ -137,6 +140,8 @@ export class AroundDriver {
         return this.upkeep.onDataRead(event);
       case 'io-resumed':
         return this.upkeep.onIoResumed(event);
+      case 'replication':
+        return this.#keptTails.onReport(event.report);
       case 'gone':
         return this.fencing.onExecutorGone();
       default:

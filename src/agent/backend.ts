@@ -2,6 +2,7 @@
 import type {
   AddMemberOrder,
   AdminBackend,
+  AllowDropOrder,
   FailoverOrder,
   FailoverOutcome,
   MemberOrder,
@@ -35,6 +36,7 @@ import {
   standbyAgain,
   switchoverAgain,
 } from './again.ts';
+import { allowDrop } from './allow-drop.ts';
 import { authorityOf } from './authority.ts';
 import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
@@ -289,6 +291,11 @@ export class Backend implements AdminBackend {
       () => this.#orders.activate(order),
       (record) => standbyAgain(this.#log, record),
     );
+  }
+
+  async allowDrop(order: AllowDropOrder): Promise<{ readonly index: number }> {
+    this.#requireSettledLeader();
+    return allowDrop(order, this.#options);
   }
 
   members(): MembersDocument {

@@ -1,24 +1,23 @@
-/** `quorate replication diverged`: what this node has kept of its own earlier tenures. It changes nothing. */
+/** `quorate replication diverged list` and `diff`: what this node has kept of its own earlier tenures. They change nothing. */
 import type { Command } from 'commander';
-import { systemClock } from '../clock.ts';
-import { type Config, loadConfig } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import { instant } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
-import { type AsideParts, type Kept, keptIn, readAside } from '../replication/index.ts';
+import { type Kept, keptIn, readAside } from '../replication/index.ts';
 import { type CommandRunner, commandError, exitError } from '../resources/index.ts';
 import { ExitWith } from './exit-with.ts';
+import {
+  type KeptOptions as Options,
+  type KeptParts as Parts,
+  withKeptConfig,
+  withPools,
+} from './kept-pools.ts';
 import { paintFor, printJson, table } from './output.ts';
-
-interface Options {
-  readonly config: string;
-  readonly node?: string;
-  readonly json?: boolean;
-}
+import { registerDrop } from './replication-drop.ts';
 
 /** `zfs diff` walks through everything that has changed. */
 const DIFF_LIMIT_MS = 600_000;
 const MAX_DIFF_BYTES = 16 * 1024 * 1024;
-const END_LIMIT_MS = 100;
 
 export interface DivergedDocument {
   readonly pools: readonly {
@@ -33,15 +32,10 @@ export function registerDiverged(group: Command): void {
   const diverged = group
     .command('diverged')
     .description('what this node has kept of its own earlier tenures, and no other node has');
-  const withConfig = (command: Command): Command =>
-    command
-      .requiredOption('--config <file>', 'config file of the data node of this host')
-      .option('--node <id>', 'the node, where the config file does not say it')
-      .option('--json', 'print one JSON document');
-  withConfig(
+  withKeptConfig(
     diverged.command('list').description('list it; exit code 1 where a pool could not be read'),
   ).action((options: Options) => withPools(options, (config, parts) => list(config, options, parts)));
-  withConfig(
+  withKeptConfig(
     diverged
       .command('diff')
       .description('what is different in it: files by their names, volumes by their bytes')
@@ -49,24 +43,7 @@ export function registerDiverged(group: Command): void {
   ).action((dataset: string, options: Options) =>
     withPools(options, (config, parts) => diff(config, dataset, options, parts)),
   );
-}
-
-type Parts = Omit<AsideParts, 'mayChange'>;
-
-async function withPools(
-  options: Options,
-  act: (config: Config, parts: Parts) => Promise<void>,
-): Promise<void> {
-  const config = loadConfig(options.config, { node: options.node });
-  const { ChildRunner } = await import('../executor/index.ts');
-  const commands = new ChildRunner(`diverged of ${config.dataDir}`, systemClock);
-  const ending = new AbortController();
-  try {
-    await act(config, { commands, clock: systemClock, signal: ending.signal });
-  } finally {
-    ending.abort();
-    await commands.killInFlight(END_LIMIT_MS);
-  }
+  registerDrop(diverged);
 }
 
 export async function list(config: Config, { json }: Pick<Options, 'json'>, parts: Parts): Promise<void> {

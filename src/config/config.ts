@@ -141,6 +141,8 @@ export interface SendConfig {
   readonly overrides: readonly { readonly datasets: readonly string[]; readonly policy: ReplicationPolicy }[];
   /** Of everything that is sent; null: as fast as it goes. */
   readonly bytesPerSecond: number | null;
+  /** What the other node has for an answer: to read its pools, or to begin with a stream. */
+  readonly answerMs: number;
 }
 
 export interface ReplicationPolicy {

@@ -20,6 +20,8 @@ export const keepSection = z.strictObject({
 
 const DEFAULT_KEEP: KeepConfig = { last: 60, hourly: 24, daily: 14, weekly: 8, monthly: 0, yearly: 0 };
 const DEFAULT_PERIOD = durationMs(60_000);
+/** Over SSH a Node begins for each answer; a guest without hardware help has taken more than 30 s for that. */
+const DEFAULT_ANSWER = durationMs(60_000);
 
 const policy = {
   period: duration(1000, 24 * 3_600_000).optional(),
@@ -35,19 +37,20 @@ type PolicyText = {
 const overrideShape = (pattern: z.ZodString) => ({ datasets: z.array(pattern).min(1).max(64), ...policy });
 
 /** What the documentation is checked against. */
-export const SEND_KEYS: readonly string[] = [...Object.keys(policy), 'bandwidth', 'overrides'];
+export const SEND_KEYS: readonly string[] = [...Object.keys(policy), ...['bandwidth', 'overrides', 'answer']];
 
 export const sendSection = (pattern: z.ZodString) =>
   z
     .strictObject({
       ...policy,
       bandwidth: parsed(parseByteRate).optional(),
+      answer: duration(1000, 600_000).default(DEFAULT_ANSWER),
       overrides: z
         .array(z.strictObject(overrideShape(pattern)))
         .max(64)
         .default([]),
     })
-    .transform(({ bandwidth = null, overrides, ...rest }): SendConfig => {
+    .transform(({ bandwidth = null, answer, overrides, ...rest }): SendConfig => {
       const general = policyWith(rest, {
         periodMs: DEFAULT_PERIOD,
         keep: DEFAULT_KEEP,
@@ -58,6 +61,7 @@ export const sendSection = (pattern: z.ZodString) =>
         policy: general,
         overrides: overrides.map(({ datasets, ...own }) => ({ datasets, policy: policyWith(own, general) })),
         bytesPerSecond: bandwidth,
+        answerMs: answer,
       };
     });
 

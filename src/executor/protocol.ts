@@ -133,6 +133,8 @@ const copyWords = z.discriminatedUnion('kind', [
         snapshot: text(300),
         takenAtMs: z.number(),
         isFinal: z.boolean(),
+        /** An executor of before does not say. */
+        of: z.strictObject({ guid: text(20), dataset: text(256) }).nullish(),
       })
       .nullable(),
   }),

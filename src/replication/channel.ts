@@ -55,6 +55,8 @@ export interface ReceiveOrder {
   /** Of the stream's last snapshot; the receiver checks it afterwards. */
   readonly snapshot: NamedSnapshot;
   readonly kind: 'full' | 'incremental' | 'resume';
+  /** What a first stream makes there; of later ones the receiver knows. */
+  readonly makes?: 'filesystem' | 'volume' | undefined;
 }
 
 export type ReceiveEnd =

@@ -32,6 +32,8 @@ export {
 export {
   type AsideParts,
   type CompleteOrder,
+  type Dropped,
+  drop,
   endAside,
   type Kept,
   keptIn,
@@ -39,7 +41,9 @@ export {
   parseCopyWords,
   readAside,
   readCopyWords,
+  requireOnlyOwnHolds,
   type SetAside,
   setAside,
   tailsOf,
+  toDrop,
 } from './roles/index.ts';

@@ -27,6 +27,8 @@ export interface CompleteCopy {
   readonly takenAtMs: number;
   /** Taken when that holder had shut the pool. It may have opened it again: only a release in the log that names it counts. */
   readonly isFinal: boolean;
+  /** One of the snapshots of that moment, by its GUID; null or not there: what it is called is all that is known. */
+  readonly of?: { readonly guid: string; readonly dataset: string } | null | undefined;
 }
 
 export type CopyLoss =
@@ -39,6 +41,7 @@ export type CopyLoss =
       readonly snapshot: string;
       readonly takenAtMs: number;
       readonly ageMs: number;
+      readonly of: NonNullable<CompleteCopy['of']> | null;
     }
   | { readonly kind: 'unknown'; readonly pool: string; readonly why: string };
 
@@ -74,7 +77,8 @@ export function copyLoss(
     if (wallMs === null || takenAtMs > wallMs)
       return { kind: 'unknown', pool, why: `${pool}@${snapshot} is from a time that has not come here` };
     const ageMs = wallMs - takenAtMs;
-    return { kind: 'since', pool, from: node, epoch: epoch as Epoch, snapshot, takenAtMs, ageMs };
+    const of = complete.of ?? null;
+    return { kind: 'since', pool, from: node, epoch: epoch as Epoch, snapshot, takenAtMs, ageMs, of };
   }
   // Nobody but this node has ever held, or nobody at all.
   return { kind: 'nothing', pool };
@@ -121,8 +125,10 @@ export function lossText(loss: CopyLoss, isoTime: (ms: number) => string | null)
     case 'unknown':
       return `${loss.pool} goes on from what is here, and what is lost is not known: ${loss.why}`;
     case 'since': {
-      const { pool, snapshot, from, epoch, takenAtMs } = loss;
-      return `${pool} goes on from @${snapshot} of ${isoTime(takenAtMs)}: what ${from} wrote after that in epoch ${epoch} is on ${from} only`;
+      const { pool, snapshot, from, epoch, takenAtMs, ageMs, of } = loss;
+      const guid = of === null ? '' : ` (GUID ${of.guid} of ${of.dataset})`;
+      const moment = `@${snapshot}${guid} of ${isoTime(takenAtMs)}, ${seconds(ageMs)} old`;
+      return `${pool} goes on from ${moment}: what ${from} wrote after that in epoch ${epoch} is on ${from} only, how many bytes is unknown until ${from} is back`;
     }
   }
 }
@@ -144,3 +150,9 @@ export function isLossAccepted(committed: readonly Entry[], node: NodeId): boole
     return body.kind === 'operator' && body.action.startsWith(`${ACCEPTED}${node}: `);
   });
 }
+
+// ---- an operator has what is kept of a lost window destroyed
+
+/** How the entry begins that lets a node do it; DATASET=GUID, so that one word is for one thing. */
+export const dropText = (node: string, datasets: readonly string[]): string =>
+  `lets ${node} destroy what it has kept: ${datasets.join(' ')} (`;

@@ -6,6 +6,7 @@ import {
   type AddMemberOrder,
   type AdminBackend,
   AdminServer,
+  type AllowDropOrder,
   type FailoverOrder,
   type MemberOrder,
   type MembersDocument,
@@ -202,6 +203,11 @@ export class FakeBackend implements AdminBackend {
     this.asked.push({ runReplication: dataset });
     if (this.failure instanceof Error) throw this.failure;
     return { round: 8 };
+  }
+  async allowDrop(request: AllowDropOrder) {
+    this.asked.push({ allowDrop: request });
+    await this.#fail();
+    return { index: 27 };
   }
   async switchover(request: SwitchoverOrder) {
     this.asked.push(request);

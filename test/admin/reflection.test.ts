@@ -146,7 +146,7 @@ describe('a client that learns everything by reflection', () => {
   it('finds every call of the service', async () => {
     const service = await as(known.viewer, (client) => client.learn(ADMIN));
     expect(Object.keys(service).sort()).toEqual(
-      'Activate AddMember AlertsTest AuditEntries Bootstrap Failover FencePeer Inspect ListMembers Pause PromoteMember RemoveMember Replication Restart Resume RunReplication SetSettings ShowSettings Standby Status Switchover WatchStatus'.split(
+      'Activate AddMember AlertsTest AllowDrop AuditEntries Bootstrap Failover FencePeer Inspect ListMembers Pause PromoteMember RemoveMember Replication Restart Resume RunReplication SetSettings ShowSettings Standby Status Switchover WatchStatus'.split(
         ' ',
       ),
     );
@@ -173,6 +173,7 @@ describe('a client that learns everything by reflection', () => {
       ['Bootstrap', { inSync: ['a', 'b'] }, {}],
       ['FencePeer', { peer: 'b' }, { result: 'outdated' }],
       ['RunReplication', { dataset: 'tank/home' }, { round: 8 }],
+      ['AllowDrop', { node: 'a', datasets: ['tank/.diverged/8/x=11'], why: 'old' }, { index: 27 }],
       [
         'AddMember',
         { node: 'c', peer: '10.0.4.10:7400', zone: 'us-east-1d', requestId: 'request-7' },
@@ -206,6 +207,7 @@ describe('a client that learns everything by reflection', () => {
       { inSync: ['a', 'b'] },
       { peer: 'b', who },
       { runReplication: 'tank/home' },
+      { allowDrop: { node: 'a', datasets: ['tank/.diverged/8/x=11'], why: 'old', who } },
       { add: { node: 'c', peer: '10.0.4.10:7400', zone: 'us-east-1d', witness: false, who } },
       { promote: { node: 'c', requestId: 'request-8' } },
       { remove: { node: 'b', why: 'its disk' } },

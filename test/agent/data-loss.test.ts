@@ -120,7 +120,10 @@ class Bench {
 
 const word = (takenAtMs: number, isFinal = false): CopyWords => ({
   ...{ kind: 'read', pool: 'tank', written: null },
-  complete: { epoch: 3, snapshot: 'p7', takenAtMs, isFinal },
+  complete: {
+    ...{ epoch: 3, snapshot: 'p7', takenAtMs, isFinal },
+    of: { guid: '11', dataset: 'tank/home' },
+  },
 });
 
 describe('max_data_loss', () => {
@@ -131,7 +134,7 @@ describe('max_data_loss', () => {
     bench.dataLoss.onTaken(epoch(9));
     expect(bench.notes).toEqual([
       expect.stringMatching(
-        /^epoch 9: tank goes on from @p7 of .*: what a wrote after that in epoch 3 is on a only$/,
+        /^epoch 9: tank goes on from @p7 \(GUID 11 of tank\/home\) of .*, 0\.5 s old: what a wrote after that in epoch 3 is on a only, how many bytes is unknown until a is back$/,
       ),
     ]);
   });

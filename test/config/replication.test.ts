@@ -84,7 +84,7 @@ it.each([
 
 it('sends by one policy, with overrides that say only what is different', () => {
   const section =
-    'replication: {pools: [tank], send: {period: 30s, keep: {last: 5}, bandwidth: 50MiB/s, overrides: [{datasets: [tank/bulk], period: 1h, windows: ["22:00-06:00"], keep_copy: {last: 2, daily: 30}}]}}';
+    'replication: {pools: [tank], send: {period: 30s, keep: {last: 5}, bandwidth: 50MiB/s, answer: 90s, overrides: [{datasets: [tank/bulk], period: 1h, windows: ["22:00-06:00"], keep_copy: {last: 2, daily: 30}}]}}';
   const { config, problems } = parse(section);
   expect(problems).toEqual([]);
   const grid = { hourly: 24, daily: 14, weekly: 8, monthly: 0, yearly: 0 };
@@ -92,6 +92,7 @@ it('sends by one policy, with overrides that say only what is different', () => 
   expect(config?.replication?.send).toEqual({
     policy: { periodMs: 30_000, keep, keepCopy: keep, windows: [] },
     bytesPerSecond: 50 * 1024 * 1024,
+    answerMs: 90_000,
     overrides: [
       {
         datasets: ['tank/bulk'],
@@ -113,6 +114,7 @@ it('sends by one policy, with overrides that say only what is different', () => 
 
 it.each([
   ['a period that is too short', '{period: 100ms}', /send\.period: 100ms is out of range/],
+  ['an answer that nobody can give', '{answer: 10ms}', /send\.answer: 10ms is out of range/],
   ['a rate without a unit', '{bandwidth: 50}', /send\.bandwidth: expected bytes per second/],
   ['a window that is none', '{windows: ["22-06"]}', /send\.windows\[0\]: expected a part of the day/],
   ['an empty window', '{windows: ["22:00-22:00"]}', /send\.windows\[0\]: 22:00-22:00 has no length/],

@@ -61,7 +61,7 @@ describe('tools', () => {
     const keep = { last: 1, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
     const policy = { periodMs: durationMs(60_000), keep, keepCopy: keep, windows: [] };
     const looked = (bytesPerSecond: number | null, fake: FakeHost) => {
-      const send = { policy, overrides: [], bytesPerSecond };
+      const send = { policy, overrides: [], bytesPerSecond, answerMs: 30_000 };
       const replication = { pools: ['tank'], include: [], exclude: [], channel: null, send };
       const config = { ...configHolding(), replication };
       return versionsCheck.run(contextOf(fake, { config }));

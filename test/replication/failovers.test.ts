@@ -331,7 +331,7 @@ class Pair {
       ...{ ends, clock, signal, board: new Board(), epoch: epoch(number), drbdBelow: () => [] },
       replication: {
         ...{ pools: ['tank'], include: [], exclude: [] },
-        send: { policy: POLICY, overrides: [], bytesPerSecond: null },
+        send: { policy: POLICY, overrides: [], bytesPerSecond: null, answerMs: 30_000 },
       },
       local: new LocalPool({ pools: ['tank'], commands: { run }, kernel, clock, signal }),
       channel: this.#channel(target),

@@ -162,7 +162,7 @@ describe('a takeover', () => {
   });
 
   it('what a receive sets on a copy does not keep the takeover from mounting it', async () => {
-    zfs.set('tank/home', ...receiveArguments('tank/home').filter((word) => word.includes('=')));
+    zfs.set('tank/home', ...receiveArguments('tank/home', 'filesystem').filter((word) => word.includes('=')));
     expect(await acquire()).toBe('tank can be written to, 3 file systems mounted');
     expect(zfs.mayWrite('tank/home')).toBe(true);
   });

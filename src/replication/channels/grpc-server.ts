@@ -45,6 +45,8 @@ type Unary = ServerUnaryCall<WireText, WireText>;
 type Refusal = Pick<StatusObject, 'code' | 'details'>;
 
 const CLOSE_LIMIT_MS = 500;
+/** Longer than a `zfs receive` has to end when it is asked to (receive.ts); what outlives it is in the registry, for a takeover. */
+const STREAMS_LIMIT_MS = 5000;
 /** Of refusals that are logged once each. */
 const MAX_LOGGED = 100;
 
@@ -95,10 +97,13 @@ export class ReplicationServer {
     this.#credentials.replace(tls);
   }
 
-  /** Ends every stream: what has arrived is kept by ZFS. */
+  /** Ends every stream: what has arrived is kept by ZFS. One that hangs, in a kernel that waits for a disk, is not waited for. */
   async close(): Promise<void> {
     this.#ending.abort();
-    await Promise.all(this.#streams);
+    await Promise.race([
+      Promise.all(this.#streams),
+      new Promise((resolve) => setTimeout(resolve, STREAMS_LIMIT_MS).unref()),
+    ]);
     await new Promise<void>((resolve) => {
       const limit = setTimeout(() => {
         this.#server.forceShutdown();

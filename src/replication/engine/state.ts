@@ -55,12 +55,23 @@ export const roundSchema = z.strictObject({
   problem: text.nullable(),
 });
 
+/** Of one pool: what only the other node had, kept there since a change of roles that this tenure has begun with. */
+export const keptSchema = z.strictObject({
+  pool: z.string().max(MAX_DATASET_NAME),
+  datasets: z.number().int().positive(),
+  bytes,
+  largest: name,
+});
+const MAX_KEPT = 16;
+
 export const reportSchema = z.strictObject({
   /** Everything that was told before is void. */
   isReset: z.boolean(),
   round: roundSchema,
   datasets: z.array(datasetStateSchema).max(MAX_CHANGES),
   gone: z.array(name).max(MAX_GONE),
+  /** A replicator of before does not say. */
+  kept: z.array(keptSchema).max(MAX_KEPT).optional(),
 });
 
 /** How a last snapshot has ended; nothing follows. */
@@ -84,11 +95,18 @@ export class Board {
   readonly #changed = new Set<string>();
   readonly #gone = new Set<string>();
   #round: Round = NO_ROUND;
+  #kept: readonly z.output<typeof keptSchema>[] = [];
   #isRoundTold = false;
   #isReset = true;
 
   get round(): Round {
     return this.#round;
+  }
+
+  /** Everything of this tenure, once nothing is left to be set aside. */
+  setKept(kept: readonly z.output<typeof keptSchema>[]): void {
+    this.#kept = kept.slice(0, MAX_KEPT);
+    this.#isRoundTold = false;
   }
 
   setRound(change: Partial<Round>): void {
@@ -136,7 +154,8 @@ export class Board {
       this.#isReset = false;
       this.#isRoundTold = true;
       const datasets = changed.flatMap((dataset) => this.#datasets.get(dataset) ?? []);
-      yield { isReset, round: this.#round, datasets, gone };
+      const kept = this.#kept.length === 0 ? {} : { kept: [...this.#kept] };
+      yield { isReset, round: this.#round, datasets, gone, ...kept };
     }
   }
 }

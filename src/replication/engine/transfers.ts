@@ -36,6 +36,8 @@ export interface TransfersOptions {
   readonly board: Board;
   readonly clock: Clock;
   readonly bytesPerSecond: number | null;
+  /** Until the receiver is ready for a stream. */
+  readonly answerMs: number;
   readonly signal: AbortSignal;
   /** Real processes where absent. */
   readonly startSend?: (options: SendOptions) => Sending;
@@ -54,8 +56,6 @@ interface Running {
 const LIMITS = {
   streams: 2,
   orderMs: 60_000,
-  /** Until the receiver is ready for a stream. */
-  startMs: 30_000,
   /** From the end of the stream until the receiver has it in its pool. */
   finishMs: 300_000,
   /** Of one order; the rest is let go by the next. */
@@ -66,10 +66,13 @@ export class Transfers {
   readonly #options: TransfersOptions;
   readonly #running = new Map<string, Running>();
   #queue: readonly Transfer[] = [];
+  /** Whoever is slow to answer a question is slow to take an order. */
+  readonly #orderMs: number;
   #idle: (() => void)[] = [];
 
   constructor(options: TransfersOptions) {
     this.#options = options;
+    this.#orderMs = Math.max(LIMITS.orderMs, options.answerMs);
   }
 
   isRunning(dataset: string): boolean {
@@ -169,7 +172,7 @@ export class Transfers {
       return this.#settle(source, common, held, signal);
     }
     for (const step of steps) {
-      if (step.kind === 'abandon') await channel.perform(epoch, step, within(signal, LIMITS.orderMs));
+      if (step.kind === 'abandon') await channel.perform(epoch, step, within(signal, this.#orderMs));
       else await this.#stream(transfer, step, held, signal);
     }
     const { board, onDone } = this.#options;
@@ -199,7 +202,7 @@ export class Transfers {
         startedAt: clock.wallMs(),
       },
     });
-    const bytes = await this.#send(dataset, step, snapshot, signal);
+    const bytes = await this.#send(source, step, snapshot, signal);
     const sentBytes = (board.get(dataset)?.sentBytes ?? 0) + bytes;
     board.set(dataset, { sentBytes, common: commonOf(snapshot) });
     await this.#settle(source, snapshot, held, signal);
@@ -207,10 +210,16 @@ export class Transfers {
   }
 
   /** Resolves with how many bytes went out. */
-  async #send(dataset: string, step: StreamStep, to: Snapshot, signal: AbortSignal): Promise<number> {
-    const { channel, epoch, board, clock, bytesPerSecond } = this.#options;
-    const order = { dataset, snapshot: namedOf(dataset, to), kind: step.kind };
-    const receiving = await channel.receive(epoch, order, within(signal, LIMITS.startMs));
+  async #send(
+    { name: dataset, kind }: Dataset,
+    step: StreamStep,
+    to: Snapshot,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { channel, epoch, board, clock, bytesPerSecond, answerMs } = this.#options;
+    const first = step.kind === 'full' ? { makes: kind } : {};
+    const order = { dataset, snapshot: namedOf(dataset, to), kind: step.kind, ...first };
+    const receiving = await channel.receive(epoch, order, within(signal, answerMs));
     let bytes = 0;
     const sending = (this.#options.startSend ?? startSend)({
       step,
@@ -275,7 +284,7 @@ export class Transfers {
       .slice(-LIMITS.letGo)
       .map((one) => namedOf(dataset, one));
     const order = { kind: 'hold', keep: namedOf(dataset, keep), letGo } as const;
-    await channel.perform(epoch, order, within(signal, LIMITS.orderMs));
+    await channel.perform(epoch, order, within(signal, this.#orderMs));
     held.there = [keep];
     await local.markCursor(dataset, keep.name, keep.guid);
     const cursor = cursorName(keep.guid);

@@ -86,10 +86,15 @@ export const receiveOrderSchema = z
     dataset: datasetName,
     snapshot: snapshotSchema,
     kind: z.enum(['full', 'incremental', 'resume']),
+    makes: z.enum(['filesystem', 'volume']).optional(),
     /** The sender knows that an earlier receive of this dataset, if one still runs, is left over from a broken connection. */
     replaces: z.boolean().default(false),
   })
-  .refine(({ dataset, snapshot }) => snapshot.dataset === dataset, 'the snapshot is of another dataset');
+  .refine(({ dataset, snapshot }) => snapshot.dataset === dataset, 'the snapshot is of another dataset')
+  .refine(
+    ({ kind, makes }) => (kind === 'full') === (makes !== undefined),
+    'only a first stream says what it makes, and that it must',
+  );
 
 export type CheckedReceiveOrder = ReceiveOrder & { readonly replaces: boolean };
 

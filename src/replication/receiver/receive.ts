@@ -34,10 +34,14 @@ export interface RunningReceive {
   abort(why: string): void;
 }
 
+type DatasetKind = 'filesystem' | 'volume';
+
 export interface ReceiveParts {
   readonly dataDir: string;
   readonly zfs: Zfs;
   readonly clock: Clock;
+  /** What it is here, or what the sender says that it will be. */
+  readonly of: DatasetKind;
   readonly registration: Registration;
   readonly mayGoOn: () => Promise<Verdict>;
 }
@@ -51,7 +55,7 @@ export async function startReceive(
   parts: ReceiveParts,
 ): Promise<RunningReceive> {
   const { dataDir, registration } = parts;
-  const child = spawn('zfs', receiveArguments(order.dataset), {
+  const child = spawn('zfs', receiveArguments(order.dataset, parts.of), {
     stdio: [stdin, 'ignore', 'pipe'],
     env: { ...process.env, LC_ALL: 'C', [RECEIVE_MARK]: dataDir },
   });
@@ -76,12 +80,29 @@ export async function startReceive(
 }
 
 /**
+ * What a stream may bring with it although ours bring no properties (`zfs send` without -p and -R): where a file system is mounted, to
+ * whom it is shown, and what runs from it by whose rights are this node's own. Only what is inheritable stands here: `-x` makes that
+ * inherited, and leaves alone what was set here; of others 2.1 sees to it only where the stream has them.
+ */
+const OF_BOTH = ['snapdev', 'volmode', 'quorate:set-aside', 'quorate:replicate'] as const;
+/** 2.0 and some of 2.1 refuse a stream of a volume for `-x` of a property that volumes do not have. */
+const OF_FILE_SYSTEMS = [
+  ...['mountpoint', 'overlay', 'sharenfs', 'sharesmb', 'setuid', 'devices', 'exec'],
+] as const;
+
+const NOT_TAKEN: Readonly<Record<DatasetKind, readonly string[]>> = {
+  filesystem: [...OF_FILE_SYSTEMS, ...OF_BOTH],
+  volume: OF_BOTH,
+};
+
+/**
  * -s: what breaks off can go on. -u: it is not mounted now. `canmount` stays what it is: a takeover mounts what has "on", as the
  * person wants it who has set it; what a boot mounts is read-only, and the agent's first act is to unmount it (L4).
  * What shuts it also says of the process that it is the replication's: a change of roles reads both.
  */
-export function receiveArguments(dataset: string): string[] {
-  return ['receive', '-s', '-u', ...SHUT_PROPERTIES.flatMap((property) => ['-o', property]), dataset];
+export function receiveArguments(dataset: string, of: DatasetKind): string[] {
+  const set = SHUT_PROPERTIES.flatMap((property) => ['-o', property]);
+  return ['receive', '-s', '-u', ...set, ...NOT_TAKEN[of].flatMap((property) => ['-x', property]), dataset];
 }
 
 class Running implements RunningReceive {
@@ -160,7 +181,19 @@ class Running implements RunningReceive {
         code: 'stream',
         why: `zfs receive ended well, and ${dataset}@${snapshot.name} with the GUID ${snapshot.guid} is not here`,
       };
-    return { kind: 'received' };
+    return (await this.#whyOtherKind(signal)) ?? { kind: 'received' };
+  }
+
+  /** A sender that says "volume" and sends a file system has had its properties taken: no takeover mounts that. */
+  async #whyOtherKind(signal: AbortSignal): Promise<ReceiveEnd | null> {
+    const { zfs, of } = this.#parts;
+    const { dataset } = this.#order;
+    const kind = await zfs.kindOf(dataset, signal);
+    if (kind === of) return null;
+    if (kind === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
+    const said = `${dataset} was said to be a ${of}, and is ${kind === null ? 'not here' : `a ${kind}`}`;
+    const remedy = `: look at its properties, then "zfs set canmount=on ${dataset}"`;
+    return { kind: 'broken', code: 'refused', why: `${said}${kind === 'filesystem' ? remedy : ''}` };
   }
 
   /** Rule 2 of channel.ts, for as long as it runs. */

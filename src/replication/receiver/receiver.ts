@@ -117,13 +117,16 @@ export class Receiver {
       const why = mustBeYes(await this.#ask(claimed, signal));
       if (why !== null) throw refused(why);
       const kind = await this.#zfs.kindOf(dataset, signal);
-      if (kind === null && checked.kind !== 'full' && checked.kind !== 'resume')
+      if (kind === null && checked.kind === 'incremental')
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
+      const of = kind ?? checked.makes;
+      if (of === undefined) throw refused(`${dataset} is not here, and nothing of it can go on`);
       if (signal.aborted) throw refused('it was given up before it began');
       const running = await startReceive(checked, stdin, {
         dataDir,
         zfs: this.#zfs,
         clock,
+        of,
         registration,
         mayGoOn: () => this.#ask(claimed, new AbortController().signal),
       });

@@ -14,10 +14,12 @@ import {
   usability,
   WRITTEN,
 } from '../../resources/index.ts';
-import type { CopyWords } from '../../state/index.ts';
+import type { CompleteCopy, CopyWords } from '../../state/index.ts';
 import type { NamedSnapshot } from '../channel.ts';
 
 export const COMPLETE = 'quorate:complete';
+/** GUID:DATASET of one of its snapshots: a name alone can be given twice. For the audit; nothing is decided by it. */
+export const COMPLETE_OF = 'quorate:complete-of';
 
 const LIMITS = { commandMs: 10_000, outputBytes: 4 * 1024 * 1024, namesAtOnce: 100 } as const;
 
@@ -47,7 +49,8 @@ export async function markComplete(pool: string, order: CompleteOrder, parts: Co
   const text = `1:${order.epoch}:${takenAt}:${order.isFinal ? 'final' : 'running'}:${first.name}`;
   // What this node wrote before is in common now, or set aside: the next tail here is nobody's tenure.
   await must(['zfs', 'inherit', WRITTEN, pool], parts);
-  await must(['zfs', 'set', `${COMPLETE}=${text}`, pool], parts);
+  const of = `${COMPLETE_OF}=${first.guid}:${first.dataset}`;
+  await must(['zfs', 'set', `${COMPLETE}=${text}`, of, pool], parts);
 }
 
 /** The oldest of their times, in seconds. Rejects `replication-conflict` where one is not here. */
@@ -87,7 +90,7 @@ export async function readCopyWords(
   // Of a pool that waits for a lost disk no command comes back.
   if (usability(state.word) !== 'usable') return unknown(`the pool is ${state.word}`);
   try {
-    const properties = `${COMPLETE},${WRITTEN}`;
+    const properties = `${COMPLETE},${WRITTEN},${COMPLETE_OF}`;
     const text = await must(['zfs', 'get', '-H', '-p', '-o', 'property,value', properties, pool], parts);
     return parseCopyWords(pool, text) ?? unknown('what it says of itself is not understood');
   } catch (error) {
@@ -116,8 +119,14 @@ export function parseCopyWords(pool: string, text: string): CopyWords | null {
             snapshot,
             takenAtMs: Number(seconds) * 1000,
             isFinal: end === 'final',
+            of: parseOf(pool, values.get(COMPLETE_OF) ?? '-'),
           },
   };
+}
+
+function parseOf(pool: string, text: string): CompleteCopy['of'] {
+  const [, guid = '', dataset = ''] = /^([1-9]\d{0,19}):(.{1,255})$/.exec(text) ?? [];
+  return dataset.startsWith(`${pool}/`) ? { guid, dataset } : null;
 }
 
 async function must(command: readonly string[], { commands, clock, signal }: CompleteParts): Promise<string> {

@@ -58,7 +58,7 @@ export async function setAside(
     if (done.length >= limit)
       throw new QuorateError('replication-conflict', `${pool}: setting aside did not come to an end`);
     for (const command of await commandsOf(next.step, parts)) {
-      await change(command, parts);
+      await changeAside(command, parts);
       done.push(command.join(' '));
     }
   }
@@ -79,7 +79,7 @@ export async function endAside(pool: string, parts: AsideParts): Promise<SetAsid
   if (open.length === 0) return { commands: [] };
   if (open.some(({ isKept }) => isKept)) return setAside(pool, 0, [], parts);
   const command = ['zfs', 'inherit', ASIDE_MARK];
-  for (const { name } of open) await change([...command, name], parts);
+  for (const { name } of open) await changeAside([...command, name], parts);
   return { commands: open.map(({ name }) => [...command, name].join(' ')) };
 }
 
@@ -151,7 +151,7 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
   }
 }
 
-async function change(command: readonly string[], parts: AsideParts): Promise<void> {
+export async function changeAside(command: readonly string[], parts: AsideParts): Promise<void> {
   if (!(await parts.mayChange()))
     throw new QuorateError('order-refused', `"${command.slice(0, 2).join(' ')}": this node may hold now`);
   const result = await run(command, parts);
@@ -162,7 +162,10 @@ async function change(command: readonly string[], parts: AsideParts): Promise<vo
   throw exitError(command, result.code, result.stderr);
 }
 
-async function said(command: readonly string[], parts: Omit<AsideParts, 'mayChange'>): Promise<string> {
+export async function said(
+  command: readonly string[],
+  parts: Omit<AsideParts, 'mayChange'>,
+): Promise<string> {
   const result = await run(command, parts);
   if (result.kind !== 'exited') throw commandError(command, result);
   if (result.code !== 0) throw exitError(command, result.code, result.stderr);

@@ -1,6 +1,7 @@
 /** The channel over gRPC: the same receiver behind mutual TLS, in memory that does not grow with the stream. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { epoch, nodeId } from '../../../src/core/index.ts';
 import { createAuthority, issueNode, type TlsMaterial } from '../../../src/peer/index.ts';
@@ -187,6 +188,23 @@ it('a source that dies, and one that this side gives up, are no whole streams', 
   await nothingReceived();
 });
 
+it('is closed in time, also while a receive does not end', async () => {
+  const stuck = new Promise<never>(() => undefined);
+  const receive = async () => ({ input: new PassThrough(), ended: stuck, abort: () => undefined });
+  const other = new ReplicationServer({
+    ...{ cluster: CLUSTER, self: nodeId('b'), peer: nodeId('a'), listen: '127.0.1.2:0' },
+    tls: await testTls(CLUSTER, 'b'),
+    receiver: { receive } as unknown as HostReceiver['receiver'],
+    log: () => undefined,
+  });
+  const hung = await channelOf(CLUSTER, 'a', `127.0.1.2:${await other.listen()}`);
+  const { order } = makeStream(b.directory, named('tank/hung', 's1', guids++), { bytes: 1000 });
+  const stream = await hung.receive(EPOCH, order, limits);
+  await other.close();
+  expect(await stream.ended).toMatchObject({ kind: 'broken' });
+  await hung.close();
+}, 30_000);
+
 it('a full pool ends the stream, and its source with it', async () => {
   b.set('full', '');
   const stream = fresh('tank/full', 20_000_000);
@@ -240,7 +258,7 @@ it('200 MB to a slow receiver: the memory of both ends stays as it is', async ()
   writeFileSync(file, `${JSON.stringify(header)}\n`);
   const receiving = await channel.receive(
     EPOCH,
-    { dataset: snapshot.dataset, snapshot, kind: 'full' },
+    { dataset: snapshot.dataset, snapshot, kind: 'full', makes: 'filesystem' },
     limits,
   );
   const before = process.memoryUsage().rss;

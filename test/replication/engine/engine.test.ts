@@ -10,7 +10,7 @@ import { commandsOf, KERNEL, type StandIn, standIn } from '../support/stand-in.t
 
 const KEEP: KeepConfig = { last: 1000, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
 const POLICY = { periodMs: durationMs(3_600_000), keep: KEEP, keepCopy: KEEP, windows: [] };
-const SEND: SendConfig = { policy: POLICY, overrides: [], bytesPerSecond: null };
+const SEND: SendConfig = { policy: POLICY, overrides: [], bytesPerSecond: null, answerMs: 30_000 };
 const LIMIT_MS = 60_000;
 const FILLER = 1024 * 1024;
 

@@ -117,7 +117,7 @@ class Tenure {
       keepCopy: { ...keep, last: 1, hourly: 3 },
       windows: [],
     };
-    const send = { policy, overrides: [], bytesPerSecond: null };
+    const send = { policy, overrides: [], bytesPerSecond: null, answerMs: 30_000 };
     const { signal } = this.#stop;
     const clock = this.#clock();
     this.#engine = new Engine({

@@ -47,6 +47,7 @@ it('the first override that matches counts, also for what lies below', () => {
       { datasets: ['tank/bulk', 'tank/old*'], policy: policy(5000) },
     ],
     bytesPerSecond: null,
+    answerMs: 30_000,
   };
   const periods = ['tank/home', 'tank/bulk/x', 'tank/bulk/hot/y', 'tank/old1'].map(
     (name) => policyOf(send, name).periodMs,

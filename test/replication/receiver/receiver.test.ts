@@ -42,6 +42,11 @@ const held = (name: string, guid: number, createtxg: number, ...holds: string[])
   holds,
 });
 const SHUT = ['-o', 'readonly=on', '-o', 'quorate:readonly=on'];
+const excluded = (...properties: string[]): string[] => properties.flatMap((property) => ['-x', property]);
+const BOTH = excluded('snapdev', 'volmode', 'quorate:set-aside', 'quorate:replicate');
+const FILE_SYSTEM = excluded(
+  ...['mountpoint', 'overlay', 'sharenfs', 'sharesmb', 'setuid', 'devices', 'exec'],
+);
 const registrations = (): string[] => readdirSync(join(host.config.dataDir, 'replication', 'receiving'));
 
 async function send(stream: TestStream, epoch = 7) {
@@ -63,8 +68,8 @@ it('receives whole, then changes: read-only, not mounted, and looked at afterwar
     kind: 'received',
   });
   expect(host.calls().filter(([verb]) => verb === 'receive')).toEqual([
-    ['receive', '-s', '-u', ...SHUT, 'tank/home'],
-    ['receive', '-s', '-u', ...SHUT, 'tank/home'],
+    ['receive', '-s', '-u', ...SHUT, ...FILE_SYSTEM, ...BOTH, 'tank/home'],
+    ['receive', '-s', '-u', ...SHUT, ...FILE_SYSTEM, ...BOTH, 'tank/home'],
   ]);
   expect(registrations()).toEqual([]);
 });
@@ -77,6 +82,36 @@ it('a volume is received like a file system, whole or later', async () => {
   const more = makeStream(host.directory, named('tank/disk', 's2', 22), { type, from: '21' });
   expect(await send(more)).toEqual({ kind: 'received' });
   expect(host.datasets()['tank/disk']?.properties).toEqual({ readonly: 'on', 'quorate:readonly': 'on' });
+});
+
+it('what a stream says of mounting, sharing and setuid is not taken; what was set here stays', async () => {
+  const properties = {
+    ...{ mountpoint: '/etc', sharenfs: 'rw=*', sharesmb: 'on', setuid: 'on', devices: 'on', exec: 'on' },
+    ...{ overlay: 'on', 'quorate:set-aside': '1:7:1:1:tank/home', compression: 'lz4' },
+  };
+  const own = { mountpoint: '/srv/home', setuid: 'off' };
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), properties: own } });
+  const more = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', properties });
+  expect(await send(more)).toEqual({ kind: 'received' });
+  const shut = { readonly: 'on', 'quorate:readonly': 'on' };
+  expect(host.datasets()['tank/home']?.properties).toEqual({ ...own, compression: 'lz4', ...shut });
+  const first = makeStream(host.directory, named('tank/new', 's1', 53), { properties });
+  expect(await send(first)).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/new']?.properties).toEqual({ compression: 'lz4', ...shut });
+});
+
+it('a file system that came as a volume, with its properties, is mounted by no takeover', async () => {
+  const properties = { mountpoint: '/etc' };
+  const { file, order, payload } = makeStream(host.directory, named('tank/home', 's1', 54), { properties });
+  const end = await send({ file, payload, order: { ...order, makes: 'volume' } });
+  expect(end).toMatchObject({
+    kind: 'broken',
+    code: 'refused',
+    why: expect.stringMatching(/is a filesystem/),
+  });
+  expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
+  const { makes: _, ...silent } = order;
+  await expect(receiver.receive(7, silent, 'pipe', signal)).rejects.toThrow(/says what it makes/);
 });
 
 it('keeps what broke off, and goes on with it', async () => {
@@ -179,7 +214,7 @@ it.each([
   for (const order of orders)
     await expect(receiver.perform(7, order, signal)).rejects.toMatchObject({ code: 'replication-refused' });
   await expect(
-    receiver.receive(7, { dataset, snapshot, kind: 'full' }, 'pipe', signal),
+    receiver.receive(7, { dataset, snapshot, kind: 'full', makes: 'filesystem' }, 'pipe', signal),
   ).rejects.toMatchObject({ code: 'replication-refused' });
   expect(host.calls()).toEqual([]);
 });

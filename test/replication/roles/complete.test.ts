@@ -32,7 +32,7 @@ describe('a round that has arrived whole', () => {
     expect(calls).toEqual([
       'zfs list -H -p -t snapshot -o name,guid,creation tank/a@p7 tank/b@p7',
       'zfs inherit quorate:written tank',
-      'zfs set quorate:complete=1:20:1790000000:final:p7 tank',
+      'zfs set quorate:complete=1:20:1790000000:final:p7 quorate:complete-of=11:tank/a tank',
     ]);
   });
 
@@ -66,8 +66,13 @@ describe('the words of a copy', () => {
   it('are read as they were written', () => {
     expect(parseCopyWords('tank', text('1:20:1790000000:final:p7', '-'))).toEqual({
       ...{ kind: 'read', pool: 'tank', written: null },
-      complete: { epoch: 20, snapshot: 'p7', takenAtMs: 1_790_000_000_000, isFinal: true },
+      complete: { epoch: 20, snapshot: 'p7', takenAtMs: 1_790_000_000_000, isFinal: true, of: null },
     });
+    const of = (value: string) =>
+      parseCopyWords('tank', `${text('1:20:1790000000:final:p7', '-')}quorate:complete-of\t${value}\n`);
+    expect(of('11:tank/a')).toMatchObject({ complete: { of: { guid: '11', dataset: 'tank/a' } } });
+    for (const value of ['-', 'tank/a', '11:other/a', '0:tank/a'])
+      expect(of(value)).toMatchObject({ complete: { of: null } });
     expect(parseCopyWords('tank', text('-', '30'))).toMatchObject({ written: 30, complete: null });
   });
 

@@ -26,14 +26,17 @@ export function makeStream(
     readonly type?: 'filesystem' | 'volume';
     readonly from?: string | null;
     readonly offset?: number;
+    /** As `zfs send -p` and -R put them in. */
+    readonly properties?: Readonly<Record<string, string>>;
   } = {},
 ): TestStream {
-  const { type = 'filesystem', from = null, offset = 0 } = what;
+  const { type = 'filesystem', from = null, offset = 0, properties = {} } = what;
   const payload = what.payload ?? randomBytes(what.bytes ?? 300_000);
   const { dataset, name, guid } = snapshot;
-  const header = { dataset, name, guid, type, from, offset, size: payload.length };
+  const header = { dataset, name, guid, type, from, offset, size: payload.length, properties };
   const file = join(directory, `stream-${guid}-${offset}`);
   writeFileSync(file, Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), payload.subarray(offset)]));
   const kind = offset > 0 ? 'resume' : from === null ? 'full' : 'incremental';
-  return { file, order: { dataset, snapshot, kind }, payload };
+  const makes = kind === 'full' ? { makes: type } : {};
+  return { file, order: { dataset, snapshot, kind, ...makes }, payload };
 }

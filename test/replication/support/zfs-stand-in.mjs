@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // A stand-in for `zfs` on the receiving side, with its state in a directory: `zfs-stand-in.mjs DIRECTORY ARGUMENT...`
 //
-// Its stream is one line of JSON, {dataset, name, guid, type, from, offset, size}, and then the bytes of the snapshot from
+// Its stream is one line of JSON, {dataset, name, guid, type, from, offset, size, properties}, and then the bytes of the snapshot from
 // `offset` on. What breaks off is kept, as with -s. It refuses what ZFS refuses, in ZFS's words.
 import {
   appendFileSync,
@@ -38,6 +38,10 @@ function snapshotOf(full) {
   const found = state.datasets[name]?.snapshots.find((one) => one.name === snapshot);
   return found ?? fail(`cannot open '${full}': dataset does not exist`);
 }
+
+const OF_FILE_SYSTEMS = new Set([
+  ...['canmount', 'mountpoint', 'overlay', 'sharenfs', 'sharesmb', 'setuid', 'devices', 'exec'],
+]);
 
 switch (verb) {
   case 'list': {
@@ -106,6 +110,10 @@ function abandon() {
   save(state);
 }
 
+function valuesOf(option) {
+  return words.filter((_, at) => words[at - 1] === option);
+}
+
 function receive() {
   if (!words.includes('-s') || !words.includes('-u') || !words.includes('readonly=on'))
     fail('a receiver that does not say -s, -u and readonly=on');
@@ -155,8 +163,11 @@ function receive() {
   const begin = () => {
     const { datasets } = load();
     const dataset = datasets[last];
-    if (words.includes('canmount=noauto') && (dataset?.type ?? header.type) === 'volume')
-      fail("cannot receive: property 'canmount' does not apply to datasets of this type");
+    const type = dataset?.type ?? header.type;
+    // As 2.1 does it where the stream is of one dataset alone.
+    for (const property of valuesOf('-x'))
+      if (type === 'volume' && OF_FILE_SYSTEMS.has(property))
+        fail(`cannot receive: property '${property}' does not apply to datasets of this type`);
     if (
       header.offset > 0 &&
       (dataset?.partial?.guid !== header.guid || dataset.partial.bytes !== header.offset)
@@ -183,8 +194,11 @@ function receive() {
     now.datasets[last] ??= { type: header.type, token: null, partial: null, properties: {}, snapshots: [] };
     const dataset = now.datasets[last];
     Object.assign(dataset, { token: null, partial: null });
-    for (const [at, word] of words.entries())
-      if (word === '-o') dataset.properties[words[at + 1].split('=')[0]] = words[at + 1].split('=')[1];
+    const isExcluded = new Set(valuesOf('-x'));
+    // What a stream brings gives way to what was set here.
+    for (const [property, value] of Object.entries(header.properties ?? {}))
+      if (!isExcluded.has(property)) dataset.properties[property] ??= value;
+    for (const text of valuesOf('-o')) dataset.properties[text.split('=')[0]] = text.split('=')[1];
     now.txg += 1;
     dataset.snapshots.push({ name: header.name, guid: header.guid, createtxg: now.txg, holds: [] });
     save(now);

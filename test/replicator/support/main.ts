@@ -19,7 +19,7 @@ const code = await runReplicator({
       pools: ['tank'],
       include: [],
       exclude: [],
-      send: { policy, overrides: [], bytesPerSecond: null },
+      send: { policy, overrides: [], bytesPerSecond: null, answerMs: 30_000 },
     },
   } as unknown as Config,
   openChannel: async () => {

@@ -1,0 +1,52 @@
+/**
+ * How many bytes the window of a takeover had (data-loss.ts), once they are known: the old holder is back, and what only it had is kept
+ * there (`.diverged`). One entry for each pool and tenure, and another only where it has become more (D4).
+ */
+import type { Config } from '../config/index.ts';
+import { otherDataNode, type Report } from '../replication/index.ts';
+import type { Driver } from './driver.ts';
+
+export interface KeptTailsOptions {
+  readonly config: Config;
+  readonly driver: () => Pick<Driver, 'view' | 'propose'> | null;
+}
+
+export class KeptTails {
+  readonly #options: KeptTailsOptions;
+  /** Bytes, by how their entry begins; of one tenure, and only to read the log once for each. */
+  #said = new Map<string, number>();
+
+  constructor(options: KeptTailsOptions) {
+    this.#options = options;
+  }
+
+  onReport({ kept = [] }: Report): void {
+    const { config } = this.#options;
+    const driver = this.#options.driver();
+    const hold = driver?.view.hold;
+    // Only the holder sends; a report that comes late is of a tenure that is over.
+    if (driver == null || hold?.kind !== 'held') return;
+    for (const { pool, datasets, bytes, largest } of kept) {
+      const other = otherDataNode(config, config.node);
+      const begin = `epoch ${hold.epoch}: kept on ${other}, of ${pool}: `;
+      if (bytes <= this.#saidOf(begin, driver)) continue;
+      const what = `${bytes} bytes that only ${other} had, in ${datasets} dataset${datasets === 1 ? '' : 's'}`;
+      const text = `${begin}${what}, the most in ${largest}; nothing was destroyed`;
+      // A leader that takes no entries now is told again with the next report.
+      if (!('refused' in driver.propose({ kind: 'note', text }))) this.#said.set(begin, bytes);
+    }
+  }
+
+  /** Also by a process of this agent before. -1: nothing yet. */
+  #saidOf(begin: string, { view }: Pick<Driver, 'view'>): number {
+    const known = this.#said.get(begin);
+    if (known !== undefined) return known;
+    const bytes = view.log.all.flatMap(({ body }) =>
+      body.kind === 'note' && body.text.startsWith(begin)
+        ? [Number.parseInt(body.text.slice(begin.length), 10)]
+        : [],
+    );
+    this.#said = new Map([[begin, Math.max(-1, ...bytes)], ...[...this.#said].slice(-16)]);
+    return this.#said.get(begin) ?? -1;
+  }
+}
