@@ -54,7 +54,7 @@ export class GuardRelease {
     const result = new Promise<Released>((resolve) => {
       settle = resolve;
     });
-    const { begunEpoch, releasedEpoch, begunTerm } = this.#options.state.state;
+    const { begunEpoch, releasedEpoch, begunTerm, isOfEarlierBoot } = this.#options.state.state;
     const isUnfinished = begunEpoch > releasedEpoch;
     const dead = tenure?.epoch ?? (isUnfinished ? makeEpoch(begunEpoch) : null);
     const deadTerm = tenure?.term ?? (isUnfinished ? makeTerm(begunTerm) : null);
@@ -68,7 +68,7 @@ export class GuardRelease {
       mode,
       why,
     });
-    const watch = this.#watchOverdue(mode, startedAt, dead);
+    const watch = this.#watchOverdue(mode, startedAt, dead, tenure === null && isOfEarlierBoot);
     void releaseUntilVerified({
       ...this.#options,
       limitMs: this.#guard.releaseMs,
@@ -116,8 +116,12 @@ export class GuardRelease {
       });
   }
 
-  /** R1: D bounds the plan; under a planned release the lease still runs, and D counts from its end. */
-  #watchOverdue(mode: ReleaseMode, startedAt: Instant, dead: Epoch | null): Timer {
+  /**
+   * R1: D bounds the plan; under a planned release the lease still runs, and D counts from its end. `hasBooted`: this host has been
+   * reset since that tenure, which is all that fencing it could do. It is not reset once more: a host whose first look after a
+   * boot takes longer than D would never come back. Until it is verified it votes for nobody (L3), as ever.
+   */
+  #watchOverdue(mode: ReleaseMode, startedAt: Instant, dead: Epoch | null, hasBooted: boolean): Timer {
     const endsAt = (): number =>
       (mode === 'planned' ? Math.max(startedAt, this.#guard.until) : startedAt) + this.#guard.releaseMs;
     let timer: Timer | null = null;
@@ -131,8 +135,13 @@ export class GuardRelease {
       // mark: release-overdue
       this.#guard.isOverdue = true;
       this.#lookOverdue = () => undefined;
-      this.#guard.log('fatal', { event: 'release-overdue', epoch: dead, limitMs: this.#guard.releaseMs });
-      if (dead !== null)
+      this.#guard.log('fatal', {
+        event: 'release-overdue',
+        epoch: dead,
+        limitMs: this.#guard.releaseMs,
+        hasBooted,
+      });
+      if (dead !== null && !hasBooted)
         this.#options.selfFence(`the release of epoch ${dead} outlived its ${this.#guard.releaseMs} ms`);
     };
     this.#lookOverdue = look;

@@ -7,6 +7,7 @@
  *    the epoch is dead anyway: the agent lost its term too.
  * 3. `isArmed`: the watchdog ticks, and only we may close it. What was armed before this boot does not: opening it "to close
  *    it" would arm one that cannot be closed (`nowayout`) on a host that holds nothing.
+ * 4. `isOfEarlierBoot`, which the file says by its boot id: the kernel that began the tenure has gone, and all that it did with it.
  * Replaced atomically, checked by a digest; an unreadable file is an error, never a fresh start. So the content is always
  * synced before it gets the name: ext4 may make a rename durable long before the data that it names, and a host that lost
  * its power in its first tenure would come back with an empty file (seen in the lab).
@@ -22,9 +23,16 @@ export interface ExecutorState {
   readonly begunEpoch: number;
   readonly begunTerm: number;
   readonly isArmed: boolean;
+  readonly isOfEarlierBoot: boolean;
 }
 
-export const FRESH_STATE: ExecutorState = { releasedEpoch: 0, begunEpoch: 0, begunTerm: 0, isArmed: false };
+export const FRESH_STATE: ExecutorState = {
+  releasedEpoch: 0,
+  begunEpoch: 0,
+  begunTerm: 0,
+  isArmed: false,
+  isOfEarlierBoot: false,
+};
 
 const VERSION = 1;
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
@@ -71,8 +79,9 @@ export class StateFile {
    * Known to us at once; resolves when it is in the file, and `durable` when it would survive a power cut. Without that a
    * power cut leaves this state or the one before, whole.
    */
-  update(change: Partial<ExecutorState>, how: 'written' | 'durable'): Promise<void> {
-    this.#state = { ...this.#state, ...change };
+  update(change: Partial<Omit<ExecutorState, 'isOfEarlierBoot'>>, how: 'written' | 'durable'): Promise<void> {
+    const isOfEarlierBoot = this.#state.isOfEarlierBoot && change.begunEpoch === undefined;
+    this.#state = { ...this.#state, ...change, isOfEarlierBoot };
     const writing = this.#writing.then(() => write(this.#path, this.#state, how === 'durable'));
     this.#writing = writing.catch(() => undefined);
     return writing;
@@ -132,8 +141,8 @@ function decode(text: string): ExecutorState | null {
   if (claimed !== checksum(body) || version !== VERSION) return null;
   if (!isCount(releasedEpoch) || !isCount(begunEpoch) || !isCount(begunTerm)) return null;
   if (typeof isArmed !== 'boolean') return null;
-  const isOfThisBoot = boot === null || bootId() === null || boot === bootId();
-  return { releasedEpoch, begunEpoch, begunTerm, isArmed: isArmed && isOfThisBoot };
+  const isOfEarlierBoot = boot !== null && bootId() !== null && boot !== bootId();
+  return { releasedEpoch, begunEpoch, begunTerm, isArmed: isArmed && !isOfEarlierBoot, isOfEarlierBoot };
 }
 
 function bootId(): string | null {

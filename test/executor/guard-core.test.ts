@@ -425,6 +425,29 @@ describe('release', () => {
     expect(bench.released).toEqual([]);
   });
 
+  it('R1: a host that was reset since is not reset again: a look that takes longer than D would never end', async () => {
+    const bench = new Bench({ begunEpoch: 7, begunTerm: 2, isOfEarlierBoot: true });
+    bench.store.state = 'held';
+    bench.store.releaseMs = 3 * D;
+    const released = bench.core.verify('the executor starts');
+    await vi.advanceTimersByTimeAsync(2 * D);
+    expect(bench.fences).toEqual([]);
+    // L3: nor does it vote for anybody before that is over.
+    expect(bench.released).toEqual([]);
+    expect(bench.core.mayPet(instant(Date.now()))).toBe(false);
+    await vi.advanceTimersByTimeAsync(2 * D);
+    expect(await released).toMatchObject({ epoch: 7 });
+  });
+
+  it('R1: one whose executor alone has started again is', async () => {
+    const bench = new Bench({ begunEpoch: 7, begunTerm: 2, isOfEarlierBoot: false });
+    bench.store.state = 'held';
+    bench.store.releaseMs = 3 * D;
+    void bench.core.verify('the executor starts');
+    await vi.advanceTimersByTimeAsync(2 * D);
+    expect(bench.fences).toHaveLength(1);
+  });
+
   it('R1: a planned release has until D after the end of the lease, which goes on meanwhile', async () => {
     const bench = new Bench();
     await bench.hold(7);

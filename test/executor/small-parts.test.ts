@@ -36,6 +36,7 @@ describe('executor-state.json', () => {
       begunEpoch: 7,
       begunTerm: 2,
       isArmed: true,
+      isOfEarlierBoot: false,
     });
   });
 
@@ -46,13 +47,36 @@ describe('executor-state.json', () => {
       writeFileSync(path(), JSON.stringify({ ...body, checksum }));
     };
     write('of another boot');
-    expect(StateFile.open(directory).state).toMatchObject({ begunEpoch: 8, isArmed: false });
+    expect(StateFile.open(directory).state).toMatchObject({
+      begunEpoch: 8,
+      isArmed: false,
+      isOfEarlierBoot: true,
+    });
     for (const boot of [undefined, null]) {
       write(boot);
       expect(StateFile.open(directory).state.isArmed).toBe(true);
     }
     await StateFile.open(directory).update({ releasedEpoch: 8 }, 'written');
     expect(StateFile.open(directory).state.isArmed).toBe(true);
+  });
+
+  it('R1: what is written after a boot is of that boot for whoever reads it next, and a new tenure at once', async () => {
+    const body = {
+      version: 1,
+      releasedEpoch: 7,
+      begunEpoch: 8,
+      begunTerm: 2,
+      isArmed: false,
+      boot: 'another',
+    };
+    const checksum = createHash('sha256').update(JSON.stringify(body)).digest('hex').slice(0, 16);
+    writeFileSync(path(), JSON.stringify({ ...body, checksum }));
+    const file = StateFile.open(directory);
+    await file.update({ isArmed: true }, 'written');
+    expect(file.state.isOfEarlierBoot).toBe(true);
+    expect(StateFile.open(directory).state.isOfEarlierBoot).toBe(false);
+    await file.update({ begunEpoch: 9 }, 'written');
+    expect(file.state.isOfEarlierBoot).toBe(false);
   });
 
   it('O1: a damaged one is refused, never read as fresh', async () => {
