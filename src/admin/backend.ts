@@ -1,4 +1,5 @@
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
+import type { NodeStanding } from './authorise.ts';
 import type { MemberOutcome, MembersDocument, SettingsDocument, SettingsOutcome } from './members.ts';
 import type { ReplicationDocument } from './replication.ts';
 import type { StatusDocument, TakeoverStep } from './status.ts';
@@ -163,6 +164,8 @@ export interface SettingsOrder extends Order {
  */
 export interface AdminBackend {
   status(): StatusDocument;
+  /** E5: what the committed log says of a node, whose certificate is as good as that. Never blocks. */
+  standing(node: NodeId): NodeStanding;
   /** Calls back in the step that changes something, until what it returns is called; who is called notes it, and reads later. */
   onChange(listener: () => void): () => void;
   /** Entries from index `from` on, at most `limit`; empty behind the end. Uncommitted ones may be among them. */

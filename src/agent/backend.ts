@@ -7,6 +7,7 @@ import type {
   MemberOrder,
   MemberOutcome,
   MembersDocument,
+  NodeStanding,
   PauseOrder,
   PauseOutcome,
   ReplicationDocument,
@@ -46,6 +47,7 @@ import type { ReplicationView } from './replication-view.ts';
 import { Requests } from './requests.ts';
 import { mirrored } from './roster.ts';
 import { Settings } from './settings.ts';
+import { standingOf } from './standing.ts';
 import { Switchover } from './switchover.ts';
 import { TakeoverWatch } from './takeover-watch.ts';
 
@@ -143,6 +145,10 @@ export class Backend implements AdminBackend {
 
   statusFacts(): StatusFacts {
     return this.#options.statusFacts();
+  }
+
+  standing(node: NodeId): NodeStanding {
+    return standingOf(this.#options.config, this.#options.driver.view.state, node);
   }
 
   authority(): object {

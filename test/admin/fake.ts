@@ -9,6 +9,7 @@ import {
   type FailoverOrder,
   type MemberOrder,
   type MembersDocument,
+  type NodeStanding,
   type PauseOrder,
   type ReplicationDocument,
   type RestartOrder,
@@ -180,6 +181,15 @@ export class FakeBackend implements AdminBackend {
   isWell = true;
 
   readonly listeners = new Set<() => void>();
+  /** As the log says of each node; who is not here is a stranger. */
+  readonly standings = new Map<string, NodeStanding>([
+    ['a', 'self'],
+    ['b', 'voter'],
+  ]);
+
+  standing(node: NodeId): NodeStanding {
+    return this.standings.get(node) ?? 'stranger';
+  }
 
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
@@ -330,7 +340,7 @@ export class FakeBackend implements AdminBackend {
 }
 
 export type Identities = Readonly<
-  Record<'a' | 'viewer' | 'operator' | 'admin' | 'stranger' | 'otherCluster' | 'renewed', TlsMaterial>
+  Record<'a' | 'b' | 'viewer' | 'operator' | 'admin' | 'stranger' | 'otherCluster' | 'renewed', TlsMaterial>
 >;
 
 export async function identities(): Promise<Identities> {
@@ -345,6 +355,7 @@ export async function identities(): Promise<Identities> {
   const stranger = await issueNode(other, 'a', {});
   return {
     a: material(authority, await issueNode(authority, 'a', {})),
+    b: material(authority, await issueNode(authority, 'b', {})),
     viewer: await client('viewer'),
     operator: await client('operator'),
     admin: await client('admin'),
