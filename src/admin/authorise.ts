@@ -7,6 +7,8 @@ export type AdminCall =
   | 'WatchStatus'
   | 'AuditEntries'
   | 'Switchover'
+  | 'ScheduleSwitchover'
+  | 'CancelSwitchover'
   | 'Pause'
   | 'Resume'
   | 'Standby'
@@ -37,6 +39,8 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Health: 'viewer',
   Reflection: 'viewer',
   Switchover: 'operator',
+  ScheduleSwitchover: 'operator',
+  CancelSwitchover: 'operator',
   Pause: 'operator',
   Resume: 'operator',
   Standby: 'operator',

@@ -27,6 +27,7 @@ import {
   adminService,
   type WireAddMemberRequest,
   type WireBootstrapRequest,
+  type WireCancelRequest,
   type WireEntriesPage,
   type WireEntry,
   type WireFailoverRequest,
@@ -34,11 +35,13 @@ import {
   type WireOrder,
   type WirePauseRequest,
   type WireRestartRequest,
+  type WireScheduleRequest,
   type WireSettingsRequest,
   type WireStandbyRequest,
   type WireSwitchoverRequest,
 } from './proto.ts';
 import { limitQuestions } from './reflection-limit.ts';
+import { scheduleOrder } from './schedule-handlers.ts';
 import type { Health } from './standard-services.ts';
 import { StatusFeed, type WatchCall } from './watch.ts';
 
@@ -105,6 +108,12 @@ export class AdminServer {
         void this.#streamEntries(call),
       Switchover: this.#order('Switchover', ({ to, dryRun }: WireSwitchoverRequest, order) =>
         this.#backend.switchover({ ...order, to: optionalNode(to), dryRun }),
+      ),
+      ScheduleSwitchover: this.#order('ScheduleSwitchover', (request: WireScheduleRequest, order) =>
+        this.#backend.scheduleSwitchover(scheduleOrder(request, optionalNode(request.to), order)),
+      ),
+      CancelSwitchover: this.#order('CancelSwitchover', ({ id, why }: WireCancelRequest, order) =>
+        this.#backend.cancelSwitchover({ ...order, id: id ?? null, why }),
       ),
       Failover: this.#order('Failover', (request: WireFailoverRequest, order) => {
         const { dryRun, acceptDataLoss, why } = request;

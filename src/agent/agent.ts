@@ -31,7 +31,7 @@ import { Driver, type ProposeResult } from './driver.ts';
 import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
-import { lackingVoters } from './format.ts';
+import { lackingVoters, RESTART_FORMAT } from './format.ts';
 import { MetricCounts, metricFactsOf } from './metrics.ts';
 import { NewCluster } from './new-cluster.ts';
 import { PoolsQuestion } from './pools-question.ts';
@@ -227,7 +227,7 @@ export class Agent {
       store: { persist: (persists) => this.#counts.timed(store.persist(persists), () => parts.clock.now()) },
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
-      lacking: () => this.#lacking(),
+      lacking: (format) => this.#lacking(format),
       whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, isToBeForced(state, self)),
       whyLoss: this.#dataLoss?.why ?? null,
       fence:
@@ -269,7 +269,7 @@ export class Agent {
       isComplete: (epoch) => this.#completeness.isComplete(epoch),
       openBusiness: () => this.#upkeep?.openBusiness ?? null,
       isUp: (peer) => transport.isUp(peer),
-      lacking: () => this.#lacking(),
+      lacking: () => this.#lacking(RESTART_FORMAT),
       until: (isDone, limitMs) => this.#until(isDone, limitMs),
       leave: (how) => this.#leave(how),
       limitMs: SHUTDOWN_LIMIT_MS,
@@ -560,7 +560,7 @@ export class Agent {
     this.#resolveExit(EXIT.restart);
   }
 
-  #lacking(): readonly NodeId[] {
+  #lacking(format: number): readonly NodeId[] {
     const { driver } = this;
     const transport = this.#transport;
     if (driver === null || transport === null) return [];
@@ -569,6 +569,7 @@ export class Agent {
       others,
       (peer) => transport.isUp(peer),
       (peer) => transport.formatOf(peer),
+      format,
     );
   }
 
@@ -620,6 +621,7 @@ export class Agent {
     this.#driver?.end();
     this.#failures?.end();
     this.#fencing?.end();
+    this.#backend?.end();
     await this.#service?.close().catch(() => {});
     // An executor that may still hold is not told goodbye: the closing channel makes it release and say so (R4).
     if (isReleased) await this.#executor.close().catch(() => {});

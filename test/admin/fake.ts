@@ -6,6 +6,7 @@ import {
   type AddMemberOrder,
   type AdminBackend,
   AdminServer,
+  type CancelOrder,
   type FailoverOrder,
   type MemberOrder,
   type MembersDocument,
@@ -13,6 +14,8 @@ import {
   type PauseOrder,
   type ReplicationDocument,
   type RestartOrder,
+  type ScheduledSwitchover,
+  type ScheduleOrder,
   type SettingsDocument,
   type SettingsOrder,
   type StandbyOrder,
@@ -87,7 +90,14 @@ export const STATUS: StatusDocument = {
     steps: [{ name: 'block', ms: 31.4, result: 'ok' }],
     totalMs: 112,
   },
+  scheduled: null,
   warnings: [],
+};
+
+export const SCHEDULED: ScheduledSwitchover = {
+  ...{ id: 17, to: 'b', epoch: 8, who: 'root', why: 'new switch' },
+  ...{ at: '2026-01-03T02:00:00.000Z', until: '2026-01-03T02:01:00.000Z' },
+  ...{ state: 'waiting', outcome: null, result: null },
 };
 
 export const REPLICATION: ReplicationDocument = {
@@ -230,6 +240,20 @@ export class FakeBackend implements AdminBackend {
       checks,
       alreadyDone: false,
     };
+  }
+  async scheduleSwitchover(request: ScheduleOrder) {
+    this.asked.push({ schedule: request });
+    await this.#fail();
+    const { to, dryRun, who, why } = request;
+    const checks = [{ name: 'reachable', ok: false, detail: 'b does not answer' }];
+    const schedule = { ...SCHEDULED, id: dryRun ? null : 17, to, who, why };
+    return { dryRun, schedule, checks, alreadyDone: false };
+  }
+  async cancelSwitchover(request: CancelOrder) {
+    this.asked.push({ cancel: request });
+    await this.#fail();
+    const end = { state: 'ended', outcome: 'cancelled', result: request.why } as const;
+    return { schedule: { ...SCHEDULED, ...end }, alreadyDone: false };
   }
   async failover(request: FailoverOrder) {
     this.asked.push(request);
