@@ -32,6 +32,7 @@ import { Failures } from './failures.ts';
 import { FENCE_BEFORE_MS, Fencing } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
 import { lackingVoters, RESTART_FORMAT } from './format.ts';
+import { handOver } from './hand-over.ts';
 import { MetricCounts, metricFactsOf } from './metrics.ts';
 import { NewCluster } from './new-cluster.ts';
 import { PoolsQuestion } from './pools-question.ts';
@@ -536,12 +537,10 @@ export class Agent {
     const driver = this.#driver;
     if (driver === null) return this.#resolveExit(EXIT.done);
     driver.holdNoMore();
-    const hasLed = driver.view.role.kind === 'leader';
-    if (hasLed) driver.transfer({ kind: 'transfer', to: null, reason: 'shutdown' });
-    const isReleased = await this.#until(
-      () => driver.view.role.kind !== 'leader' && driver.view.hold.kind === 'none',
-      SHUTDOWN_LIMIT_MS,
-    );
+    const { hasLed, isReleased } = await handOver({
+      ...{ driver, clock: this.#parts.clock, limitMs: SHUTDOWN_LIMIT_MS },
+      until: (isDone, limitMs) => this.#until(isDone, limitMs),
+    });
     if (hasLed && isReleased) {
       await this.#until(
         () => driver.view.role.kind === 'follower' && driver.view.role.leader !== null,
