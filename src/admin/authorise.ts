@@ -1,3 +1,4 @@
+import type { NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { type ClientRole, type Identity, identityOf, identityUri } from '../peer/index.ts';
 
@@ -6,6 +7,8 @@ export type AdminCall =
   | 'WatchStatus'
   | 'AuditEntries'
   | 'Switchover'
+  | 'ScheduleSwitchover'
+  | 'CancelSwitchover'
   | 'Pause'
   | 'Resume'
   | 'Standby'
@@ -37,6 +40,8 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
   Health: 'viewer',
   Reflection: 'viewer',
   Switchover: 'operator',
+  ScheduleSwitchover: 'operator',
+  CancelSwitchover: 'operator',
   Pause: 'operator',
   Resume: 'operator',
   Standby: 'operator',
@@ -58,11 +63,31 @@ export const LEAST_ROLE: Readonly<Record<AdminCall, ClientRole>> = {
 };
 const RANK: Readonly<Record<ClientRole, number>> = { viewer: 0, operator: 1, admin: 2 };
 
+/** What the log of the node that is asked says of a node: `self` is that node, a `stranger` is not in the log (any more, or yet). */
+export type NodeStanding = 'self' | 'voter' | 'learner' | 'removed' | 'stranger';
+
 /**
- * Who calls, by the certificate that TLS has verified. Fails closed: no identity, another cluster's, or too small a
- * role is refused. A node's own certificate may ask everything: its key is root's on that node.
+ * A node's certificate has the role of what the node is by now, not of what it was when it was issued (E5). One that votes may order
+ * everything: its key is root's there, and there it could do worse. A learner decides nothing yet; null: it may not even ask.
  */
-export function authorise(certificate: Uint8Array | undefined, cluster: string, call: AdminCall): Identity {
+const ROLE_OF_NODE: Readonly<Record<NodeStanding, ClientRole | null>> = {
+  self: 'admin',
+  voter: 'admin',
+  learner: 'viewer',
+  removed: null,
+  stranger: null,
+};
+
+/**
+ * Who calls, by the certificate that TLS has verified. Fails closed: no identity, another cluster's, a node that is no member, or too
+ * small a role is refused.
+ */
+export function authorise(
+  certificate: Uint8Array | undefined,
+  cluster: string,
+  call: AdminCall,
+  standingOf: (node: NodeId) => NodeStanding,
+): Identity {
   const identity = certificate === undefined ? null : identityOf(certificate);
   if (identity === null)
     throw new QuorateError('not-authorised', 'the certificate names neither a node nor a client');
@@ -70,13 +95,26 @@ export function authorise(certificate: Uint8Array | undefined, cluster: string, 
     const message = `the certificate is of cluster "${identity.cluster}", this is "${cluster}"`;
     throw new QuorateError('not-authorised', message);
   }
-  if ('client' in identity && RANK[identity.client.role] < RANK[LEAST_ROLE[call]]) {
-    const message = `${call} needs the role ${LEAST_ROLE[call]}, ${identity.client.name} is ${identity.client.role}`;
+  const name = 'client' in identity ? identity.client.name : identity.node;
+  const role = 'client' in identity ? identity.client.role : roleOf(identity.node, standingOf(identity.node));
+  if (RANK[role] < RANK[LEAST_ROLE[call]]) {
+    const kind = 'node' in identity ? `${role}, as a learner: "quorate members promote ${name}"` : role;
+    const message = `${call} needs the role ${LEAST_ROLE[call]}, ${name} is ${kind}`;
     throw new QuorateError('not-authorised', message, {
-      context: { facts: { needs: LEAST_ROLE[call], role: identity.client.role } },
+      context: { facts: { needs: LEAST_ROLE[call], role } },
     });
   }
   return identity;
+}
+
+function roleOf(node: NodeId, standing: NodeStanding): ClientRole {
+  const role = ROLE_OF_NODE[standing];
+  if (role !== null) return role;
+  const why =
+    standing === 'removed'
+      ? `${node} was removed: its certificate counts no more (E5)`
+      : `${node} is not a member that this node knows: "quorate members add ${node}" with another certificate`;
+  throw new QuorateError('not-authorised', why, { context: { facts: { node, standing } } });
 }
 
 /** For the log: what the caller says of itself, and what its certificate proves. */

@@ -1,7 +1,8 @@
 import type { Entry, LogIndex, NodeId } from '../core/index.ts';
+import type { NodeStanding } from './authorise.ts';
 import type { MemberOutcome, MembersDocument, SettingsDocument, SettingsOutcome } from './members.ts';
 import type { ReplicationDocument } from './replication.ts';
-import type { StatusDocument, TakeoverStep } from './status.ts';
+import type { ScheduledSwitchover, StatusDocument, TakeoverStep } from './status.ts';
 
 /** One condition that a switchover needs, with what was found. */
 export interface SwitchoverCheck {
@@ -84,6 +85,20 @@ export interface StandbyOutcome {
   readonly alreadyDone: boolean;
 }
 
+export interface ScheduleOutcome {
+  readonly dryRun: boolean;
+  /** Null: the request id was known, and the log does not have the order any more. */
+  readonly schedule: ScheduledSwitchover | null;
+  /** As they are now: what is not ok may be by then. */
+  readonly checks: readonly SwitchoverCheck[];
+  readonly alreadyDone: boolean;
+}
+
+export interface CancelOutcome {
+  readonly schedule: ScheduledSwitchover | null;
+  readonly alreadyDone: boolean;
+}
+
 export interface EntriesPage {
   readonly entries: readonly Entry[];
   readonly commitIndex: LogIndex;
@@ -107,6 +122,21 @@ export interface SwitchoverOrder extends MovingOrder {
   /** Null: the best other data node. */
   readonly to: NodeId | null;
   readonly dryRun: boolean;
+}
+
+export interface ScheduleOrder extends MovingOrder {
+  /** Null: the best other data node at that time. */
+  readonly to: NodeId | null;
+  /** ms since 1970, or from when the leader takes the order. */
+  readonly when: { readonly kind: 'at' | 'in'; readonly ms: number };
+  readonly why: string;
+  readonly dryRun: boolean;
+}
+
+export interface CancelOrder extends Order {
+  /** Refused where another one is open; null: whichever is. */
+  readonly id: number | null;
+  readonly why: string;
 }
 
 export interface FailoverOrder extends MovingOrder {
@@ -170,11 +200,16 @@ export interface SettingsOrder extends Order {
  */
 export interface AdminBackend {
   status(): StatusDocument;
+  /** E5: what the committed log says of a node, whose certificate is as good as that. Never blocks. */
+  standing(node: NodeId): NodeStanding;
   /** Calls back in the step that changes something, until what it returns is called; who is called notes it, and reads later. */
   onChange(listener: () => void): () => void;
   /** Entries from index `from` on, at most `limit`; empty behind the end. Uncommitted ones may be among them. */
   entries(from: LogIndex, limit: number): EntriesPage;
   switchover(order: SwitchoverOrder): Promise<SwitchoverOutcome>;
+  /** Resolves when the log says so; it is carried out later, by whoever leads then. */
+  scheduleSwitchover(order: ScheduleOrder): Promise<ScheduleOutcome>;
+  cancelSwitchover(order: CancelOrder): Promise<CancelOutcome>;
   /** H7: nobody is granted a tenure, and nothing moves by itself, until `resume`. */
   pause(order: PauseOrder): Promise<PauseOutcome>;
   resume(order: PauseOrder): Promise<PauseOutcome>;

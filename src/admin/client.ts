@@ -7,9 +7,12 @@ import { QuorateError } from '../errors.ts';
 import type { FilterRequest } from '../inspect/index.ts';
 import { identityOf, type TlsMaterial } from '../peer/index.ts';
 import type {
+  CancelOutcome,
   FailoverOutcome,
   PauseOutcome,
   RestartOutcome,
+  ScheduleOrder,
+  ScheduleOutcome,
   SettingsOrder,
   StandbyOutcome,
   SwitchoverOutcome,
@@ -28,7 +31,7 @@ import {
 } from './members.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
 import { type ReplicationDocument, replicationRunSchema, replicationSchema } from './replication.ts';
-import { type StatusDocument, statusSchema, takeoverStepSchema } from './status.ts';
+import { type StatusDocument, scheduledSchema, statusSchema, takeoverStepSchema } from './status.ts';
 import { watchStatus } from './watch-client.ts';
 
 export interface AdminClientOptions {
@@ -85,6 +88,17 @@ const outcomeSchema = z.object({
   totalMs: z.number().nullable().default(null),
   steps: z.array(takeoverStepSchema),
   checks: z.array(checkSchema),
+  alreadyDone: z.boolean().default(false),
+});
+
+const scheduleSchema = z.object({
+  dryRun: z.boolean(),
+  schedule: scheduledSchema.nullable().default(null),
+  checks: z.array(checkSchema),
+  alreadyDone: z.boolean().default(false),
+});
+const cancelSchema = z.object({
+  schedule: scheduledSchema.nullable().default(null),
   alreadyDone: z.boolean().default(false),
 });
 
@@ -217,6 +231,23 @@ export class AdminClient {
     const { to, dryRun, timeoutMs } = request;
     const answer = await this.#order('Switchover', { to: to ?? '', dryRun }, request, timeoutMs, !dryRun);
     return this.#parse(outcomeSchema, answer);
+  }
+
+  async scheduleSwitchover(
+    request: Pick<ScheduleOrder, 'to' | 'when' | 'why' | 'dryRun'> & OrderOptions,
+  ): Promise<ScheduleOutcome> {
+    const { to, when, why, dryRun } = request;
+    const time = when.kind === 'at' ? { atMs: when.ms } : { inMs: when.ms };
+    const wire = { to: to ?? '', ...time, why, dryRun };
+    const answer = await this.#order('ScheduleSwitchover', wire, request, COMMIT_TIMEOUT_MS, !dryRun);
+    return this.#parse(scheduleSchema, answer);
+  }
+
+  /** Whichever is open. */
+  async cancelSwitchover(request: { why: string } & OrderOptions): Promise<CancelOutcome> {
+    const { why } = request;
+    const answer = await this.#order('CancelSwitchover', { why }, request, COMMIT_TIMEOUT_MS, true);
+    return this.#parse(cancelSchema, answer);
   }
 
   async failover(

@@ -1,3 +1,4 @@
+export type { NodeStanding } from './authorise.ts';
 export * from './backend.ts';
 export { AdminClient, type AdminClientOptions, type AlertsTestResult, type OrderOptions } from './client.ts';
 export type { Inspected, InspectPage } from './inspect-client.ts';

@@ -30,6 +30,15 @@ export interface WireSwitchoverRequest extends WireOrder {
   readonly to: string;
   readonly dryRun: boolean;
 }
+export interface WireScheduleRequest extends WireSwitchoverRequest {
+  readonly atMs?: number | null;
+  readonly inMs?: number | null;
+  readonly why: string;
+}
+export interface WireCancelRequest extends WireOrder {
+  readonly id?: number | null;
+  readonly why: string;
+}
 export interface WirePauseRequest extends WireOrder {
   readonly why: string;
 }

@@ -14,12 +14,13 @@ import {
 import { type Entry, InvariantError, logIndex, type NodeId, nodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { Tap } from '../inspect/index.ts';
-import { identityUri, type TlsMaterial } from '../peer/index.ts';
+import { type Identity, identityUri, type TlsMaterial } from '../peer/index.ts';
 import { Admission, type CallKind } from './admission.ts';
 import { type AdminCall, authorise, describeCaller, LEAST_ROLE } from './authorise.ts';
 import type { AdminBackend, MovingOrder } from './backend.ts';
 import { toStatus } from './errors.ts';
 import { inspectHandlers } from './inspect.ts';
+import { type LastingCall, LastingCalls } from './lasting-calls.ts';
 import { AdminListener } from './listener.ts';
 import { addMemberOrder, memberOrder, settingsOrder } from './member-handlers.ts';
 import {
@@ -27,6 +28,7 @@ import {
   type WireAddMemberRequest,
   type WireAllowDropRequest,
   type WireBootstrapRequest,
+  type WireCancelRequest,
   type WireEntriesPage,
   type WireEntry,
   type WireFailoverRequest,
@@ -34,11 +36,13 @@ import {
   type WireOrder,
   type WirePauseRequest,
   type WireRestartRequest,
+  type WireScheduleRequest,
   type WireSettingsRequest,
   type WireStandbyRequest,
   type WireSwitchoverRequest,
 } from './proto.ts';
 import { limitQuestions } from './reflection-limit.ts';
+import { scheduleOrder } from './schedule-handlers.ts';
 import type { Health } from './standard-services.ts';
 import { StatusFeed, type WatchCall } from './watch.ts';
 
@@ -83,11 +87,13 @@ export class AdminServer {
   readonly #admission = new Admission(() => performance.now());
   #health: Health | null = null;
   readonly #feed: StatusFeed;
+  readonly #lasting: LastingCalls;
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
     const { listen, tls, backend } = options;
     this.#feed = new StatusFeed(backend, (status) => withoutNulls(status) as object);
+    this.#lasting = new LastingCalls((listener) => backend.onChange(listener));
     // TLS ends at the listener; gRPC finds the certificate at the socket.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const onConnection = (socket: TLSSocket): void => injector.injectConnection(socket);
@@ -108,6 +114,12 @@ export class AdminServer {
         void this.#streamEntries(call),
       Switchover: this.#order('Switchover', ({ to, dryRun }: WireSwitchoverRequest, order) =>
         this.#backend.switchover({ ...order, to: optionalNode(to), dryRun }),
+      ),
+      ScheduleSwitchover: this.#order('ScheduleSwitchover', (request: WireScheduleRequest, order) =>
+        this.#backend.scheduleSwitchover(scheduleOrder(request, optionalNode(request.to), order)),
+      ),
+      CancelSwitchover: this.#order('CancelSwitchover', ({ id, why }: WireCancelRequest, order) =>
+        this.#backend.cancelSwitchover({ ...order, id: id ?? null, why }),
       ),
       Failover: this.#order('Failover', (request: WireFailoverRequest, order) => {
         const { dryRun, acceptDataLoss, why } = request;
@@ -160,7 +172,7 @@ export class AdminServer {
       SetSettings: this.#order('SetSettings', (request: WireSettingsRequest, order) =>
         this.#backend.setSettings(settingsOrder(request, order)),
       ),
-      ...inspectHandlers(options.tap, (call) => this.#admit(call, 'Inspect').leave),
+      ...inspectHandlers(options.tap, (call) => this.#admitLasting(call, 'Inspect').leave),
     });
   }
 
@@ -204,10 +216,27 @@ export class AdminServer {
 
   /** @throws QuorateError `not-authorised` or `too-many-requests` */
   #admit(call: AuthenticatedCall, name: AdminCall): Admitted {
-    const certificate = call.getAuthContext().sslPeerCertificate?.raw;
-    const identity = authorise(certificate, this.#options.cluster, name);
+    const identity = this.#authorise(call, name);
     const leave = this.#admission.enter(identityUri(identity), kindOf(name));
-    return { leave, who: (claimed) => describeCaller(identity, claimed) };
+    return { identity, leave, who: (claimed) => describeCaller(identity, claimed) };
+  }
+
+  #authorise(call: AuthenticatedCall, name: AdminCall): Identity {
+    const certificate = call.getAuthContext().sslPeerCertificate?.raw;
+    const { cluster, backend } = this.#options;
+    return authorise(certificate, cluster, name, (node) => backend.standing(node));
+  }
+
+  /** A stream, which ends by itself where its caller is removed meanwhile. */
+  #admitLasting(call: AuthenticatedCall & LastingCall, name: AdminCall): Admitted {
+    const admitted = this.#admit(call, name);
+    if (!('node' in admitted.identity)) return admitted;
+    const forget = this.#lasting.add(call, () => void this.#authorise(call, name));
+    const leave = (): void => {
+      forget();
+      admitted.leave();
+    };
+    return { ...admitted, leave };
   }
 
   /** The handlers of a package, behind the same door. */
@@ -224,7 +253,7 @@ export class AdminServer {
           else callback(toStatus(error));
         };
         try {
-          const { leave } = this.#admit(call, name);
+          const { leave } = callback === undefined ? this.#admitLasting(call, name) : this.#admit(call, name);
           for (const event of ['close', 'finish', 'cancelled']) call.once(event, leave);
           if (name === 'Health') this.#health?.refresh();
           else limitQuestions(call, fail);
@@ -276,7 +305,7 @@ export class AdminServer {
   #watch(call: WatchCall): void {
     let leave = (): void => {};
     try {
-      leave = this.#admit(call, 'WatchStatus').leave;
+      leave = this.#admitLasting(call, 'WatchStatus').leave;
       for (const event of ['close', 'finish', 'cancelled']) call.once(event, leave);
       this.#feed.add(call);
     } catch (error) {
@@ -290,7 +319,7 @@ export class AdminServer {
   async #streamEntries(call: ServerWritableStream<{ from: number }, WireEntriesPage>): Promise<void> {
     let leave = (): void => {};
     try {
-      leave = this.#admit(call, 'AuditEntries').leave;
+      leave = this.#admitLasting(call, 'AuditEntries').leave;
       let next = Math.max(1, call.request.from);
       const { commitIndex } = this.#backend.entries(logIndex(next), 0);
       while (next <= commitIndex && !call.cancelled) {
@@ -312,6 +341,7 @@ export class AdminServer {
 }
 
 interface Admitted {
+  readonly identity: Identity;
   readonly who: (claimed: string) => string;
   /** Told when the call has ended. */
   readonly leave: () => void;

@@ -44,6 +44,25 @@ export const lastTakeoverSchema = z.object({
   totalMs: orNull(milliseconds),
 });
 
+/** A switchover at a later time. */
+export const scheduledSchema = z.object({
+  /** Index of the entry that ordered it; null before it is written. */
+  id: orNull(index),
+  /** Null: the best other data node at that time. */
+  to: orNull(z.string()),
+  /** The tenure that it is about: where that ends first, it is off. */
+  epoch: orNull(index),
+  /** ISO 8601, by the wall clock of whoever leads then; later than `until` it is not begun. */
+  at: z.string(),
+  until: z.string(),
+  who: z.string(),
+  why: z.string(),
+  state: z.enum(['waiting', 'begun', 'ended']),
+  outcome: orNull(z.enum(['done', 'cancelled', 'expired', 'refused'])),
+  /** Why it ended so, a sentence. */
+  result: orNull(z.string()),
+});
+
 export const statusSchema = z.object({
   cluster: z.string(),
   /** The node that answered; everything is as it sees it. */
@@ -62,6 +81,8 @@ export const statusSchema = z.object({
   lease: z.object({ remainingMs: orNull(milliseconds) }),
   resources: z.array(resourceStatusSchema),
   lastTakeover: orNull(lastTakeoverSchema),
+  /** To come, under way, or came to nothing in this tenure. Older agents know of none. */
+  scheduled: orNull(scheduledSchema),
   /** What somebody should do about the observer's own certificates; a sentence each. Older agents tell none. */
   warnings: z.array(z.string()).default([]),
 });
@@ -69,4 +90,5 @@ export const statusSchema = z.object({
 export type StatusDocument = z.infer<typeof statusSchema>;
 export type NodeStatus = z.infer<typeof nodeStatusSchema>;
 export type ResourceStatus = z.infer<typeof resourceStatusSchema>;
+export type ScheduledSwitchover = z.infer<typeof scheduledSchema>;
 export type TakeoverStep = z.infer<typeof takeoverStepSchema>;

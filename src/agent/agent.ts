@@ -23,7 +23,8 @@ import { Driver, type ProposeResult } from './driver.ts';
 import { ExecutorCare } from './executor-care.ts';
 import { FENCE_BEFORE_MS } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
-import { lackingVoters } from './format.ts';
+import { lackingVoters, RESTART_FORMAT } from './format.ts';
+import { handOver } from './hand-over.ts';
 import { Heard } from './heard.ts';
 import { PoolsQuestion } from './pools-question.ts';
 import { rosterOf } from './roster.ts';
@@ -167,7 +168,7 @@ export class Agent {
       },
       send: (message) => transport.send(message),
       onCommitted: (entry) => this.#onCommitted(entry),
-      lacking: () => this.#lacking(),
+      lacking: (format) => this.#lacking(format),
       whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, isToBeForced(state, self)),
       whyLoss: this.#dataLoss?.why ?? null,
       fence:
@@ -212,7 +213,7 @@ export class Agent {
       dataLook: this.#dataLook,
       dataLoss: this.#dataLoss,
       waiting: this.#waiting,
-      lacking: () => this.#lacking(),
+      lacking: () => this.#lacking(RESTART_FORMAT),
       onFirst: () => this.#diskLoss?.bootstrapped(),
       leave: (how) => this.#leave(how),
       shutdownLimitMs: SHUTDOWN_LIMIT_MS,
@@ -326,12 +327,10 @@ export class Agent {
     const driver = this.#driver;
     if (driver === null) return this.#resolveExit(EXIT.done);
     driver.holdNoMore();
-    const hasLed = driver.view.role.kind === 'leader';
-    if (hasLed) driver.transfer({ kind: 'transfer', to: null, reason: 'shutdown' });
-    const isReleased = await this.#waiting.until(
-      () => driver.view.role.kind !== 'leader' && driver.view.hold.kind === 'none',
-      SHUTDOWN_LIMIT_MS,
-    );
+    const { hasLed, isReleased } = await handOver({
+      ...{ driver, clock: this.#parts.clock, limitMs: SHUTDOWN_LIMIT_MS },
+      until: (isDone, limitMs) => this.#waiting.until(isDone, limitMs),
+    });
     if (hasLed && isReleased) {
       await this.#waiting.until(
         () => driver.view.role.kind === 'follower' && driver.view.role.leader !== null,
@@ -350,7 +349,7 @@ export class Agent {
     this.#resolveExit(EXIT.restart);
   }
 
-  #lacking(): readonly NodeId[] {
+  #lacking(format: number): readonly NodeId[] {
     const { driver } = this;
     const transport = this.#transport;
     if (driver === null || transport === null) return [];
@@ -359,6 +358,7 @@ export class Agent {
       others,
       (peer) => transport.isUp(peer),
       (peer) => transport.formatOf(peer),
+      format,
     );
   }
 

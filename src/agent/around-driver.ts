@@ -162,5 +162,6 @@ export class AroundDriver {
   end(): void {
     this.failures.end();
     this.fencing.end();
+    this.backend.end();
   }
 }

@@ -3,16 +3,21 @@ import type {
   AddMemberOrder,
   AdminBackend,
   AllowDropOrder,
+  CancelOrder,
+  CancelOutcome,
   FailoverOrder,
   FailoverOutcome,
   MemberOrder,
   MemberOutcome,
   MembersDocument,
+  NodeStanding,
   PauseOrder,
   PauseOutcome,
   ReplicationDocument,
   RestartOrder,
   RestartOutcome,
+  ScheduleOrder,
+  ScheduleOutcome,
   SettingsDocument,
   SettingsOrder,
   SettingsOutcome,
@@ -47,7 +52,10 @@ import { refusedByLeader } from './refusals.ts';
 import type { ReplicationView } from './replication-view.ts';
 import { Requests } from './requests.ts';
 import { mirrored } from './roster.ts';
+import { scheduleAgain } from './schedule-document.ts';
+import { Schedules } from './schedules.ts';
 import { Settings } from './settings.ts';
+import { standingOf } from './standing.ts';
 import { Switchover } from './switchover.ts';
 import { TakeoverWatch } from './takeover-watch.ts';
 
@@ -87,6 +95,7 @@ export class Backend implements AdminBackend {
   readonly #listeners = new Set<() => void>();
   readonly #switchover: Switchover;
   readonly #orders: Orders;
+  readonly #schedules: Schedules;
   readonly #requests: Requests;
   readonly #membership: Membership;
   readonly #settings: Settings;
@@ -101,6 +110,7 @@ export class Backend implements AdminBackend {
       probes: () => new Map(options.status().resources.map(({ name, probe }) => [name, probe])),
     });
     this.#orders = new Orders({ ...shared, switchover: this.#switchover });
+    this.#schedules = new Schedules({ ...shared, switchover: this.#switchover });
     this.#requests = new Requests(shared);
     this.#membership = new Membership(shared);
     this.#settings = new Settings({ ...shared, fileTiming: options.timing });
@@ -109,7 +119,13 @@ export class Backend implements AdminBackend {
   onCommitted(entry: Entry): void {
     this.#takeovers.onCommitted(entry);
     this.#requests.onCommitted(entry);
+    this.#schedules.onCommitted();
     this.onChanged();
+  }
+
+  /** Nothing is begun by it any more. */
+  end(): void {
+    this.#schedules.end();
   }
 
   /** In the step in which something has changed: who listens notes it, and reads later. */
@@ -145,6 +161,10 @@ export class Backend implements AdminBackend {
 
   statusFacts(): StatusFacts {
     return this.#options.statusFacts();
+  }
+
+  standing(node: NodeId): NodeStanding {
+    return standingOf(this.#options.config, this.#options.driver.view.state, node);
   }
 
   authority(): object {
@@ -234,6 +254,29 @@ export class Backend implements AdminBackend {
     if (order.dryRun) return run();
     const asked = { id: order.requestId, kind: 'switchover', node: order.to } as const;
     return this.#requests.once(asked, run, (record) => switchoverAgain(this.#log, record));
+  }
+
+  async scheduleSwitchover(order: ScheduleOrder): Promise<ScheduleOutcome> {
+    this.#requireSettledLeader();
+    const run = () => this.#schedules.schedule(order);
+    if (order.dryRun) return run();
+    return this.#requests.once(
+      { id: order.requestId, kind: 'switchover-schedule', node: order.to },
+      run,
+      (record) => ({
+        ...{ dryRun: false, checks: [], alreadyDone: true },
+        schedule: scheduleAgain(this.#options.driver.view, record),
+      }),
+    );
+  }
+
+  async cancelSwitchover(order: CancelOrder): Promise<CancelOutcome> {
+    this.#requireSettledLeader();
+    return this.#requests.once(
+      { id: order.requestId, kind: 'switchover-cancel', node: null },
+      () => this.#schedules.cancel(order),
+      (record) => ({ schedule: scheduleAgain(this.#options.driver.view, record), alreadyDone: true }),
+    );
   }
 
   async failover(order: FailoverOrder): Promise<FailoverOutcome> {

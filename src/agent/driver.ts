@@ -22,7 +22,7 @@ import type {
 import { assert, assertNever, Core } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
-import { isNewer } from './format.ts';
+import { formatNeeded } from './format.ts';
 import { refusedByLeader, refusedFor } from './refusals.ts';
 
 export interface DriverOptions {
@@ -41,7 +41,7 @@ export interface DriverOptions {
   /** R5: fences the old holder, where that is the proof that is missing and a takeover may wait for it; null where it may not. */
   readonly fence: (() => Promise<boolean>) | null;
   /** Voters that answer and may not understand what is newer than they are. */
-  readonly lacking?: () => readonly NodeId[];
+  readonly lacking?: (format: number) => readonly NodeId[];
   readonly onCommitted: (entry: Entry) => void;
   readonly onRefusedToHold: (why: string) => void;
   readonly onEvent: (event: CoreEvent) => void;
@@ -109,7 +109,8 @@ export class Driver {
 
   /** Proposes at once; the place in the log, or why not. Whether it commits is another matter. */
   propose(proposal: Proposal): ProposeResult {
-    const old = isNewer(proposal) ? (this.#options.lacking?.() ?? []) : [];
+    const needed = formatNeeded(proposal);
+    const old = needed === 0 ? [] : (this.#options.lacking?.(needed) ?? []);
     if (old.length > 0) return { refused: notUnderstood(old), isFormat: true };
     let result: ProposeResult = { refused: 'the agent is ending' };
     this.#step({ kind: 'propose', proposal }, (effect) => {

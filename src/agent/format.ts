@@ -3,13 +3,12 @@
  * counts for nothing from there on: whatever is newer than it is refused until it has said that it knows it.
  */
 import type { NodeId, Proposal } from '../core/index.ts';
-import { FORMAT } from '../peer/index.ts';
 
 /**
- * Kinds that came after the first format. What safety needs (R5's `fenced`, the in-sync set) is never held back: without it a
+ * Kinds of the second format. What safety needs (R5's `fenced`, the in-sync set) is never held back: without it a
  * takeover would wait for ever.
  */
-const NEWER: ReadonlySet<Proposal['kind']> = new Set([
+const SECOND: ReadonlySet<Proposal['kind']> = new Set([
   'pause',
   'standby',
   'operator-result',
@@ -21,22 +20,41 @@ const NEWER: ReadonlySet<Proposal['kind']> = new Set([
   'set-timing',
 ]);
 
+/** Kinds of the third format. */
+const THIRD: ReadonlySet<Proposal['kind']> = new Set([
+  'switchover-scheduled',
+  'switchover-begun',
+  'switchover-ended',
+]);
+
+/** What `quorate restart` needs of the voters (L7). */
+export const RESTART_FORMAT = 2;
+
 /**
- * Voters that answer and have not said that they know this version's format. Who is away does not vote either, and must be
- * upgraded before it comes back.
+ * Voters that answer and have not said that they know this format. Who is away does not vote either, and must be upgraded before it
+ * comes back.
  */
 export function lackingVoters(
   others: readonly NodeId[],
   isUp: (peer: NodeId) => boolean,
   formatOf: (peer: NodeId) => number | null,
+  format: number,
 ): readonly NodeId[] {
-  return others.filter((id) => isUp(id) && (formatOf(id) ?? 0) < FORMAT);
+  return others.filter((id) => isUp(id) && (formatOf(id) ?? 0) < format);
 }
 
-/** A pause that ends is never refused: it may have been said by all of them when they knew it. */
-export function isNewer(proposal: Proposal): boolean {
+/**
+ * The format that the voters must know for it; 0: the first one. A pause that ends is never refused: it may have been said by all of
+ * them when they knew it.
+ */
+export function formatNeeded(proposal: Proposal): number {
+  if (THIRD.has(proposal.kind)) return 3;
+  return isSecond(proposal) ? 2 : 0;
+}
+
+function isSecond(proposal: Proposal): boolean {
   if (proposal.kind === 'pause') return proposal.paused;
   if (proposal.kind === 'standby') return proposal.standby;
   if (proposal.kind === 'operator' || proposal.kind === 'forced') return proposal.request !== undefined;
-  return NEWER.has(proposal.kind);
+  return SECOND.has(proposal.kind);
 }

@@ -5,6 +5,7 @@ import { type Config, memberOf } from '../config/index.ts';
 import type { NodeId } from '../core/index.ts';
 import { DEGRADED } from '../degraded.ts';
 import type { Driver } from './driver.ts';
+import { scheduleToShow } from './schedule-document.ts';
 
 export interface StatusSources {
   readonly config: Config;
@@ -69,6 +70,7 @@ export function statusOf({
       return why === undefined ? resource : { ...resource, detail: `${DEGRADED}${why}` };
     }),
     lastTakeover,
+    scheduled: scheduleToShow(state),
     warnings: [...warnings],
   };
 }

@@ -134,6 +134,21 @@ export class Switchover {
     ];
   }
 
+  /** Of the best other node; where there is none, what that lacks. */
+  checksOfBest(): readonly SwitchoverCheck[] {
+    const { view } = this.#options.driver;
+    try {
+      return this.checks(this.target());
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      return [
+        holderCheck(view),
+        { name: 'in sync', ok: false, detail: error.message },
+        pausedCheck(view.isPaused),
+      ];
+    }
+  }
+
   #answers(id: NodeId): boolean {
     const { view } = this.#options.driver;
     return view.leadership?.lease.heardFrom(id, view.now - view.timing.leaseMs) ?? false;

@@ -1,6 +1,6 @@
 /** The audit as a timeline, one line for each entry that says something to people. */
 import { assertNever, type Entry, type EntryBody } from '../core/index.ts';
-import { type AuditDocument, changeText, isoTime, orderText, ownTime } from '../state/index.ts';
+import { type AuditDocument, changeText, isoTime, orderText, ownTime, scheduleText } from '../state/index.ts';
 import { windowSentences } from './audit-window.ts';
 import { humanMs, type Paint } from './output.ts';
 
@@ -100,6 +100,12 @@ function sentence(body: Exclude<EntryBody, { kind: 'forced' }>): string | null {
     case 'pause':
     case 'standby':
       return `${body.who} ${orderText(body)}`;
+    case 'switchover-scheduled':
+      return `${body.who} ${scheduleText(body)}`;
+    case 'switchover-begun':
+      return `the switchover scheduled in entry ${body.of} begins, to ${body.to}`;
+    case 'switchover-ended':
+      return body.who === null ? scheduleText(body) : `${body.who}: ${scheduleText(body)}`;
     case 'restart-begun':
       return `${body.node} restarts within ${humanMs(body.durationMs)}, keeping epoch ${body.epoch}`;
     case 'tenure-adopted':

@@ -12,15 +12,15 @@ export interface WindowOptions {
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 const DAY_MS = 86_400_000;
-const AGO = /^(\d{1,6}(?:\.\d{1,3})?)(s|min|h|d)$/;
+const DURATION = /^(\d{1,6}(?:\.\d{1,3})?)(s|min|h|d)$/;
 const INSTANT = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?)(Z|[+-]\d{2}:\d{2})?)?$/;
 const FORMS =
   'write a time as 2026-01-02T03:04:05Z (UTC where no zone is given), a day as 2026-01-02, or how long ago as 90min (s, min, h, d)';
 
 /** @param nowMs what "90min" is counted back from, in ms since 1970 */
 export function readWindow(options: WindowOptions, nowMs: number): AuditWindow {
-  const since = options.since === undefined ? null : readInstant('--since', options.since, nowMs, 'begin');
-  const until = options.until === undefined ? null : readInstant('--until', options.until, nowMs, 'end');
+  const since = options.since === undefined ? null : readMoment('--since', options.since, nowMs, 'begin');
+  const until = options.until === undefined ? null : readMoment('--until', options.until, nowMs, 'end');
   if (since !== null && until !== null && since > until)
     throw new QuorateError('usage', `--since ${options.since} is later than --until ${options.until}`);
   return {
@@ -38,22 +38,49 @@ export function checkNode(window: AuditWindow, known: ReadonlySet<NodeId>): void
 }
 
 /** A day alone is its first instant for `--since`, its last for `--until`. */
-function readInstant(option: string, text: string, nowMs: number, side: 'begin' | 'end'): number {
-  const [, count, unit = ''] = AGO.exec(text) ?? [];
-  if (count !== undefined) return nowMs - Number(count) * (UNIT_MS[unit] ?? Number.NaN);
+function readMoment(option: string, text: string, nowMs: number, side: 'begin' | 'end'): number {
+  const ago = durationIn(text);
+  if (ago !== null) return nowMs - ago;
+  const { midnight, at } = instantIn(option, text, FORMS);
+  if (at !== null) return at;
+  return side === 'begin' ? midnight : midnight + DAY_MS - 1;
+}
+
+/** A point in time, to the minute at least. */
+export function readInstant(option: string, text: string): number {
+  const forms = 'write it as 2026-01-02T03:04:05Z (UTC where no zone is given)';
+  const { at } = instantIn(option, text, forms);
+  if (at === null) throw refusal(option, text, 'has no time of the day', forms);
+  return at;
+}
+
+export function readDuration(option: string, text: string): number {
+  const ms = durationIn(text);
+  if (ms === null) throw refusal(option, text, 'is not a duration', 'write it as 90min (s, min, h, d)');
+  return ms;
+}
+
+function durationIn(text: string): number | null {
+  const [, count, unit = ''] = DURATION.exec(text) ?? [];
+  return count === undefined ? null : Number(count) * (UNIT_MS[unit] ?? Number.NaN);
+}
+
+/** `at` null: a day alone. */
+function instantIn(option: string, text: string, forms: string) {
   const [, day, time, zone = 'Z'] = INSTANT.exec(text) ?? [];
-  const refuse = (why: string): never => {
-    throw new QuorateError('usage', `${option}: ${JSON.stringify(text.slice(0, 60))} ${why}; ${FORMS}`);
-  };
-  if (day === undefined) return refuse('is not a time');
+  if (day === undefined) throw refusal(option, text, 'is not a time', forms);
   const midnight = Date.parse(`${day}T00:00Z`);
   // Some dates that no calendar has are moved to the next month instead of being refused.
   if (!Number.isFinite(midnight) || !new Date(midnight).toISOString().startsWith(day))
-    return refuse('is not in the calendar');
-  if (time === undefined) return side === 'begin' ? midnight : midnight + DAY_MS - 1;
+    throw refusal(option, text, 'is not in the calendar', forms);
+  if (time === undefined) return { midnight, at: null };
   const at = Date.parse(`${day}T${time}${zone}`);
-  return Number.isFinite(at) ? at : refuse('is not a time of the day');
+  if (!Number.isFinite(at)) throw refusal(option, text, 'is not a time of the day', forms);
+  return { midnight, at };
 }
+
+const refusal = (option: string, text: string, why: string, forms: string): QuorateError =>
+  new QuorateError('usage', `${option}: ${JSON.stringify(text.slice(0, 60))} ${why}; ${forms}`);
 
 /** For people: what is shown and what is not; empty for the whole log. */
 export function windowSentences({ window, chain }: AuditDocument): string[] {

@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import type { AdminClient, FailoverOutcome } from '../admin/index.ts';
 import type { NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { checksAndSteps, doneBefore } from './checks-text.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
 import { type OrderWords, orderOf, withOrder } from './order-options.ts';
 import { humanMs, paintFor, printJson } from './output.ts';
-import { checksAndSteps, DEFAULT_TIMEOUT_S, doneBefore, failOnChecks, parseSeconds } from './switchover.ts';
+import { DEFAULT_TIMEOUT_S, failOnChecks, parseSeconds } from './switchover.ts';
 
 interface FailoverOptions extends ConnectionOptions, OrderWords {
   readonly to: string;

@@ -1,5 +1,6 @@
 import type { NodeStatus, ResourceStatus, StatusDocument } from '../admin/index.ts';
 import { DEGRADED } from '../degraded.ts';
+import { scheduledSentence } from '../scheduled.ts';
 import {
   type Cell,
   type Colour,
@@ -16,6 +17,7 @@ export function renderStatus(status: StatusDocument, paint: Paint): string[] {
   const { lastTakeover } = status;
   return [
     ...summary(status, paint),
+    ...scheduledLines(status, paint),
     ...status.resources.flatMap((resource) => degradedLines(resource, paint)),
     ...status.warnings.flatMap((warning) =>
       wrap(`warning: ${warning}`, TERMINAL_COLUMNS).map((line) => paint('yellow', line)),
@@ -56,6 +58,12 @@ function summary(status: StatusDocument, paint: Paint): string[] {
     `${paint('bold', clip(status.cluster, 40))}: ${holder}, ${leader}`,
     paint('dim', `as ${status.observer} sees it: `) + notes.join(', '),
   ];
+}
+
+function scheduledLines({ scheduled }: StatusDocument, paint: Paint): string[] {
+  if (scheduled === null) return [];
+  const colour = scheduled.state === 'ended' ? 'red' : 'yellow';
+  return wrap(scheduledSentence(scheduled), TERMINAL_COLUMNS).map((line) => paint(colour, line));
 }
 
 /** H6: the one thing that somebody has to do something about. */

@@ -33,9 +33,13 @@ async function show(options: StatusOptions): Promise<void> {
   else process.stdout.write(`${renderStatus(status, paintFor(process.stdout)).join('\n')}\n`);
 }
 
-/** The contract's fields; `warnings` only where there are some. */
-function documentOf({ warnings, ...status }: StatusDocument): object {
-  return warnings.length === 0 ? status : { ...status, warnings };
+/** The contract's fields; `scheduled` and `warnings` only where there is something. */
+function documentOf({ warnings, scheduled, ...status }: StatusDocument): object {
+  return {
+    ...status,
+    ...(scheduled === null ? {} : { scheduled }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
 }
 
 async function watch(options: StatusOptions): Promise<void> {

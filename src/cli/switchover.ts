@@ -2,13 +2,19 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
 import { QuorateError } from '../errors.ts';
+import { checksAndSteps, doneBefore } from './checks-text.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
 import { type OrderWords, orderOf, withOrder } from './order-options.ts';
-import { humanMs, type Paint, paintFor, printJson, table } from './output.ts';
+import { humanMs, type Paint, paintFor, printJson } from './output.ts';
+import { laterOf, runLater } from './switchover-later.ts';
 
-interface SwitchoverOptions extends ConnectionOptions, OrderWords {
+export interface SwitchoverOptions extends ConnectionOptions, OrderWords {
   readonly to?: string;
+  readonly at?: string;
+  readonly in?: string;
+  readonly cancel?: boolean;
+  readonly why: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly timeout: number;
@@ -24,10 +30,19 @@ export function registerSwitchover(program: Command): void {
     true,
   )
     .option('--to <node>', 'the node to take over; without it, the best one')
+    .option(
+      '--at <time>',
+      'at that time, by whoever leads then: 2026-01-02T03:04:05Z (UTC where no zone is given)',
+    )
+    .option('--in <duration>', 'the same, that long from now: 90min (s, min, h, d)')
+    .option('--cancel', 'call off the one that is scheduled, unless it has begun')
+    .option('--why <reason>', 'of one that is scheduled or called off, for the log', '')
     .option('--dry-run', 'only say what would be done, and whether it could be')
     .option('--timeout <seconds>', 'how long to wait for the end', parseSeconds, DEFAULT_TIMEOUT_S)
     .option('--json', 'print one JSON document')
     .action(async (options: SwitchoverOptions) => {
+      const later = laterOf(options);
+      if (later !== null) return runLater(later, options);
       const to = options.to === undefined ? null : parseNodeOption('--to', options.to);
       const dryRun = options.dryRun === true;
       const timeoutMs = options.timeout * 1000;
@@ -63,25 +78,4 @@ export function renderSwitchover(outcome: SwitchoverOutcome, paint: Paint): stri
     ? `would move from ${from ?? 'nobody'} to ${to}`
     : `moved from ${from ?? 'nobody'} to ${to}, epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;
   return [...doneBefore(outcome), head, ...checksAndSteps(outcome, paint)];
-}
-
-export const doneBefore = ({ alreadyDone }: { readonly alreadyDone: boolean }): string[] =>
-  alreadyDone ? ['nothing done: this request was done before'] : [];
-
-export function checksAndSteps(
-  outcome: Pick<SwitchoverOutcome, 'checks' | 'steps' | 'dryRun'>,
-  paint: Paint,
-  checksWidth?: number,
-): string[] {
-  const checks = outcome.checks.map((check) => [
-    { text: `  ${check.name}` },
-    check.ok ? { text: 'ok', colour: 'green' as const } : { text: 'no', colour: 'red' as const },
-    { text: check.detail },
-  ]);
-  const steps = outcome.steps.map((step) => [
-    { text: `  ${step.name}` },
-    { text: outcome.dryRun ? '' : humanMs(step.ms) },
-    { text: step.result },
-  ]);
-  return [...table(checks, paint, checksWidth), ...table(steps, paint)];
 }

@@ -6,6 +6,7 @@
  * the next grant no tenure is current (O3); only members are on standby.
  */
 import type { Entry, EntryBody, Member, Timing } from './entry.ts';
+import { begun, ended, type Schedule, scheduleAfter, scheduled } from './schedule.ts';
 import type { Epoch, LogIndex, NodeId, Term } from './types.ts';
 import { assertNever, epoch } from './types.ts';
 
@@ -72,6 +73,8 @@ export interface ClusterState {
   readonly pause: Pause | null;
   /** Nodes that an operator wants to hold nothing, in the order of their ids. */
   readonly standby: readonly NodeId[];
+  /** The last switchover that was ordered for a later time, ended or not; null before the first. */
+  readonly schedule: Schedule | null;
 }
 
 export const EMPTY_STATE: ClusterState = {
@@ -86,6 +89,7 @@ export const EMPTY_STATE: ClusterState = {
   forced: null,
   pause: null,
   standby: [],
+  schedule: null,
 };
 
 export function mayHoldByKind(members: readonly Member[], id: NodeId): boolean {
@@ -100,7 +104,7 @@ export function isMirrored(members: readonly Member[], id: NodeId): boolean {
 
 /** Folds one committed entry into the state. */
 export function applyEntry(state: ClusterState, entry: Entry): ClusterState {
-  return { ...applyBody(state, entry, entry.body), appliedIndex: entry.index };
+  return { ...scheduleAfter(applyBody(state, entry, entry.body)), appliedIndex: entry.index };
 }
 
 function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterState {
@@ -182,6 +186,12 @@ function applyBody(state: ClusterState, entry: Entry, body: EntryBody): ClusterS
       const others = state.standby.filter((id) => id !== body.node);
       return { ...state, standby: body.standby ? [...others, body.node].sort() : others };
     }
+    case 'switchover-scheduled':
+      return scheduled(state, entry.index, body);
+    case 'switchover-begun':
+      return begun(state, body);
+    case 'switchover-ended':
+      return ended(state, body);
     case 'elected':
     case 'repaired':
     case 'operator':

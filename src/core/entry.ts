@@ -194,6 +194,38 @@ export type EntryBody =
     }
   /** L7: the agent of `node` is back, or has not gone: the tenure is that of the term of this entry. */
   | { readonly kind: 'tenure-adopted'; readonly epoch: Epoch; readonly node: NodeId }
+  /** A planned move at a later time, of the tenure `epoch` only. Its index is its id. `request`: see `operator`. */
+  | {
+      readonly kind: 'switchover-scheduled';
+      /** Null: the best other data node at that time. */
+      readonly to: NodeId | null;
+      readonly epoch: Epoch;
+      /** Wall clock in ms since 1970: when to begin, and never a reason why it is safe (T3). */
+      readonly dueAt: number;
+      /** Later than that it is not begun. */
+      readonly graceMs: DurationMs;
+      readonly who: string;
+      readonly why: string;
+      readonly request: string | null;
+      readonly at: number | null;
+    }
+  /** The one of entry `of` begins, and never again. */
+  | {
+      readonly kind: 'switchover-begun';
+      readonly of: LogIndex;
+      readonly to: NodeId;
+      readonly at: number | null;
+    }
+  /** How the one of entry `of` ended. `who`: who has cancelled it; null: nobody did. */
+  | {
+      readonly kind: 'switchover-ended';
+      readonly of: LogIndex;
+      readonly outcome: 'done' | 'cancelled' | 'expired' | 'refused';
+      readonly who: string | null;
+      readonly why: string;
+      readonly request: string | null;
+      readonly at: number | null;
+    }
   /** L8, place kept: a voter has persisted the larger promise. */
   | { readonly kind: 'timing-persisted'; readonly node: NodeId; readonly promiseMs: DurationMs }
   | { readonly kind: 'note'; readonly text: string };

@@ -17,7 +17,10 @@ export type Proposal =
           | 'fenced'
           | 'forced'
           | 'pause'
-          | 'standby';
+          | 'standby'
+          | 'switchover-scheduled'
+          | 'switchover-begun'
+          | 'switchover-ended';
       }
     >
   | { readonly kind: 'peer-outdated' | 'peer-in-sync'; readonly peer: NodeId }

@@ -9,6 +9,7 @@ import type { Proposal } from './io.ts';
 import { decideMembers } from './membership.ts';
 import type { CoreNode, Leadership } from './node.ts';
 import { decideRestart } from './restart.ts';
+import { decideSchedule } from './schedule.ts';
 import { decideTiming } from './timing-change.ts';
 import type { NodeId } from './types.ts';
 import { assertNever, logIndex } from './types.ts';
@@ -46,6 +47,10 @@ export function decide(node: CoreNode, leadership: Leadership, proposal: Proposa
       return proposal.paused || !node.isPaused ? inessential(node, proposal) : { body: proposal };
     case 'standby':
       return decideStandby(node, proposal);
+    case 'switchover-scheduled':
+    case 'switchover-begun':
+    case 'switchover-ended':
+      return decideSchedule(node, proposal, node.log.lastIndex >= LOG_ENTRY_LIMIT);
     case 'peer-outdated':
     case 'peer-in-sync':
       return decidePeer(node, proposal.kind, proposal.peer);

@@ -48,6 +48,8 @@ const anEpoch = branded(z.number(), epoch);
 const duration = branded(z.number(), durationMs);
 /** A measured time in ms, may have fractions. */
 const milliseconds = z.number().nonnegative();
+/** Up to the end of the year 9999, so that it can be written as a date. */
+const instantOfWallClock = z.number().min(0).max(253_402_300_799_999);
 const wallClock = z.number().nullable();
 const text = (limit: number) => z.string().max(limit);
 
@@ -214,6 +216,32 @@ export const bodySchemas = {
     request: text(ENTRY_LIMITS.request).exactOptional(),
     at: wallClock.exactOptional(),
   }),
+  'switchover-scheduled': z.strictObject({
+    kind: z.literal('switchover-scheduled'),
+    to: node.nullable(),
+    epoch: anEpoch,
+    dueAt: instantOfWallClock,
+    graceMs: duration,
+    who: text(ENTRY_LIMITS.who),
+    why: text(ENTRY_LIMITS.why),
+    request: text(ENTRY_LIMITS.request).nullable(),
+    at: wallClock,
+  }),
+  'switchover-begun': z.strictObject({
+    kind: z.literal('switchover-begun'),
+    of: anIndex,
+    to: node,
+    at: wallClock,
+  }),
+  'switchover-ended': z.strictObject({
+    kind: z.literal('switchover-ended'),
+    of: anIndex,
+    outcome: z.enum(['done', 'cancelled', 'expired', 'refused']),
+    who: text(ENTRY_LIMITS.who).nullable(),
+    why: text(ENTRY_LIMITS.why),
+    request: text(ENTRY_LIMITS.request).nullable(),
+    at: wallClock,
+  }),
   'tenure-adopted': z.strictObject({ kind: z.literal('tenure-adopted'), epoch: anEpoch, node }),
   'timing-persisted': z.strictObject({ kind: z.literal('timing-persisted'), node, promiseMs: duration }),
   note: z.strictObject({ kind: z.literal('note'), text: text(ENTRY_LIMITS.note) }),
@@ -236,6 +264,9 @@ export const entryBodySchema = z.discriminatedUnion('kind', [
   bodySchemas.standby,
   bodySchemas.forced,
   bodySchemas['restart-begun'],
+  bodySchemas['switchover-scheduled'],
+  bodySchemas['switchover-begun'],
+  bodySchemas['switchover-ended'],
   bodySchemas['tenure-adopted'],
   bodySchemas['timing-persisted'],
   bodySchemas.note,

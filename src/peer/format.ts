@@ -4,8 +4,11 @@
  */
 import type { Metadata } from '@grpc/grpc-js';
 
-/** 2: every kind of entry up to `restart-begun` with who and by which request; votes to adopt a tenure (L7). */
-export const FORMAT = 2;
+/**
+ * 2: every kind of entry up to `restart-begun` with who and by which request; votes to adopt a tenure (L7).
+ * 3: switchovers at a later time.
+ */
+export const FORMAT = 3;
 export const FORMAT_HEADER = 'quorate-format';
 const MAX_FORMAT = 1_000_000;
 

@@ -49,6 +49,7 @@ export const VIOLATIONS = {
   'granted-twice': 'a second tenure in one term (R2)',
   'tenures-overlap': 'a tenure was granted while another of the same term was still open',
   'request-done-twice': "an operator's request was done again, by the id that its caller gave",
+  'switchover-begun-twice': 'a scheduled switchover was begun a second time',
   'release-unknown': 'a release of an epoch that was never granted',
   'release-by-other': "a release that names another node than the epoch's holder",
   'adoption-without-restart':

@@ -124,8 +124,12 @@ function concerns(body: EntryBody, node: NodeId): boolean {
     case 'timing-persisted':
     case 'standby':
       return body.node === node;
+    case 'switchover-begun':
+      return body.to === node;
     case 'config':
     case 'operator':
+    case 'switchover-scheduled':
+    case 'switchover-ended':
     case 'operator-result':
     case 'pause':
     case 'forced':

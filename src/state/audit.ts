@@ -20,11 +20,12 @@ import {
   type NodeId,
   type Term,
   whyForceIsVoid,
+  whyNotScheduled,
 } from '../core/index.ts';
 import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './audit-document.ts';
 import { electionViolations, membershipViolations, type Violation } from './audit-rules.ts';
 import { isoTime } from './iso-time.ts';
-import { changeText, orderText } from './order-text.ts';
+import { changeText, orderText, scheduleText } from './order-text.ts';
 import { NO_REQUESTS, rememberRequests, requestIdOf } from './requests.ts';
 
 interface TenureRecord {
@@ -167,6 +168,24 @@ class Replay {
         const voidBecause = whyForceIsVoid(this.#state, entry.term, body.node);
         const action = `forced ${node} to hold: ${why} (may lose ${mayLose})`;
         this.#operators.push({ index: entry.index, who, action: voided(action, voidBecause) });
+        return;
+      }
+      case 'switchover-scheduled': {
+        const voidBecause = whyNotScheduled(this.#state, body.epoch);
+        const action = voided(scheduleText(body), voidBecause);
+        this.#operators.push({ index: entry.index, who: body.who, action });
+        return;
+      }
+      case 'switchover-begun':
+        // One that was called off by an entry just before it is void, and no breach.
+        if (this.#state.schedule?.index === body.of && this.#state.schedule.phase.kind === 'begun')
+          report('switchover-begun-twice', `the one of entry ${body.of}`);
+        return;
+      case 'switchover-ended': {
+        // What became of an order is its operator's to read, whoever has written it down.
+        const ordered = this.#state.schedule?.index === body.of ? this.#state.schedule.who : null;
+        const who = body.who ?? ordered;
+        if (who !== null) this.#operators.push({ index: entry.index, who, action: scheduleText(body) });
         return;
       }
       // Void where their epoch is not the current tenure's (H3); the core's own fold decides that.

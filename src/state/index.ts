@@ -5,5 +5,5 @@ export { type AuditParts, type AuditWindow, ownTime, windowed } from './audit-wi
 export * from './data-loss.ts';
 export * from './eligibility.ts';
 export { isoTime } from './iso-time.ts';
-export { changeText, orderText, timingText } from './order-text.ts';
+export { changeText, orderText, scheduleText, timingText } from './order-text.ts';
 export * from './requests.ts';

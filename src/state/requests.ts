@@ -20,7 +20,9 @@ export type RequestKind =
   | 'members-add'
   | 'members-promote'
   | 'members-remove'
-  | 'settings';
+  | 'settings'
+  | 'switchover-schedule'
+  | 'switchover-cancel';
 
 export type RequestOutcome =
   /** Written, and the takeover that it is about has not ended. */
@@ -104,6 +106,10 @@ function requestOf({ holder }: RequestMemory, { index, term, body }: Entry): Req
       const outcome = body.standby && isHolder ? OPEN : DONE;
       return { id, index, kind: body.standby ? 'standby' : 'activate', node: body.node, from, outcome };
     }
+    case 'switchover-scheduled':
+      return { id, index, kind: 'switchover-schedule', node: body.to, from, outcome: DONE };
+    case 'switchover-ended':
+      return { id, index, kind: 'switchover-cancel', node: null, from, outcome: DONE };
     case 'restart-begun':
       return { id, index, kind: 'restart', node: body.node, from, outcome: OPEN };
     default:

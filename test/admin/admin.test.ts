@@ -185,14 +185,15 @@ describe('requests', () => {
   it('carry a request id of their own each, and the error of an unknown outcome names it', async () => {
     agent.backend.failure = 'silence';
     const request = as(known.a, (client) => client.pause({ paused: true, why: '', requestId: 'request-7' }));
-    const order = { to: null, dryRun: false, timeoutMs: 200 };
+    request.catch(() => undefined);
+    // Long enough for both to arrive on a busy machine.
+    const order = { to: null, dryRun: false, timeoutMs: 2000 };
     const move = as(known.a, (client) => client.switchover(order));
     await expect(move).rejects.toMatchObject({
       message: expect.stringMatching(/--request-id [0-9a-f-]{36} /),
     });
     const [first, second] = agent.backend.asked as { requestId?: string; pause?: { requestId: string } }[];
     expect([first, second].map((one) => one?.requestId ?? one?.pause?.requestId)).toContain('request-7');
-    request.catch(() => undefined);
   });
 
   it('fail with the conditions that were not met, for programs', async () => {
@@ -257,6 +258,59 @@ describe('who may ask', () => {
     }
     expect(agent.backend.asked).toEqual([]);
   });
+
+  it('E5: the certificate of a node is as good as what the log says of that node at each call', async () => {
+    const order = { to: null, dryRun: true, timeoutMs: 5000 };
+    const refusal = { code: 'not-authorised', message: expect.stringContaining('b was removed') };
+    await as(known.b, async (client) => {
+      expect((await client.switchover(order)).dryRun).toBe(true);
+      agent.backend.standings.set('b', 'learner');
+      expect((await client.status()).cluster).toBe('nas-prod');
+      await expect(client.switchover(order)).rejects.toEqual(failure('not-authorised'));
+      // On a connection that has been open since before.
+      agent.backend.standings.set('b', 'removed');
+      await expect(client.status()).rejects.toMatchObject(refusal);
+      await expect(client.fencePeer(null)).rejects.toMatchObject(refusal);
+    });
+    agent.backend.standings.delete('b');
+    await expect(as(known.b, (client) => client.status())).rejects.toMatchObject({
+      code: 'not-authorised',
+      context: { facts: { node: 'b', standing: 'stranger' } },
+    });
+    agent.backend.standings.set('b', 'voter');
+  });
+
+  it('E5: what a node watches ends when it is removed, and what a client watches goes on', async () => {
+    /** Resolves true at the status of term 6, false where it ends before that. */
+    const watch = async (tls: TlsMaterial, onFirst: () => void) => {
+      const client = new AdminClient({ address: agent.address, tls, who: 'x' });
+      let isFirst = true;
+      try {
+        for await (const { term } of client.watchStatus(AbortSignal.timeout(15_000))) {
+          if (isFirst) onFirst();
+          isFirst = false;
+          if (term === 6) return true;
+        }
+        return false;
+      } finally {
+        client.close();
+      }
+    };
+    let isViewing = () => {};
+    const views = new Promise<void>((resolve) => {
+      isViewing = resolve;
+    });
+    const viewer = watch(known.viewer, () => isViewing());
+    await views;
+    const node = watch(known.b, () => {
+      agent.backend.standings.set('b', 'removed');
+      agent.backend.change({ term: 5 });
+    });
+    await expect(node).rejects.toMatchObject({ code: 'not-authorised' });
+    agent.backend.change({ term: 6 });
+    expect(await viewer).toBe(true);
+    agent.backend.standings.set('b', 'voter');
+  }, 30_000);
 
   it("another cluster's certificate does not get through TLS, on either side", async () => {
     await expect(as(known.stranger, (client) => client.status())).rejects.toEqual(

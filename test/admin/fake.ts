@@ -7,12 +7,16 @@ import {
   type AdminBackend,
   AdminServer,
   type AllowDropOrder,
+  type CancelOrder,
   type FailoverOrder,
   type MemberOrder,
   type MembersDocument,
+  type NodeStanding,
   type PauseOrder,
   type ReplicationDocument,
   type RestartOrder,
+  type ScheduledSwitchover,
+  type ScheduleOrder,
   type SettingsDocument,
   type SettingsOrder,
   type StandbyOrder,
@@ -87,7 +91,14 @@ export const STATUS: StatusDocument = {
     steps: [{ name: 'block', ms: 31.4, result: 'ok' }],
     totalMs: 112,
   },
+  scheduled: null,
   warnings: [],
+};
+
+export const SCHEDULED: ScheduledSwitchover = {
+  ...{ id: 17, to: 'b', epoch: 8, who: 'root', why: 'new switch' },
+  ...{ at: '2026-01-03T02:00:00.000Z', until: '2026-01-03T02:01:00.000Z' },
+  ...{ state: 'waiting', outcome: null, result: null },
 };
 
 export const REPLICATION: ReplicationDocument = {
@@ -181,6 +192,15 @@ export class FakeBackend implements AdminBackend {
   isWell = true;
 
   readonly listeners = new Set<() => void>();
+  /** As the log says of each node; who is not here is a stranger. */
+  readonly standings = new Map<string, NodeStanding>([
+    ['a', 'self'],
+    ['b', 'voter'],
+  ]);
+
+  standing(node: NodeId): NodeStanding {
+    return this.standings.get(node) ?? 'stranger';
+  }
 
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
@@ -226,6 +246,20 @@ export class FakeBackend implements AdminBackend {
       checks,
       alreadyDone: false,
     };
+  }
+  async scheduleSwitchover(request: ScheduleOrder) {
+    this.asked.push({ schedule: request });
+    await this.#fail();
+    const { to, dryRun, who, why } = request;
+    const checks = [{ name: 'reachable', ok: false, detail: 'b does not answer' }];
+    const schedule = { ...SCHEDULED, id: dryRun ? null : 17, to, who, why };
+    return { dryRun, schedule, checks, alreadyDone: false };
+  }
+  async cancelSwitchover(request: CancelOrder) {
+    this.asked.push({ cancel: request });
+    await this.#fail();
+    const end = { state: 'ended', outcome: 'cancelled', result: request.why } as const;
+    return { schedule: { ...SCHEDULED, ...end }, alreadyDone: false };
   }
   async failover(request: FailoverOrder) {
     this.asked.push(request);
@@ -336,7 +370,7 @@ export class FakeBackend implements AdminBackend {
 }
 
 export type Identities = Readonly<
-  Record<'a' | 'viewer' | 'operator' | 'admin' | 'stranger' | 'otherCluster' | 'renewed', TlsMaterial>
+  Record<'a' | 'b' | 'viewer' | 'operator' | 'admin' | 'stranger' | 'otherCluster' | 'renewed', TlsMaterial>
 >;
 
 export async function identities(): Promise<Identities> {
@@ -351,6 +385,7 @@ export async function identities(): Promise<Identities> {
   const stranger = await issueNode(other, 'a', {});
   return {
     a: material(authority, await issueNode(authority, 'a', {})),
+    b: material(authority, await issueNode(authority, 'b', {})),
     viewer: await client('viewer'),
     operator: await client('operator'),
     admin: await client('admin'),

@@ -146,7 +146,7 @@ describe('a client that learns everything by reflection', () => {
   it('finds every call of the service', async () => {
     const service = await as(known.viewer, (client) => client.learn(ADMIN));
     expect(Object.keys(service).sort()).toEqual(
-      'Activate AddMember AlertsTest AllowDrop AuditEntries Bootstrap Failover FencePeer Inspect ListMembers Pause PromoteMember RemoveMember Replication Restart Resume RunReplication SetSettings ShowSettings Standby Status Switchover WatchStatus'.split(
+      'Activate AddMember AlertsTest AllowDrop AuditEntries Bootstrap CancelSwitchover Failover FencePeer Inspect ListMembers Pause PromoteMember RemoveMember Replication Restart Resume RunReplication ScheduleSwitchover SetSettings ShowSettings Standby Status Switchover WatchStatus'.split(
         ' ',
       ),
     );
@@ -181,6 +181,12 @@ describe('a client that learns everything by reflection', () => {
       ],
       ['PromoteMember', { node: 'c', requestId: 'request-8' }, { index: 25 }],
       ['RemoveMember', { node: 'b', why: 'its disk', requestId: 'request-9' }, { alreadyDone: true }],
+      [
+        'ScheduleSwitchover',
+        { to: 'b', inMs: 3_600_000, why: 'new switch', requestId: 'request-11', expectedEpoch: 8 },
+        { schedule: { id: 17, to: 'b', state: 'waiting' }, checks: [{ name: 'reachable', ok: false }] },
+      ],
+      ['CancelSwitchover', { id: 17, requestId: 'request-12' }, { schedule: { outcome: 'cancelled' } }],
       ['SetSettings', { leaseMs: 900, requestId: 'request-10' }, { goal: { leaseMs: 900 }, differs: true }],
     ];
     await as(known.admin, async (client) => {
@@ -211,6 +217,13 @@ describe('a client that learns everything by reflection', () => {
       { add: { node: 'c', peer: '10.0.4.10:7400', zone: 'us-east-1d', witness: false, who } },
       { promote: { node: 'c', requestId: 'request-8' } },
       { remove: { node: 'b', why: 'its disk' } },
+      {
+        schedule: {
+          ...{ to: 'b', when: { kind: 'in', ms: 3_600_000 }, why: 'new switch', dryRun: false },
+          ...{ requestId: 'request-11', expectedEpoch: 8, who },
+        },
+      },
+      { cancel: { id: 17, requestId: 'request-12' } },
       { settings: { values: { leaseMs: 900, heartbeatMs: null }, waitMs: 0, requestId: 'request-10' } },
     ]);
   });

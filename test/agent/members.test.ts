@@ -109,6 +109,14 @@ describe('members', () => {
     cluster.node(bench.other).killAgent();
     await bench.until(() => cluster.whatIsMissing() === null);
     expect([bench.holder, cluster.leader?.view?.state.tenure?.epoch]).toEqual([holder, epoch]);
+    // E5: nor does its certificate count any more, for whoever has applied that.
+    for (const id of [bench.holder, SPARE_WITNESS]) {
+      const standings = await bench.ask(
+        (backend) => ['w', SPARE_WITNESS].map((of) => backend.standing(nodeId(of))),
+        id,
+      );
+      expect(standings).toEqual(['removed', id === SPARE_WITNESS ? 'self' : 'voter']);
+    }
     // Its id is used up, and it may not come back.
     await expect(bench.add('w', { witness: true, peer: 'elsewhere:1' })).rejects.toMatchObject(
       violation('UNUSED_ID'),

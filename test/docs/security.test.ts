@@ -1,7 +1,7 @@
 /** docs/security.md: what it says of the policy and the units is theirs, and what it warns of is really so. */
 import { connect } from 'node:tls';
 import { expect, it } from 'vitest';
-import { authorise, LEAST_ROLE } from '../../src/admin/authorise.ts';
+import { authorise, LEAST_ROLE, type NodeStanding } from '../../src/admin/authorise.ts';
 import { AdminListener } from '../../src/admin/listener.ts';
 import { nodeId } from '../../src/core/index.ts';
 import { checkTls, createAuthority, issueClient, issueNode } from '../../src/peer/index.ts';
@@ -32,14 +32,22 @@ it('names settings that the units have', () => {
   }
 });
 
-it('is right that any node of the cluster, member or not, may ask everything of the admin listener', async () => {
+it('is right about what the certificate of a node may ask of the admin listener', async () => {
   const authority = await createAuthority('nas');
-  const removed = await issueNode(authority, nodeId('removed-long-ago'));
+  const node = await issueNode(authority, nodeId('c'));
   const client = await issueClient(authority, 'viewer', 'monitoring');
+  const ask = (standing: NodeStanding, call: keyof typeof LEAST_ROLE, certificate = node.certificate) =>
+    authorise(Buffer.from(certificate), 'nas', call, () => standing);
   for (const call of Object.keys(LEAST_ROLE) as (keyof typeof LEAST_ROLE)[]) {
-    expect(authorise(Buffer.from(removed.certificate), 'nas', call)).toMatchObject({ cluster: 'nas' });
-    if (LEAST_ROLE[call] !== 'viewer')
-      expect(() => authorise(Buffer.from(client.certificate), 'nas', call)).toThrow(/needs the role/);
+    const isQuestion = LEAST_ROLE[call] === 'viewer';
+    for (const standing of ['self', 'voter'] as const)
+      expect(ask(standing, call)).toMatchObject({ cluster: 'nas' });
+    expect(() => ask('removed', call)).toThrow(/c was removed: its certificate counts no more/);
+    expect(() => ask('stranger', call)).toThrow(/c is not a member/);
+    if (isQuestion) expect(ask('learner', call)).toMatchObject({ cluster: 'nas' });
+    else expect(() => ask('learner', call)).toThrow(/needs the role .* as a learner/);
+    // Of a client no log is asked.
+    if (!isQuestion) expect(() => ask('voter', call, client.certificate)).toThrow(/needs the role/);
   }
 });
 

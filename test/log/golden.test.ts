@@ -19,6 +19,7 @@ test('entry records of version 1 still open, and are still written so', async ()
   const samples: { bytes: string; entry: Entry }[] = [
     ...(await golden('entries.v1.golden.json')),
     ...(await golden('later-entries.v1.golden.json')),
+    ...(await golden('schedule-entries.v1.golden.json')),
   ];
   expect(new Set(samples.map(({ entry }) => entry.body.kind))).toEqual(
     new Set(SAMPLE_BODIES.map(({ kind }) => kind)),

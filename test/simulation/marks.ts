@@ -33,6 +33,10 @@ const ENTRIES = {
   forced: true,
   pause: true,
   standby: true,
+  // No fault orders one: test/agent/schedules.test.ts does, in the same clusters.
+  'switchover-scheduled': false,
+  'switchover-begun': false,
+  'switchover-ended': false,
   'restart-begun': true,
   'tenure-adopted': true,
   // A place kept in the format: nothing writes it yet.

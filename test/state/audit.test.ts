@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  durationMs,
   type Entry,
   type EntryBody,
   type Epoch,
@@ -291,6 +292,17 @@ const BROKEN = {
   'granted-twice': after([1, released(3, a)], [1, granted(a)]),
   'tenures-overlap': after([1, granted(a)]),
   'request-done-twice': after([1, request('move-1')], [1, request('move-2')], [1, request('move-1')]),
+  'switchover-begun-twice': after(
+    [
+      1,
+      {
+        ...{ kind: 'switchover-scheduled', to: b, epoch: 3 as Epoch, dueAt: 1, graceMs: durationMs(1) },
+        ...{ who: 'root', why: '', request: null, at: null },
+      },
+    ],
+    [1, { kind: 'switchover-begun', of: logIndex(4), to: b, at: null }],
+    [1, { kind: 'switchover-begun', of: logIndex(4), to: b, at: null }],
+  ),
   'release-unknown': after([1, released(2, a)]),
   'release-by-other': after([1, released(3, b)]),
   'adoption-without-restart': after(

@@ -53,6 +53,51 @@ export const LATER_BODIES: readonly EntryBody[] = [
   },
 ];
 
+/** Kinds of the third format, in a golden file of their own. */
+export const SCHEDULE_BODIES: readonly EntryBody[] = [
+  {
+    kind: 'switchover-scheduled',
+    to: b,
+    epoch: epoch(3),
+    dueAt: 1_700_000_100_000,
+    graceMs: durationMs(60_000),
+    who: 'uid 0',
+    why: 'new switch',
+    request: 'r-6',
+    at: 1_700_000_000_004,
+  },
+  {
+    kind: 'switchover-scheduled',
+    to: null,
+    epoch: epoch(3),
+    dueAt: 0.5,
+    graceMs: durationMs(1),
+    who: '',
+    why: '',
+    request: null,
+    at: null,
+  },
+  { kind: 'switchover-begun', of: logIndex(10), to: b, at: 1_700_000_100_001 },
+  {
+    kind: 'switchover-ended',
+    of: logIndex(10),
+    outcome: 'done',
+    who: null,
+    why: 'b holds',
+    request: null,
+    at: null,
+  },
+  {
+    kind: 'switchover-ended',
+    of: logIndex(11),
+    outcome: 'cancelled',
+    who: 'uid 0',
+    why: '',
+    request: 'r-7',
+    at: 1,
+  },
+];
+
 export const SAMPLE_BODIES: readonly EntryBody[] = [
   {
     kind: 'config',
@@ -149,6 +194,7 @@ export const SAMPLE_BODIES: readonly EntryBody[] = [
   { kind: 'timing-persisted', node: a, promiseMs: durationMs(1500) },
   { kind: 'note', text: 'Ünïcödé, "quotes", \u0000 and a lone \ud800' },
   ...LATER_BODIES,
+  ...SCHEDULE_BODIES,
 ];
 
 /** Entries that continue `before`. */

@@ -7,6 +7,7 @@
  */
 import type { NodeStatus, ResourceStatus, StatusDocument, TakeoverStep } from '../../admin/index.ts';
 import { assertNever } from '../../core/index.ts';
+import type { ScheduledFacts } from '../../scheduled.ts';
 import type { MetricFacts, ProcessFacts } from '../metrics.ts';
 import { decide, type RoleAnswer } from '../role-checks.ts';
 import type { RoleFacts } from '../role-facts.ts';
@@ -103,6 +104,8 @@ export interface PageState {
   readonly quorum: boolean | null;
   readonly paused: boolean;
   readonly commitIndex: number;
+  /** A switchover at a later time, as the log says of it. */
+  readonly scheduled: ScheduledFacts | null;
   readonly holding: Holding;
   readonly timing: {
     readonly leaseMs: number;
@@ -151,6 +154,7 @@ export function newsOf(facts: StatusFacts, process: ProcessFacts): News {
     ...{ cluster: status.cluster, observer: status.observer, version: process.version },
     ...{ term: status.term, leader: answer.leader, quorum: quorumOf(status, answer) },
     ...{ paused: status.paused, commitIndex: status.commitIndex, holding, nodes, resources },
+    scheduled: status.scheduled && clippedSchedule(status.scheduled),
     timing: {
       leaseMs: role.leaseMs,
       promiseMs: metrics.promiseMs,
@@ -251,6 +255,10 @@ function lagOf(
 }
 
 const clip = (text: string): string => (text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT - 1)}…`);
+
+function clippedSchedule({ id, to, at, until, state, outcome, result }: ScheduledFacts): ScheduledFacts {
+  return { id, to, at, until, state, outcome, result: result === null ? null : clip(result) };
+}
 
 const clipped = (takeover: PastTakeover): PastTakeover => ({
   ...takeover,

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { epoch, instant, nodeId } from '../../../src/core/index.ts';
 import type { RoleFacts, StatusFacts } from '../../../src/http/index.ts';
 import { type News, newsOf } from '../../../src/http/status-page/index.ts';
+import { SCHEDULED } from '../../admin/fake.ts';
 import { HOLDER, L, NOW, STANDBY } from '../facts.ts';
 import { PROCESS } from '../metric-facts.ts';
 import { statusFacts, TAKEOVERS, WALL } from './status-facts.ts';
@@ -149,6 +150,14 @@ describe('warnings', () => {
   it('none where all is well', () => {
     expect(warned(statusFacts())).toEqual([]);
     expect(warned(withRole(STANDBY))).toEqual([]);
+  });
+
+  it('a switchover at a later time is shown as the log has it, its text cut', () => {
+    const facts = statusFacts({ status: { scheduled: { ...SCHEDULED, result: 'x'.repeat(1_000) } } });
+    const { scheduled } = newsOf(facts, PROCESS).state;
+    expect(scheduled).toMatchObject({ id: 17, to: 'b', at: SCHEDULED.at, state: 'waiting' });
+    expect(scheduled?.result?.length).toBe(300);
+    expect(newsOf(statusFacts(), PROCESS).state.scheduled).toBeNull();
   });
 
   it('what is worst comes first', () => {

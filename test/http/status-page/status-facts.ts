@@ -78,6 +78,7 @@ export function statusFacts({ metrics = {}, status = {}, facts = {} }: Change = 
         chain: null,
         lease: { remainingMs: 412.5 },
         lastTakeover: null,
+        scheduled: null,
         warnings: [],
       },
       nodes: [

@@ -1,5 +1,6 @@
 /** Who holds, under which epoch, since when: the first thing that anybody looks for. */
 import { humanMs } from '../../../page/index.ts';
+import { scheduledSentence } from '../../../scheduled.ts';
 import type { Holding, PageState, Pulse } from '../state.ts';
 import { Time } from './time.tsx';
 import { contactWords, holdingTitle, lasted } from './words.ts';
@@ -27,6 +28,11 @@ export function Holder({ state, pulse }: { state: PageState; pulse: Pulse }) {
           {actions} {actions === 1 ? 'warning asks' : 'warnings ask'} for action.
         </p>
       ) : null}
+      {state.scheduled === null ? null : (
+        <p class={state.scheduled.state === 'ended' ? 'bad' : undefined}>
+          {scheduledSentence(state.scheduled)}.
+        </p>
+      )}
       {state.paused ? <p class="bad">Paused: no automatic takeover.</p> : null}
       <dl class="facts">
         <Fact name="Leader" value={leader === null ? 'not known' : leader} isBad={leader === null} />
