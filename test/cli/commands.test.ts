@@ -39,7 +39,7 @@ describe('status', () => {
   it('--json prints exactly one document, of the contract', async () => {
     const { code, out, err } = await quorate('status', '--json', ...withConfig());
     expect({ code, err }).toEqual({ code: EXIT.done, err: '' });
-    const { warnings: _, ...contract } = STATUS;
+    const { warnings: _, scheduled: _none, ...contract } = STATUS;
     expect(JSON.parse(out)).toEqual(contract);
     expect(statusSchema.parse(JSON.parse(out))).toEqual(STATUS);
   });
