@@ -12,7 +12,7 @@ import type { Entry } from '../../src/core/index.ts';
 import type { TlsMaterial } from '../../src/peer/index.ts';
 import type { ControllerStateInput } from './controller/index.ts';
 import { type DrbdSnapshot, drbdSnapshot, type Endpoint, probeWrite } from './drbd/index.ts';
-import { configFile } from './files.ts';
+import { type Build, configFile } from './files.ts';
 import { LocalMachines, type MachineSettings } from './machines.ts';
 import { freeNetwork } from './node/index.ts';
 import {
@@ -28,6 +28,7 @@ import {
 } from './plan.ts';
 import { StoreClient } from './store/index.ts';
 
+export type { Build } from './files.ts';
 export type { ClusterEvent } from './machines.ts';
 
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -40,6 +41,8 @@ export interface LocalClusterOptions {
   readonly dist?: string;
   /** A new one in the system's place for such, removed again by `stop`, when not given. */
   readonly directory?: string;
+  /** What nodes begin with, where that is not `dist`; `install` replaces it. */
+  readonly builds?: Readonly<Record<string, Build>>;
   readonly members?: readonly MemberPlan[];
   /** Heartbeat 100, lease 400, release 600 ms unless told otherwise. */
   readonly timing?: Partial<TimingPlan>;
@@ -94,6 +97,7 @@ async function settingsOf(options: LocalClusterOptions): Promise<MachineSettings
     directory,
     isOwnDirectory: options.directory === undefined,
     dist,
+    builds: options.builds ?? {},
     nodes: planNodes(network, options.members ?? DEFAULT_MEMBERS),
     timing: { heartbeatMs: 100, leaseMs: 400, releaseMs: 600, ...options.timing },
     watchdogMode: options.watchdog?.mode ?? 'required',
@@ -180,10 +184,14 @@ export class LocalCluster extends LocalMachines {
     await this.waitFor('quorate bootstrap succeeds', isDone, START_TIMEOUT_MS);
   }
 
-  /** Runs the command line against a node's config. */
-  quorate(id: string, words: readonly string[], timeoutMs = COMMAND_TIMEOUT_MS): Promise<CommandResult> {
-    const script = join(this.settings.dist, 'quorate.mjs');
-    const args = [script, ...words, '--config', this.configFile(id)];
+  /** Runs the command line that is installed there, or of another build, against a node's config. */
+  quorate(
+    id: string,
+    words: readonly string[],
+    timeoutMs = COMMAND_TIMEOUT_MS,
+    build: Build = this.installed(id),
+  ): Promise<CommandResult> {
+    const args = [join(build.dist, 'quorate.mjs'), ...words, '--config', this.configFile(id)];
     return new Promise((resolve) => {
       execFile(process.execPath, args, { timeout: timeoutMs }, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;

@@ -14,12 +14,21 @@ import { linkHost, type NodeProgram } from './node/index.ts';
 import { DRBD_RESOURCE, listedBy, type NodePlan, PORT, planConfig, type TimingPlan } from './plan.ts';
 import { type StandbyOptions, writeStoreScripts } from './store/index.ts';
 
+/** A build of the product, as a package installs it on a node. */
+export interface Build {
+  readonly dist: string;
+  /** False for versions that refuse `--supervised`: whatever ends their agent has to start it again. */
+  readonly isSupervised: boolean;
+}
+
 export interface ClusterSettings {
   readonly name: string;
   readonly network: number;
   readonly directory: string;
   /** Where the bundles are. */
   readonly dist: string;
+  /** What a node begins with, where that is not `dist`. */
+  readonly builds: Readonly<Record<string, Build>>;
   readonly nodes: readonly NodePlan[];
   readonly timing: TimingPlan;
   readonly watchdogMode: 'required' | 'automatic' | 'off';
@@ -105,11 +114,11 @@ function writeDataNode(
 }
 
 function drbdOptions(settings: ClusterSettings, node: NodePlan): DaemonOptions {
-  const { nodes, dist, network, directory, drbd } = settings;
+  const { nodes, network, directory, drbd } = settings;
   const peer = listedBy(nodes, node).find((other) => !other.isWitness && other.id !== node.id);
   if (peer === undefined) throw new RangeError('the DRBD stand-in needs two data nodes');
   const { host1: host } = node;
-  const quorate = `${process.execPath} ${join(dist, 'quorate.mjs')}`;
+  const quorate = `${process.execPath} ${join(buildOf(settings, node.id).dist, 'quorate.mjs')}`;
   return {
     node: node.id,
     peerNode: peer.id,
@@ -125,6 +134,20 @@ function drbdOptions(settings: ClusterSettings, node: NodePlan): DaemonOptions {
     connectIntervalMs: 100,
     control: { host, port: PORT.drbdControl },
     device: { host, port: PORT.device },
+  };
+}
+
+export function buildOf({ builds, dist }: ClusterSettings, id: string): Build {
+  return builds[id] ?? { dist, isSupervised: true };
+}
+
+export function agentProgram(settings: ClusterSettings, id: string, build: Build): NodeProgram {
+  return {
+    name: 'agent',
+    script: join(build.dist, 'quorate.mjs'),
+    args: ['agent', '--config', configFile(settings, id), ...(build.isSupervised ? ['--supervised'] : [])],
+    saysReady: false,
+    isRespawned: false,
   };
 }
 
@@ -146,13 +169,7 @@ export function nodePrograms(settings: ClusterSettings, node: NodePlan): NodePro
     saysReady: false,
     isRespawned: true,
   };
-  const agent: NodeProgram = {
-    name: 'agent',
-    script: script('quorate'),
-    args: ['agent', '--config', configFile(settings, node.id), '--supervised'],
-    saysReady: false,
-    isRespawned: false,
-  };
+  const agent = agentProgram(settings, node.id, buildOf(settings, node.id));
   return [...(node.isWitness ? [] : [drbd, store]), ...(settings.hasAgents ? [agent] : [])];
 }
 

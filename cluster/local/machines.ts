@@ -11,6 +11,9 @@ import type { TlsMaterial } from '../../src/peer/index.ts';
 import type { ControllerStateInput } from './controller/index.ts';
 import type { ControllerCommand, PowerNews } from './controller-process.ts';
 import {
+  agentProgram,
+  type Build,
+  buildOf,
   type ClusterSettings,
   nodeDirectory,
   nodeEnvironment,
@@ -45,6 +48,7 @@ export class LocalMachines {
   readonly #controller: HelperProcess<ControllerCommand>;
   readonly #listeners = new Set<(event: ClusterEvent) => void>();
   readonly #onExit = (): void => this.#powerOffAll();
+  readonly #builds = new Map<string, Build>();
   #isStopped = false;
 
   constructor(settings: MachineSettings) {
@@ -125,6 +129,16 @@ export class LocalMachines {
     const plan = this.settings.nodes.find((node) => node.id === id);
     if (plan === undefined) throw new RangeError(`no node ${id}`);
     return plan;
+  }
+
+  /** Another version of the product: what runs goes on, and what is started from now on is of that one. */
+  install(id: string, build: Build): void {
+    this.node(id).replace(agentProgram(this.settings, id, build));
+    this.#builds.set(id, build);
+  }
+
+  installed(id: string): Build {
+    return this.#builds.get(id) ?? buildOf(this.settings, id);
   }
 
   /** Withholds what flows from one node to the other; the way back is its own. */

@@ -3,28 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { SettingsOrder } from '../../src/admin/index.ts';
 import type { Backend } from '../../src/agent/backend.ts';
 import { durationMs, nodeId } from '../../src/core/index.ts';
-import { Cluster, SPARE_WITNESS } from '../simulation/cluster.ts';
+import { SPARE_WITNESS } from '../simulation/cluster.ts';
 import { addressOf } from '../simulation/node/node.ts';
-import { SHAPES } from '../simulation/profiles.ts';
+import { OrderBench } from '../support/order-bench.ts';
 
-const CALM = { delayMs: [0.2, 2], loss: 0, duplicate: 0 } as const;
-
-class Bench {
-  readonly cluster = new Cluster(11, SHAPES.mirror, CALM);
+class Bench extends OrderBench {
   #requests = 0;
 
-  static async begin(): Promise<Bench> {
-    const bench = new Bench();
-    expect(await bench.cluster.begin()).toBe(true);
-    await bench.until(() => bench.cluster.whatIsMissing() === null);
-    return bench;
-  }
-  get holder(): string {
-    return this.cluster.holders.join();
-  }
-  get other(): string {
-    return this.holder === 'a' ? 'b' : 'a';
-  }
   get members(): string {
     return (
       this.cluster.leader?.view?.state.members
@@ -32,25 +17,8 @@ class Bench {
         .join(' ') ?? ''
     );
   }
-  async until(isSo: () => boolean): Promise<void> {
-    expect(await this.cluster.world.runUntil(isSo, 120_000, 5)).toBe(true);
-  }
-  async ask<Answer>(act: (backend: Backend) => Answer | Promise<Answer>, of = this.holder): Promise<Answer> {
-    let end: (() => Answer) | null = null;
-    this.cluster.node(of).ask((backend) =>
-      (async () => act(backend))().then(
-        (answer) => {
-          end = () => answer;
-        },
-        (error: unknown) => {
-          end = () => {
-            throw error;
-          };
-        },
-      ),
-    );
-    await this.until(() => end !== null);
-    return (end as unknown as () => Answer)();
+  askHolder<Answer>(act: (backend: Backend) => Answer | Promise<Answer>): Promise<Answer> {
+    return this.ask(this.holder, act);
   }
   #nextId(): string {
     this.#requests += 1;
@@ -69,18 +37,18 @@ class Bench {
       snapshots: false,
       ...more,
     };
-    return this.ask((backend) => backend.addMember(order));
+    return this.askHolder((backend) => backend.addMember(order));
   }
   promote(node: string) {
-    return this.ask((backend) => backend.promoteMember(this.order(node)));
+    return this.askHolder((backend) => backend.promoteMember(this.order(node)));
   }
   remove(node: string) {
-    return this.ask((backend) => backend.removeMember(this.order(node)));
+    return this.askHolder((backend) => backend.removeMember(this.order(node)));
   }
   set(values: Partial<SettingsOrder['values']>, waitMs = 0) {
     const none = { heartbeatMs: null, leaseMs: null, releaseMs: null, watchdogMs: null, promiseMs: null };
     const order = { who: 'root', why: '', requestId: this.#nextId(), waitMs };
-    return this.ask((backend) => backend.setSettings({ ...order, values: { ...none, ...values } }));
+    return this.askHolder((backend) => backend.setSettings({ ...order, values: { ...none, ...values } }));
   }
 }
 
@@ -146,13 +114,15 @@ describe('members', () => {
     await bench.add(SPARE_WITNESS, { witness: true });
     await bench.remove(SPARE_WITNESS);
     const before = bench.cluster.leader?.view?.commitIndex ?? 0;
-    expect(await bench.ask((backend) => backend.fencePeer(nodeId(SPARE_WITNESS), null))).toBe('outdated');
+    expect(await bench.askHolder((backend) => backend.fencePeer(nodeId(SPARE_WITNESS), null))).toBe(
+      'outdated',
+    );
     const written = bench.cluster.consensus.committed.filter(({ index }) => index > before);
     expect(written.map(({ body }) => body)).toContainEqual(
       expect.objectContaining({ kind: 'peer-outdated', peer: other }),
     );
     // A stranger's name is nobody's.
-    await expect(bench.ask((backend) => backend.fencePeer(nodeId('x'), null))).rejects.toMatchObject({
+    await expect(bench.askHolder((backend) => backend.fencePeer(nodeId('x'), null))).rejects.toMatchObject({
       code: 'refused-unsafe',
     });
   }, 60_000);
@@ -204,7 +174,7 @@ describe('settings', () => {
     const order = { who: '', why: '', requestId: '', waitMs: 0 };
     const values = { heartbeatMs: null, leaseMs: 900, releaseMs: null, watchdogMs: null, promiseMs: null };
     await expect(
-      bench.ask((backend) => backend.setSettings({ ...order, values }), bench.other),
+      bench.ask(bench.other, (backend) => backend.setSettings({ ...order, values })),
     ).rejects.toMatchObject({ code: 'not-leader' });
   });
 });

@@ -1,48 +1,9 @@
 /** Operators' orders to real agents, in a simulated cluster: done once, by id; refused with the reason for programs. */
 import { describe, expect, it } from 'vitest';
-import type { Backend } from '../../src/agent/backend.ts';
 import { nodeId } from '../../src/core/index.ts';
-import { Cluster } from '../simulation/cluster.ts';
-import { SHAPES } from '../simulation/profiles.ts';
+import { OrderBench } from '../support/order-bench.ts';
 
-const CALM = { delayMs: [0.2, 2], loss: 0, duplicate: 0 } as const;
-
-class Bench {
-  readonly cluster = new Cluster(11, SHAPES.mirror, CALM);
-
-  static async begin(): Promise<Bench> {
-    const bench = new Bench();
-    expect(await bench.cluster.begin()).toBe(true);
-    await bench.until(() => bench.cluster.whatIsMissing() === null);
-    return bench;
-  }
-  get holder(): string {
-    return this.cluster.holders.join();
-  }
-  get other(): string {
-    return this.holder === 'a' ? 'b' : 'a';
-  }
-  async until(isSo: () => boolean): Promise<void> {
-    expect(await this.cluster.world.runUntil(isSo, 120_000, 5)).toBe(true);
-  }
-  /** Asks a node's agent, and lets virtual time pass until it has answered. */
-  async ask<Answer>(of: string, act: (backend: Backend) => Promise<Answer>): Promise<Answer> {
-    let end: (() => Answer) | null = null;
-    this.cluster.node(of).ask((backend) =>
-      act(backend).then(
-        (answer) => {
-          end = () => answer;
-        },
-        (error: unknown) => {
-          end = () => {
-            throw error;
-          };
-        },
-      ),
-    );
-    await this.until(() => end !== null);
-    return (end as unknown as () => Answer)();
-  }
+class Bench extends OrderBench {
   get epoch(): number {
     return this.cluster.leader?.view?.state.tenure?.epoch ?? 0;
   }

@@ -44,6 +44,7 @@ export class LocalNode {
   readonly tag: string;
   readonly #options: LocalNodeOptions;
   readonly #children = new Map<string, ChildProcess>();
+  #programs: readonly NodeProgram[];
   #power: PowerState = 'off';
   #life = 0;
   /** What ends to be restarted is not: nobody is there to do it. */
@@ -53,6 +54,7 @@ export class LocalNode {
     this.id = options.id;
     this.tag = options.tag;
     this.#options = options;
+    this.#programs = options.programs;
     mkdirSync(join(options.directory, 'logs'), { recursive: true });
   }
 
@@ -84,7 +86,7 @@ export class LocalNode {
     this.#power = 'on';
     this.#life += 1;
     const life = this.#life;
-    for (const program of this.#options.programs) {
+    for (const program of this.#programs) {
       await this.#start(program);
       if (this.#life !== life) {
         // The power went while this was being started: it belongs to nobody.
@@ -122,8 +124,13 @@ export class LocalNode {
     this.#children.get(name)?.kill('SIGKILL');
   }
 
+  /** From its next start on. */
+  replace(program: NodeProgram): void {
+    this.#programs = this.#programs.map((one) => (one.name === program.name ? program : one));
+  }
+
   async start(name: string): Promise<void> {
-    const program = this.#options.programs.find((one) => one.name === name);
+    const program = this.#programs.find((one) => one.name === name);
     if (program === undefined) throw new Error(`node ${this.id} has no ${name}`);
     if (this.#power !== 'on') throw new Error(`node ${this.id} is ${this.#power}`);
     if (this.pid(name) !== null) throw new Error(`${name} runs already on ${this.id}`);
@@ -173,7 +180,8 @@ export class LocalNode {
     if (!(program.isRespawned || isAsked) || this.#life !== life) return;
     setTimeout(() => {
       const isCurrent = this.#life === life && this.#children.get(program.name) === child;
-      if (isCurrent && this.#power === 'on') void this.#start(program);
+      const next = this.#programs.find(({ name }) => name === program.name) ?? program;
+      if (isCurrent && this.#power === 'on') void this.#start(next);
     }, RESPAWN_MS);
   }
 }
