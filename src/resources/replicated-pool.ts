@@ -12,10 +12,11 @@
 import type { Clock } from '../clock.ts';
 import { DEGRADED } from '../degraded.ts';
 import { QuorateError } from '../errors.ts';
-import { commandError, exitError, firstWords } from './command-error.ts';
+import { commandError, exitError } from './command-error.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import { BUSY_POLL_MS, busyEnd, MountUsers } from './mount-users.ts';
-import { type MountEntry, mountSeenAt, readMountTable } from './mountinfo.ts';
+import type { MountEntry } from './mountinfo.ts';
+import { type Found, findPool, placesOf } from './pool-mounts.ts';
 import {
   type Copy,
   copiesCommand,
@@ -37,8 +38,8 @@ import type {
   Resource,
 } from './types.ts';
 import { VolumeUsers } from './volume-users.ts';
-import { mountsOf, reachable } from './zfs-datasets.ts';
-import { type KernelFiles, type PoolState, readPoolState, usability } from './zfs-state.ts';
+import { reachable } from './zfs-datasets.ts';
+import { type KernelFiles, usability } from './zfs-state.ts';
 import { namesOf, PoolTree, type TreeOptions } from './zfs-tree.ts';
 
 /** Each costs a transaction group; side by side they share it. */
@@ -61,13 +62,6 @@ export interface ReplicatedPoolOptions extends TreeOptions {
   readonly endAside: (pool: string, context: ActionContext) => Promise<string | null>;
   /** Whether the kernel has the device of a volume open for somebody, as iSCSI does; see `VolumeUsers`. */
   readonly deviceOf: VolumeUsers['deviceOf'];
-}
-
-interface Found {
-  readonly state: PoolState;
-  readonly entries: readonly MountEntry[];
-  /** Every mount of the pool, but of what is kept aside. */
-  readonly mounts: readonly MountEntry[];
 }
 
 export class ReplicatedPoolResource implements Resource {
@@ -334,16 +328,12 @@ export class ReplicatedPoolResource implements Resource {
     throw new QuorateError('command-failed', found);
   }
 
-  /** A sentence when it cannot be read. The state first: what is mounted is seen only of a pool that is there. */
+  /** A sentence when it cannot be read. What is kept aside is nobody's to mount or unmount. */
   #read(): Found | string {
-    const state = readPoolState(this.#pool, this.#options.kernel);
-    const entries = readMountTable(this.#options.readMounts);
-    if (typeof entries === 'string') return entries;
-    const all = mountsOf(entries, this.#pool);
-    const own = this.#options.ownPaths.find((path) => all.some((one) => one === mountSeenAt(entries, path)));
-    if (own !== undefined)
-      return `${own} is on ${this.#pool}: what Quorate runs from is no pool that can change its role`;
-    return { state, entries, mounts: all.filter(({ source }) => !isKept(this.#pool, datasetOf(source))) };
+    const found = findPool(this.#options, 'change its role');
+    if (typeof found === 'string') return found;
+    const mounts = found.mounts.filter(({ source }) => !isKept(this.#pool, datasetOf(source)));
+    return { ...found, mounts };
   }
 }
 
@@ -367,6 +357,3 @@ function nameSome(names: readonly string[]): string {
 
 const leftOut = (unfinished: ReadonlySet<string>): string =>
   unfinished.size === 0 ? '' : `, left out (never arrived whole): ${nameSome([...unfinished])}`;
-
-const placesOf = (mounts: readonly MountEntry[]): string =>
-  firstWords(mounts.map(({ mountPoint }) => mountPoint).join(', '));

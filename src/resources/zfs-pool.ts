@@ -19,7 +19,7 @@ import { QuorateError } from '../errors.ts';
 import { commandError, exitError, firstWords } from './command-error.ts';
 import { held, LinuxTools, notHeld, partly, unknown } from './linux-tools.ts';
 import { BUSY_POLL_MS, busyEnd, type FrozenIo, MountUsers } from './mount-users.ts';
-import { type MountEntry, mountSeenAt, readMountTable } from './mountinfo.ts';
+import { type Found, findPool, placesOf } from './pool-mounts.ts';
 import type {
   AcquireContext,
   ActionContext,
@@ -28,9 +28,9 @@ import type {
   ReleaseContext,
   Resource,
 } from './types.ts';
-import { mountsOf, reachable } from './zfs-datasets.ts';
+import { reachable } from './zfs-datasets.ts';
 import { importPool, type Members } from './zfs-import.ts';
-import { type KernelFiles, type PoolState, readPoolState, usability } from './zfs-state.ts';
+import { type KernelFiles, usability } from './zfs-state.ts';
 import { namesOf, PoolTree, type TreeOptions } from './zfs-tree.ts';
 import { readBeside, type VdevOptions } from './zfs-vdevs.ts';
 
@@ -53,14 +53,6 @@ export interface ZfsPoolOptions extends Members, VdevOptions, TreeOptions {
 
 const UNREPLICATED =
   'which is not DRBD: what is written there alone is lost with this host (zpool detach, or remove)';
-
-interface Found {
-  readonly state: PoolState;
-  /** The whole table. */
-  readonly entries: readonly MountEntry[];
-  /** Every mount of the pool. */
-  readonly mounts: readonly MountEntry[];
-}
 
 export class ZfsPoolResource implements Resource {
   readonly kind = 'zfs-pool';
@@ -238,18 +230,9 @@ export class ZfsPoolResource implements Resource {
     throw new QuorateError('command-failed', found);
   }
 
-  /** A sentence when it cannot be read. The state first: what is mounted is seen only of a pool that is there. */
+  /** A sentence when it cannot be read. */
   #read(): Found | string {
-    const state = readPoolState(this.#pool, this.#options.kernel);
-    const entries = readMountTable(this.#options.readMounts);
-    if (typeof entries === 'string') return entries;
-    const mounts = mountsOf(entries, this.#pool);
-    const own = this.#options.ownPaths.find((path) =>
-      mounts.some((one) => one === mountSeenAt(entries, path)),
-    );
-    if (own !== undefined)
-      return `${own} is on ${this.#pool}: what Quorate runs from is no pool that can move`;
-    return { state, entries, mounts };
+    return findPool(this.#options, 'move');
   }
 }
 
@@ -259,6 +242,3 @@ const isBusy = ({ message }: QuorateError): boolean => /busy/.test(message);
 
 const mayPass = (failure: QuorateError, { mode }: ReleaseContext): boolean =>
   mode === 'abrupt' || isBusy(failure);
-
-const placesOf = (mounts: readonly MountEntry[]): string =>
-  firstWords(mounts.map(({ mountPoint }) => mountPoint).join(', '));

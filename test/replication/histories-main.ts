@@ -9,7 +9,7 @@ import { history, runHistory } from './history.ts';
 
 /** Of one run of fast-check, which knows all of them at once. */
 const BATCH = 500;
-const PROGRESS_MS = 60_000;
+const PROGRESS_MS = 10_000;
 
 interface Batch {
   readonly seed: number;
@@ -78,11 +78,14 @@ async function main(): Promise<number> {
         batch = batches[next++]
       ) {
         const outcome = await new Promise<Outcome>((resolve, reject) => {
-          worker.once('message', resolve);
+          // The error first: it ends with the answer, and not by removing all, which a worker does not survive.
           worker.once('error', reject);
+          worker.once('message', (said: Outcome) => {
+            worker.off('error', reject);
+            resolve(said);
+          });
           worker.postMessage(batch);
         });
-        worker.removeAllListeners();
         for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
         if (outcome.failure !== null) failures.push(outcome.failure);
         if (performance.now() - saidAt < PROGRESS_MS) continue;

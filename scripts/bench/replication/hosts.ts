@@ -9,10 +9,10 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { LocalSocket } from '../../../src/admin/index.ts';
 import { pairWith } from '../../../src/agent/pairing.ts';
-import { pair } from '../../../src/cli/replication-pair.ts';
 import { type Config, loadConfig } from '../../../src/config/index.ts';
 import { nodeId } from '../../../src/core/index.ts';
 import { createAuthority, issueNode } from '../../../src/peer/index.ts';
+import { acceptOffer, ownOffer } from '../../../src/replication/channels/index.ts';
 
 const CLUSTER = 'bench';
 const ADDRESS = { a: '127.0.1.1', b: '127.0.1.2' } as const;
@@ -187,18 +187,11 @@ export class BenchHosts {
     );
     const [own, other] = [configs.get('a'), configs.get('b')];
     if (own === undefined || other === undefined) throw new Error('no config');
-    const quiet = { warn: () => {} };
-    await pair(
-      own,
-      { yes: true },
-      {
-        // The agent of the other node, without the wire between.
-        askPeer: (_config, _peer, offer) => pairWith(other, nodeId('a'), offer, quiet),
-        confirm: () => Promise.resolve(false),
-        command: [],
-      },
-      () => {},
-    );
+    // As "quorate replication pair" does it, without the wire between the agents, and without trying the way back.
+    const parts = { config: own, peer: nodeId('b'), command: [] };
+    const offer = await ownOffer(parts, false);
+    const answer = await pairWith(other, nodeId('a'), { ...offer, isDryRun: false }, { warn: () => {} });
+    await acceptOffer(parts, answer, false);
   }
 }
 

@@ -26,8 +26,8 @@ import {
 } from '../../peer/index.ts';
 import type { CallOptions, ReceiveOrder, ReceiverChannel, ReceiverOrder, Receiving } from '../channel.ts';
 import type { PoolsReading } from '../reading.ts';
-import { inParts } from '../receiver/index.ts';
 import { GRPC_LIMITS, replicationService, type WirePart, type WireText } from './grpc-schema.ts';
+import { performInParts } from './in-parts.ts';
 import { OutgoingStream } from './outgoing-stream.ts';
 import { type Answer, type Question, readAnswer, readingOf, unexpected } from './protocol.ts';
 
@@ -97,12 +97,9 @@ export class GrpcChannel implements ReceiverChannel {
   }
 
   async perform(epoch: Epoch, order: ReceiverOrder, options: CallOptions): Promise<void> {
-    const endsAt = performance.now() + options.limitMs;
-    for (const part of inParts(order)) {
-      const limitMs = Math.max(1, endsAt - performance.now());
-      const answer = await this.#ask('Perform', { epoch, order: part }, { ...options, limitMs }, true);
-      if (answer?.kind !== 'done') throw unexpected(answer, this.#target.to);
-    }
+    await performInParts(order, this.#target.to, options, (part, limits) =>
+      this.#ask('Perform', { epoch, order: part }, limits, true),
+    );
   }
 
   async receive(epoch: Epoch, order: ReceiveOrder, { signal, limitMs }: CallOptions): Promise<Receiving> {

@@ -13,7 +13,7 @@ import type {
   Receiving,
 } from '../channel.ts';
 import type { PoolsReading } from '../reading.ts';
-import { inParts } from '../receiver/index.ts';
+import { performInParts } from './in-parts.ts';
 import { type Question, readingOf, unexpected, type Verb } from './protocol.ts';
 import { SshCall } from './ssh-call.ts';
 import type { SshTarget } from './ssh-command.ts';
@@ -38,12 +38,9 @@ export class SshChannel implements ReceiverChannel {
   }
 
   async perform(epoch: Epoch, order: ReceiverOrder, options: CallOptions): Promise<void> {
-    const endsAt = performance.now() + options.limitMs;
-    for (const part of inParts(order)) {
-      const limitMs = Math.max(1, endsAt - performance.now());
-      const answer = await this.#ask('perform', { epoch, order: part }, { ...options, limitMs }, true);
-      if (answer?.kind !== 'done') throw unexpected(answer, this.#target.to);
-    }
+    await performInParts(order, this.#target.to, options, (part, limits) =>
+      this.#ask('perform', { epoch, order: part }, limits, true),
+    );
   }
 
   async receive(epoch: Epoch, order: ReceiveOrder, { signal, limitMs }: CallOptions): Promise<Receiving> {
