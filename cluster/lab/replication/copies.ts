@@ -72,25 +72,29 @@ export class Copies {
     return this.#lab.admin(holder).replication();
   }
 
-  /**
-   * Everything that the holder has now has arrived: asked for a round, and then looked at by GUID on both sides. Of what is in
-   * `except` nothing is expected.
-   */
+  /** What the holder has now has arrived: a round is asked for, and its snapshots are looked for by GUID on the other side. */
   async complete(holder: DataNode, datasets: readonly string[], limitMs: number): Promise<void> {
-    const from = await this.#startRound(holder, limitMs);
-    let late = '';
+    const before = await this.#newestOf(holder, datasets);
+    await this.#startRound(holder, limitMs);
+    let wanted = before;
+    await this.#lab.waitFor(
+      'a snapshot of each',
+      async () => {
+        wanted = await this.#newestOf(holder, datasets);
+        return datasets.every(
+          (dataset) => (wanted.get(dataset)?.guid ?? null) !== (before.get(dataset)?.guid ?? null),
+        );
+      },
+      limitMs,
+    );
     await this.#lab.waitFor(
       'all snapshots are common',
       async () => {
-        const { round, datasets: states } = await this.status(holder);
-        late = states
-          .filter(({ dataset, state }) => datasets.includes(dataset) && state !== 'current')
-          .map(({ dataset, state, why }) => `${dataset}: ${state}: ${why}`)
-          .join('; ');
-        if (late !== '') throw new Error(late);
-        if (round.number < from) throw new Error(`round ${round.number}`);
-        if (states.length === 0) throw new Error('nothing is known');
-        return (await this.#notYetCommon(holder, datasets)) === null;
+        const there = await this.snapshots(peerOf(holder));
+        const missing = [...wanted.values()].find(({ guid, name }) => there.get(guid) !== name);
+        if (missing !== undefined)
+          throw new Error(`${missing.name} is on ${holder} only; ${await this.#saidOf(holder, datasets)}`);
+        return true;
       },
       limitMs,
     );
@@ -116,30 +120,38 @@ export class Copies {
     );
   }
 
-  /** A sentence about the first one whose newest snapshot is not on the other side. */
-  async #notYetCommon(holder: DataNode, datasets: readonly string[]): Promise<string | null> {
-    const here = await this.snapshots(holder);
-    const there = await this.snapshots(peerOf(holder));
-    for (const dataset of datasets) {
-      const own = [...here].filter(([, name]) => name.startsWith(`${dataset}@`));
-      const [guid, name] = own.at(-1) ?? [];
-      if (guid === undefined || name === undefined) return `${dataset} has no snapshot`;
-      if (there.get(guid) !== name) return `${name} is on ${holder} only`;
-    }
-    return null;
+  async #newestOf(
+    node: DataNode,
+    datasets: readonly string[],
+  ): Promise<ReadonlyMap<string, { guid: string; name: string }>> {
+    const all = [...(await this.snapshots(node))];
+    return new Map(
+      datasets.flatMap((dataset) => {
+        const [guid, name] = all.findLast(([, one]) => one.startsWith(`${dataset}@`)) ?? [];
+        return guid === undefined || name === undefined ? [] : [[dataset, { guid, name }]];
+      }),
+    );
   }
 
-  async #startRound(holder: DataNode, limitMs: number): Promise<number> {
-    let round = 0;
+  /** What the product says of those that are not current; for whoever reads why it took too long. */
+  async #saidOf(holder: DataNode, datasets: readonly string[]): Promise<string> {
+    const { round, datasets: states } = await this.status(holder);
+    const late = states.filter(({ dataset, state }) => datasets.includes(dataset) && state !== 'current');
+    return [
+      `round ${round.number}`,
+      ...late.map(({ dataset, state, why }) => `${dataset}: ${state}: ${why}`),
+    ].join('; ');
+  }
+
+  async #startRound(holder: DataNode, limitMs: number): Promise<void> {
     await this.#lab.waitFor(
       `${holder} sends`,
       async () => {
-        round = await this.#lab.admin(holder).runReplication(null);
+        await this.#lab.admin(holder).runReplication(null);
         return true;
       },
       limitMs,
     );
-    return round;
   }
 
   /**
