@@ -79,9 +79,8 @@ describe('members', () => {
     expect([bench.holder, cluster.leader?.view?.state.tenure?.epoch]).toEqual([holder, epoch]);
     // E5: nor does its certificate count any more, for whoever has applied that.
     for (const id of [bench.holder, SPARE_WITNESS]) {
-      const standings = await bench.ask(
-        (backend) => ['w', SPARE_WITNESS].map((of) => backend.standing(nodeId(of))),
-        id,
+      const standings = await bench.ask(id, (backend) =>
+        ['w', SPARE_WITNESS].map((of) => backend.standing(nodeId(of))),
       );
       expect(standings).toEqual(['removed', id === SPARE_WITNESS ? 'self' : 'voter']);
     }
