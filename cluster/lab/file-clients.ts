@@ -97,6 +97,15 @@ export class FileClients {
     return results;
   }
 
+  /** The end of what the clients' kernel has to say of its disks and servers. */
+  async kernelLog(): Promise<string> {
+    const text = await this.#guests.must(
+      HOST,
+      "dmesg | grep -Ei 'iscsi|scsi|sd |sda|nfs|connection' | tail -n 20",
+    );
+    return `the clients' kernel:\n${text.trim()}`;
+  }
+
   async #counts(): Promise<readonly number[]> {
     const files = WAYS.map((way) => `${FOLDER}/${way}.acknowledged`);
     const text = await this.#guests.must(

@@ -269,6 +269,7 @@ async function verifiedFiles(stage: Stage, clients: FileClients): Promise<readon
       stage.expect(lost === 0, `${way}: ${lost} acknowledged records are lost`);
       stage.expect(errors.length === 0, `${way}: ${errors.length} errors, the first: ${errors[0]}`);
     }
+    if (results.some(({ errors }) => errors.length > 0)) stage.note(await clients.kernelLog());
     return results;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
