@@ -82,10 +82,10 @@ export async function startReceive(
 /**
  * What a stream may bring with it although ours bring no properties (`zfs send` without -p and -R): where a file system is mounted, to
  * whom it is shown, and what runs from it by whose rights are this node's own. Only what is inheritable stands here: `-x` makes that
- * inherited, and leaves alone what was set here; of others 2.1 sees to it only where the stream has them.
+ * inherited, and leaves alone what was set here (zfs_setup_cmdline_props of libzfs).
  */
 const OF_BOTH = ['snapdev', 'volmode', 'quorate:set-aside', 'quorate:replicate'] as const;
-/** 2.0 and some of 2.1 refuse a stream of a volume for `-x` of a property that volumes do not have. */
+/** libzfs of before refuses a stream of a volume for `-x` of a property that volumes do not have, newer ones warn. */
 const OF_FILE_SYSTEMS = [
   ...['mountpoint', 'overlay', 'sharenfs', 'sharesmb', 'setuid', 'devices', 'exec'],
 ] as const;
