@@ -200,7 +200,7 @@ export class AdminServer {
   async close(): Promise<void> {
     this.#health?.end();
     this.#feed.end();
-    this.#listener.stop();
+    const stopped = this.#listener.stop();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
         this.#server.forceShutdown();
@@ -212,6 +212,7 @@ export class AdminServer {
       });
     });
     this.#listener.cut();
+    await stopped;
   }
 
   /** @throws QuorateError `not-authorised` or `too-many-requests` */

@@ -11,6 +11,7 @@ import {
   Metadata,
   type MethodDefinition,
   type Server,
+  ServerCredentials,
   type ServerReadableStream,
   type ServerUnaryCall,
   type StatusObject,
@@ -25,18 +26,19 @@ import {
   type NodeId,
   type Released,
 } from '../core/index.ts';
-import { QuorateError } from '../errors.ts';
-import { createServer, LiveServerCredentials } from './channel.ts';
+import { createServer } from './channel.ts';
 import { decodeBootstrap, decodeMessage, type Lane, WireError, type WireProblem } from './codec.ts';
 import { encodeFacts, type NodeFacts, readFactsRequest } from './facts.ts';
 import { readFormat } from './format.ts';
 import { identityOf, identityUri } from './identity.ts';
 import type { EntryParser } from './kinds.ts';
+import { CONNECTION_LIMITS } from './limits.ts';
 import type { PeerLogger } from './logger.ts';
 import { encodePairAnswer, type PairAnswer, type PairRequest, readPairRequest } from './pair.ts';
 import { ACKNOWLEDGED, type Acknowledged, METHOD } from './schema.ts';
 import { OUTCOME_CHARACTERS, type PeerCallKind, type PeerTap } from './tap.ts';
 import type { TlsMaterial } from './tls.ts';
+import { TlsListener } from './tls-listener.ts';
 
 export interface InboundOptions {
   readonly self: NodeId;
@@ -45,6 +47,8 @@ export interface InboundOptions {
   readonly tls: TlsMaterial;
   readonly parseEntry: EntryParser;
   isMember(node: NodeId): boolean;
+  /** One of them is dialled there: floods from elsewhere keep nobody out who comes from it. */
+  isMemberAddress(address: string): boolean;
   /** E5: its id was used before, and never counts again. */
   isRemoved(node: NodeId): boolean;
   onMessage(message: Message): void;
@@ -64,16 +68,13 @@ type StreamCall = ServerReadableStream<Buffer, Acknowledged>;
 type Reply = sendUnaryData<Acknowledged>;
 type Refusal = Pick<StatusObject, 'code' | 'details'>;
 
-/** Time in ms for connections to end at close, before they are cut. */
-const CLOSE_LIMIT_MS = 500;
-
 /** How the refusal of a removed node begins, which it understands. Text for ever: nodes of other versions read it. */
 export const REMOVED = 'removed: ';
 
 export class PeerServer {
   readonly #options: InboundOptions;
   readonly #server: Server = createServer();
-  readonly #credentials: LiveServerCredentials;
+  readonly #listener: TlsListener;
   readonly #open = new Map<string, { readonly call: StreamCall; readonly reply: Reply }>();
   /** By member: bounded by them. */
   readonly #formats = new Map<NodeId, number | null>();
@@ -85,7 +86,15 @@ export class PeerServer {
 
   constructor(options: InboundOptions) {
     this.#options = options;
-    this.#credentials = new LiveServerCredentials(options.tls);
+    // TLS ends at the listener; gRPC finds the certificate at the socket.
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#listener = new TlsListener({
+      ...{ listen: options.listen, tls: options.tls, setting: 'the peer address', minVersion: 'TLSv1.3' },
+      limits: CONNECTION_LIMITS,
+      ownerOf: (certificate) => this.#memberOf(certificate),
+      isFavoured: (address) => options.isMemberAddress(address),
+      onConnection: (socket) => injector.injectConnection(socket),
+    });
     const stream = (lane: Lane): handleClientStreamingCall<Buffer, Acknowledged> => {
       return (call, reply) => this.#onStream(lane, call, reply);
     };
@@ -108,24 +117,23 @@ export class PeerServer {
     return this.#formats.get(node) ?? null;
   }
 
+  /** Connections that were closed at a limit since the start. */
+  get refusedConnections(): number {
+    return this.#listener.refused;
+  }
+
   /** Messages dropped since the start, by problem. */
   get dropped(): ReadonlyMap<WireProblem, number> {
     return this.#dropped;
   }
 
   async listen(): Promise<void> {
-    const { listen } = this.#options;
-    this.port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(listen, this.#credentials, (error, port) => {
-        if (error === null) resolve(port);
-        else reject(listenError(listen, error));
-      });
-    });
+    this.port = await this.#listener.start();
   }
 
   /** For connections from now on. */
   replaceTls(tls: TlsMaterial): void {
-    this.#credentials.replace(tls);
+    this.#listener.replaceTls(tls);
   }
 
   /** Ends the streams of a node that is no longer a member. */
@@ -138,15 +146,18 @@ export class PeerServer {
   }
 
   async close(): Promise<void> {
+    const stopped = this.#listener.stop();
     this.#server.forceShutdown();
-    // The port is free once the listening socket is closed, which `forceShutdown` does not wait for.
-    await new Promise<void>((resolve) => {
-      const limit = setTimeout(resolve, CLOSE_LIMIT_MS);
-      this.#server.tryShutdown(() => {
-        clearTimeout(limit);
-        resolve();
-      });
-    });
+    this.#listener.cut();
+    await stopped;
+  }
+
+  /** Null: a stranger, whose calls are refused one by one, with the reason. */
+  #memberOf(certificate: Uint8Array): NodeId | null {
+    const { cluster, self, isMember } = this.#options;
+    const identity = identityOf(certificate);
+    if (identity === null || identity.cluster !== cluster || !('node' in identity)) return null;
+    return identity.node !== self && isMember(identity.node) ? identity.node : null;
   }
 
   #strangerSentence(node: NodeId): string {
@@ -369,17 +380,6 @@ export class PeerServer {
 const LOGGED_LIMIT = 1000;
 
 const refusal = (code: status, details: string): Refusal => ({ code, details });
-
-function listenError(listen: string, cause: Error): QuorateError {
-  const context = { listen };
-  if (/EADDRINUSE/.test(cause.message)) {
-    return new QuorateError('port-in-use', `${listen} is in use by another process`, { cause, context });
-  }
-  return new QuorateError('address-not-available', `cannot listen on ${listen}: ${cause.message}`, {
-    cause,
-    context,
-  });
-}
 
 /** Bytes in: what is in them is the codec's to judge, which can refuse without ending a stream. */
 function method<Answer>(

@@ -34,6 +34,7 @@ export {
 } from './pki.ts';
 export type { PeerCallKind, PeerTap, SeenMessage } from './tap.ts';
 export { checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
+export { TlsListener, type TlsListenerOptions } from './tls-listener.ts';
 export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './transport.ts';
 export {
   askFacts,

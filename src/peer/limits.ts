@@ -26,6 +26,18 @@ export const LIMITS = {
   queuedBytes: 4 * 1024 * 1024,
 } as const;
 
+/** Of the listener (tls-listener.ts). A node keeps two connections to each other one, and a few calls beside them. */
+export const CONNECTION_LIMITS = {
+  connections: 128,
+  perAddress: 32,
+  handshakeMs: 5_000,
+  /** About 2 ms of the thread that sends heartbeats each, on a slow core. Who is refused tries again within 0.2 s. */
+  handshakes: { perAddress: { burst: 64, perSecond: 32 }, others: { burst: 64, perSecond: 32 } },
+  perOwner: 32,
+  /** Long enough to be told why not. */
+  strangerMs: 10_000,
+} as const;
+
 /** Every time of the transport, in ms. */
 export const TIMES = {
   /** Back-off between connection attempts, and between streams that were refused. */

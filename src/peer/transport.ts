@@ -9,6 +9,7 @@ import type { SecureContext } from 'node:tls';
 import type { Entry, Message, NodeId, Released } from '../core/index.ts';
 import { secureContext } from './channel.ts';
 import { encodeMessage, type Lane, laneOf, type WireProblem } from './codec.ts';
+import { splitAddress } from './dialer.ts';
 import type { NodeFacts } from './facts.ts';
 import { PeerServer, REMOVED } from './inbound.ts';
 import { LIMITS, TIMES } from './limits.ts';
@@ -50,6 +51,8 @@ export interface PeerCounters {
   /** Not sent: the stream was down, its queue full, or the message too large. */
   readonly unsent: number;
   readonly received: number;
+  /** Connections that were closed at a limit, before their handshake. */
+  readonly refusedConnections: number;
   /** Received and refused, by problem. */
   readonly dropped: ReadonlyMap<WireProblem, number>;
 }
@@ -72,6 +75,8 @@ export class PeerTransport {
   #peers: ReadonlyMap<NodeId, string> = new Map();
   #tls: TlsMaterial;
   #removed: readonly NodeId[] = [];
+  /** Of the peers. A name is not looked up: who is written down by one comes within the limits for everybody. */
+  #hosts: ReadonlySet<string> = new Set();
   #context: SecureContext | null = null;
   #server: PeerServer | null = null;
   #isClosed = false;
@@ -99,6 +104,7 @@ export class PeerTransport {
       parseEntry: (json) => parseEntry(json, sha256),
       isMember: (node) => this.#peers.has(node),
       isRemoved: (node) => this.#removed.includes(node),
+      isMemberAddress: (address) => this.#hosts.has(address),
     });
     await server.listen();
     if (this.#isClosed) return server.close();
@@ -125,7 +131,9 @@ export class PeerTransport {
 
   get counters(): PeerCounters {
     const dropped = this.#server?.dropped ?? new Map<WireProblem, number>();
-    return { sent: this.#sent, unsent: this.#unsent, received: this.#server?.received ?? 0, dropped };
+    const refusedConnections = this.#server?.refusedConnections ?? 0;
+    const received = this.#server?.received ?? 0;
+    return { sent: this.#sent, unsent: this.#unsent, received, refusedConnections, dropped };
   }
 
   isUp(peer: NodeId): boolean {
@@ -141,6 +149,7 @@ export class PeerTransport {
   setPeers(peers: ReadonlyMap<NodeId, string>, removed: readonly NodeId[] = []): void {
     this.#removed = removed;
     this.#peers = new Map([...peers].filter(([peer]) => peer !== this.#options.self));
+    this.#hosts = new Set([...this.#peers.values()].map((address) => splitAddress(address).host));
     for (const [peer, link] of this.#links) {
       if (this.#peers.get(peer) === link.address) continue;
       this.#links.delete(peer);

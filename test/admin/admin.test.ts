@@ -78,7 +78,7 @@ describe('status', () => {
     expect(await as(known.a, (client) => client.status())).toEqual(agent.backend.statusDocument);
   });
 
-  it('has exactly the fields of the contract, and scheduled and warnings, which --json has only where there are some', () => {
+  it('has exactly the fields of the contract, with scheduled and warnings, which --json has only where there is something', () => {
     const keys = (schema: { shape: object }): string[] => Object.keys(schema.shape);
     expect(keys(statusSchema)).toEqual(
       'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover scheduled warnings'.split(
