@@ -6,6 +6,7 @@
  *    Killed in between, there is a hold too many, which the next one lets go.
  * 3. A chain ends with its first failure, and takes what lies below with it: the next round reads and plans anew.
  * 4. Nothing goes into a dataset while what it lies in is on its way.
+ * 5. Where a round has more to send than a period has time for, each dataset gets its turn all the same (turns.ts).
  */
 import type { Clock } from '../../clock.ts';
 import { assert, type Epoch, InvariantError } from '../../core/index.ts';
@@ -17,6 +18,7 @@ import type { LocalPool } from './local-pool.ts';
 import { cursorName, isCursor, readOwnName } from './names.ts';
 import { type Sending, type SendOptions, type StreamStep, startSend } from './send.ts';
 import type { Board } from './state.ts';
+import { Turns } from './turns.ts';
 
 export interface Transfer {
   readonly dataset: string;
@@ -65,6 +67,7 @@ const LIMITS = {
 export class Transfers {
   readonly #options: TransfersOptions;
   readonly #running = new Map<string, Running>();
+  readonly #turns = new Turns();
   #queue: readonly Transfer[] = [];
   /** Whoever is slow to answer a question is slow to take an order. */
   readonly #orderMs: number;
@@ -98,7 +101,8 @@ export class Transfers {
 
   /** What was planned before and has not begun is void. */
   plan(transfers: readonly Transfer[]): void {
-    this.#queue = transfers.filter(({ dataset }) => !this.#running.has(dataset));
+    const waiting = transfers.filter(({ dataset }) => !this.#running.has(dataset));
+    this.#queue = this.#turns.inTurn(waiting);
     this.#pump();
   }
 
@@ -132,7 +136,7 @@ export class Transfers {
     return this.#running.size === 0 && (this.#queue.length === 0 || signal.aborted);
   }
 
-  /** The plan has parents first. */
+  /** Parents are before what lies in them. */
   #mustWait(dataset: string, at: number): boolean {
     const before = [...this.#running.keys(), ...this.#queue.slice(0, at).map((one) => one.dataset)];
     return before.some((other) => isWithin(dataset, other));
@@ -143,6 +147,7 @@ export class Transfers {
     const { dataset } = transfer;
     const abort = new AbortController();
     this.#running.set(dataset, { transfer, abort });
+    this.#turns.begun(dataset);
     void this.#run(transfer, AbortSignal.any([abort.signal, signal]))
       .catch((error: unknown) => {
         if (error instanceof InvariantError) return onBroken(error);

@@ -1,0 +1,62 @@
+/**
+ * In which order datasets are sent that are waiting together: whoever was begun longest ago comes first, also where it broke off; of those that
+ * this process has not begun yet, whose copy is oldest. Every round plans anew, and by names alone the last ones would never be sent
+ * where there is always more to send than a period has time for (seen in the lab).
+ *
+ * What lies in a dataset that waits too comes after that one.
+ */
+import type { Snapshot } from '../pool.ts';
+import { parentOf } from '../pool-tree.ts';
+import { readOwnName } from './names.ts';
+
+interface Waiting {
+  readonly dataset: string;
+  /** The newest that both sides have. */
+  readonly common: Snapshot | null;
+}
+
+interface Turn {
+  /** Counts what was begun; 0: never. */
+  readonly begun: number;
+  /** Milliseconds since 1970; 0: there is no copy, or somebody else has taken it. */
+  readonly takenAt: number;
+}
+
+export class Turns {
+  #begun = new Map<string, number>();
+  #count = 0;
+
+  begun(dataset: string): void {
+    this.#count += 1;
+    this.#begun.set(dataset, this.#count);
+  }
+
+  /** Given with parents first, as a plan has them. */
+  inTurn<Transfer extends Waiting>(transfers: readonly Transfer[]): readonly Transfer[] {
+    // Who has nothing to send has no turn to lose.
+    const known = transfers.map(({ dataset }) => [dataset, this.#begun.get(dataset) ?? 0] as const);
+    this.#begun = new Map(known.filter(([, begun]) => begun > 0));
+    const turns = new Map<string, Turn>();
+    for (const { dataset, common } of transfers) {
+      const takenAt = common === null ? 0 : (readOwnName(common.name)?.takenAtMs ?? 0);
+      const own = { begun: this.#begun.get(dataset) ?? 0, takenAt };
+      turns.set(dataset, later(own, turnAbove(dataset, turns)));
+    }
+    const turnOf = ({ dataset }: Transfer): Turn => turns.get(dataset) ?? FIRST;
+    return transfers.toSorted((one, other) => order(turnOf(one), turnOf(other)));
+  }
+}
+
+const FIRST: Turn = { begun: 0, takenAt: 0 };
+
+/** Of the nearest one above it that waits too. */
+function turnAbove(dataset: string, turns: ReadonlyMap<string, Turn>): Turn {
+  for (let at = parentOf(dataset); at !== ''; at = parentOf(at)) {
+    const turn = turns.get(at);
+    if (turn !== undefined) return turn;
+  }
+  return FIRST;
+}
+
+const order = (one: Turn, other: Turn): number => one.begun - other.begun || one.takenAt - other.takenAt;
+const later = (one: Turn, other: Turn): Turn => (order(one, other) < 0 ? other : one);
