@@ -3,7 +3,7 @@
  * made on the holder, and looked at from outside of the product, by ZFS's own commands in the guests.
  */
 import type { ReplicationDocument } from '../../../src/admin/index.ts';
-import { DATA_NODES, type DataNode, isDataNode, peerOf } from '../hosts.ts';
+import { DATA_NODES, type DataNode, peerOf } from '../hosts.ts';
 import type { Lab } from '../lab.ts';
 import { POOL, REPLICATED_MOUNT } from '../plan.ts';
 
@@ -221,7 +221,3 @@ export interface Discovery {
     }[];
   }[];
 }
-
-/** Null where nobody of the data nodes is named. */
-export const nodeNamed = (name: string | null | undefined): DataNode | null =>
-  name != null && isDataNode(name) ? name : null;

@@ -1,3 +1,3 @@
 export { expectAlike } from './alike.ts';
-export { Copies, type Discovery, fileSystem, pathOf, type Snapshots } from './copies.ts';
-export { PoolWriter, RECORDS } from './pool-writer.ts';
+export { Copies, fileSystem, pathOf } from './copies.ts';
+export { type RoleSwap, swapRoles } from './role-swap.ts';

@@ -12,7 +12,7 @@ import { powerCut } from './power-cut.ts';
 import { randomPowerCut } from './random-power-cut.ts';
 import { replicationConflict } from './replication-conflict.ts';
 import { replicationInterrupted } from './replication-interrupted.ts';
-import { replicationRoleSwap } from './replication-role-swap.ts';
+import { replicationFailover, replicationRoleSwap } from './replication-role-swap.ts';
 import { staleStandby } from './stale-standby.ts';
 import { switchover } from './switchover.ts';
 import { witnessLoss } from './witness-loss.ts';
@@ -32,6 +32,7 @@ export const SCENARIOS: readonly Scenario[] = [
   executorHang,
   logFull,
   randomPowerCut,
+  replicationFailover,
   replicationRoleSwap,
   replicationInterrupted,
   replicationConflict,
