@@ -1,9 +1,12 @@
 /**
  * How many bytes the window of a takeover had (data-loss.ts), once they are known: the old holder is back, and what only it had is kept
- * there (`.diverged`). One entry for each pool and tenure, and another only where it has become more (D4).
+ * there (`.diverged`). One entry for each pool and tenure, and another only where a further tail has been set aside: the log has
+ * transitions, not progress (D4). By the number that such a tail alone makes grow, which the entry says, for the next process.
  */
 import type { Config } from '../config/index.ts';
 import { otherDataNode, type Report } from '../replication/index.ts';
+import { KEPT } from '../resources/index.ts';
+import { isDropAllowed } from '../state/index.ts';
 import type { Driver } from './driver.ts';
 
 export interface KeptTailsOptions {
@@ -13,7 +16,7 @@ export interface KeptTailsOptions {
 
 export class KeptTails {
   readonly #options: KeptTailsOptions;
-  /** Bytes, by how their entry begins; of one tenure, and only to read the log once for each. */
+  /** Up to where, by how the entry begins; only to read the log once for each. */
   #said = new Map<string, number>();
 
   constructor(options: KeptTailsOptions) {
@@ -26,14 +29,17 @@ export class KeptTails {
     const hold = driver?.view.hold;
     // Only the holder sends; a report that comes late is of a tenure that is over.
     if (driver == null || hold?.kind !== 'held') return;
-    for (const { pool, datasets, bytes, largest } of kept) {
-      const other = otherDataNode(config, config.node);
-      const begin = `epoch ${hold.epoch}: kept on ${other}, of ${pool}: `;
-      if (bytes <= this.#saidOf(begin, driver)) continue;
+    const other = otherDataNode(config, config.node);
+    // A replicator of before does not say up to where: then once.
+    for (const { pool, datasets, bytes, largest, upTo = 0 } of kept) {
+      const begin = `epoch ${hold.epoch}: kept on ${other}, of ${pool}, up to `;
+      if (upTo <= this.#saidOf(begin, driver)) continue;
       const what = `${bytes} bytes that only ${other} had, in ${datasets} dataset${datasets === 1 ? '' : 's'}`;
-      const text = `${begin}${what}, the most in ${largest}; nothing was destroyed`;
+      const isDropped = isDropAllowed(driver.view.log.all, other, `${pool}/${KEPT}/${hold.epoch}`);
+      const dropped = isDropped ? `, without what ${other} was let destroy of it` : '';
+      const text = `${begin}${upTo}: ${what}, the most in ${largest}${dropped}; setting it aside destroyed nothing`;
       // A leader that takes no entries now is told again with the next report.
-      if (!('refused' in driver.propose({ kind: 'note', text }))) this.#said.set(begin, bytes);
+      if (!('refused' in driver.propose({ kind: 'note', text }))) this.#said.set(begin, upTo);
     }
   }
 
@@ -41,12 +47,12 @@ export class KeptTails {
   #saidOf(begin: string, { view }: Pick<Driver, 'view'>): number {
     const known = this.#said.get(begin);
     if (known !== undefined) return known;
-    const bytes = view.log.all.flatMap(({ body }) =>
+    const upTo = view.log.all.flatMap(({ body }) =>
       body.kind === 'note' && body.text.startsWith(begin)
         ? [Number.parseInt(body.text.slice(begin.length), 10)]
         : [],
     );
-    this.#said = new Map([[begin, Math.max(-1, ...bytes)], ...[...this.#said].slice(-16)]);
+    this.#said = new Map([[begin, Math.max(-1, ...upTo)], ...[...this.#said].slice(-16)]);
     return this.#said.get(begin) ?? -1;
   }
 }

@@ -7,14 +7,17 @@
 import type { Command } from 'commander';
 import type { AdminClient } from '../admin/index.ts';
 import type { Config } from '../config/index.ts';
+import type { NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import {
   type Dropped,
   drop as dropKept,
+  dropWord,
   readAside,
   requireOnlyOwnHolds,
   toDrop,
 } from '../replication/index.ts';
+import { registerDropping } from '../replication/receiver/index.ts';
 import { dropText } from '../state/index.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { type KeptOptions, type KeptParts, withKeptConfig, withPools } from './kept-pools.ts';
@@ -43,8 +46,8 @@ export function registerDrop(diverged: Command): void {
       .description('destroy what is kept, for good: no other node has it')
       .argument('<dataset|epoch>', 'as "list" names it, or everything of one epoch'),
   )
-    .option('--dry-run', 'only say what would be destroyed, and how many bytes that are')
-    .option('--confirm <dataset|epoch>', 'the same once more: without it nothing is done')
+    .option('--dry-run', 'only say what would be destroyed, how many bytes that are, and the word for it')
+    .option('--confirm <word>', 'the word that --dry-run has said: without it nothing is done')
     .option('--why <text>', 'the reason, for the log')
     .action((what: string, options: DropOptions) =>
       withPools(options, async (config, parts) => {
@@ -94,38 +97,66 @@ export async function lookFor(
 const bytesOf = (found: readonly Dropped[]): number =>
   found.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
 
+const namesOf = ({ snapshots }: Dropped): string => snapshots.map(({ name }) => `@${name}`).join(' ');
+
+const writtenSince = ({ written }: Dropped): string =>
+  written === 0 ? '' : `, ${written ?? 'unknown'} bytes of them in no snapshot`;
+
 const linesOf = (found: readonly Dropped[]): string[] =>
-  found.map(
-    ({ dataset, usedBytes, snapshots }) =>
-      `  ${dataset}, ${usedBytes} bytes: ${snapshots.map((name) => `@${name}`).join(' ')}`,
-  );
+  found.map((one) => `  ${one.dataset}, ${one.usedBytes} bytes${writtenSince(one)}: ${namesOf(one)}`);
 
 function show(what: string, found: readonly Dropped[], { json }: DropOptions): void {
-  if (json === true) return printJson({ dryRun: true, bytes: bytesOf(found), dropped: found });
+  const confirm = dropWord(what, found);
+  if (json === true) return printJson({ dryRun: true, confirm, bytes: bytesOf(found), dropped: found });
   const lines = [
     `would destroy, ${bytesOf(found)} bytes, which no other node has:`,
     ...linesOf(found),
-    `Nothing was changed. To do it: --confirm ${what}`,
+    `Nothing was changed. To do it, and only as long as nothing of this has changed: --confirm ${quoted(confirm)}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
+/** Names may have blanks. */
+const quoted = (word: string): string => (word.includes(' ') ? `"${word}"` : word);
+
+/** What was shown is what is confirmed: a word of something else, or of how it was before, is none. */
 export function requireConfirmed(
   what: string,
   found: readonly Dropped[],
   { confirm }: Pick<DropOptions, 'confirm'>,
 ): void {
-  if (confirm === what) return;
-  const said = confirm === undefined ? 'needs' : `is not confirmed by "${confirm}": it needs`;
-  throw new QuorateError(
-    'usage',
-    `drop ${what} ${said} --confirm ${what}; it destroys ${bytesOf(found)} bytes that no other node has: ${found.map(({ dataset }) => dataset).join(', ')}`,
-  );
+  if (confirm === dropWord(what, found)) return;
+  const now = `${bytesOf(found)} bytes that no other node has:${linesOf(found).join(';')}`;
+  const again = `"drop ${quoted(what)} --dry-run" says the word`;
+  if (confirm?.startsWith(`${what}:`) === true)
+    throw new QuorateError(
+      'refused-unsafe',
+      `${what} is not what it was when "${confirm}" was said. Now it destroys ${now}; ${again}`,
+    );
+  const said = confirm === undefined ? 'needs --confirm' : `is not confirmed by "${confirm}"`;
+  throw new QuorateError('usage', `drop ${what} ${said}: it destroys ${now}; ${again}`);
 }
 
-/** The word first, then the deed: the log may say more than was done, never less. */
+/** The word first, then the deed: the log may say more than was done, never less. One at a time on a node. */
 export async function drop(
-  { node }: Pick<Config, 'node'>,
+  config: Pick<Config, 'node' | 'dataDir'>,
+  found: readonly Dropped[],
+  log: DropLog,
+  options: Pick<DropOptions, 'json' | 'why'>,
+  parts: KeptParts,
+): Promise<void> {
+  const registration = await registerDropping(config.dataDir, config.node);
+  if (registration === null)
+    throw new QuorateError('refused-unsafe', 'another "diverged drop" is at work on this node');
+  try {
+    await dropAll(config.node, found, log, options, parts);
+  } finally {
+    await registration.remove();
+  }
+}
+
+async function dropAll(
+  node: NodeId,
   found: readonly Dropped[],
   log: DropLog,
   { json, why = '' }: Pick<DropOptions, 'json' | 'why'>,

@@ -34,6 +34,7 @@ export {
   type CompleteOrder,
   type Dropped,
   drop,
+  dropWord,
   endAside,
   type Kept,
   keptIn,

@@ -153,6 +153,17 @@ export function isLossAccepted(committed: readonly Entry[], node: NodeId): boole
 
 // ---- an operator has what is kept of a lost window destroyed
 
+const lets = (node: string): string => `lets ${node} destroy what it has kept: `;
+
 /** How the entry begins that lets a node do it; DATASET=GUID, so that one word is for one thing. */
 export const dropText = (node: string, datasets: readonly string[]): string =>
-  `lets ${node} destroy what it has kept: ${datasets.join(' ')} (`;
+  `${lets(node)}${datasets.join(' ')} (`;
+
+/** Whether a node was let destroy something of what it has kept under this name: POOL/.diverged/EPOCH. */
+export const isDropAllowed = (committed: readonly Entry[], node: string, place: string): boolean =>
+  committed.some(
+    ({ body }) =>
+      body.kind === 'operator' &&
+      body.action.startsWith(lets(node)) &&
+      ['/', '.'].some((next) => body.action.includes(` ${place}${next}`)),
+  );

@@ -5,7 +5,8 @@ import { type DropLog, drop, lookFor, requireConfirmed } from '../../src/cli/rep
 import { type Config, parseConfig } from '../../src/config/index.ts';
 import type { Entry } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
-import { setAside } from '../../src/replication/index.ts';
+import { dropWord, setAside } from '../../src/replication/index.ts';
+import { isAsideOpen } from '../../src/replication/roles/index.ts';
 import { dropText } from '../../src/state/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { PowerCut, ZfsCommand } from '../replication/zfs-command.ts';
@@ -89,6 +90,15 @@ class World {
   }
 }
 
+const yes = { mayChange: () => true };
+const aside = (world: World, dataset: string) =>
+  setAside('tank', 20, [{ dataset, common: world.pool.get(dataset).snapshots[0]?.guid as never }], {
+    ...world.parts,
+    ...yes,
+  });
+const tagsOf = ({ pool }: World, dataset: string) =>
+  pool.get(dataset).snapshots.map(({ name, tags = [] }) => [name, ...tags]);
+
 const guidOf = (world: World, name: string): string => `${name}=${world.pool.get(name).guid}`;
 const notLeader = new QuorateError('not-leader', 'a does not lead; the leader is b: run the command there');
 
@@ -166,7 +176,9 @@ describe('diverged drop', () => {
     cloned.pool.clone(BELOW, 'quorate-diverged-20', 'tank/found');
     await expect(cloned.look(BELOW)).rejects.toThrow(/is what tank\/found is a clone of/);
     const half = await World.make();
-    half.pool.get(BELOW).properties.delete('quorate:readonly');
+    const { properties } = half.pool.get(BELOW);
+    properties.delete('quorate:readonly');
+    properties.set('quorate:set-aside', (properties.get('quorate:set-aside') ?? '').replace(/^2/, '1'));
     await expect(half.look(BELOW)).rejects.toThrow(/not set aside whole/);
     const swapped = await World.make();
     swapped.pool.promote(BELOW);
@@ -195,12 +207,148 @@ describe('diverged drop', () => {
     }
   });
 
-  it('needs the same words once more', async () => {
+  it('needs the word of what was shown', async () => {
     const found = await (await World.make()).look('20');
-    for (const confirm of [undefined, '', 'yes', HOME, '200'])
+    for (const confirm of [undefined, '', 'yes', '20', HOME, '200:0'])
       expect(() => requireConfirmed('20', found, confirm === undefined ? {} : { confirm })).toThrow(
-        /--confirm 20;/,
+        /it destroys \d+ bytes.*tank\/\.diverged\/20\/home.*--dry-run/,
       );
-    expect(() => requireConfirmed('20', found, { confirm: '20' })).not.toThrow();
+    const confirm = dropWord('20', found);
+    expect(confirm).toMatch(/^20:[0-9a-f]{12}$/);
+    expect(() => requireConfirmed('20', found, { confirm })).not.toThrow();
+  });
+
+  it.each<[string, (world: World) => unknown]>([
+    ['a further tail of that epoch', (world) => aside(world, 'tank/other')],
+    ['a snapshot', ({ pool }) => pool.snapshot(BELOW, 'mine')],
+    [
+      'another snapshot of that name',
+      ({ pool }) => {
+        pool.release(BELOW, 'quorate-diverged-20', 'quorate-diverged');
+        pool.destroySnapshot(BELOW, 'quorate-diverged-20');
+        pool.snapshot(BELOW, 'quorate-diverged-20');
+      },
+    ],
+    [
+      'data',
+      ({ pool }) => {
+        pool.get(BELOW).isReadonly = false;
+        pool.write(BELOW, 'work of the operator');
+      },
+    ],
+  ])(
+    '%s since it was shown makes another word, which is refused with what there is now',
+    async (_what, act) => {
+      const world = await World.make();
+      const shown = await world.look('20');
+      const confirm = dropWord('20', shown);
+      await act(world);
+      world.zfs.calls.length = 0;
+      const now = await world.look('20');
+      expect(() => requireConfirmed('20', now, { confirm })).toThrow(
+        expect.objectContaining({
+          code: 'refused-unsafe',
+          message: expect.stringContaining(now[0]?.dataset ?? '?'),
+        }),
+      );
+      // Nor by whoever has read before, and not again.
+      if (now.length === shown.length)
+        await expect(drop(config, shown, world.log, {}, world.parts)).rejects.toThrow(
+          /has changed meanwhile/,
+        );
+      expect(world.zfs.calls).toEqual([]);
+    },
+  );
+
+  it('what somebody has renamed out of .diverged is theirs: not pulled back, not dropped, whatever a release says', async () => {
+    const world = await World.make();
+    const { pool, zfs, parts } = world;
+    pool.rename(HOME, 'tank/rescued');
+    pool.get('tank/rescued').isReadonly = false;
+    pool.write('tank/rescued', 'NEW WORK');
+    pool.snapshot('tank/rescued', 'mine');
+    for (let tenure = 0; tenure < 2; tenure++) {
+      expect(await isAsideOpen('tank', parts)).toBe(false);
+      expect(await setAside('tank', 0, [], { ...parts, ...yes })).toEqual({ commands: [] });
+      await expect(world.look('20')).rejects.toMatchObject({ code: 'usage' });
+      await expect(world.look('tank/rescued')).rejects.toMatchObject({ code: 'usage' });
+      // As a release shuts it.
+      await zfs.run(['zfs', 'set', 'readonly=on', 'quorate:readonly=on', 'tank/rescued']);
+    }
+    expect(world.names()).toEqual(expect.arrayContaining(['tank/rescued', 'tank/rescued/deep', 'tank/home']));
+    // A tail of its own later, with data below it that has none, is set aside as any other.
+    pool.get('tank/rescued').isReadonly = false;
+    await aside(world, 'tank/rescued');
+    expect((await world.look('20')).map(({ dataset }) => dataset)).toEqual(['tank/.diverged/20/rescued']);
+    expect(world.names()).toEqual(expect.arrayContaining(['tank/rescued', 'tank/rescued/deep']));
+  });
+
+  it('a mark of before, which only the word beside it says to be finished, counts as one that says so itself', async () => {
+    const world = await World.make();
+    const { properties } = world.pool.get(HOME);
+    properties.set('quorate:set-aside', (properties.get('quorate:set-aside') ?? '').replace(/^2/, '1'));
+    expect(await isAsideOpen('tank', world.parts)).toBe(false);
+    expect(await world.look('20')).toHaveLength(2);
+    world.pool.rename(HOME, 'tank/rescued');
+    expect(await isAsideOpen('tank', world.parts)).toBe(false);
+    await expect(world.look('20')).rejects.toMatchObject({ code: 'usage' });
+  });
+
+  it('the rest keeps its holds where ZFS refuses one in the middle', async () => {
+    const world = await World.make();
+    const { pool, zfs } = world;
+    for (const name of ['t1', 't2']) {
+      pool.write('tank/other', name);
+      pool.snapshot('tank/other', name);
+    }
+    await aside(world, 'tank/other');
+    const kept = 'tank/.diverged/20/other';
+    const found = await world.look(kept);
+    const run = async (command: readonly string[]) => {
+      if (command.join(' ') === `zfs destroy ${kept}@t2`) pool.hold(kept, 't2', 'backup');
+      return zfs.run(command);
+    };
+    const parts = { ...world.parts, commands: { run } };
+    await expect(drop(config, found, world.log, {}, parts)).rejects.toThrow(/busy/);
+    expect(tagsOf(world, kept)).toEqual([
+      ['t2', 'backup', 'quorate-diverged'],
+      ['quorate-diverged-20', 'quorate-diverged'],
+    ]);
+  });
+
+  it('two at once, and a new tail of that name: only what was shown goes', async () => {
+    const world = await World.make();
+    await aside(world, 'tank/other');
+    const kept = 'tank/.diverged/20/other';
+    const found = await world.look(kept);
+    let fresh: string | null = null;
+    let refusal: unknown = null;
+    const run = async (command: readonly string[]) => {
+      // By hand, after the snapshots: what comes under its name is another one.
+      if (command.join(' ').startsWith('zfs list') && command.at(-1) === kept && fresh === null) {
+        world.pool.destroyDataset(kept);
+        world.pool.write('tank/other', 'new tail');
+        await aside(world, 'tank/other');
+        fresh = guidOf(world, kept);
+      }
+      return world.zfs.run(command);
+    };
+    const parts = { ...world.parts, commands: { run } };
+    await expect(drop(config, found, world.log, {}, parts)).rejects.toThrow(/has changed meanwhile/);
+    expect(guidOf(world, kept)).toBe(fresh);
+    const again = await World.make();
+    const shown = await again.look(BELOW);
+    const meet = async (command: readonly string[]) => {
+      if (command[1] === 'release')
+        refusal = await drop(config, shown, again.log, {}, again.parts).catch((error: unknown) => error);
+      return again.zfs.run(command);
+    };
+    const met = { ...again.parts, commands: { run: meet } };
+    await captured(async () => {
+      await drop(config, shown, again.log, {}, met);
+      return 0;
+    });
+    expect(refusal).toMatchObject({ code: 'refused-unsafe', message: expect.stringMatching(/another/) });
+    expect(again.names()).not.toContain(BELOW);
   });
 });

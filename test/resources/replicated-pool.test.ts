@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { epoch, instant } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
-import { receiveArguments } from '../../src/replication/receiver/receive.ts';
+import { receiveArguments } from '../../src/replication/receiver/not-taken.ts';
 import {
   type AcquireContext,
   isReleased,
@@ -162,7 +162,10 @@ describe('a takeover', () => {
   });
 
   it('what a receive sets on a copy does not keep the takeover from mounting it', async () => {
-    zfs.set('tank/home', ...receiveArguments('tank/home', 'filesystem').filter((word) => word.includes('=')));
+    zfs.set(
+      'tank/home',
+      ...receiveArguments('tank/home', 'filesystem', new Map()).filter((word) => word.includes('=')),
+    );
     expect(await acquire()).toBe('tank can be written to, 3 file systems mounted');
     expect(zfs.mayWrite('tank/home')).toBe(true);
   });

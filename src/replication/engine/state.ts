@@ -61,6 +61,8 @@ export const keptSchema = z.strictObject({
   datasets: z.number().int().positive(),
   bytes,
   largest: name,
+  /** A replicator of before does not say. */
+  upTo: z.number().int().nonnegative().optional(),
 });
 const MAX_KEPT = 16;
 

@@ -12,5 +12,6 @@ export {
   type Registered,
   type Registration,
   register,
+  registerDropping,
   registered,
 } from './registry.ts';

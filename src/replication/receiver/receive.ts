@@ -8,10 +8,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { QuorateError } from '../../errors.ts';
-import { SHUT_PROPERTIES } from '../../resources/index.ts';
 import type { ReceiveEnd } from '../channel.ts';
 import type { Verdict } from './authority.ts';
 import { failureOf, oneLine } from './failure.ts';
+import { broughtBy, type DatasetKind, NOT_TAKEN, type PropertiesNow, receiveArguments } from './not-taken.ts';
 import type { CheckedReceiveOrder } from './orders.ts';
 import { RECEIVE_MARK, type Registration } from './registry.ts';
 import type { Zfs } from './zfs.ts';
@@ -34,14 +34,14 @@ export interface RunningReceive {
   abort(why: string): void;
 }
 
-type DatasetKind = 'filesystem' | 'volume';
-
 export interface ReceiveParts {
   readonly dataDir: string;
   readonly zfs: Zfs;
   readonly clock: Clock;
   /** What it is here, or what the sender says that it will be. */
   readonly of: DatasetKind;
+  /** Those of `NOT_TAKEN`, of what is here. */
+  readonly before: PropertiesNow;
   readonly registration: Registration;
   readonly mayGoOn: () => Promise<Verdict>;
 }
@@ -55,7 +55,7 @@ export async function startReceive(
   parts: ReceiveParts,
 ): Promise<RunningReceive> {
   const { dataDir, registration } = parts;
-  const child = spawn('zfs', receiveArguments(order.dataset, parts.of), {
+  const child = spawn('zfs', receiveArguments(order.dataset, parts.of, parts.before), {
     stdio: [stdin, 'ignore', 'pipe'],
     env: { ...process.env, LC_ALL: 'C', [RECEIVE_MARK]: dataDir },
   });
@@ -77,32 +77,6 @@ export async function startReceive(
     throw error;
   }
   return running;
-}
-
-/**
- * What a stream may bring with it although ours bring no properties (`zfs send` without -p and -R): where a file system is mounted, to
- * whom it is shown, and what runs from it by whose rights are this node's own. Only what is inheritable stands here: `-x` makes that
- * inherited, and leaves alone what was set here (zfs_setup_cmdline_props of libzfs).
- */
-const OF_BOTH = ['snapdev', 'volmode', 'quorate:set-aside', 'quorate:replicate'] as const;
-/** libzfs of before refuses a stream of a volume for `-x` of a property that volumes do not have, newer ones warn. */
-const OF_FILE_SYSTEMS = [
-  ...['mountpoint', 'overlay', 'sharenfs', 'sharesmb', 'setuid', 'devices', 'exec'],
-] as const;
-
-const NOT_TAKEN: Readonly<Record<DatasetKind, readonly string[]>> = {
-  filesystem: [...OF_FILE_SYSTEMS, ...OF_BOTH],
-  volume: OF_BOTH,
-};
-
-/**
- * -s: what breaks off can go on. -u: it is not mounted now. `canmount` stays what it is: a takeover mounts what has "on", as the
- * person wants it who has set it; what a boot mounts is read-only, and the agent's first act is to unmount it (L4).
- * What shuts it also says of the process that it is the replication's: a change of roles reads both.
- */
-export function receiveArguments(dataset: string, of: DatasetKind): string[] {
-  const set = SHUT_PROPERTIES.flatMap((property) => ['-o', property]);
-  return ['receive', '-s', '-u', ...set, ...NOT_TAKEN[of].flatMap((property) => ['-x', property]), dataset];
 }
 
 class Running implements RunningReceive {
@@ -181,7 +155,7 @@ class Running implements RunningReceive {
         code: 'stream',
         why: `zfs receive ended well, and ${dataset}@${snapshot.name} with the GUID ${snapshot.guid} is not here`,
       };
-    return (await this.#whyOtherKind(signal)) ?? { kind: 'received' };
+    return (await this.#whyOtherKind(signal)) ?? (await this.#whyNotAsBefore(signal)) ?? { kind: 'received' };
   }
 
   /** A sender that says "volume" and sends a file system has had its properties taken: no takeover mounts that. */
@@ -194,6 +168,20 @@ class Running implements RunningReceive {
     const said = `${dataset} was said to be a ${of}, and is ${kind === null ? 'not here' : `a ${kind}`}`;
     const remedy = `: look at its properties, then "zfs set canmount=on ${dataset}"`;
     return { kind: 'broken', code: 'refused', why: `${said}${kind === 'filesystem' ? remedy : ''}` };
+  }
+
+  /** Rule 2 of not-taken.ts. The snapshot is here, and whoever has looked says so by `canmount`: the next stream finds what is then. */
+  async #whyNotAsBefore(signal: AbortSignal): Promise<ReceiveEnd | null> {
+    const { zfs, of, before } = this.#parts;
+    const { dataset } = this.#order;
+    const after = await zfs.propertiesOf(dataset, NOT_TAKEN[of], signal);
+    const brought = broughtBy(before, after ?? new Map());
+    if (brought.length === 0) return null;
+    if (of === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
+    const look = `look at "zfs get -s received all ${dataset}", "zfs inherit" what is not yours`;
+    const remedy = of === 'filesystem' ? `${look}, then "zfs set canmount=on ${dataset}"` : look;
+    const why = `the stream has brought ${brought.join(', ')} of ${dataset}, which are this node's own: ${remedy}`;
+    return { kind: 'broken', code: 'refused', why };
   }
 
   /** Rule 2 of channel.ts, for as long as it runs. */

@@ -12,6 +12,7 @@ import type { CommandRunner } from '../../resources/index.ts';
 import type { PoolsReading } from '../reading.ts';
 import { type Authority, judge, mustBeYes, type Verdict } from './authority.ts';
 import { oneLine } from './failure.ts';
+import { NOT_TAKEN, type PropertiesNow } from './not-taken.ts';
 import { datasetsOf, epochSchema, receiveOrderSchema, receiverOrderSchema } from './orders.ts';
 import { perform, refused } from './perform.ts';
 import { type RunningReceive, startReceive } from './receive.ts';
@@ -121,12 +122,16 @@ export class Receiver {
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
       const of = kind ?? checked.makes;
       if (of === undefined) throw refused(`${dataset} is not here, and nothing of it can go on`);
+      const none: PropertiesNow = new Map();
+      const before = kind === null ? none : await this.#zfs.propertiesOf(dataset, NOT_TAKEN[kind], signal);
+      if (before === null) throw refused(`${dataset} is not here any more`);
       if (signal.aborted) throw refused('it was given up before it began');
       const running = await startReceive(checked, stdin, {
         dataDir,
         zfs: this.#zfs,
         clock,
         of,
+        before,
         registration,
         mayGoOn: () => this.#ask(claimed, new AbortController().signal),
       });

@@ -69,12 +69,23 @@ export async function registerOrder(
   return registration;
 }
 
+/**
+ * Of an operator on this host, who drops what is kept. Not beside the others: no takeover waits for it, because nothing that it names is
+ * anybody's to hold. Null: another one is at it.
+ */
+export const registerDropping = (dataDir: string, self: string): Promise<Registration | null> =>
+  registerIn(join(dataDir, 'replication', 'dropping'), { dataset: '(drop)', peer: self, epoch: 0 });
+
 /** Null: a receive for that dataset is registered, and alive. */
-export async function register(
+export const register = (
   dataDir: string,
   what: Pick<Registered, 'dataset' | 'peer' | 'epoch'>,
+): Promise<Registration | null> => registerIn(receivingDirectory(dataDir), what);
+
+async function registerIn(
+  directory: string,
+  what: Pick<Registered, 'dataset' | 'peer' | 'epoch'>,
 ): Promise<Registration | null> {
-  const directory = receivingDirectory(dataDir);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const owner = processOf(process.pid);
   if (owner === null) throw new Error('/proc does not show this process');

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError } from '../../resources/index.ts';
+import type { PropertiesNow } from './not-taken.ts';
 import { RECEIVE_MARK } from './registry.ts';
 
 export const ZFS_LIMITS = {
@@ -80,6 +81,25 @@ export class Zfs {
           holds: Number(holds),
         };
       });
+  }
+
+  /** Null: there is no such dataset. */
+  async propertiesOf(
+    dataset: string,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<PropertiesNow | null> {
+    const columns = 'property,source,value';
+    const text = await this.#ask(['get', '-H', '-p', '-o', columns, names.join(','), dataset], signal);
+    if (text === null) return null;
+    const lines = text.split('\n').filter((line) => line !== '');
+    return new Map(
+      lines.map((line) => {
+        const [, name = '', source = '', value = ''] = /^([^\t]+)\t([^\t]+)\t(.*)$/.exec(line) ?? [];
+        if (!names.includes(name)) throw notUnderstood(`properties of ${dataset}`, line);
+        return [name, { source, value }] as const;
+      }),
+    );
   }
 
   /** Throws `command-failed` where it is refused, with what ZFS said. */

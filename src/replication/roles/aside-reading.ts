@@ -5,7 +5,10 @@ import { type Guid, guid } from '../pool.ts';
 
 /** Stands on a dataset whose tail is being, or has been, set aside: what is left to do is told by it alone. */
 export const ASIDE_MARK = 'quorate:set-aside';
-/** The value of `quorate:readonly` once nothing is left to do; with the dataset's own id, because children inherit it. */
+/**
+ * The value of `quorate:readonly` once nothing is left to do; with the dataset's own id, because children inherit it. The mark itself says
+ * so too: a release writes over this word where the dataset has been taken out of `.diverged`.
+ */
 export const keptWord = (id: Guid): string => `kept:${id}`;
 
 export interface AsideMark {
@@ -36,9 +39,14 @@ export interface AsideDataset {
   readonly createdAt: number;
   readonly canmount: string;
   readonly isPartial: boolean;
+  /** Null also where it was finished, and somebody has renamed it out of `.diverged` since: then it is theirs, as any other is. */
   readonly mark: AsideMark | null;
   /** Its mark is there for people only: everything is done. */
   readonly isDone: boolean;
+  /** That mark is still on it: forgotten before anything is marked anew, or what goes along with another would count as kept. */
+  readonly isTakenOut: boolean;
+  /** It has the word of an earlier set-aside: a new mark must take that away. */
+  readonly hasKeptWord: boolean;
   /** Below `.diverged`. */
   readonly isKept: boolean;
   /** Oldest first. */
@@ -63,15 +71,29 @@ export const ASIDE_COMMANDS = {
   ],
 } as const;
 
-export const markText = ({ epoch, common, original }: AsideMark, own: Guid): string =>
-  `1:${epoch}:${own}:${common}:${original}`;
+/** "1": under way; "2": finished. */
+export const markText = ({ epoch, common, original }: AsideMark, own: Guid, isDone = false): string =>
+  `${isDone ? 2 : 1}:${epoch}:${own}:${common}:${original}`;
 
 /** Null: none, inherited from a dataset above, or not ours. */
-function readMark(text: string, own: Guid): AsideMark | null {
-  const [, epoch = '', of = '', common = '', original = ''] =
-    /^1:(\d{1,15}):(\d{1,20}):(\d{1,20}):(.+)$/.exec(text) ?? [];
+function readMark(text: string, own: Guid): (AsideMark & { readonly isDone: boolean }) | null {
+  const [, version = '', epoch = '', of = '', common = '', original = ''] =
+    /^([12]):(\d{1,15}):(\d{1,20}):(\d{1,20}):(.+)$/.exec(text) ?? [];
   const id = guid(common);
-  return of !== own || id === null ? null : { epoch: Number(epoch), common: id, original };
+  if (of !== own || id === null) return null;
+  return { epoch: Number(epoch), common: id, original, isDone: version === '2' };
+}
+
+/** What has been set aside whole counts below `.diverged` only: out of there somebody has taken it, to work with it or to keep it. */
+function readState(mark: string, readonly: string | undefined, own: Guid, kept: boolean) {
+  const hasKeptWord = readonly === keptWord(own);
+  const found = readMark(mark, own);
+  // The word alone: of one that was finished before the marks said it.
+  const isDone = found !== null && (found.isDone || hasKeptWord);
+  const isTakenOut = isDone && !kept;
+  if (found === null || isTakenOut) return { mark: null, isDone: false, isTakenOut, hasKeptWord };
+  const { epoch, common, original } = found;
+  return { mark: { epoch, common, original }, isDone, isTakenOut, hasKeptWord };
 }
 
 /** Throws `ListTextError`. */
@@ -95,8 +117,7 @@ export function parseAside(pool: string, datasets: string, snapshots: string): A
       createdAt: numberOf(creation, cells),
       canmount,
       isPartial: token !== '-',
-      mark: readMark(mark, own),
-      isDone: readonly === keptWord(own),
+      ...readState(mark, readonly, own, isKept(pool, name)),
       isKept: isKept(pool, name),
       snapshots: (points.get(name) ?? []).toSorted((left, right) => left.createtxg - right.createtxg),
     });

@@ -34,7 +34,10 @@ export type AsideStep =
       readonly dataset: string;
       readonly snapshots: readonly string[];
       readonly mark: string;
+      /** It was kept once, and is a dataset of its own again: its old word would say that this one is done. */
+      readonly isAgain: boolean;
     }
+  | { readonly kind: 'forget'; readonly dataset: string }
   | { readonly kind: 'create'; readonly dataset: string }
   | {
       readonly kind: 'rename';
@@ -55,6 +58,7 @@ export type AsideStep =
       readonly kind: 'finish';
       readonly kept: AsideDataset;
       readonly word: string;
+      readonly mark: string;
       /** Null: there is nothing to mount. */
       readonly heir: string | null;
     };
@@ -77,6 +81,9 @@ export function nextAside(
   epoch: number,
   tails: readonly Tail[],
 ): AsideNext {
+  // Not without an order: it is no reason to change anything.
+  const out = tails.length > 0 ? [...pool.values()].find(({ isTakenOut }) => isTakenOut) : undefined;
+  if (out !== undefined) return step({ kind: 'forget', dataset: out.name });
   for (const tail of withRoots(poolName, pool, tails)) {
     const next = mark(pool, epoch, tail);
     if (next.kind !== 'done') return next;
@@ -142,7 +149,7 @@ function mark(pool: AsidePool, epoch: number, { dataset, common, isRoot }: Wante
   if (!isTaken) return step({ kind: 'snapshot', dataset, name: freeName(found, name) });
   const snapshots = found.snapshots.slice(at + 1).map((one) => `${dataset}@${one.name}`);
   const text = markText({ epoch, common, original: dataset }, found.guid);
-  return step({ kind: 'keep', dataset, snapshots, mark: text });
+  return step({ kind: 'keep', dataset, snapshots, mark: text, isAgain: found.hasKeptWord });
 }
 
 function freeName({ snapshots }: AsideDataset, name: string): string {
@@ -188,12 +195,14 @@ function park(
 }
 
 /** What has been renamed away, and its successor under the old name. */
-function replace(pool: AsidePool, kept: AsideDataset, { common, original }: AsideMark): AsideNext {
+function replace(pool: AsidePool, kept: AsideDataset, mark: AsideMark): AsideNext {
+  const { common, original } = mark;
   const heir = pool.get(original);
   const base = kept.snapshots.find(({ guid }) => guid === common);
   if (base === undefined) {
     const isToMount = heir !== undefined && heir.kind === 'filesystem' && heir.canmount === 'noauto';
-    return step({ kind: 'finish', kept, word: keptWord(kept.guid), heir: isToMount ? original : null });
+    const said = { word: keptWord(kept.guid), mark: markText(mark, kept.guid, true) };
+    return step({ kind: 'finish', kept, ...said, heir: isToMount ? original : null });
   }
   if (heir === undefined) {
     const parent = parentsOf(original)[0] ?? '';

@@ -4,9 +4,12 @@
  * 1. Only a dataset that a set-aside has finished: it is a clone of the common snapshot, which its successor has. So what both nodes
  *    have, the newest too, is never among what goes.
  * 2. Not while something else needs it: a hold that is not the set-aside's own, a clone, a dataset below that is not dropped with it.
- * 3. By name and GUID: `mayDrop` asks again before the first change of each, and what has changed since is left.
+ * 3. By name and GUID: everything is compared with what was shown before the first change (`requireSame`), and the GUID of each dataset and
+ *    snapshot once more right before its own destroy: ZFS destroys by name only.
  * 4. No -r, -R or -d: ZFS refuses what is more than was said.
+ * 5. A snapshot's hold goes right before its own destroy, and is taken again where that is refused: what is left is held as it was.
  */
+import { createHash } from 'node:crypto';
 import { QuorateError } from '../../errors.ts';
 import type { Guid } from '../pool.ts';
 import type { AsideDataset, AsidePool } from './aside-reading.ts';
@@ -17,8 +20,10 @@ export interface Dropped {
   readonly pool: string;
   readonly dataset: string;
   readonly guid: Guid;
-  /** Without the dataset, oldest first. */
-  readonly snapshots: readonly string[];
+  /** Without the dataset in their names, oldest first. */
+  readonly snapshots: readonly { readonly name: string; readonly guid: Guid }[];
+  /** Bytes since the newest of them: what somebody has written to it since it was set aside. Null where ZFS does not say. */
+  readonly written: number | null;
   /** That will be free. */
   readonly usedBytes: number;
 }
@@ -53,10 +58,23 @@ export function toDrop(what: string, pools: ReadonlyMap<string, AsidePool>): rea
       pool,
       dataset: found.name,
       guid: found.guid,
-      snapshots: found.snapshots.map(({ name }) => name),
+      snapshots: found.snapshots.map(({ name, guid }) => ({ name, guid })),
+      written: found.written,
       usedBytes: found.used,
     }))
     .toSorted((left, right) => right.dataset.length - left.dataset.length);
+}
+
+const WORD_CHARACTERS = 12;
+
+/** What confirms it: `what`, and a hash of all that was shown. Another dataset, snapshot or byte makes another word. */
+export function dropWord(what: string, found: readonly Dropped[]): string {
+  const shown = found.map(({ dataset, guid, snapshots, written }) => [
+    ...[dataset, guid, written],
+    snapshots.map((one) => [one.name, one.guid]),
+  ]);
+  const hash = createHash('sha256').update(JSON.stringify(shown)).digest('hex');
+  return `${what}:${hash.slice(0, WORD_CHARACTERS)}`;
 }
 
 function whyNot(
@@ -95,23 +113,60 @@ export async function requireOnlyOwnHolds(
 
 /** Rejects with what ZFS said, in the middle of it: what has gone is gone, and the rest is as it was. */
 export async function drop(dropped: Dropped, parts: AsideParts): Promise<void> {
-  const { pool, dataset, guid } = dropped;
-  const now = toDrop(dataset, new Map([[pool, await readAside(pool, parts)]]));
-  const same = now.find((one) => one.dataset === dataset);
-  if (same?.guid !== guid || same.snapshots.join() !== dropped.snapshots.join())
-    throw new QuorateError('refused-unsafe', `${dataset} has changed meanwhile: look at it again`);
+  const { dataset, guid, snapshots } = dropped;
+  await requireSame(dropped, parts);
   await requireOnlyOwnHolds(dropped, parts);
-  for (const names of pieces(dropped)) {
-    const held = await said(['zfs', 'holds', '-H', ...names], parts);
-    const own = held.split('\n').flatMap((line) => (line === '' ? [] : [line.split('\t')[0] ?? '']));
-    if (own.length > 0) await changeAside(['zfs', 'release', ASIDE_TAG, ...own], parts);
-    for (const name of names) await changeAside(['zfs', 'destroy', name], parts);
-  }
+  for (const one of snapshots) await destroySnapshot(`${dataset}@${one.name}`, one.guid, parts);
+  await requireGuid(dataset, guid, 'filesystem,volume', parts);
   await changeAside(['zfs', 'destroy', dataset], parts);
 }
 
+/** (3) */
+async function requireSame(dropped: Dropped, parts: AsideParts): Promise<void> {
+  const { pool, dataset } = dropped;
+  const now = toDrop(dataset, new Map([[pool, await readAside(pool, parts)]]));
+  const same = now.find((one) => one.dataset === dataset);
+  if (same === undefined || dropWord('', [same]) !== dropWord('', [dropped])) throw changed(dataset);
+}
+
+const changed = (name: string): QuorateError =>
+  new QuorateError('refused-unsafe', `${name} has changed meanwhile: look at it again`);
+
+async function requireGuid(name: string, guid: Guid, types: string, parts: AsideParts): Promise<void> {
+  const text = await said(['zfs', 'list', '-H', '-p', '-t', types, '-o', 'guid', name], parts);
+  if (text !== `${guid}\n`) throw changed(name);
+}
+
+/** (5) */
+async function destroySnapshot(name: string, guid: Guid, parts: AsideParts): Promise<void> {
+  await requireGuid(name, guid, 'snapshot', parts);
+  const isHeld = (await said(['zfs', 'holds', '-H', name], parts)) !== '';
+  if (isHeld) await changeAside(['zfs', 'release', ASIDE_TAG, name], parts);
+  try {
+    if (isHeld) await requireGuid(name, guid, 'snapshot', parts);
+    await changeAside(['zfs', 'destroy', name], parts);
+  } catch (error) {
+    if (isHeld && error instanceof QuorateError) throw await heldAgain(name, error, parts);
+    throw error;
+  }
+}
+
+/** The error with which the destroy has failed, or both. */
+async function heldAgain(name: string, error: QuorateError, parts: AsideParts): Promise<QuorateError> {
+  // Not the caller's signal: who gives up meanwhile has destroyed nothing.
+  const { signal } = new AbortController();
+  try {
+    await changeAside(['zfs', 'hold', ASIDE_TAG, name], { ...parts, signal });
+    return error;
+  } catch (cause) {
+    if (!(cause instanceof QuorateError)) throw cause;
+    const why = `${error.message}; and its hold "${ASIDE_TAG}" is gone: ${cause.message}`;
+    return new QuorateError(error.code, why, { cause: error });
+  }
+}
+
 function pieces({ dataset, snapshots }: Dropped): readonly (readonly string[])[] {
-  const names = snapshots.map((name) => `${dataset}@${name}`);
+  const names = snapshots.map(({ name }) => `${dataset}@${name}`);
   return Array.from({ length: Math.ceil(names.length / AT_ONCE) }, (_, at) =>
     names.slice(at * AT_ONCE, (at + 1) * AT_ONCE),
   );

@@ -1,6 +1,6 @@
 /** What a change of roles does to a copy: see `docs/replication-roles.md`. */
 export { type CompleteOrder, findAll, markComplete, parseCopyWords, readCopyWords } from './complete.ts';
-export { type Dropped, drop, requireOnlyOwnHolds, toDrop } from './drop.ts';
+export { type Dropped, drop, dropWord, requireOnlyOwnHolds, toDrop } from './drop.ts';
 export { type Kept, keptIn } from './kept.ts';
 export { type KeptThere, keptThere } from './kept-bytes.ts';
 export { type AsideParts, endAside, isAsideOpen, readAside, type SetAside, setAside } from './set-aside.ts';

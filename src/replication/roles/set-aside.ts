@@ -117,8 +117,11 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
       for (let first = 0; first < step.snapshots.length; first += LIMITS.holdsAtOnce)
         holds.push(['zfs', 'hold', ASIDE_TAG, ...step.snapshots.slice(first, first + LIMITS.holdsAtOnce)]);
       // The mark last: from then on nothing of this is asked for again.
-      return [...holds, ['zfs', 'set', `${ASIDE_MARK}=${step.mark}`, step.dataset]];
+      const again = step.isAgain ? ['quorate:readonly=on'] : [];
+      return [...holds, ['zfs', 'set', ...again, `${ASIDE_MARK}=${step.mark}`, step.dataset]];
     }
+    case 'forget':
+      return [['zfs', 'inherit', ASIDE_MARK, step.dataset]];
     case 'create': {
       const unused = ['-o', 'canmount=off', '-o', 'mountpoint=none', '-o', 'readonly=on'];
       return [['zfs', 'create', ...unused, step.dataset]];
@@ -139,12 +142,13 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
     case 'promote':
       return [['zfs', 'promote', step.dataset]];
     case 'finish': {
-      const { kept, heir, word } = step;
+      const { kept, heir, word, mark } = step;
       const isFileSystem = kept.kind === 'filesystem';
       const mountable =
         heir === null || !isFileSystem ? [] : [['zfs', 'set', `canmount=${kept.canmount}`, heir]];
       const hidden = isFileSystem ? ['canmount=noauto'] : [];
-      return [...mountable, ['zfs', 'set', 'readonly=on', ...hidden, `quorate:readonly=${word}`, kept.name]];
+      const said = [`quorate:readonly=${word}`, `${ASIDE_MARK}=${mark}`];
+      return [...mountable, ['zfs', 'set', 'readonly=on', ...hidden, ...said, kept.name]];
     }
     default:
       return assertNever(step);

@@ -94,10 +94,39 @@ it('what a stream says of mounting, sharing and setuid is not taken; what was se
   const more = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', properties });
   expect(await send(more)).toEqual({ kind: 'received' });
   const shut = { readonly: 'on', 'quorate:readonly': 'on' };
-  expect(host.datasets()['tank/home']?.properties).toEqual({ ...own, compression: 'lz4', ...shut });
+  const taken = { compression: 'lz4' };
+  expect(host.datasets()['tank/home']).toMatchObject({ properties: { ...own, ...shut }, received: taken });
   const first = makeStream(host.directory, named('tank/new', 's1', 53), { properties });
   expect(await send(first)).toEqual({ kind: 'received' });
-  expect(host.datasets()['tank/new']?.properties).toEqual({ compression: 'lz4', ...shut });
+  expect(host.datasets()['tank/new']).toMatchObject({ properties: shut, received: taken });
+  expect(Object.keys(host.datasets()['tank/new']?.received ?? {})).toEqual(['compression']);
+});
+
+it('a copy that was seeded with its properties keeps its mount point, its shares and its wish', async () => {
+  const received = { mountpoint: '/srv/home', sharenfs: 'rw=@10.0.0.0/24', 'quorate:replicate': 'off' };
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), received } });
+  const more = (name: string, guid: number, properties = {}) =>
+    send(makeStream(host.directory, named('tank/home', name, guid), { from: String(guid - 1), properties }));
+  expect(await more('s2', 52)).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/home']?.received).toEqual(received);
+  // Another one is not mounted where a stream says.
+  expect(await more('s3', 53, { ...received, mountpoint: '/etc' })).toMatchObject({
+    kind: 'broken',
+    code: 'refused',
+    why: expect.stringMatching(/brought mountpoint.*zfs set canmount=on tank\/home/),
+  });
+  expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
+});
+
+it('what a copy inherits is not replaced by a stream, although ZFS does not keep to -x there', async () => {
+  const home = { ...filesystem(held('s1', 51, 1)), inherited: { mountpoint: '/srv', setuid: 'off' } };
+  host.setDatasets({ 'tank/home': home });
+  const properties = { setuid: 'on' };
+  const end = await send(
+    makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', properties }),
+  );
+  expect(end).toMatchObject({ code: 'refused', why: expect.stringMatching(/brought setuid/) });
+  expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
 });
 
 it('a file system that came as a volume, with its properties, is mounted by no takeover', async () => {

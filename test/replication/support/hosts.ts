@@ -21,7 +21,11 @@ export interface DatasetState {
   readonly type: 'filesystem' | 'volume';
   readonly token: string | null;
   readonly partial: { readonly guid: string; readonly bytes: number } | null;
+  /** Set here. */
   readonly properties: Readonly<Record<string, string>>;
+  /** That came with a stream; void where it is set here too. */
+  readonly received?: Readonly<Record<string, string>>;
+  readonly inherited?: Readonly<Record<string, string>>;
   readonly snapshots: readonly SnapshotState[];
 }
 

@@ -55,6 +55,18 @@ switch (verb) {
     else fail(`no such columns: ${columns}`);
     break;
   }
+  case 'get': {
+    const dataset = datasetOf(last);
+    const { properties, received = {}, inherited = {} } = dataset;
+    for (const name of words.at(-2).split(',')) {
+      if (dataset.type === 'volume' && OF_FILE_SYSTEMS.has(name)) continue;
+      const of =
+        name in properties ? ['local', properties] : name in received ? ['received', received] : null;
+      const [source, from] = of ?? (name in inherited ? ['inherited from tank', inherited] : ['-', {}]);
+      process.stdout.write(`${name}\t${source}\t${from[name] ?? '-'}\n`);
+    }
+    break;
+  }
   case 'set': {
     const [key, value] = words[0].split('=');
     datasetOf(last).properties[key] = value;
@@ -194,10 +206,13 @@ function receive() {
     now.datasets[last] ??= { type: header.type, token: null, partial: null, properties: {}, snapshots: [] };
     const dataset = now.datasets[last];
     Object.assign(dataset, { token: null, partial: null });
-    const isExcluded = new Set(valuesOf('-x'));
-    // What a stream brings gives way to what was set here.
+    dataset.received ??= {};
+    // What comes is "received", and gives way to what was set here. `-x` is an explicit inherit, of what has been received before too; but
+    // of what is inherited already it does nothing, and lets the stream's value through (OpenZFS issue 17240).
+    const isExcluded = new Set(valuesOf('-x').filter((name) => !(name in (dataset.inherited ?? {}))));
+    for (const property of isExcluded) delete dataset.received[property];
     for (const [property, value] of Object.entries(header.properties ?? {}))
-      if (!isExcluded.has(property)) dataset.properties[property] ??= value;
+      if (!isExcluded.has(property)) dataset.received[property] = value;
     for (const text of valuesOf('-o')) dataset.properties[text.split('=')[0]] = text.split('=')[1];
     now.txg += 1;
     dataset.snapshots.push({ name: header.name, guid: header.guid, createtxg: now.txg, holds: [] });
