@@ -4,7 +4,16 @@
  *
  * Invariants: at most `MAX_REQUESTS` are known, the newest; an id is known once, by its first entry; what has ended stays so.
  */
-import type { Entry, EntryBody, Epoch, LogIndex, NodeId, Term } from '../core/index.ts';
+import {
+  type ClusterState,
+  type Entry,
+  type EntryBody,
+  type Epoch,
+  type LogIndex,
+  type NodeId,
+  type Term,
+  whyNotEnded,
+} from '../core/index.ts';
 
 /** An id that was used longer ago than so many others is forgotten. */
 export const MAX_REQUESTS = 1024;
@@ -52,12 +61,17 @@ export interface RequestMemory {
 
 export const NO_REQUESTS: RequestMemory = { records: [], holder: null };
 
-export function rememberRequests(memory: RequestMemory, entry: Entry): RequestMemory {
+/** `before`: what the entries before this one mean. An order that changes nothing by them has failed. */
+export function rememberRequests(
+  memory: RequestMemory,
+  entry: Entry,
+  before: Pick<ClusterState, 'schedule'>,
+): RequestMemory {
   const holder = holderAfter(memory, entry);
   let records = memory.records;
   if (records.some(({ outcome }) => outcome.kind === 'open'))
     records = records.map((record) => follow(record, entry));
-  const began = requestOf(memory, entry);
+  const began = requestOf(memory, entry, before);
   if (began !== null && !records.some(({ id }) => id === began.id))
     records = [...records, began].slice(-MAX_REQUESTS);
   return { records, holder };
@@ -83,7 +97,11 @@ function holderAfter({ holder }: RequestMemory, { index, term, body }: Entry): R
 const DONE: RequestOutcome = { kind: 'done', epoch: null, takeover: null };
 const OPEN: RequestOutcome = { kind: 'open' };
 
-function requestOf({ holder }: RequestMemory, { index, term, body }: Entry): RequestRecord | null {
+function requestOf(
+  { holder }: RequestMemory,
+  { index, term, body }: Entry,
+  before: Pick<ClusterState, 'schedule'>,
+): RequestRecord | null {
   const id = requestIdOf(body);
   if (id === null) return null;
   const from = holder?.node ?? null;
@@ -108,8 +126,11 @@ function requestOf({ holder }: RequestMemory, { index, term, body }: Entry): Req
     }
     case 'switchover-scheduled':
       return { id, index, kind: 'switchover-schedule', node: body.to, from, outcome: DONE };
-    case 'switchover-ended':
-      return { id, index, kind: 'switchover-cancel', node: null, from, outcome: DONE };
+    case 'switchover-ended': {
+      const why = whyNotEnded(before, body);
+      const outcome = why === null ? DONE : ({ kind: 'failed', why } as const);
+      return { id, index, kind: 'switchover-cancel', node: null, from, outcome };
+    }
     case 'restart-begun':
       return { id, index, kind: 'restart', node: body.node, from, outcome: OPEN };
     default:
