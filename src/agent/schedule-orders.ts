@@ -4,7 +4,7 @@ import { durationMs, type LogIndex, type NodeId, openSchedule } from '../core/in
 import { QuorateError } from '../errors.ts';
 import { reasonOf } from './reason.ts';
 import { refusedFor, requireHeldEpoch } from './refusals.ts';
-import { scheduleDocument } from './schedule-document.ts';
+import { refusedCancel, scheduleDocument } from './schedule-document.ts';
 import type { SchedulesOptions } from './schedules.ts';
 import { requireAll } from './switchover.ts';
 
@@ -97,8 +97,4 @@ function dueAtOf(when: ScheduleOrder['when'], wallMs: number): number {
 
 function hasBegun(self: NodeId, index: LogIndex): QuorateError {
   return refusedCancel(self, `the switchover of entry ${index} has begun`);
-}
-
-function refusedCancel(self: NodeId, detail: string): QuorateError {
-  return refusedFor('cancelling was', [{ name: 'scheduled', ok: false, detail }], self, 'refused-unsafe');
 }

@@ -102,7 +102,6 @@ export class Schedules {
     if (why !== null) return this.#end(schedule, 'expired', why);
     const leftMs = schedule.dueAt - clock.wallMs();
     if (leftMs > 0) return this.#lookAfter(Math.min(leftMs, LOOK_EVERY_MS));
-    // mark: schedule-waits
     if (!isSteady(this.#options.driver.view, schedule)) return;
     this.#running = schedule.index;
     const pauseMs = this.#pauseAfter(schedule.index);

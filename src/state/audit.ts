@@ -210,7 +210,7 @@ class Replay {
     const id = requestIdOf(entry.body);
     const known = id === null ? undefined : this.#requests.records.find((record) => record.id === id);
     if (known !== undefined) report('request-done-twice', `"${id}", first at entry ${known.index}`);
-    if (id !== null) this.#requests = rememberRequests(this.#requests, entry, this.#state);
+    if (id !== null) this.#requests = rememberRequests(this.#requests, entry);
   }
 
   #readElection(entry: Entry, body: Extract<EntryBody, { kind: 'elected' }>, report: Violation): void {

@@ -5,7 +5,9 @@
  * Invariants: at most `MAX_REQUESTS` are known, the newest; an id is known once, by its first entry; what has ended stays so.
  */
 import {
+  applyEntry,
   type ClusterState,
+  EMPTY_STATE,
   type Entry,
   type EntryBody,
   type Epoch,
@@ -57,24 +59,21 @@ export interface RequestMemory {
   readonly records: readonly RequestRecord[];
   /** `term`: in which it holds. A later leader's log may still have it open. */
   readonly holder: { readonly node: NodeId; readonly epoch: Epoch; readonly term: Term } | null;
+  /** What the entries so far mean: an order that changes nothing by them has failed. */
+  readonly state: ClusterState;
 }
 
-export const NO_REQUESTS: RequestMemory = { records: [], holder: null };
+export const NO_REQUESTS: RequestMemory = { records: [], holder: null, state: EMPTY_STATE };
 
-/** `before`: what the entries before this one mean. An order that changes nothing by them has failed. */
-export function rememberRequests(
-  memory: RequestMemory,
-  entry: Entry,
-  before: Pick<ClusterState, 'schedule'>,
-): RequestMemory {
+export function rememberRequests(memory: RequestMemory, entry: Entry): RequestMemory {
   const holder = holderAfter(memory, entry);
   let records = memory.records;
   if (records.some(({ outcome }) => outcome.kind === 'open'))
     records = records.map((record) => follow(record, entry));
-  const began = requestOf(memory, entry, before);
+  const began = requestOf(memory, entry);
   if (began !== null && !records.some(({ id }) => id === began.id))
     records = [...records, began].slice(-MAX_REQUESTS);
-  return { records, holder };
+  return { records, holder, state: applyEntry(memory.state, entry) };
 }
 
 /** The id that an entry carries, committed or not; null where it has none. */
@@ -98,9 +97,8 @@ const DONE: RequestOutcome = { kind: 'done', epoch: null, takeover: null };
 const OPEN: RequestOutcome = { kind: 'open' };
 
 function requestOf(
-  { holder }: RequestMemory,
+  { holder, state }: RequestMemory,
   { index, term, body }: Entry,
-  before: Pick<ClusterState, 'schedule'>,
 ): RequestRecord | null {
   const id = requestIdOf(body);
   if (id === null) return null;
@@ -127,7 +125,7 @@ function requestOf(
     case 'switchover-scheduled':
       return { id, index, kind: 'switchover-schedule', node: body.to, from, outcome: DONE };
     case 'switchover-ended': {
-      const why = whyNotEnded(before, body);
+      const why = whyNotEnded(state, body);
       const outcome = why === null ? DONE : ({ kind: 'failed', why } as const);
       return { id, index, kind: 'switchover-cancel', node: null, from, outcome };
     }
