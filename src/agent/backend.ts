@@ -53,6 +53,7 @@ import type { ReplicationView } from './replication-view.ts';
 import { Requests } from './requests.ts';
 import { mirrored } from './roster.ts';
 import { scheduleAgain } from './schedule-document.ts';
+import { ScheduleOrders } from './schedule-orders.ts';
 import { Schedules } from './schedules.ts';
 import { Settings } from './settings.ts';
 import { standingOf } from './standing.ts';
@@ -96,6 +97,7 @@ export class Backend implements AdminBackend {
   readonly #switchover: Switchover;
   readonly #orders: Orders;
   readonly #schedules: Schedules;
+  readonly #scheduleOrders: ScheduleOrders;
   readonly #requests: Requests;
   readonly #membership: Membership;
   readonly #settings: Settings;
@@ -110,7 +112,9 @@ export class Backend implements AdminBackend {
       probes: () => new Map(options.status().resources.map(({ name, probe }) => [name, probe])),
     });
     this.#orders = new Orders({ ...shared, switchover: this.#switchover });
-    this.#schedules = new Schedules({ ...shared, switchover: this.#switchover });
+    const schedules = { ...shared, switchover: this.#switchover };
+    this.#schedules = new Schedules(schedules);
+    this.#scheduleOrders = new ScheduleOrders(schedules);
     this.#requests = new Requests(shared);
     this.#membership = new Membership(shared);
     this.#settings = new Settings({ ...shared, fileTiming: options.timing });
@@ -258,7 +262,7 @@ export class Backend implements AdminBackend {
 
   async scheduleSwitchover(order: ScheduleOrder): Promise<ScheduleOutcome> {
     this.#requireSettledLeader();
-    const run = () => this.#schedules.schedule(order);
+    const run = () => this.#scheduleOrders.schedule(order);
     if (order.dryRun) return run();
     return this.#requests.once(
       { id: order.requestId, kind: 'switchover-schedule', node: order.to },
@@ -274,7 +278,7 @@ export class Backend implements AdminBackend {
     this.#requireSettledLeader();
     return this.#requests.once(
       { id: order.requestId, kind: 'switchover-cancel', node: null },
-      () => this.#schedules.cancel(order),
+      () => this.#scheduleOrders.cancel(order),
       (record) => ({ schedule: scheduleAgain(this.#options.driver.view, record), alreadyDone: true }),
     );
   }

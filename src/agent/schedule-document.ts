@@ -1,7 +1,20 @@
 /** A scheduled switchover as programs and people are told of it. */
 import type { ScheduledSwitchover } from '../admin/index.ts';
-import type { ClusterState, CoreView, Epoch, LogIndex, Schedule } from '../core/index.ts';
+import {
+  applyEntry,
+  type ClusterState,
+  type CoreView,
+  EMPTY_STATE,
+  type Entry,
+  type Epoch,
+  type LogIndex,
+  logIndex,
+  type NodeId,
+  type Schedule,
+} from '../core/index.ts';
+import type { QuorateError } from '../errors.ts';
 import { isoTime, type RequestRecord } from '../state/index.ts';
+import { refusedFor } from './refusals.ts';
 
 /** Before it is written it has no index, and perhaps no tenure. */
 type Written = Omit<Schedule, 'index' | 'epoch'> & {
@@ -37,20 +50,40 @@ export function scheduleToShow({ schedule, tenure }: ClusterState): ScheduledSwi
   return scheduleDocument(schedule);
 }
 
-/** Of an order that is asked again. */
+/**
+ * Of an order that is asked again.
+ * @throws QuorateError `refused-unsafe` for a cancelling that came too late
+ */
 export function scheduleAgain(
-  { log, state }: Pick<CoreView, 'log' | 'state'>,
-  { index, kind }: RequestRecord,
+  { log, commitIndex, self }: Pick<CoreView, 'log' | 'commitIndex' | 'self'>,
+  { index, kind, outcome }: RequestRecord,
 ): ScheduledSwitchover | null {
+  if (outcome.kind === 'failed') throw refusedCancel(self, `it was asked before (entry ${index}): ${outcome.why}`);
   const asked = log.at(index)?.body;
   const of = kind === 'switchover-cancel' && asked?.kind === 'switchover-ended' ? asked.of : index;
-  if (state.schedule?.index === of) return scheduleDocument(state.schedule);
+  const schedule = scheduleOf(log.slice(logIndex(1), commitIndex), of);
+  if (schedule !== null) return scheduleDocument(schedule);
   const body = log.at(of)?.body;
   if (body?.kind !== 'switchover-scheduled') return null;
-  const end = log.all.find((entry) => entry.body.kind === 'switchover-ended' && entry.body.of === of)?.body;
-  const ended =
-    end?.kind === 'switchover-ended'
-      ? { outcome: end.outcome, why: end.why, who: end.who, at: end.at }
-      : { outcome: 'refused' as const, why: 'its entry was void', who: null, at: null };
-  return scheduleDocument({ ...body, index: of, phase: { kind: 'ended', ...ended } });
+  const why = 'its entry was void';
+  return scheduleDocument({
+    ...body,
+    ...{ index: of, phase: { kind: 'ended', outcome: 'refused', why, who: null, at: null } },
+  });
+}
+
+/** As the log left it when the next one came: not every entry that ends one counts. */
+function scheduleOf(entries: readonly Entry[], of: LogIndex): Schedule | null {
+  let state = EMPTY_STATE;
+  let found: Schedule | null = null;
+  for (const entry of entries) {
+    state = applyEntry(state, entry);
+    if (state.schedule?.index === of) found = state.schedule;
+    else if (found !== null) break;
+  }
+  return found;
+}
+
+export function refusedCancel(self: NodeId, detail: string): QuorateError {
+  return refusedFor('cancelling was', [{ name: 'scheduled', ok: false, detail }], self, 'refused-unsafe');
 }

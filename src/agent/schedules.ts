@@ -1,17 +1,17 @@
 /**
- * Switchovers at a later time: ordering and cancelling one, and beginning the one that is due, by whoever leads then.
+ * Switchovers at a later time: beginning the one that is due, by whoever leads then, and writing down what came of it.
  *
  * 1. What is to be done stands in the log (core/schedule.ts); here is only when. Nothing is begun before the log says so, and that
  *    it says once.
  * 2. Never late: past the grace that was ordered it has expired, and so it has where this host's clock was set by more than that
  *    between two looks. Wall clocks decide nothing else (T3): what is begun is a switchover like any other (R3).
- * 3. Only a leader that has applied everything of before looks at it, once a second and after each commit, while one is open.
+ * 3. Only a leader that has applied everything of before looks at it, once a second and after each commit, while one is open. What
+ *    was refused is tried again after a pause, so that nothing here keeps the event loop from what is urgent.
+ * 4. Due while its leader is between two states (L7, another move) it waits for the end of that, within its grace.
  */
-import type { CancelOrder, CancelOutcome, ScheduleOrder, ScheduleOutcome } from '../admin/index.ts';
 import type { Clock, Timer } from '../clock.ts';
 import {
   assertNever,
-  durationMs,
   type LogIndex,
   type NodeId,
   openSchedule,
@@ -19,20 +19,16 @@ import {
 } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { Driver } from './driver.ts';
-import { reasonOf } from './reason.ts';
-import { refusedFor, requireHeldEpoch } from './refusals.ts';
-import { scheduleDocument } from './schedule-document.ts';
+import { requireHeldEpoch } from './refusals.ts';
+import { Calm, endOf, isSteady } from './schedule-end.ts';
 import { requireAll, type Switchover } from './switchover.ts';
 import { holdsAfterTransfer } from './transfer-end.ts';
 
-/** Stated in the entry, so that every leader goes by the same. */
-export const SCHEDULE_GRACE_MS = 60_000;
-const MAX_AHEAD_MS = 30 * 86_400_000;
 const LOOK_EVERY_MS = 1_000;
+/** After a beginning that did not take place: doubled each time up to the usual look. */
+const FIRST_PAUSE_MS = 250;
 /** Characters of the log's sentence about an end. */
 const MAX_WHY = 1_000;
-/** What is wrong now and will not be better then. The rest is for the operator to see to before that. */
-const LASTING_CHECKS: ReadonlySet<string> = new Set(['leader', 'data node', 'other node', 'not paused']);
 
 export interface SchedulesOptions {
   readonly driver: Driver;
@@ -50,11 +46,14 @@ export class Schedules {
   #ending: LogIndex | null = null;
   /** At the last look: when it is due by the clock that nobody sets. */
   #seen: { readonly index: LogIndex; readonly dueNow: number } | null = null;
+  /** Beginnings in a row of one that were tried, for the pause after each. */
+  #tried: { readonly index: LogIndex; readonly times: number } | null = null;
+  readonly #calm: Calm;
   #isOver = false;
 
-  /** Orders are of whoever leads: `not-leader` is the caller's to say. */
   constructor(options: SchedulesOptions) {
     this.#options = options;
+    this.#calm = new Calm(options.clock);
   }
 
   end(): void {
@@ -66,67 +65,6 @@ export class Schedules {
   onCommitted(): void {
     if (openSchedule(this.#options.driver.view.state) !== null) this.#lookAfter(0);
   }
-
-  // --- orders ---
-
-  async schedule(order: ScheduleOrder): Promise<ScheduleOutcome> {
-    const { driver, clock, switchover, limitMs } = this.#options;
-    const { to, who, requestId } = order;
-    const why = reasonOf(order.why);
-    requireHeldEpoch(driver.view, order.expectedEpoch);
-    const at = clock.wallMs();
-    const dueAt = dueAtOf(order.when, at);
-    const checks = to === null ? switchover.checksOfBest() : switchover.checks(to);
-    const { hold } = driver.view;
-    const terms = { to, dueAt, graceMs: durationMs(SCHEDULE_GRACE_MS), who, why, at };
-    const epoch = hold.kind === 'held' ? hold.epoch : null;
-    if (order.dryRun || epoch === null) {
-      const schedule = scheduleDocument({ ...terms, index: null, epoch, phase: { kind: 'waiting' } });
-      if (order.dryRun) return { dryRun: true, schedule, checks, alreadyDone: false };
-    }
-    const subject = to ?? driver.view.self;
-    requireAll(
-      'a switchover at that time',
-      subject,
-      checks.filter(({ name }) => LASTING_CHECKS.has(name)),
-    );
-    if (epoch === null) throw new QuorateError('refused-unsafe', `${driver.view.self} does not hold`);
-    const request = requestId === '' ? null : requestId;
-    const index = await driver.commit({ kind: 'switchover-scheduled', ...terms, epoch, request }, limitMs);
-    const { schedule } = driver.view.state;
-    if (schedule?.index !== index)
-      throw refusedFor(
-        `the switchover of entry ${index} was`,
-        [{ name: 'epoch', ok: false, detail: 'what came before it in the log has made it void' }],
-        subject,
-        'refused-unsafe',
-      );
-    return { dryRun: false, schedule: scheduleDocument(schedule), checks, alreadyDone: false };
-  }
-
-  /** Rejects `refused-unsafe` where it has begun, or there is none. */
-  async cancel(order: CancelOrder): Promise<CancelOutcome> {
-    const { driver, clock, limitMs } = this.#options;
-    const open = openSchedule(driver.view.state);
-    if (open === null || (order.id !== null && open.index !== order.id)) {
-      const which = order.id === null ? 'no switchover' : `no switchover of entry ${order.id}`;
-      throw refusedCancel(driver.view.self, `${which} is scheduled`);
-    }
-    await driver.commit(
-      {
-        ...{ kind: 'switchover-ended', of: open.index, outcome: 'cancelled', who: order.who },
-        ...{ why: reasonOf(order.why), request: order.requestId || null, at: clock.wallMs() },
-      },
-      limitMs,
-    );
-    const after = driver.view.state.schedule;
-    if (after?.index === open.index && after.phase.kind === 'begun')
-      throw refusedCancel(driver.view.self, `the switchover of entry ${open.index} has begun`);
-    const ended = after?.index === open.index ? after : open;
-    return { schedule: scheduleDocument(ended), alreadyDone: false };
-  }
-
-  // --- carrying it out ---
 
   #lookAfter(ms: number): void {
     this.#timer?.cancel();
@@ -164,11 +102,19 @@ export class Schedules {
     if (why !== null) return this.#end(schedule, 'expired', why);
     const leftMs = schedule.dueAt - clock.wallMs();
     if (leftMs > 0) return this.#lookAfter(Math.min(leftMs, LOOK_EVERY_MS));
+    if (!isSteady(this.#options.driver.view, schedule)) return;
     this.#running = schedule.index;
+    const pauseMs = this.#pauseAfter(schedule.index);
     void this.#begin(schedule).finally(() => {
       this.#running = null;
-      this.#lookAfter(0);
+      this.#lookAfter(pauseMs);
     });
+  }
+
+  #pauseAfter(index: LogIndex): number {
+    const times = this.#tried?.index === index ? this.#tried.times : 0;
+    this.#tried = { index, times: times + 1 };
+    return Math.min(FIRST_PAUSE_MS * 2 ** times, LOOK_EVERY_MS);
   }
 
   /** A clock that was set is not believed before or after: what is planned can be ordered again. */
@@ -213,18 +159,11 @@ export class Schedules {
     }
   }
 
-  /** What became of one that another process has begun, as the log tells it. */
+  /** What became of one that another process has begun, as the log tells it, or as it stays. */
   #settle(schedule: Schedule, to: NodeId): void {
     const { view } = this.#options.driver;
-    const { tenure } = view.state;
-    if (tenure === null) return;
-    if (tenure.epoch === schedule.epoch) {
-      if (tenure.released || view.hold.kind !== 'held' || view.leadership?.transfer !== null) return;
-      return this.#end(schedule, 'refused', `${tenure.node} holds as before: the move was not finished`);
-    }
-    if (tenure.node !== to)
-      return this.#end(schedule, 'refused', `it did not reach ${to}: ${tenure.node} holds`);
-    if (tenure.isTaken) this.#end(schedule, 'done', `${to} holds, epoch ${tenure.epoch}`);
+    const end = endOf(view, schedule, to) ?? this.#calm.endOf(view, to);
+    if (end !== null) this.#end(schedule, end.outcome, end.why);
   }
 
   /** Refused (a voter of an older version answers, say), it is said again at the next look. */
@@ -236,22 +175,4 @@ export class Schedules {
     });
     this.#ending = 'refused' in result ? null : result.index;
   }
-}
-
-function dueAtOf(when: ScheduleOrder['when'], wallMs: number): number {
-  const dueAt = Math.round(when.kind === 'at' ? when.ms : wallMs + when.ms);
-  if (dueAt <= wallMs) {
-    const now = new Date(wallMs).toISOString();
-    throw new QuorateError('usage', `that time is past: it is ${now} by the clock of the leader`);
-  }
-  if (!(dueAt - wallMs <= MAX_AHEAD_MS))
-    throw new QuorateError(
-      'usage',
-      `a switchover is scheduled for the next ${MAX_AHEAD_MS / 86_400_000} days`,
-    );
-  return dueAt;
-}
-
-function refusedCancel(self: NodeId, detail: string): QuorateError {
-  return refusedFor('cancelling was', [{ name: 'scheduled', ok: false, detail }], self, 'refused-unsafe');
 }

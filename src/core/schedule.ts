@@ -81,11 +81,19 @@ export function begun(state: ClusterState, { of, to }: Body<'switchover-begun'>)
   return { ...state, schedule: { ...schedule, phase: { kind: 'begun', to } } };
 }
 
-/** Cancelled is only what has not begun. */
+/** Why such an entry changes nothing, or null. Cancelled is only what has not begun. */
+export function whyNotEnded(
+  { schedule }: Pick<ClusterState, 'schedule'>,
+  { of, outcome }: Pick<Body<'switchover-ended'>, 'of' | 'outcome'>,
+): string | null {
+  if (schedule?.index !== of || schedule.phase.kind === 'ended')
+    return `no switchover of entry ${of} is scheduled`;
+  return outcome === 'cancelled' && schedule.phase.kind === 'begun' ? 'it has begun' : null;
+}
+
 export function ended(state: ClusterState, body: Body<'switchover-ended'>): ClusterState {
   const { schedule } = state;
-  if (schedule?.index !== body.of || schedule.phase.kind === 'ended') return state;
-  if (body.outcome === 'cancelled' && schedule.phase.kind === 'begun') return state;
+  if (schedule === null || whyNotEnded(state, body) !== null) return state;
   const { outcome, why, who, at } = body;
   return { ...state, schedule: { ...schedule, phase: { kind: 'ended', outcome, why, who, at } } };
 }
@@ -109,7 +117,7 @@ export type ScheduleProposal = Extract<
   { kind: 'switchover-scheduled' | 'switchover-begun' | 'switchover-ended' }
 >;
 
-/** One decision per proposal. `isFull`: the log takes nothing inessential any more (D4); what ends one is bounded by what began it. */
+/** One decision per proposal. `isFull`: the log takes nothing inessential any more (D4); what ends one is bounded (`whyEndPending`). */
 export function decideSchedule(node: CoreNode, body: ScheduleProposal, isFull: boolean): Decision {
   if (body.kind === 'switchover-scheduled') {
     const isHeld = node.hold.kind === 'held' && node.hold.epoch === body.epoch && node.mayHold;
@@ -119,10 +127,13 @@ export function decideSchedule(node: CoreNode, body: ScheduleProposal, isFull: b
     if (why !== null) return { refused: why };
     return isFull ? { refused: 'the log is near its size limit (D4)' } : { body };
   }
-  const schedule = node.state.schedule;
+  const { schedule } = node.state;
+  if (body.kind === 'switchover-ended') {
+    const why = whyNotEnded(node.state, body) ?? whyEndPending(node, body);
+    return why === null ? { body } : { refused: why };
+  }
   if (schedule?.index !== body.of || schedule.phase.kind === 'ended')
     return { refused: `no switchover of entry ${body.of} is scheduled` };
-  if (body.kind === 'switchover-ended') return { body };
   if (schedule.phase.kind !== 'waiting') return { refused: 'it was begun before, or is called off' };
   return node.hold.kind === 'held' && node.hold.epoch === schedule.epoch && node.mayHold
     ? { body }
@@ -131,8 +142,21 @@ export function decideSchedule(node: CoreNode, body: ScheduleProposal, isFull: b
 
 /** Two orders at the same moment: the second one would be void. */
 function whyPending(node: CoreNode): string | null {
-  const pending = node.log.slice(logIndex(node.commitIndex + 1), Number.POSITIVE_INFINITY);
-  return pending.some(({ body }) => body.kind === 'switchover-scheduled')
+  return pendingBodies(node).some(({ kind }) => kind === 'switchover-scheduled')
     ? 'another switchover is just being scheduled'
     : null;
+}
+
+/** D4: what would be void is not written, so that each order has one end, and one more for each leader at most. */
+function whyEndPending(node: CoreNode, { of, outcome }: Body<'switchover-ended'>): string | null {
+  const pending = pendingBodies(node);
+  if (pending.some((body) => body.kind === 'switchover-ended' && body.of === of))
+    return 'its end is just being written';
+  const isBeginning = pending.some((body) => body.kind === 'switchover-begun' && body.of === of);
+  return outcome === 'cancelled' && isBeginning ? 'it is just being begun' : null;
+}
+
+function pendingBodies(node: CoreNode): readonly EntryBody[] {
+  const pending = node.log.slice(logIndex(node.commitIndex + 1), Number.POSITIVE_INFINITY);
+  return pending.map(({ body }) => body);
 }

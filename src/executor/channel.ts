@@ -5,6 +5,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { readLines } from '../lines.ts';
+import { asKnown } from './newer-fields.ts';
 import { ownProcess } from './processes.ts';
 import { type Greeting, type Hello, type Order, orderSchema, type SentEvent } from './protocol.ts';
 
@@ -14,8 +15,8 @@ const MAX_UNSENT_BYTES = 256 * 1024;
 export interface ChannelHandlers {
   /** Null: welcome. A text: why not. Returns the session for the guard's socket. */
   onHello(hello: Hello): { readonly session: string } | { readonly refusal: string };
-  onOrder(order: Exclude<Order, { kind: 'hello' | 'features' }>): void;
-  features(): Omit<Extract<Greeting, { kind: 'features' }>, 'kind'>;
+  onOrder(order: Exclude<Order, { kind: 'hello' | 'features' | 'knows' }>): void;
+  features(): Omit<Extract<Greeting, { kind: 'features' }>, 'kind' | 'knows'>;
   /** The agent's connection closed, or it broke the protocol. */
   onClosed(): void;
 }
@@ -25,6 +26,8 @@ export class Channel {
   readonly #handlers: ChannelHandlers;
   readonly #sockets = new Set<Socket>();
   #agent: Socket | null = null;
+  /** What this very agent has said that it reads. */
+  #known: ReadonlySet<string> = new Set();
 
   private constructor(handlers: ChannelHandlers) {
     this.#handlers = handlers;
@@ -54,7 +57,7 @@ export class Channel {
     // Both are told anew with the next change.
     const isDroppable = event.kind === 'probes' || event.kind === 'replication';
     if (isDroppable && socket.writableLength > MAX_UNSENT_BYTES) return;
-    socket.write(`${JSON.stringify(event)}\n`);
+    socket.write(`${JSON.stringify(asKnown(event, this.#known))}\n`);
   }
 
   async close(): Promise<void> {
@@ -86,13 +89,14 @@ export class Channel {
     }
     if (order.kind === 'hello') return this.#greet(socket, order);
     if (order.kind === 'features') {
-      greet(socket, { kind: 'features', ...this.#handlers.features() });
+      greet(socket, { kind: 'features', ...this.#handlers.features(), knows: true });
       // Of the agent's own channel it is as harmless as of any other.
       if (socket !== this.#agent) socket.end();
       return;
     }
-    if (socket === this.#agent) this.#handlers.onOrder(order);
-    else socket.destroy();
+    if (socket !== this.#agent) socket.destroy();
+    else if (order.kind === 'knows') this.#known = new Set(order.fields);
+    else this.#handlers.onOrder(order);
   }
 
   #greet(socket: Socket, hello: Hello): void {
@@ -100,6 +104,7 @@ export class Channel {
     const answer = this.#handlers.onHello(hello);
     if ('refusal' in answer) return refuse(socket, answer.refusal);
     this.#agent = socket;
+    this.#known = new Set();
     greet(socket, { kind: 'welcome', session: answer.session, ...ownProcess() });
   }
 }

@@ -14,6 +14,7 @@ import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { readLines } from '../lines.ts';
 import { lockOwner } from './lock.ts';
+import { NEWER_FIELDS } from './newer-fields.ts';
 import { ownProcess, type ProcessId } from './processes.ts';
 import {
   type ExecutorEvent,
@@ -363,6 +364,7 @@ class Client implements ExecutorClient {
           }
           if (greeting.kind !== 'welcome') return fail('answered another question');
           this.#channel = channel;
+          void this.#sayWhatIsKnown(channel);
           // A new one has read the config file only.
           if (this.#dataNodes !== null) this.#sendMembers();
           this.#connectGuard(greeting.session).then(resolve, () => fail("has no guard's socket"));
@@ -384,6 +386,13 @@ class Client implements ExecutorClient {
       channel.write(line);
       if (this.#options.tap?.isWatched === true) this.#show(hello, line, true);
     });
+  }
+
+  /** Not waited for: until it is said, the executor leaves out what is newer. */
+  async #sayWhatIsKnown(channel: Socket): Promise<void> {
+    const features = await askFeatures(channelSocket(this.#options.dataDir));
+    if (features?.knows === true && this.#channel === channel)
+      this.#send({ kind: 'knows', fields: [...NEWER_FIELDS] });
   }
 
   async #connectGuard(session: string): Promise<void> {

@@ -2,11 +2,12 @@
  * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
  *
  *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, replicate, read-copies,
- *                        members, timing, bye, hand-over, bind, adopt
+ *                        members, timing, bye, hand-over, bind, adopt, knows
  *     executor → agent   welcome, refused, then ExecutorEvents
  *
  * Either end may be of the version before (an upgrade restarts one of them first), and drops a connection that says what it
- * does not know. So whoever wants to use something newer asks first, by `features` on a connection of its own.
+ * does not know. So whoever wants to use something newer asks first, by `features` on a connection of its own; and what an event has
+ * beyond version 1 is sent only to an agent that has said that it knows it (newer-fields.ts).
  *
  * The lease itself does not travel here but on the guard's own socket (T4).
  */
@@ -26,6 +27,7 @@ const asDuration = z.number().transform((value) => durationMs(value));
 export const PROTOCOL_VERSION = 1;
 const MAX_MEMBERS = 16;
 const MAX_TEXT = 4096;
+const MAX_FIELDS = 100;
 /** A line has 64 KiB. */
 const MAX_PIECE = 32 * 1024;
 
@@ -64,6 +66,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
   }),
   /** What the executor can do beyond version 1; the answer ends the connection. */
   z.strictObject({ kind: z.literal('features') }),
+  /** Which fields of events the sender reads beyond version 1; what else a later one says is not looked at. Not answered. */
+  z.strictObject({ kind: z.literal('knows'), fields: z.array(text(100)).max(MAX_FIELDS) }),
   /** L7: the sender ends, and the epoch is kept until then; answered by `handed-over` or `hand-over-refused`. */
   z.strictObject({ kind: z.literal('hand-over'), epoch: asEpoch, until: asInstant }),
   /** L7: the lease of the sender's term bounds what was kept; answered by `bound`. */
@@ -249,8 +253,16 @@ export const greetingSchema = z.discriminatedUnion('kind', [
     startTime: text(20),
   }),
   z.strictObject({ kind: z.literal('refused'), why: text(MAX_TEXT) }),
-  /** `kept`: of a tenure that waits for a new agent (L7). What else a later version says is not looked at. */
-  z.object({ kind: z.literal('features'), adoption: z.boolean(), kept: asNullableEpoch }),
+  /**
+   * `kept`: of a tenure that waits for a new agent (L7). `knows`: that order may be sent; one of before does not say. What else a
+   * later version says is not looked at.
+   */
+  z.object({
+    kind: z.literal('features'),
+    adoption: z.boolean(),
+    kept: asNullableEpoch,
+    knows: z.boolean().default(false),
+  }),
 ]);
 
 export type Greeting = z.output<typeof greetingSchema>;

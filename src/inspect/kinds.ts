@@ -51,6 +51,7 @@ const ORDERS: Readonly<Record<OrderKind, true>> = {
   'hand-over': true,
   bind: true,
   adopt: true,
+  knows: true,
 };
 const REPORTS: Readonly<Record<ReportKind, true>> = {
   welcome: true,

@@ -20,6 +20,7 @@ import {
   type NodeId,
   type Term,
   whyForceIsVoid,
+  whyNotEnded,
   whyNotScheduled,
 } from '../core/index.ts';
 import type { AuditDocument, AuditTerm, AuditViolation, ViolationKind } from './audit-document.ts';
@@ -185,7 +186,8 @@ class Replay {
         // What became of an order is its operator's to read, whoever has written it down.
         const ordered = this.#state.schedule?.index === body.of ? this.#state.schedule.who : null;
         const who = body.who ?? ordered;
-        if (who !== null) this.#operators.push({ index: entry.index, who, action: scheduleText(body) });
+        const action = voided(scheduleText(body), whyNotEnded(this.#state, body));
+        if (who !== null) this.#operators.push({ index: entry.index, who, action });
         return;
       }
       // Void where their epoch is not the current tenure's (H3); the core's own fold decides that.

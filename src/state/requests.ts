@@ -4,7 +4,18 @@
  *
  * Invariants: at most `MAX_REQUESTS` are known, the newest; an id is known once, by its first entry; what has ended stays so.
  */
-import type { Entry, EntryBody, Epoch, LogIndex, NodeId, Term } from '../core/index.ts';
+import {
+  applyEntry,
+  type ClusterState,
+  EMPTY_STATE,
+  type Entry,
+  type EntryBody,
+  type Epoch,
+  type LogIndex,
+  type NodeId,
+  type Term,
+  whyNotEnded,
+} from '../core/index.ts';
 
 /** An id that was used longer ago than so many others is forgotten. */
 export const MAX_REQUESTS = 1024;
@@ -48,9 +59,11 @@ export interface RequestMemory {
   readonly records: readonly RequestRecord[];
   /** `term`: in which it holds. A later leader's log may still have it open. */
   readonly holder: { readonly node: NodeId; readonly epoch: Epoch; readonly term: Term } | null;
+  /** What the entries so far mean: an order that changes nothing by them has failed. */
+  readonly state: ClusterState;
 }
 
-export const NO_REQUESTS: RequestMemory = { records: [], holder: null };
+export const NO_REQUESTS: RequestMemory = { records: [], holder: null, state: EMPTY_STATE };
 
 export function rememberRequests(memory: RequestMemory, entry: Entry): RequestMemory {
   const holder = holderAfter(memory, entry);
@@ -60,7 +73,7 @@ export function rememberRequests(memory: RequestMemory, entry: Entry): RequestMe
   const began = requestOf(memory, entry);
   if (began !== null && !records.some(({ id }) => id === began.id))
     records = [...records, began].slice(-MAX_REQUESTS);
-  return { records, holder };
+  return { records, holder, state: applyEntry(memory.state, entry) };
 }
 
 /** The id that an entry carries, committed or not; null where it has none. */
@@ -83,7 +96,10 @@ function holderAfter({ holder }: RequestMemory, { index, term, body }: Entry): R
 const DONE: RequestOutcome = { kind: 'done', epoch: null, takeover: null };
 const OPEN: RequestOutcome = { kind: 'open' };
 
-function requestOf({ holder }: RequestMemory, { index, term, body }: Entry): RequestRecord | null {
+function requestOf(
+  { holder, state }: RequestMemory,
+  { index, term, body }: Entry,
+): RequestRecord | null {
   const id = requestIdOf(body);
   if (id === null) return null;
   const from = holder?.node ?? null;
@@ -108,8 +124,11 @@ function requestOf({ holder }: RequestMemory, { index, term, body }: Entry): Req
     }
     case 'switchover-scheduled':
       return { id, index, kind: 'switchover-schedule', node: body.to, from, outcome: DONE };
-    case 'switchover-ended':
-      return { id, index, kind: 'switchover-cancel', node: null, from, outcome: DONE };
+    case 'switchover-ended': {
+      const why = whyNotEnded(state, body);
+      const outcome = why === null ? DONE : ({ kind: 'failed', why } as const);
+      return { id, index, kind: 'switchover-cancel', node: null, from, outcome };
+    }
     case 'restart-begun':
       return { id, index, kind: 'restart', node: body.node, from, outcome: OPEN };
     default:

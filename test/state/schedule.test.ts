@@ -11,7 +11,7 @@ import {
   openSchedule,
 } from '../../src/core/index.ts';
 import { sha256 } from '../../src/log/index.ts';
-import { audit } from '../../src/state/index.ts';
+import { audit, NO_REQUESTS, rememberRequests } from '../../src/state/index.ts';
 import { a, b, chain, config, elected, granted, paused, released } from './story.ts';
 
 const order = (of = 3): EntryBody => ({
@@ -93,4 +93,16 @@ it('the audit tells the order, what came of it, and an order that was void', () 
   expect(violations).toEqual([]);
   // Called off just before it was begun: that is nobody's mistake.
   expect(audit(log(order(), paused(true), begun), sha256).violations).toEqual([]);
+});
+
+it('the audit calls a cancelling void that came too late, and its request has failed', () => {
+  const cancelled = { ...ended('cancelled', 'root'), request: 'request-c1' } as EntryBody;
+  const late = log(order(), begun, cancelled);
+  expect(audit(late, sha256).operators.at(-1)?.action).toBe(
+    'the switchover scheduled in entry 4 is cancelled: x, void: it has begun',
+  );
+  const outcome = (entries: Entry[]) => entries.reduce(rememberRequests, NO_REQUESTS).records[0]?.outcome;
+  expect(outcome(late)).toEqual({ kind: 'failed', why: 'it has begun' });
+  expect(outcome(log(order(), cancelled))?.kind).toBe('done');
+  expect(outcome(log(order(), ended('done'), cancelled))).toMatchObject({ kind: 'failed' });
 });
