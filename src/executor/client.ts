@@ -365,7 +365,13 @@ class Client implements ExecutorClient {
           this.#channel = channel;
           // A new one has read the config file only.
           if (this.#dataNodes !== null) this.#sendMembers();
-          this.#connectGuard(greeting.session).then(resolve, () => fail("has no guard's socket"));
+          this.#connectGuard(greeting.session).then(
+            () => {
+              resolve();
+              void this.#followResync(channel);
+            },
+            () => fail("has no guard's socket"),
+          );
         },
       });
       const hello = {
@@ -384,6 +390,12 @@ class Client implements ExecutorClient {
       channel.write(line);
       if (this.#options.tap?.isWatched === true) this.#show(hello, line, true);
     });
+  }
+
+  /** Asked first, on a connection of its own: an executor of before would drop this one for what it does not know. */
+  async #followResync(channel: Socket): Promise<void> {
+    const features = await askFeatures(channelSocket(this.#options.dataDir));
+    if (features?.resync === true && this.#channel === channel) this.#send({ kind: 'follow-resync' });
   }
 
   async #connectGuard(session: string): Promise<void> {
