@@ -1,5 +1,6 @@
 /** `quorate status --json`: one type for the agent that makes it, the wire, and the commands that read it. */
 import { z } from 'zod';
+import type { ResyncFacts } from '../resync.ts';
 
 export { DEGRADED } from '../degraded.ts';
 
@@ -44,6 +45,19 @@ export const lastTakeoverSchema = z.object({
   totalMs: orNull(milliseconds),
 });
 
+/** A volume of a DRBD resource that is being made equal to its peer's, or the other way. */
+export const resyncSchema = z.object({
+  resource: z.string(),
+  volume: index,
+  peer: orNull(z.string()),
+  /** `source`: the observer's data goes to the peer. */
+  role: z.enum(['source', 'target']),
+  paused: z.boolean(),
+  /** 0 to 100. */
+  donePercent: orNull(z.number().min(0).max(100)),
+  outOfSyncBytes: orNull(index),
+}) satisfies z.ZodType<ResyncFacts>;
+
 /** A switchover at a later time. */
 export const scheduledSchema = z.object({
   /** Index of the entry that ordered it; null before it is written. */
@@ -85,6 +99,8 @@ export const statusSchema = z.object({
   scheduled: orNull(scheduledSchema),
   /** What somebody should do about the observer's own certificates; a sentence each. Older agents tell none. */
   warnings: z.array(z.string()).default([]),
+  /** Of DRBD, on the observer; older agents tell none. */
+  resync: z.array(resyncSchema).default([]),
 });
 
 export type StatusDocument = z.infer<typeof statusSchema>;

@@ -41,6 +41,7 @@ export class AgentFacts {
       lastTakeover: heard.takeovers.last,
       degraded: new Map([...degraded(), ...refusals()]),
       warnings: parts.certificateWarnings?.() ?? [],
+      resync: heard.resync.running,
     });
   }
 

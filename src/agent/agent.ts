@@ -76,7 +76,7 @@ export class Agent {
     this.#dataLook = new DataLook(parts.executor, parts.clock);
     this.#pools = new PoolsQuestion(parts.executor, parts.clock);
     this.#waiting = new Waiting(parts.clock);
-    this.#heard = new Heard(config, parts.executor);
+    this.#heard = new Heard(config, parts.executor, parts.clock);
     this.#executorCare = new ExecutorCare({
       executor: parts.executor,
       clock: parts.clock,

@@ -225,6 +225,7 @@ export class Driver {
       case 'pools-unread':
       case 'replication':
       case 'copies-read':
+      case 'resync':
         return;
       case 'kept':
         // It has come too late to be adopted, and a release is owed (L3): no `ready` will say that it is done.

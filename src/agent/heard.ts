@@ -1,10 +1,12 @@
 /** What an agent has heard from its executor and seen in its log, kept and counted for whoever asks. */
+import type { Clock } from '../clock.ts';
 import type { Config } from '../config/index.ts';
 import type { CoreEvent, Entry } from '../core/index.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
 import { Completeness } from './completeness.ts';
 import { MetricCounts } from './metrics.ts';
 import { ReplicationView } from './replication-view.ts';
+import { ResyncView } from './resync-view.ts';
 import { TakeoverHistory } from './takeover-history.ts';
 
 type Probes = Extract<ExecutorEvent, { kind: 'probes' }>;
@@ -14,11 +16,13 @@ export class Heard {
   readonly completeness = new Completeness();
   readonly counts = new MetricCounts();
   readonly replication: ReplicationView;
+  readonly resync: ResyncView;
   #probes: Probes | null = null;
   #failedChecks: readonly string[] | null = null;
 
-  constructor(config: Config, executor: ExecutorClient) {
+  constructor(config: Config, executor: ExecutorClient, clock: Clock) {
     this.replication = new ReplicationView(config, executor);
+    this.resync = new ResyncView(clock);
   }
 
   get probes(): Probes | null {
@@ -38,6 +42,7 @@ export class Heard {
     if (event.kind === 'gone') this.#failedChecks = null;
     this.completeness.onExecutorEvent(event);
     this.replication.onExecutorEvent(event);
+    this.resync.onExecutorEvent(event);
     this.counts.onExecutorEvent(event, releaseMs);
   }
 

@@ -4,6 +4,7 @@ import type { ResourceStatus, StatusDocument } from '../admin/index.ts';
 import { type Config, memberOf } from '../config/index.ts';
 import type { NodeId } from '../core/index.ts';
 import { DEGRADED } from '../degraded.ts';
+import type { ResyncFacts } from '../resync.ts';
 import type { Driver } from './driver.ts';
 import { scheduleToShow } from './schedule-document.ts';
 
@@ -16,6 +17,7 @@ export interface StatusSources {
   /** H6: of the tenure that this node holds, what it goes on without, and why. */
   readonly degraded: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
+  readonly resync: readonly ResyncFacts[];
 }
 
 export function statusOf({
@@ -26,6 +28,7 @@ export function statusOf({
   lastTakeover,
   degraded,
   warnings,
+  resync,
 }: StatusSources): StatusDocument {
   const { view } = driver;
   const { leadership, state, log } = view;
@@ -72,6 +75,7 @@ export function statusOf({
     lastTakeover,
     scheduled: scheduleToShow(state),
     warnings: [...warnings],
+    resync: [...resync],
   };
 }
 

@@ -1,5 +1,6 @@
 import type { NodeStatus, ResourceStatus, StatusDocument } from '../admin/index.ts';
 import { DEGRADED } from '../degraded.ts';
+import { resyncSentence } from '../resync.ts';
 import { scheduledSentence } from '../scheduled.ts';
 import {
   type Cell,
@@ -18,6 +19,9 @@ export function renderStatus(status: StatusDocument, paint: Paint): string[] {
   return [
     ...summary(status, paint),
     ...scheduledLines(status, paint),
+    ...status.resync.flatMap((one) =>
+      wrap(resyncSentence(one), TERMINAL_COLUMNS).map((line) => paint('yellow', line)),
+    ),
     ...status.resources.flatMap((resource) => degradedLines(resource, paint)),
     ...status.warnings.flatMap((warning) =>
       wrap(`warning: ${warning}`, TERMINAL_COLUMNS).map((line) => paint('yellow', line)),

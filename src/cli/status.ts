@@ -33,11 +33,12 @@ async function show(options: StatusOptions): Promise<void> {
   else process.stdout.write(`${renderStatus(status, paintFor(process.stdout)).join('\n')}\n`);
 }
 
-/** The contract's fields; `scheduled` and `warnings` only where there is something. */
-function documentOf({ warnings, scheduled, ...status }: StatusDocument): object {
+/** The contract's fields; `scheduled`, `resync` and `warnings` only where there is something. */
+function documentOf({ warnings, scheduled, resync, ...status }: StatusDocument): object {
   return {
     ...status,
     ...(scheduled === null ? {} : { scheduled }),
+    ...(resync.length === 0 ? {} : { resync }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
 }

@@ -54,8 +54,8 @@ export class Channel {
   send(event: SentEvent): void {
     const socket = this.#agent;
     if (socket === null) return;
-    // Both are told anew with the next change.
-    const isDroppable = event.kind === 'probes' || event.kind === 'replication';
+    // All are told anew with the next change.
+    const isDroppable = event.kind === 'probes' || event.kind === 'replication' || event.kind === 'resync';
     if (isDroppable && socket.writableLength > MAX_UNSENT_BYTES) return;
     socket.write(`${JSON.stringify(asKnown(event, this.#known))}\n`);
   }

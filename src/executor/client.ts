@@ -391,8 +391,9 @@ class Client implements ExecutorClient {
   /** Not waited for: until it is said, the executor leaves out what is newer. */
   async #sayWhatIsKnown(channel: Socket): Promise<void> {
     const features = await askFeatures(channelSocket(this.#options.dataDir));
-    if (features?.knows === true && this.#channel === channel)
-      this.#send({ kind: 'knows', fields: [...NEWER_FIELDS] });
+    if (this.#channel !== channel) return;
+    if (features?.knows === true) this.#send({ kind: 'knows', fields: [...NEWER_FIELDS] });
+    if (features?.resync === true) this.#send({ kind: 'follow-resync' });
   }
 
   async #connectGuard(session: string): Promise<void> {

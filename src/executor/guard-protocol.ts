@@ -5,6 +5,7 @@ import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { type ErrorCode, QuorateError } from '../errors.ts';
 import type { DrbdData, PeerData, ProbeResult, Proof, Refreshed, ReleaseMode } from '../resources/index.ts';
 import type { PlanResource } from '../takeover/index.ts';
+import type { Syncing } from './resync-watch.ts';
 import type { LeaseBuffer } from './shared-lease.ts';
 import type { Finding } from './verified-release.ts';
 
@@ -148,6 +149,8 @@ export type GuardReport =
       readonly disk: DrbdData['disk'];
       /** Some device's I/O waits for a fencing decision (H3). */
       readonly ioSuspended: boolean;
+      /** Volumes whose resync runs, by the name of their resource in the config. */
+      readonly syncing: readonly Syncing[];
     }
   /** Something happened to an interface of a resource, or to an address on it. */
   | { readonly kind: 'network' }

@@ -14,6 +14,7 @@ import {
   type Resource,
   replicatedData,
   type StartLimit,
+  syncingVolumes,
 } from '../resources/index.ts';
 import { DrbdFollower } from './drbd-follower.ts';
 import { FrozenIoRelease } from './frozen-io.ts';
@@ -380,6 +381,9 @@ export class GuardWorker {
       peers: Object.fromEntries(data.peers),
       disk: data.disk,
       ioSuspended: states.some(isSuspendedState),
+      syncing: [...this.#drbd.keys()].flatMap((name, at) =>
+        syncingVolumes(states[at] ?? null, this.#otherDataNodes).map((volume) => ({ name, ...volume })),
+      ),
     } as const;
     // The role is not in it, but a change of role must be looked at too.
     const text = JSON.stringify([report, states.map((state) => state?.role)]);

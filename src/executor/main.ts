@@ -17,6 +17,7 @@ import { ERRORS, type ErrorCode, EXIT, QuorateError } from '../errors.ts';
 import { Channel } from './channel.ts';
 import { CloudCalls } from './cloud-calls.ts';
 import { cloudFencer, cloudResources, loadCloud } from './cloud-resources.ts';
+import { ChildRunner } from './commands.ts';
 import { CopiesReader } from './copies.ts';
 import { startDoctor } from './doctor.ts';
 import { ownFailures } from './doctor-timer.ts';
@@ -29,6 +30,7 @@ import { PoolsReader } from './pools.ts';
 import { ReceiverProcess } from './receiver-process.ts';
 import { releaseOnly } from './release-only.ts';
 import { Replicator, type ReplicatorOptions } from './replicator.ts';
+import { drbdResourcesOf, ResyncWatch } from './resync-watch.ts';
 import { guardDataOf, markOf, otherDataNodes, resourcesOf, sendsReplicas } from './settings.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from './shared-lease.ts';
 import { StatementLines } from './statement-lines.ts';
@@ -36,6 +38,8 @@ import { callsSocket, channelSocket } from './unix-path.ts';
 
 const WAIT_MS = 10_000;
 const LOCK_LIMIT_MS = 10_000;
+/** Of a reading that is called off. */
+const KILL_LIMIT_MS = 100;
 const LAST_RELEASE_LIMIT_MS = 30_000;
 
 // Never on stdout; and not synchronously: a full pipe must not stop the executor.
@@ -82,11 +86,19 @@ async function main(): Promise<void> {
   const early: Parameters<Executor['onGuardReport']>[0][] = [];
   let executor: Executor | null = null;
   let channel: Channel | null = null;
+  const resyncCommands = new ChildRunner(`resyncs of ${config.dataDir}`, systemClock);
+  const resyncs = new ResyncWatch({
+    resources: drbdResourcesOf(config),
+    runner: resyncCommands,
+    clock: systemClock,
+    send: (event) => channel?.send(event),
+  });
   const loaded = await GuardProxy.load(
     guardProgram,
     guardDataOf(config, selfFenceOf(values['self-fence']), leaseBuffer),
     {
       onReport: (report) => {
+        if (report.kind === 'data') resyncs.onSyncing(report.syncing);
         if (executor === null) early.push(report);
         else executor.onGuardReport(report);
       },
@@ -153,7 +165,7 @@ async function main(): Promise<void> {
       if ('session' in answer) waiting.stop();
       return answer;
     },
-    features: () => ({ adoption: true, kept: running.kept }),
+    features: () => ({ adoption: true, kept: running.kept, resync: true }),
     onOrder: (order) => {
       // It is about no lease, and nothing that is held.
       if (order.kind === 'read-pools') void pools.answer(order.id, (event) => channel?.send(event));
@@ -161,10 +173,12 @@ async function main(): Promise<void> {
         void copies
           .read()
           .then((read) => channel?.send({ kind: 'copies-read', id: order.id, copies: [...read] }));
+      else if (order.kind === 'follow-resync') resyncs.follow();
       else running.onOrder(order);
     },
     onClosed: () => {
       const { saidBye } = running;
+      resyncs.unfollow();
       running.onClosed();
       void running.ending.then(() => {
         if (channel?.isConnected === true) return;
@@ -196,7 +210,9 @@ async function main(): Promise<void> {
     if (isEnding) return;
     isEnding = true;
     running.close();
+    resyncs.stop();
     const readers = [doctor.stop(), pools.stop(), copies.stop(), calls.close()];
+    readers.push(resyncCommands.killInFlight(KILL_LIMIT_MS));
     await Promise.all([replicator?.stop(), receiver.stop(), ...readers]);
     await channel?.close();
     lock.close();

@@ -1,7 +1,7 @@
 /**
  * The channel between agent and executor: one JSON document a line on `executor.sock`, validated at both ends.
  *
- *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, read-pools, replicate, read-copies,
+ *     agent → executor   hello, arm, disarm, take, release, keep, fence, resume-io, look, follow-resync, read-pools, replicate, read-copies,
  *                        members, timing, bye, hand-over, bind, adopt, knows
  *     executor → agent   welcome, refused, then ExecutorEvents
  *
@@ -15,6 +15,7 @@ import { z } from 'zod';
 import { durationMs, epoch, instant, nodeId, term } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { MAX_DATASET_NAME, reportSchema } from '../replication/index.ts';
+import type { ResyncFacts } from '../resync.ts';
 import type { CopyWords } from '../state/index.ts';
 
 const text = (most: number) => z.string().max(most);
@@ -28,6 +29,8 @@ export const PROTOCOL_VERSION = 1;
 const MAX_MEMBERS = 16;
 const MAX_TEXT = 4096;
 const MAX_FIELDS = 100;
+/** Of one report. */
+export const MAX_RESYNCS = 64;
 /** A line has 64 KiB. */
 const MAX_PIECE = 32 * 1024;
 
@@ -92,6 +95,8 @@ export const orderSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('resume-io'), epoch: asEpoch }),
   /** Read the replicated data now; answered by `data-read`. */
   z.strictObject({ kind: z.literal('look') }),
+  /** Tell from now on how far resyncs are, by `resync`. */
+  z.strictObject({ kind: z.literal('follow-resync') }),
   /** Read the pools that are replicated by snapshots; answered by `pools-read` or `pools-unread` with the same number. */
   z.strictObject({ kind: z.literal('read-pools'), id: z.number().int() }),
   /** A round of snapshot replication now, where this node sends; null: of everything. Not answered. */
@@ -230,6 +235,23 @@ export const eventSchema = z.discriminatedUnion('kind', [
     copies: z.array(copyWords).max(64),
   }),
   z.strictObject({ kind: z.literal('pools-unread'), id: z.number().int(), why: text(MAX_TEXT) }),
+  /** All resyncs of DRBD that run, at most once a second; only to an agent that follows them. */
+  z.strictObject({
+    kind: z.literal('resync'),
+    volumes: z
+      .array(
+        z.strictObject({
+          resource: text(100),
+          volume: z.number().int().nonnegative(),
+          peer: text(63).nullable(),
+          role: z.enum(['source', 'target']),
+          paused: z.boolean(),
+          donePercent: z.number().min(0).max(100).nullable(),
+          outOfSyncBytes: z.number().int().nonnegative().nullable(),
+        }) satisfies z.ZodType<ResyncFacts>,
+      )
+      .max(MAX_RESYNCS),
+  }),
   z.strictObject({
     kind: z.literal('probes'),
     resources: z
@@ -262,6 +284,8 @@ export const greetingSchema = z.discriminatedUnion('kind', [
     adoption: z.boolean(),
     kept: asNullableEpoch,
     knows: z.boolean().default(false),
+    /** It knows `follow-resync`. */
+    resync: z.boolean().default(false),
   }),
 ]);
 

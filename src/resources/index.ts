@@ -4,6 +4,13 @@ export { commandError, exitError } from './command-error.ts';
 export { type DrbdData, DrbdResource, replicatedData } from './drbd.ts';
 export { DrbdEvents, type DrbdState, parseEvents } from './drbd-events.ts';
 export { type DrbdFile, type DrbdFileHost, drbdTimeouts, renderDrbdFile } from './drbd-file.ts';
+export {
+  type Progress,
+  parseProgress,
+  progressCommand,
+  type SyncingVolume,
+  syncingVolumes,
+} from './drbd-progress.ts';
 export { isSuspended, type OwnDisk, type PeerData, standsAlone } from './drbd-view.ts';
 export {
   type AddressApi,

@@ -15,6 +15,7 @@ import {
   type Identities,
   identities,
   REPLICATION,
+  RESYNCS,
   STATUS,
   startFakeAgent,
 } from './fake.ts';
@@ -78,10 +79,15 @@ describe('status', () => {
     expect(await as(known.a, (client) => client.status())).toEqual(agent.backend.statusDocument);
   });
 
-  it('has exactly the fields of the contract, with scheduled and warnings, which --json has only where there is something', () => {
+  it('has the resyncs that run; what is not known of one arrives as null, not as 0', async () => {
+    agent.backend.statusDocument = { ...STATUS, resync: RESYNCS };
+    expect((await as(known.a, (client) => client.status())).resync).toEqual(RESYNCS);
+  });
+
+  it('has exactly the fields of the contract, with scheduled, warnings and resync, which --json has only where there is something', () => {
     const keys = (schema: { shape: object }): string[] => Object.keys(schema.shape);
     expect(keys(statusSchema)).toEqual(
-      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover scheduled warnings'.split(
+      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover scheduled warnings resync'.split(
         ' ',
       ),
     );

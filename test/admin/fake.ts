@@ -93,7 +93,20 @@ export const STATUS: StatusDocument = {
   },
   scheduled: null,
   warnings: [],
+  resync: [],
 };
+
+/** One whose progress is known, and one of which DRBD tells nothing but that it runs. */
+export const RESYNCS: StatusDocument['resync'] = [
+  {
+    ...{ resource: 'block', volume: 0, peer: 'b', role: 'source', paused: false },
+    ...{ donePercent: 18.76, outOfSyncBytes: 54_484_992 },
+  },
+  {
+    ...{ resource: 'block', volume: 1, peer: null, role: 'target', paused: true },
+    ...{ donePercent: null, outOfSyncBytes: null },
+  },
+];
 
 export const SCHEDULED: ScheduledSwitchover = {
   ...{ id: 17, to: 'b', epoch: 8, who: 'root', why: 'new switch' },

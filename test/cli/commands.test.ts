@@ -7,7 +7,7 @@ import { run } from '../../src/cli/program.ts';
 import { EXIT, QuorateError } from '../../src/errors.ts';
 import { LogStore, sha256 } from '../../src/log/index.ts';
 import { audit } from '../../src/state/index.ts';
-import { type FakeAgent, identities, STATUS, startFakeAgent } from '../admin/fake.ts';
+import { type FakeAgent, identities, RESYNCS, STATUS, startFakeAgent } from '../admin/fake.ts';
 import { a, b, chain, config, elected, FAILOVER, granted } from '../state/story.ts';
 import { captured } from './captured.ts';
 
@@ -39,7 +39,7 @@ describe('status', () => {
   it('--json prints exactly one document, of the contract', async () => {
     const { code, out, err } = await quorate('status', '--json', ...withConfig());
     expect({ code, err }).toEqual({ code: EXIT.done, err: '' });
-    const { warnings: _, scheduled: _none, ...contract } = STATUS;
+    const { warnings: _, scheduled: _none, resync: _noneEither, ...contract } = STATUS;
     expect(JSON.parse(out)).toEqual(contract);
     expect(statusSchema.parse(JSON.parse(out))).toEqual(STATUS);
   });
@@ -59,6 +59,19 @@ describe('status', () => {
     expect(out).toMatch(/^nas-prod: a holds \(epoch 8\), a leads term 3\n/);
     expect(out).toMatch(/\nb +data +- +unreachable +outdated +\? +\?\n/);
     expect(out).toMatch(/\nblock +drbd +held +r0 is Primary.*…\n/);
+  });
+
+  it('has a line for each resync that runs, in 80 columns, and --json only where there is one', async () => {
+    expect((await quorate('status', ...withConfig())).out).not.toContain('resync');
+    agent.backend.statusDocument = { ...STATUS, resync: RESYNCS };
+    const { out } = await quorate('status', ...withConfig());
+    expect(out).toContain('\nresync: block volume 0 to b, 18.7 % done, 52 MiB to go\n');
+    expect(out).toContain('\nresync: block volume 1 from a peer, how far is not known, paused\n');
+    expect(JSON.parse((await quorate('status', '--json', ...withConfig())).out).resync).toEqual(RESYNCS);
+    const long = RESYNCS.map((one) => ({ ...one, resource: 'r'.repeat(100), peer: 'p'.repeat(63) }));
+    agent.backend.statusDocument = { ...STATUS, resync: long };
+    const lines = (await quorate('status', ...withConfig())).out.split('\n');
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   it('H6: says at its head what the tenure goes on without, in full', async () => {

@@ -36,8 +36,8 @@ it('status --json: logs nowhere, one document on stdout', async () => {
   const { code, out, err } = await quorate('status', '--json', '--config', config);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   // Warnings are there only where there are some.
-  const { warnings, scheduled, ...contract } = STATUS;
-  expect({ warnings, scheduled }).toEqual({ warnings: [], scheduled: null });
+  const { warnings, scheduled, resync, ...contract } = STATUS;
+  expect({ warnings, scheduled, resync }).toEqual({ warnings: [], scheduled: null, resync: [] });
   expect(JSON.parse(out)).toEqual(contract);
 });
 

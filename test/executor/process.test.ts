@@ -51,6 +51,32 @@ it('says what the pools of its config hold, when it is asked', async () => {
   expect(await unpackReading(text)).toEqual({ version: 1, pools: [] });
 });
 
+describe('a resync of DRBD', () => {
+  it('is told to the agent while it runs, and that it is over', async () => {
+    node = new TestNode({
+      program: bundle.program,
+      resources: '\n  - {name: block, kind: drbd, resource: r0}\n',
+    });
+    node.drbd.set('progress', 'done:42.50 out-of-sync:2048');
+    await node.start();
+    await node.event('ready');
+    const heard = () => node.events.filter((event) => event.kind === 'resync');
+    const last = () => heard().at(-1)?.volumes;
+    node.drbd.set('replication', 'SyncTarget');
+    await until(() => last()?.[0]?.donePercent === 42.5, 'how far it is');
+    expect(last()).toEqual([
+      {
+        ...{ resource: 'block', volume: 0, peer: 'b', role: 'target', paused: false },
+        ...{ donePercent: 42.5, outOfSyncBytes: 2_097_152 },
+      },
+    ]);
+    node.drbd.clear('progress');
+    await until(() => last()?.[0]?.donePercent === null, 'that it is not known any more');
+    node.drbd.set('replication', 'Established');
+    await until(() => last()?.length === 0, 'that it is over');
+  });
+});
+
 describe('replication by snapshots', () => {
   const start = async (): Promise<void> => {
     node = new TestNode({

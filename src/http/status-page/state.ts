@@ -7,6 +7,7 @@
  */
 import type { NodeStatus, ResourceStatus, StatusDocument, TakeoverStep } from '../../admin/index.ts';
 import { assertNever } from '../../core/index.ts';
+import type { ResyncFacts } from '../../resync.ts';
 import type { ScheduledFacts } from '../../scheduled.ts';
 import type { MetricFacts, ProcessFacts } from '../metrics.ts';
 import { decide, type RoleAnswer } from '../role-checks.ts';
@@ -116,6 +117,8 @@ export interface PageState {
   /** Of this node's replicated data; null for a witness, and where nothing is replicated. */
   readonly disk: 'up-to-date' | 'failed' | 'unknown' | null;
   readonly ioSuspended: boolean | null;
+  /** Of this node's DRBD, while they run. */
+  readonly resync: readonly ResyncFacts[];
   /** Of this node; null where its executor has told nothing, or is gone. */
   readonly resources: readonly ResourceStatus[] | null;
   /** Newest first. */
@@ -162,6 +165,8 @@ export function newsOf(facts: StatusFacts, process: ProcessFacts): News {
     },
     disk: role.kind === 'witness' || !isReplicated(facts) ? null : role.disk,
     ioSuspended: metrics.probes?.ioSuspended ?? null,
+    // What a lost executor has told says nothing about now.
+    resync: metrics.probes === null ? [] : status.resync,
     takeovers: facts.takeovers.map(clipped).reverse(),
   };
   return {

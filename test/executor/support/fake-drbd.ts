@@ -1,6 +1,6 @@
 /**
  * `drbdadm` and `drbdsetup` as two shell scripts that speak as the captures of real DRBD 8.4 do. Their state is files:
- * `role`, `disk`, `peer`, and switches: `refuse` (an exit code and a sentence for `primary`), `obeys-force` (but not for
+ * `role`, `disk`, `peer`, `replication`, `progress` (what `status` says of the peer's volume beyond that), and switches: `refuse` (an exit code and a sentence for `primary`), `obeys-force` (but not for
  * `primary --force`), `held-open`, `hang`.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -46,7 +46,7 @@ dump() {
   echo "$1 resource name:r0 role:$role suspended:$(cat suspended)"
   echo "$1 connection name:r0 peer-node-id:0 conn-name:peer connection:$(cat connection) role:Secondary"
   echo "$1 device name:r0 volume:0 minor:0 disk:$(cat disk)"
-  echo "$1 peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:Established peer-disk:$(cat peer) resync-suspended:no"
+  echo "$1 peer-device name:r0 peer-node-id:0 conn-name:peer volume:0 replication:$(cat replication) peer-disk:$(cat peer) resync-suspended:no"
 }
 echo "drbdsetup $*" >> calls
 if [ -e hang ]; then while :; do sleep 60; done; fi
@@ -66,6 +66,12 @@ case "$*" in
       now=$(dump change)
       if [ "$now" != "$seen" ]; then echo "$now"; seen=$now; fi
     done ;;
+  "status r0 --verbose --statistics")
+    if [ ! -e progress ]; then exit 20; fi
+    echo "r0 role:$(cat role) suspended:$(cat suspended)"
+    echo "  volume:0 minor:0 disk:$(cat disk)"
+    echo "  peer connection:$(cat connection) role:Secondary congested:no"
+    echo "    volume:0 replication:$(cat replication) peer-disk:$(cat peer) $(cat progress)" ;;
   *) exit 20 ;;
 esac
 `;
@@ -88,6 +94,7 @@ export class FakeDrbd {
     this.set('peer', 'UpToDate');
     this.set('connection', 'Connected');
     this.set('suspended', 'no');
+    this.set('replication', 'Established');
   }
 
   /** PATH that finds these tools first. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { epoch, instant, nodeId, term } from '../../../src/core/index.ts';
 import type { StatusFacts } from '../../../src/http/index.ts';
 import { MAX_READERS } from '../../../src/http/status-page/index.ts';
+import { RESYNCS } from '../../admin/fake.ts';
 import { Browser, CHROMIUM, type Opened, picture, runAxe, type View } from '../../support/browser.ts';
 import { HOLDER, NOW } from '../facts.ts';
 import { PageServer } from './page-server.ts';
@@ -68,6 +69,7 @@ const ILL = statusFacts({
   status: {
     nodes: [aNode, { ...bNode, reachable: false, role: 'unreachable', inSync: false, matchIndex: 9 }, wNode],
     paused: true,
+    resync: RESYNCS,
   },
   metrics: {
     role: { ...HOLDER, degraded: ['nfs: systemctl start failed 3 times; b is not in the in-sync set'] },
@@ -193,6 +195,29 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
       // Neither a tenure of the log nor a leader of before is told as present.
       expect(await page.locator('.node.holder').count()).toBe(0);
       expect(await page.locator('main').textContent()).toContain('Another may hold by now.');
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'a resync has a bar with a value for ears; one whose progress is not known has no value, and no bar',
+    async () => {
+      const { page } = await live({ width: 360 });
+      const bars = page.locator('[role=progressbar]');
+      expect(await bars.count()).toBe(0);
+      server.change(running(ILL));
+      await expect.poll(() => bars.count(), WAIT).toBe(2);
+      const known = bars.nth(0);
+      expect(await known.getAttribute('aria-label')).toBe('Resync of block volume 0');
+      expect(await known.getAttribute('aria-valuenow')).toBe('18');
+      expect(await known.getAttribute('aria-valuemax')).toBe('100');
+      const part = (await known.locator('.done').boundingBox())?.width ?? 0;
+      const whole = (await known.locator('.track').boundingBox())?.width ?? 0;
+      expect(part / whole).toBeCloseTo(0.1876, 1);
+      expect(await page.locator('.resyncs li').nth(0).textContent()).toContain('52 MiB to go');
+      expect(await bars.nth(1).getAttribute('aria-valuenow')).toBeNull();
+      expect(await bars.nth(1).getAttribute('aria-valuetext')).toBe('not known');
+      expect(await bars.nth(1).locator('.done').count()).toBe(0);
     },
     LIMIT_MS,
   );

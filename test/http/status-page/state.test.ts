@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { epoch, instant, nodeId } from '../../../src/core/index.ts';
 import type { RoleFacts, StatusFacts } from '../../../src/http/index.ts';
 import { type News, newsOf } from '../../../src/http/status-page/index.ts';
-import { SCHEDULED } from '../../admin/fake.ts';
+import { RESYNCS, SCHEDULED } from '../../admin/fake.ts';
 import { HOLDER, L, NOW, STANDBY } from '../facts.ts';
 import { PROCESS } from '../metric-facts.ts';
 import { statusFacts, TAKEOVERS, WALL } from './status-facts.ts';
@@ -158,6 +158,13 @@ describe('warnings', () => {
     expect(scheduled).toMatchObject({ id: 17, to: 'b', at: SCHEDULED.at, state: 'waiting' });
     expect(scheduled?.result?.length).toBe(300);
     expect(newsOf(statusFacts(), PROCESS).state.scheduled).toBeNull();
+  });
+
+  it('resyncs are shown as they are told, and not from an executor that is lost', () => {
+    expect(newsOf(statusFacts(), PROCESS).state.resync).toEqual([]);
+    expect(newsOf(statusFacts({ status: { resync: RESYNCS } }), PROCESS).state.resync).toEqual(RESYNCS);
+    const lost = statusFacts({ status: { resync: RESYNCS }, metrics: { probes: null } });
+    expect(newsOf(lost, PROCESS).state.resync).toEqual([]);
   });
 
   it('what is worst comes first', () => {

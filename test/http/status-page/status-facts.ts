@@ -80,6 +80,7 @@ export function statusFacts({ metrics = {}, status = {}, facts = {} }: Change = 
         lastTakeover: null,
         scheduled: null,
         warnings: [],
+        resync: [],
       },
       nodes: [
         { ...node, id: 'a', kind: 'data', role: 'leader', inSync: true },

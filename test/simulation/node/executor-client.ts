@@ -4,7 +4,6 @@ import type { Config } from '../../../src/config/index.ts';
 import type { Epoch, Instant, NodeId, Term, Timing } from '../../../src/core/index.ts';
 import { QuorateError } from '../../../src/errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../../../src/executor/index.ts';
-import type { Order } from '../../../src/executor/protocol.ts';
 import type { Thread } from '../engine/host.ts';
 import { between } from '../engine/world.ts';
 import type { ConnectedAgent, ExecutorProcess } from './executor-process.ts';
@@ -152,7 +151,7 @@ export class SimulatedExecutorClient implements ExecutorClient {
     });
   }
 
-  #send(order: Exclude<Order, { kind: 'hello' | 'features' | 'knows' | 'read-pools' | 'read-copies' }>): void {
+  #send(order: Parameters<ExecutorProcess['order']>[0]): void {
     if (this.#agent !== null) this.#process?.order(order, this.#agent);
   }
   arm(id: number): void {

@@ -1,6 +1,7 @@
 /** What the picture shows, in words, and what it does not: a card for each row where the screen is narrow. */
 import type { ComponentChildren } from 'preact';
 import type { PageNode, PageState } from '../state.ts';
+import { Resyncs } from './resyncs.tsx';
 import { dataWords, lagWords, linkWords, MIRROR_WORDS, roleWords } from './words.ts';
 
 interface Column<Row> {
@@ -139,6 +140,7 @@ export function ResourceTable({ state }: { state: PageState }) {
           {ioSuspended === true ? <span class="bad">, writes are held back</span> : null}.
         </p>
       )}
+      <Resyncs state={state} />
       {resources === null ? (
         <p class="bad">Not known: the executor of {observer} does not tell.</p>
       ) : resources.length === 0 ? (
