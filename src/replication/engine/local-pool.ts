@@ -77,8 +77,15 @@ export class LocalPool {
   }
 
   /** Fails for what is held, and destroys none of them then. What has a clone stays: a tail that is kept is one. */
-  async prune(dataset: string, names: readonly string[]): Promise<void> {
-    for (const batch of batches(names)) {
+  async prune(
+    dataset: string,
+    snapshots: readonly { readonly name: string; readonly guid: Guid }[],
+  ): Promise<void> {
+    // The plan may be of a reading of ten minutes ago: what has another GUID by now is another one of that name.
+    const columns = ['-d', '1', '-t', 'snapshot', '-o', 'name,guid'];
+    const now = new Set((await this.#said(['zfs', 'list', '-H', '-p', ...columns, dataset])).split('\n'));
+    const same = snapshots.filter(({ name, guid }) => now.has(`${dataset}@${name}\t${guid}`));
+    for (const batch of batches(same.map(({ name }) => name))) {
       const command = ['zfs', 'destroy', `${dataset}@${batch.join(',')}`];
       const { code, stderr } = await this.#run(command);
       if (code === 0 || GONE.test(stderr)) continue;

@@ -51,13 +51,7 @@ export async function pruneBoth(pruning: Pruning): Promise<readonly string[]> {
     const task = tasks.get(name) ?? null;
     const needed = new Set([...neededHere(dataset, copy, task), ...pruning.needed(name)]);
     const here = toPrune(dataset.snapshots, policy(name).keep, needed);
-    if (here.length > 0)
-      await attempt(name, () =>
-        local.prune(
-          name,
-          here.map((one) => one.name),
-        ),
-      );
+    if (here.length > 0) await attempt(name, () => local.prune(name, here));
   }
   const there: NamedSnapshot[] = [...tasks.values()].flatMap((task) => {
     const { dataset } = task;
