@@ -20,7 +20,9 @@ export function renderStatus(status: StatusDocument, paint: Paint): string[] {
     ...summary(status, paint),
     ...scheduledLines(status, paint),
     ...status.resync.flatMap((one) =>
-      wrap(resyncSentence(one), TERMINAL_COLUMNS).map((line) => paint('yellow', line)),
+      wrap(resyncSentence(one), TERMINAL_COLUMNS).map((line) =>
+        paint('yellow', clip(line, TERMINAL_COLUMNS)),
+      ),
     ),
     ...status.resources.flatMap((resource) => degradedLines(resource, paint)),
     ...status.warnings.flatMap((warning) =>
