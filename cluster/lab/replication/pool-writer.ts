@@ -66,7 +66,7 @@ export class PoolWriter {
       // Where nothing is mounted, nothing must be written: to the guest's own root.
       await this.#copies.must(
         node,
-        `busybox mountpoint -q ${pathOf(dataset)} && printf '%-${RECORD_BYTES - 1}s\\n' '${this.#text(number)}' | dd of=${file} bs=${RECORD_BYTES} seek=${number} conv=notrunc,fsync`,
+        `mountpoint -q ${pathOf(dataset)} && printf '%-${RECORD_BYTES - 1}s\\n' '${this.#text(number)}' | dd of=${file} bs=${RECORD_BYTES} seek=${number} conv=notrunc,fsync`,
       );
       this.#acknowledged.push({ number, dataset });
     } catch {
