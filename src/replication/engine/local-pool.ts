@@ -23,6 +23,8 @@ const COMMAND_LIMIT_MS = 60_000;
 export const MAX_ATOMIC = 4096;
 /** Of one `zfs destroy` or `zfs holds`. */
 const BATCH = 100;
+/** Names of a dataset's snapshots: 100,000 of them. */
+const OUTPUT_BYTES = 16 * 1024 * 1024;
 const GONE = /could not find any snapshots/;
 const HAS_CLONE = /dependent clones/;
 
@@ -113,7 +115,8 @@ export class LocalPool {
   async #run(command: readonly string[]) {
     const { commands, clock, signal } = this.#options;
     const deadline: Instant = instant(clock.now() + COMMAND_LIMIT_MS);
-    const result = await commands.run(command, { deadline, signal, environment: { LC_ALL: 'C' } });
+    const limits = { deadline, signal, maxOutputBytes: OUTPUT_BYTES };
+    const result = await commands.run(command, { ...limits, environment: { LC_ALL: 'C' } });
     if (result.kind !== 'exited') throw commandError(shown(command), result);
     return result;
   }

@@ -37,6 +37,7 @@ export type AsideStep =
       /** It was kept once, and is a dataset of its own again: its old word would say that this one is done. */
       readonly isAgain: boolean;
     }
+  /** The mark of what somebody has taken out of `.diverged`. */
   | { readonly kind: 'forget'; readonly dataset: string }
   | { readonly kind: 'create'; readonly dataset: string }
   | {
