@@ -58,7 +58,8 @@ export function scheduleAgain(
   { log, commitIndex, self }: Pick<CoreView, 'log' | 'commitIndex' | 'self'>,
   { index, kind, outcome }: RequestRecord,
 ): ScheduledSwitchover | null {
-  if (outcome.kind === 'failed') throw refusedCancel(self, `it was asked before (entry ${index}): ${outcome.why}`);
+  if (outcome.kind === 'failed')
+    throw refusedCancel(self, `it was asked before (entry ${index}): ${outcome.why}`);
   const asked = log.at(index)?.body;
   const of = kind === 'switchover-cancel' && asked?.kind === 'switchover-ended' ? asked.of : index;
   const schedule = scheduleOf(log.slice(logIndex(1), commitIndex), of);

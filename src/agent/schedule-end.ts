@@ -3,7 +3,14 @@
  * that no more is to come. An open one is in the way of the next.
  */
 import type { Clock } from '../clock.ts';
-import { type CoreView, type Instant, logIndex, type NodeId, type Schedule, type Tenure } from '../core/index.ts';
+import {
+  type CoreView,
+  type Instant,
+  logIndex,
+  type NodeId,
+  type Schedule,
+  type Tenure,
+} from '../core/index.ts';
 
 /** A failed takeover is moved away within seconds, if at all (H6). */
 const FAILED_MS = 10_000;
@@ -18,7 +25,10 @@ export interface End {
 type View = Pick<CoreView, 'state' | 'hold' | 'leadership' | 'log' | 'commitIndex'>;
 
 /** Whether this leader holds what the order is about, and is about to do nothing else with it (L7, R3). */
-export function isSteady({ hold, leadership }: Pick<View, 'hold' | 'leadership'>, { epoch }: Schedule): boolean {
+export function isSteady(
+  { hold, leadership }: Pick<View, 'hold' | 'leadership'>,
+  { epoch }: Schedule,
+): boolean {
   const isHeld = hold.kind === 'held' && hold.epoch === epoch;
   return isHeld && leadership?.transfer === null && leadership.restart === null;
 }

@@ -10,13 +10,7 @@
  * 4. Due while its leader is between two states (L7, another move) it waits for the end of that, within its grace.
  */
 import type { Clock, Timer } from '../clock.ts';
-import {
-  assertNever,
-  type LogIndex,
-  type NodeId,
-  openSchedule,
-  type Schedule,
-} from '../core/index.ts';
+import { assertNever, type LogIndex, type NodeId, openSchedule, type Schedule } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { Driver } from './driver.ts';
 import { requireHeldEpoch } from './refusals.ts';

@@ -10,7 +10,13 @@ export { answers, MAX_MEMBERS, type MemberProposal, memberChecks } from './membe
 export * from './messages.ts';
 export type { CoreOptions } from './node.ts';
 export { MAX_RESTART_MS, MIN_RESTART_MS, whyNoRestart } from './restart.ts';
-export { openSchedule, type Schedule, type ScheduleOutcome, whyNotEnded, whyNotScheduled } from './schedule.ts';
+export {
+  openSchedule,
+  type Schedule,
+  type ScheduleOutcome,
+  whyNotEnded,
+  whyNotScheduled,
+} from './schedule.ts';
 export * from './timing.ts';
 export { promiseShrinksAt, votersWithout } from './timing-change.ts';
 export * from './types.ts';

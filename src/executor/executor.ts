@@ -132,7 +132,9 @@ export class Executor {
     this.#keeper.keepNoMore(why);
   }
 
-  onOrder(order: Exclude<Order, { kind: 'hello' | 'features' | 'knows' | 'read-pools' | 'read-copies' }>): void {
+  onOrder(
+    order: Exclude<Order, { kind: 'hello' | 'features' | 'knows' | 'read-pools' | 'read-copies' }>,
+  ): void {
     const agent = this.#agent;
     assert(agent !== null, 'orders come from a connected agent');
     switch (order.kind) {

@@ -96,10 +96,7 @@ function holderAfter({ holder }: RequestMemory, { index, term, body }: Entry): R
 const DONE: RequestOutcome = { kind: 'done', epoch: null, takeover: null };
 const OPEN: RequestOutcome = { kind: 'open' };
 
-function requestOf(
-  { holder, state }: RequestMemory,
-  { index, term, body }: Entry,
-): RequestRecord | null {
+function requestOf({ holder, state }: RequestMemory, { index, term, body }: Entry): RequestRecord | null {
   const id = requestIdOf(body);
   if (id === null) return null;
   const from = holder?.node ?? null;

@@ -35,7 +35,12 @@ function again(id: string, ...bodies: EntryBody[]) {
 }
 
 it('of one that was followed by another: the end that counted', () => {
-  const bodies = [order('request-s1'), begun, ended('cancelled', 'root', 'request-c1'), ended('refused', null)];
+  const bodies = [
+    order('request-s1'),
+    begun,
+    ended('cancelled', 'root', 'request-c1'),
+    ended('refused', null),
+  ];
   expect(again('request-s1', ...bodies, order('request-s2'))).toMatchObject({ id: 4, outcome: 'refused' });
   expect(again('request-s2', ...bodies, order('request-s2'))).toMatchObject({ id: 8, state: 'waiting' });
   const cancelled = [order('request-s1'), ended('cancelled', 'root', 'request-c1'), order('request-s2')];

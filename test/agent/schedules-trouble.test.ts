@@ -32,7 +32,10 @@ describe('a scheduled switchover that is due', () => {
     const node = bench.cluster.node(from);
     node.options.programs.trouble.hangs.set('svc stop', bench.cluster.world.now + 30_000);
     node.switchover(nodeId(to));
-    expect(await bench.end()).toMatchObject({ outcome: 'cancelled', why: expect.stringContaining('is over') });
+    expect(await bench.end()).toMatchObject({
+      outcome: 'cancelled',
+      why: expect.stringContaining('is over'),
+    });
     expect(count.refused).toBeLessThan(20);
     await bench.isWhole();
     expect([bench.holder, bench.bodies('switchover-begun'), bench.violations]).toEqual([to, [], []]);
@@ -80,7 +83,10 @@ describe('a scheduled switchover that has begun', () => {
     await bench.until(() => bench.bodies('tenure-granted').length === 2);
     cluster.node(from).mayStart = false;
     cluster.node(from).powerOff();
-    expect(await bench.end()).toMatchObject({ outcome: 'done', why: expect.stringContaining('not everything') });
+    expect(await bench.end()).toMatchObject({
+      outcome: 'done',
+      why: expect.stringContaining('not everything'),
+    });
     expect(bench.bodies('takeover-done').at(-1)).toMatchObject({ node: to, ok: false });
     cluster.node(from).mayStart = true;
     cluster.heal();

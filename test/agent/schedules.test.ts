@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { SCHEDULE_GRACE_MS } from '../../src/agent/schedule-orders.ts';
 import { nodeId } from '../../src/core/index.ts';
-import { IN_MS, ScheduleBench as Bench } from '../support/schedule-bench.ts';
+import { ScheduleBench as Bench, IN_MS } from '../support/schedule-bench.ts';
 
 describe('a scheduled switchover', () => {
   it('is begun at its time and not before, once, and whoever holds then says that it is done', async () => {

@@ -67,9 +67,11 @@ async function agent(...orders: object[]) {
   const socket = connect(channelSocket(directory)).setEncoding('utf8');
   sockets.push(socket);
   let text = '';
-  socket.on('error', () => undefined).on('data', (chunk: string) => {
-    text += chunk;
-  });
+  socket
+    .on('error', () => undefined)
+    .on('data', (chunk: string) => {
+      text += chunk;
+    });
   const hello = { kind: 'hello', version: 1, node: 'a', cluster: 'test', config: '', ...ownProcess() };
   for (const order of [{ ...hello, members: {}, timing }, ...orders, { kind: 'features' }])
     socket.write(`${JSON.stringify(order)}\n`);

@@ -152,7 +152,9 @@ export class SimulatedExecutorClient implements ExecutorClient {
     });
   }
 
-  #send(order: Exclude<Order, { kind: 'hello' | 'features' | 'knows' | 'read-pools' | 'read-copies' }>): void {
+  #send(
+    order: Exclude<Order, { kind: 'hello' | 'features' | 'knows' | 'read-pools' | 'read-copies' }>,
+  ): void {
     if (this.#agent !== null) this.#process?.order(order, this.#agent);
   }
   arm(id: number): void {
