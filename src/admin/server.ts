@@ -18,6 +18,7 @@ import { type Identity, identityUri, type TlsMaterial } from '../peer/index.ts';
 import { Admission, type CallKind } from './admission.ts';
 import { type AdminCall, authorise, describeCaller, LEAST_ROLE } from './authorise.ts';
 import type { AdminBackend, MovingOrder } from './backend.ts';
+import { drained } from './drained.ts';
 import { toStatus } from './errors.ts';
 import { inspectHandlers } from './inspect.ts';
 import { type LastingCall, LastingCalls } from './lasting-calls.ts';
@@ -329,7 +330,7 @@ export class AdminServer {
         );
         if (entries.length === 0) break;
         next += entries.length;
-        if (!call.write({ entries, commitIndex })) await drained(call);
+        if (!call.write({ entries, commitIndex }) && !(await drained(call))) return;
       }
       call.end();
     } catch (error) {
@@ -355,13 +356,6 @@ type ForeignHandler = (call: ForeignCall, callback: sendUnaryData<unknown>) => v
 /** A fence request is never put off: the I/O of its caller is frozen until it is answered (H3). */
 const kindOf = (name: AdminCall): CallKind =>
   LEAST_ROLE[name] === 'viewer' || name === 'FencePeer' || name === 'Inspect' ? 'question' : 'order';
-
-async function drained(call: ServerWritableStream<unknown, unknown>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    call.once('drain', resolve);
-    call.once('cancelled', resolve);
-  });
-}
 
 /** As many of the first entries as fit into one page, at least one. */
 function onePage(entries: readonly Entry[]): WireEntry[] {

@@ -168,7 +168,8 @@ export class Backend implements AdminBackend {
   }
 
   standing(node: NodeId): NodeStanding {
-    return standingOf(this.#options.config, this.#options.driver.view.state, node);
+    const { state, hard } = this.#options.driver.view;
+    return standingOf(this.#options.config, state, node, hard.damaged !== null);
   }
 
   authority(): object {

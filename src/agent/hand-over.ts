@@ -15,7 +15,8 @@ export interface HandOverOptions {
 
 /**
  * Asks until the core takes the order, once in each term that this node leads: an order that was taken is not repeated, because
- * a leader that has renounced takes a second one as "at once, to nobody". Also of a node that comes to lead only now.
+ * a leader that has renounced takes a second one as "at once, to nobody". For that reason nothing is asked, either, while a transfer
+ * that somebody else has ordered is under way: it lets go by itself, and knows to whom. Also of a node that comes to lead only now.
  */
 export async function handOver({ driver, clock, until, limitMs }: HandOverOptions) {
   const deadline = clock.now() + limitMs;
@@ -23,10 +24,10 @@ export async function handOver({ driver, clock, until, limitMs }: HandOverOption
   let hasLed = false;
   let takenIn: Term | null = null;
   for (;;) {
-    const { role, hard } = driver.view;
+    const { role, hard, leadership } = driver.view;
     const { term } = hard;
-    if (role.kind === 'leader' && takenIn !== term) {
-      hasLed = true;
+    if (role.kind === 'leader') hasLed = true;
+    if (leadership?.transfer === null && takenIn !== term) {
       const refused = driver.transfer({ kind: 'transfer', to: null, reason: 'shutdown' });
       if (refused === null) takenIn = term;
     }

@@ -14,10 +14,13 @@ export function standingOf(
   { node: self, members: inFile }: Pick<Config, 'node' | 'members'>,
   { members, removed }: Pick<ClusterState, 'members' | 'removed'>,
   node: NodeId,
+  isDamaged = false,
 ): NodeStanding {
   if (removed.includes(node)) return 'removed';
   // Who has this node's key is root here, and could tell the executor by itself.
   if (node === self) return 'self';
+  // D2: what is left of the log may be of before a removal, and the file always is: not known to be a member is nobody, until the repair.
+  if (isDamaged) return 'stranger';
   // Before there is a log the file says who they are, as for the peers.
   if (members.length === 0) return inFile.some(({ id }) => id === node) ? 'voter' : 'stranger';
   const member = members.find(({ id }) => id === node);

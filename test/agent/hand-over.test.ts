@@ -1,15 +1,16 @@
 /** SIGTERM: whoever is told to end hands over, also when that is refused at first. */
 import { expect, it } from 'vitest';
 import { handOver } from '../../src/agent/hand-over.ts';
-import type { Input } from '../../src/core/index.ts';
+import { type Input, nodeId } from '../../src/core/index.ts';
 import { Cluster } from '../simulation/cluster.ts';
 import { SHAPES } from '../simulation/profiles.ts';
 
 /** Time passes only where it is waited for. */
-function bench(answers: (string | null)[], onTaken = (): void => {}) {
+function bench(answers: (string | null)[], onTaken = (): void => {}, onPassed = (_now: number): void => {}) {
   let now = 0;
   const asked: { at: number; input: Extract<Input, { kind: 'transfer' }> }[] = [];
-  const view = { role: { kind: 'leader' }, hard: { term: 3 }, hold: { kind: 'held' } };
+  const leadership: { transfer: object | null; renounced: boolean } = { transfer: null, renounced: false };
+  const view = { role: { kind: 'leader' }, hard: { term: 3 }, hold: { kind: 'held' }, leadership };
   const driver = {
     view,
     transfer: (input: Extract<Input, { kind: 'transfer' }>) => {
@@ -21,6 +22,7 @@ function bench(answers: (string | null)[], onTaken = (): void => {}) {
   };
   const until = async (isDone: () => boolean, limitMs: number) => {
     if (!isDone()) now += limitMs;
+    onPassed(now);
     return isDone();
   };
   const run = (limitMs: number) =>
@@ -49,6 +51,41 @@ it('is asked anew in a later term, and ends with its deadline', async () => {
   });
   expect(await one.run(350)).toEqual({ hasLed: true, isReleased: false });
   expect(one.asked.length).toBe(5);
+});
+
+it('waits for the end of a transfer that somebody else has ordered: repeated, it would have nobody to hand over to', async () => {
+  const handedOver = bench([], undefined, (now) => {
+    handedOver.view.leadership.renounced = now >= 300;
+    if (now >= 500) Object.assign(handedOver.view, { role: { kind: 'follower' }, hold: { kind: 'none' } });
+  });
+  handedOver.view.leadership.transfer = { to: 'b' };
+  expect(await handedOver.run(20_000)).toEqual({ hasLed: true, isReleased: true });
+  expect(handedOver.asked).toEqual([]);
+
+  const givenUp = bench([], undefined, (now) => {
+    if (now >= 300) givenUp.view.leadership.transfer = null;
+  });
+  givenUp.view.leadership.transfer = { to: 'b' };
+  expect(await givenUp.run(1_000)).toMatchObject({ isReleased: false });
+  expect(givenUp.asked.map(({ at }) => at)).toEqual([300]);
+});
+
+it('SIGTERM during a switchover leaves it its target, also over slow lines', async () => {
+  for (const seed of [11, 12, 13, 14]) {
+    const cluster = new Cluster(seed, SHAPES.mirror, { delayMs: [0.2, 2], loss: 0, duplicate: 0 });
+    const until = async (isSo: () => boolean) =>
+      expect(await cluster.world.runUntil(isSo, 60_000, 1)).toBe(true);
+    expect(await cluster.begin()).toBe(true);
+    await until(() => cluster.whatIsMissing() === null);
+    const from = cluster.holders.join();
+    const to = from === 'a' ? 'b' : 'a';
+    cluster.network.slow(to, from, 20_000, [60, 90]);
+    cluster.node(from).switchover(nodeId(to));
+    await until(() => cluster.node(from).view?.hold.kind === 'releasing');
+    cluster.node(from).shutdownAgent();
+    await until(() => cluster.holders.join() === to);
+    expect(cluster.world.marks.has('stepped-down-no-successor')).toBe(false);
+  }
 });
 
 it('L7: SIGTERM during an adoption hands over as soon as that has ended, in order', async () => {

@@ -34,3 +34,13 @@ it('before there is a log the file says who they are', () => {
   const none = { members: [], removed: [] };
   expect([a, b, d].map((id) => standingOf(file as never, none, id))).toEqual(['self', 'voter', 'stranger']);
 });
+
+it('D2: with a damaged log nobody but this node is known, whatever the file or the rest of the log says', () => {
+  for (const left of [log, { members: [], removed: [] }])
+    expect([a, w, d].map((id) => standingOf(file as never, left, id, true))).toEqual([
+      'self',
+      'stranger',
+      'stranger',
+    ]);
+  expect(standingOf(file as never, log, b, true)).toBe('removed');
+});
