@@ -58,9 +58,15 @@ export class Calm {
     this.#clock = clock;
   }
 
-  endOf({ state: { tenure }, hold, leadership, log, commitIndex }: View, to: NodeId): End | null {
+  endOf(
+    { state: { tenure }, hold, leadership, log, commitIndex }: View,
+    schedule: Schedule,
+    to: NodeId,
+  ): End | null {
     if (tenure === null) return null;
     const isHeld = hold.kind === 'held' && hold.epoch === tenure.epoch;
+    // Held as before the move: that is the log's to say, once nothing is under way.
+    if (isHeld && tenure.epoch === schedule.epoch) return null;
     const what = `${tenure.epoch} ${tenure.released} ${hold.kind} ${leadership?.transfer?.phase}`;
     const now = this.#clock.now();
     if (this.#seen?.what !== what) this.#seen = { what, since: now };

@@ -156,7 +156,7 @@ export class Schedules {
   /** What became of one that another process has begun, as the log tells it, or as it stays. */
   #settle(schedule: Schedule, to: NodeId): void {
     const { view } = this.#options.driver;
-    const end = endOf(view, schedule, to) ?? this.#calm.endOf(view, to);
+    const end = endOf(view, schedule, to) ?? this.#calm.endOf(view, schedule, to);
     if (end !== null) this.#end(schedule, end.outcome, end.why);
   }
 
