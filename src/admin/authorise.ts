@@ -113,7 +113,7 @@ function roleOf(node: NodeId, standing: NodeStanding): ClientRole {
   const why =
     standing === 'removed'
       ? `${node} was removed: its certificate counts no more (E5)`
-      : `${node} is not a member that this node knows: "quorate members add ${node}" with another certificate`;
+      : `this node does not know ${node} as a member: ask another agent, or use the certificate of a person ("quorate members" says who they are)`;
   throw new QuorateError('not-authorised', why, { context: { facts: { node, standing } } });
 }
 

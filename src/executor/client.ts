@@ -120,6 +120,9 @@ const RETRY_MS = 20;
 const GREETING_LIMIT_MS = 5000;
 const CLOSE_LIMIT_MS = 2000;
 const FEATURES_LIMIT_MS = 2000;
+/** An executor of before answers none of them, in the first seconds of its agent only. */
+const FEATURES_TRIES = 5;
+const FEATURES_PAUSE_MS = 3000;
 /** How long the process before may still take to end (L7). */
 const COME_BACK_LIMIT_MS = 5000;
 /** A guard that does not read gets no more: an old renewal is worth nothing. */
@@ -390,7 +393,16 @@ class Client implements ExecutorClient {
 
   /** Not waited for: until it is said, the executor leaves out what is newer. */
   async #sayWhatIsKnown(channel: Socket): Promise<void> {
-    const features = await askFeatures(channelSocket(this.#options.dataDir));
+    let features = await askFeatures(channelSocket(this.#options.dataDir));
+    // One that has just been started may be too busy to answer in time.
+    for (
+      let again = 0;
+      features === null && again < FEATURES_TRIES && this.#channel === channel;
+      again += 1
+    ) {
+      await systemClock.sleep(FEATURES_PAUSE_MS);
+      if (this.#channel === channel) features = await askFeatures(channelSocket(this.#options.dataDir));
+    }
     if (this.#channel !== channel) return;
     if (features?.knows === true) this.#send({ kind: 'knows', fields: [...NEWER_FIELDS] });
     if (features?.resync === true) this.#send({ kind: 'follow-resync' });

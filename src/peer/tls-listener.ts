@@ -5,7 +5,8 @@
  * 1. At a limit a connection is closed at once, before its handshake: whoever has a right to one tries again by itself.
  * 2. Who is known (`ownerOf`) is counted apart once its handshake is over: strangers, however many, never end or keep out what
  *    is established. Of one owner the newest connections stay, because a newer stream replaces the older.
- * 3. Nothing here says who may ask for what: that is the services' own matter, call by call.
+ * 3. Where a member is expected, or has come from before, strangers from elsewhere use nothing up.
+ * 4. Nothing here says who may ask for what: that is the services' own matter, call by call.
  */
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import { createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
@@ -16,7 +17,7 @@ import type { TlsMaterial } from './tls.ts';
 export interface ListenerLimits {
   /** Altogether, of those whose owner is not known (yet). */
   readonly connections: number;
-  /** From one address: nobody else may be kept out by it. */
+  /** From one address that nobody has vouched for: nobody else may be kept out by it. */
   readonly perAddress: number;
   /** From the connection to the end of the handshake. */
   readonly handshakeMs: number;
@@ -52,6 +53,8 @@ interface Connection {
 }
 
 const CLOSE_LIMIT_MS = 500;
+/** Nodes have a few addresses each. */
+const MAX_VOUCHED = 64;
 
 export class TlsListener {
   readonly #options: TlsListenerOptions;
@@ -63,6 +66,8 @@ export class TlsListener {
   /** Of strangers. */
   readonly #byAddress = new Map<string, number>();
   #strangers = 0;
+  /** From where somebody known has come, the one heard longest ago first: no flood from elsewhere keeps it from coming again. */
+  readonly #vouched = new Set<string>();
   /** Closed at a limit since the start. */
   refused = 0;
 
@@ -143,8 +148,9 @@ export class TlsListener {
 
   #mayBegin(address: string): boolean {
     const { limits, isFavoured } = this.#options;
-    if ((this.#byAddress.get(address) ?? 0) >= limits.perAddress) return false;
-    const favoured = isFavoured?.(address) ?? false;
+    const favoured = this.#vouched.has(address) || (isFavoured?.(address) ?? false);
+    // On a lossy path a member's own attempts outlive each other: there only how often it begins is bounded.
+    if (!favoured && (this.#byAddress.get(address) ?? 0) >= limits.perAddress) return false;
     if (!favoured && this.#strangers >= limits.connections) return false;
     return this.#rates?.take(address, favoured, performance.now()) ?? true;
   }
@@ -170,12 +176,20 @@ export class TlsListener {
     const owner = connection.certificate === null ? null : (ownerOf?.(connection.certificate) ?? null);
     if (owner !== null) {
       connection.owner = owner;
+      this.#vouchFor(connection.address);
       this.#countStranger(connection.address, -1);
       this.#endOldest(owner);
     } else if (limits.strangerMs !== null) {
       if (connection.expiry !== undefined) return void connection.raw.destroy();
       connection.expiry = setTimeout(() => this.#judge(connection), limits.strangerMs);
     }
+  }
+
+  #vouchFor(address: string): void {
+    this.#vouched.delete(address);
+    this.#vouched.add(address);
+    const [oldest] = this.#vouched;
+    if (this.#vouched.size > MAX_VOUCHED && oldest !== undefined) this.#vouched.delete(oldest);
   }
 
   #endOldest(owner: string): void {

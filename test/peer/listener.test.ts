@@ -119,9 +119,9 @@ describe('the listener', () => {
     const [oldest, ...newest] = [await dial('b'), await dial('b'), await dial('b')];
     expect([oldest, ...newest].map((one) => one?.ok)).toEqual([true, true, true]);
     expect(await closed(oldest.socket)).toBe(true);
-    expect((await dial('c')).ok).toBe(true);
+    expect((await dialTls(port, '127.0.0.9', 'c')).ok).toBe(true);
     // Its room is taken: the next one is closed at once.
-    expect((await dialTls(port, '127.0.0.1', 'c')).ok).toBe(false);
+    expect((await dialTls(port, '127.0.0.9', 'c')).ok).toBe(false);
     expect(newest.map(({ socket }) => socket.destroyed)).toEqual([false, false]);
   });
 
@@ -131,6 +131,15 @@ describe('the listener', () => {
     const oks: boolean[] = [];
     for (const from of [9, 9, 9, 9, 10, 10, 1]) oks.push((await dialTls(port, `127.0.0.${from}`)).ok);
     expect(oks).toEqual([true, true, true, false, true, false, true]);
+  });
+
+  test('where a member has come from before, it comes again, whatever strangers from elsewhere have used up', async () => {
+    const rates = { perAddress: { burst: 10, perSecond: 0.001 }, others: { burst: 2, perSecond: 0.001 } };
+    const { port, dial } = await begin({ handshakes: rates, perAddress: 1, connections: 2 }, new Set(['b']));
+    expect((await dial('b')).ok).toBe(true);
+    const flood = [await dialTls(port, '127.0.0.9', 'c'), await dialTls(port, '127.0.0.10', 'c')];
+    expect(flood.map(({ ok }) => ok)).toEqual([true, false]);
+    expect([(await dial('b')).ok, (await dial('b')).ok]).toEqual([true, true]);
   });
 
   test('says which address is in use', async () => {

@@ -22,20 +22,24 @@ interface Turn {
   readonly takenAt: number;
 }
 
+/** More than there are datasets (state.ts); of those that are gone too. */
+const MAX_KNOWN = 20_000;
+
 export class Turns {
-  #begun = new Map<string, number>();
+  /** The one begun longest ago first; also of those that do not wait now, or who is under way at a plan would come first at the next. */
+  readonly #begun = new Map<string, number>();
   #count = 0;
 
   begun(dataset: string): void {
     this.#count += 1;
+    this.#begun.delete(dataset);
     this.#begun.set(dataset, this.#count);
+    const [oldest] = this.#begun.keys();
+    if (this.#begun.size > MAX_KNOWN && oldest !== undefined) this.#begun.delete(oldest);
   }
 
   /** Given with parents first, as a plan has them. */
   inTurn<Transfer extends Waiting>(transfers: readonly Transfer[]): readonly Transfer[] {
-    // Who has nothing to send has no turn to lose.
-    const known = transfers.map(({ dataset }) => [dataset, this.#begun.get(dataset) ?? 0] as const);
-    this.#begun = new Map(known.filter(([, begun]) => begun > 0));
     const turns = new Map<string, Turn>();
     for (const { dataset, common } of transfers) {
       const takenAt = common === null ? 0 : (readOwnName(common.name)?.takenAtMs ?? 0);

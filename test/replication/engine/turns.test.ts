@@ -45,6 +45,20 @@ describe('the order of what waits', () => {
     expect(begun.size).toBe(22);
   });
 
+  it('who was under way at a plan does not come before who has waited since', () => {
+    const turns = new Turns();
+    const [small, one, other] = ['small', 'big1', 'big2'].map((name) => waiting(`tank/${name}`));
+    if (small === undefined || one === undefined || other === undefined) throw new Error('three');
+    for (const { dataset } of [small, one, other]) turns.begun(dataset);
+    // The last one runs.
+    expect(namesOf(turns.inTurn([one, small]))).toEqual(['tank/small', 'tank/big1']);
+    turns.begun(small.dataset);
+    expect(namesOf(turns.inTurn([one, other, small]))).toEqual(['tank/big1', 'tank/big2', 'tank/small']);
+    turns.begun(one.dataset);
+    expect(namesOf(turns.inTurn([other, small]))).toEqual(['tank/big2', 'tank/small']);
+    expect(namesOf(turns.inTurn([one, other, small]))).toEqual(['tank/big2', 'tank/small', 'tank/big1']);
+  });
+
   it('has what lies in a dataset after it, whatever was begun when', () => {
     const name = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 4 });
     const parts = name.map((words) => ['tank', ...words].join('/'));
