@@ -27,6 +27,8 @@ async function serveOptions(options: ServeOptions): Promise<void> {
   const { hostReceiver, openSshChannel, serve, writeAnswer } = await import(
     '../replication/channels/index.ts'
   );
+  const { yieldToOthers } = await import('../replication/index.ts');
+  yieldToOthers();
   const config = loadConfig(options.config, { node: options.node, needsTls: false });
   const peer = parseNodeOption('--peer', options.peer);
   const { receiver, stop } = hostReceiver(config, peer);

@@ -13,7 +13,7 @@ import { formatAddress, loadConfig } from '../config/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
 import { CertificateWatch, checkTls, readTls } from '../peer/index.ts';
 import { hostReceiver, ReplicationServer } from '../replication/channels/index.ts';
-import { otherDataNode } from '../replication/index.ts';
+import { otherDataNode, yieldToOthers } from '../replication/index.ts';
 
 const logger = pino({ name: 'receiver', base: null }, pino.destination({ fd: 2, sync: false }));
 
@@ -28,6 +28,7 @@ async function main(): Promise<void> {
   if (host === undefined)
     throw new QuorateError('usage', `replication.channel has no host for ${config.node}`);
   process.chdir('/');
+  yieldToOthers();
   const peer = otherDataNode(config, config.node);
   const { receiver, stop } = hostReceiver(config, peer);
   const { cluster, node } = config;

@@ -21,6 +21,7 @@ export {
 export * from './engine/index.ts';
 export { type PlanInput, type PoolPlan, planReplication, type Step, type Task } from './plan.ts';
 export type { PoolSide } from './pool.ts';
+export { yieldToOthers } from './priority.ts';
 export {
   type PoolsReading,
   packReading,

@@ -10,6 +10,7 @@ import { loadConfig } from '../config/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
 import { ChildRunner, kernelFiles } from '../executor/index.ts';
 import { openChannel } from '../replication/channels/index.ts';
+import { yieldToOthers } from '../replication/index.ts';
 import { runReplicator } from './run.ts';
 
 const END_LIMIT_MS = 100;
@@ -18,6 +19,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { config: { type: 'string' }, node: { type: 'string' } } });
   if (values.config === undefined) throw new QuorateError('usage', 'the replicator needs --config FILE');
   const config = loadConfig(values.config, { node: values.node });
+  yieldToOthers();
   const commands = new ChildRunner(`replicator of ${config.dataDir}`, systemClock);
   const code = await runReplicator({
     config,

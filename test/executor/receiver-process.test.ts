@@ -1,5 +1,6 @@
 /** The receiver as a process of its own: it is kept running, answers by itself, and ends with who has started it. */
 import { execFile } from 'node:child_process';
+import { getPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -39,6 +40,8 @@ it('answers; is started again when it dies; ends when it is told, and when its e
   receiver.start();
   expect(await channel.read({ signal, limitMs: 20_000 })).toMatchObject({ pools: [{ name: 'tank' }] });
   const first = receiver.pid ?? 0;
+  // Heartbeats come before streams.
+  expect(getPriority(first)).toBeGreaterThanOrEqual(10);
   process.kill(first, 'SIGKILL');
   await until('another one', () => receiver.pid !== null && receiver.pid !== first);
   expect(logged).toEqual([expect.objectContaining({ event: 'receiver-gone', why: 'SIGKILL' })]);
