@@ -212,7 +212,7 @@ function scenariosOf(names: readonly string[], known: readonly string[]): readon
   if (names.length === 1 && names[0] === 'all') return known;
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined)
-    throw new RangeError(`no scenario ${unknown} for that storage; there are ${known.join(', ')}`);
+    throw new RangeError(`no scenario ${unknown}; there are ${known.join(', ')}, with that storage`);
   return names;
 }
 

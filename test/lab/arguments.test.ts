@@ -51,7 +51,7 @@ describe('the command line of scripts/lab', () => {
       command: { scenarios: ['replication-role-swap'] },
       channel: 'grpc',
     });
-    expect(() => parse('run replication-role-swap power-cut')).toThrow(/no scenario .* for that storage/);
+    expect(() => parse('run replication-role-swap power-cut')).toThrow(/no scenario .*, with that storage/);
     expect(() => parse('run replication-role-swap --storage zfs --engine qemu')).toThrow(/no scenario/);
     expect(() => parse('up --channel grpc')).toThrow(/--channel needs --storage replicated/);
   });
