@@ -36,7 +36,8 @@ type Told = Extract<SentEvent, { kind: 'resync' }>['volumes'];
 export interface ResyncWatchOptions {
   /** DRBD's names by those of the config. */
   readonly resources: ReadonlyMap<string, string>;
-  readonly runner: Pick<CommandRunner, 'run'>;
+  /** Of its own. `inFlight`: processes that have not ended, also those whose caller waits no more. */
+  readonly runner: Pick<CommandRunner, 'run'> & { readonly inFlight: number };
   readonly clock: Clock;
   readonly send: (event: SentEvent) => void;
 }
@@ -110,7 +111,9 @@ export class ResyncWatch {
 
   async #read(): Promise<Told> {
     const syncing = this.#syncing;
-    const names = [...new Set(syncing.map(({ name }) => name))];
+    // One that hangs in the kernel cannot be killed: until it has ended no other is started, and nothing is known.
+    const hangs = this.#options.runner.inFlight > 0;
+    const names = hangs ? [] : [...new Set(syncing.map(({ name }) => name))];
     const read = new Map(
       await Promise.all(names.map(async (name) => [name, await this.#progress(name)] as const)),
     );

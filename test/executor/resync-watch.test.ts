@@ -23,6 +23,9 @@ class Bench {
   readonly watch: ResyncWatch;
   #timers: { readonly at: number; readonly act: () => void }[] = [];
 
+  /** Of processes that hang. */
+  inFlight = 0;
+
   constructor() {
     const clock: Clock = {
       now: () => instant(this.nowMs),
@@ -37,9 +40,13 @@ class Bench {
       },
       sleep: async () => undefined,
     };
+    const inFlight = (): number => this.inFlight;
     this.watch = new ResyncWatch({
       resources: new Map([['block', 'r0']]),
       runner: {
+        get inFlight() {
+          return inFlight();
+        },
         run: (command) => {
           this.asked.push(command.join(' '));
           return new Promise((resolve) => clock.after(this.readMs, () => resolve(this.answer)));
@@ -65,6 +72,19 @@ class Bench {
     this.nowMs = end;
   }
 }
+
+it('starts no process beside one that hangs, and says that nothing is known meanwhile', async () => {
+  const bench = new Bench();
+  bench.watch.follow();
+  bench.inFlight = 1;
+  bench.watch.onSyncing([SYNCING]);
+  await bench.pass(60_000);
+  expect(bench.asked).toEqual([]);
+  expect(bench.told.at(-1)?.volumes).toMatchObject([{ donePercent: null, outOfSyncBytes: null }]);
+  bench.inFlight = 0;
+  await bench.pass(60_000);
+  expect(bench.asked.length).toBeGreaterThan(0);
+});
 
 it('asks nothing while none runs, and nothing for nobody', async () => {
   const bench = new Bench();
