@@ -94,7 +94,7 @@ export function votersWithout(
  */
 export function promiseShrinksAt(node: Readonly<CoreNode>): Instant | null {
   const { timingSince, timing } = node;
-  if (node.appliedTiming !== actingPart(timing) || rulingConfig(node)?.goal === undefined) return null;
+  if (rulingConfig(node)?.goal === undefined || node.appliedTiming !== actingPart(timing)) return null;
   return instant(timingSince.at + timingSince.promiseMs);
 }
 
