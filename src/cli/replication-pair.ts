@@ -23,9 +23,10 @@ export interface PairQuestions {
   readonly command: readonly string[];
 }
 
-const ANSWER_LIMIT_MS = 10_000;
+/** An emulated guest takes ten seconds to make its first call. */
+const ANSWER_LIMIT_MS = 30_000;
 /** Of a direction: two processes start for it, and two connections are made for the way back. */
-const TRY_LIMIT_MS = 30_000;
+const TRY_LIMIT_MS = 60_000;
 
 export function registerPair(group: Command): void {
   group

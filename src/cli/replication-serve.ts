@@ -54,4 +54,4 @@ async function serveOptions(options: ServeOptions): Promise<void> {
   if (!isWell) throw new ExitWith(EXIT.failed);
 }
 
-const PROBE_LIMIT_MS = 15_000;
+const PROBE_LIMIT_MS = 30_000;

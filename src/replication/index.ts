@@ -30,6 +30,7 @@ export {
   sideOf,
   unpackReading,
 } from './reading.ts';
+export { readResumeToken } from './resume-token.ts';
 export {
   type AsideParts,
   type CompleteOrder,

@@ -1,3 +1,4 @@
+import { readResumeToken } from '../../../src/replication/index.ts';
 import { POOL } from '../plan.ts';
 import { Copies, expectAlike, fileSystem } from '../replication/index.ts';
 import type { Scenario, Stage } from '../stage.ts';
@@ -59,7 +60,7 @@ export const replicationInterrupted: Scenario = {
     stage.say(`${standby} is filled`);
     const free = Number(await copies.must(standby, `zfs get -H -p -o value available ${POOL}`));
     const room = 8 * 1024 * 1024;
-    await copies.must(standby, `zfs create -V ${Math.floor((free - room) / 1_048_576)}M ${FILL}-${run}`);
+    await copies.must(standby, `zfs create -o reservation=${free - room} ${FILL}-${run}`);
     await copies.create(holder, { fileSystems: [later], volumes: [], kib: LATER_KIB });
     await lab.admin(holder).runReplication(null);
     await stage.waitFor(
@@ -80,31 +81,34 @@ export const replicationInterrupted: Scenario = {
   },
 };
 
-/** More of it is on its way than `bytes`, and not all. */
+/** More of it has arrived than `bytes`, and not all. */
 async function underWay(stage: Stage, copies: Copies, dataset: string, bytes: number): Promise<void> {
   await stage.waitFor(
     `a stream for ${dataset} is under way`,
-    async () => {
-      const { datasets } = await copies.status(stage.holder);
-      const progress = datasets.find((one) => one.dataset === dataset)?.progress;
-      return progress != null && progress.bytes > bytes + 1_048_576;
-    },
+    async () => ((await received(stage, copies, dataset)) ?? 0) > bytes + 1_048_576,
     LIMIT_MS,
   );
 }
 
 /** Bytes of an unfinished stream that the receiver keeps. */
 async function arrived(stage: Stage, copies: Copies, dataset: string): Promise<number> {
-  let bytes = 0;
+  let bytes: number | null = null;
   await stage.waitFor(
     `what has arrived of ${dataset} is kept`,
     async () => {
-      const text = await copies.must(stage.standby, `zfs list -H -p -o used,receive_resume_token ${dataset}`);
-      const [used = '0', token = '-'] = text.trim().split(/\s+/);
-      bytes = Number(used);
-      return token !== '-' && bytes > 0;
+      bytes = await received(stage, copies, dataset);
+      return bytes !== null;
     },
     LIMIT_MS,
   );
-  return bytes;
+  return bytes ?? 0;
+}
+
+/** By the receiving pool's own word, also while it receives; null where no stream is unfinished. */
+async function received(stage: Stage, copies: Copies, dataset: string): Promise<number | null> {
+  const text = await copies.must(
+    stage.standby,
+    `zfs get -H -o value receive_resume_token ${dataset} 2>/dev/null || :`,
+  );
+  return readResumeToken(text.trim())?.bytes ?? null;
 }
