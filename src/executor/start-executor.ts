@@ -11,7 +11,9 @@ import { lockOwner } from './lock.ts';
 import { channelSocket } from './unix-path.ts';
 
 const START_LIMIT_MS = 15_000;
-const RETRY_MS = 20;
+const RETRY_MS = { least: 20, most: 200 } as const;
+/** Looking takes at most a tenth of the time. */
+const REST = 9;
 
 /** Resolves with a connection to it; `onChild` is told at once. Throws `executor-unreachable`. */
 export async function startExecutor(
@@ -32,6 +34,7 @@ export async function startExecutor(
   });
   const end = systemClock.now() + START_LIMIT_MS;
   for (;;) {
+    const lookedAt = systemClock.now();
     // The old one may still listen, or hang with its socket open: only the child counts, once it has the lock.
     const isChildThere = lockOwner(dataDir)?.pid === child.pid;
     const socket = isChildThere ? await tryConnect(channelSocket(dataDir)) : null;
@@ -41,7 +44,9 @@ export async function startExecutor(
     if (systemClock.now() >= end) {
       throw new QuorateError('executor-unreachable', `no executor on ${dataDir} after ${START_LIMIT_MS} ms`);
     }
-    await systemClock.sleep(RETRY_MS);
+    // Where a look takes long, so does the start, and it needs the processor more.
+    const restMs = REST * (systemClock.now() - lookedAt);
+    await systemClock.sleep(Math.min(Math.max(RETRY_MS.least, restMs), RETRY_MS.most));
   }
 }
 
