@@ -9,26 +9,25 @@
 import type { Logger } from 'pino';
 import { type Config, memberDifferences, replicatedPools } from '../config/index.ts';
 import type { CoreEvent, Entry, Message, NodeId, Proposal, Timing } from '../core/index.ts';
-import { adoptable, InvariantError, isToBeForced, logIndex, newestTiming } from '../core/index.ts';
+import { adoptable, logIndex, newestTiming } from '../core/index.ts';
 import { EXIT, type ExitCode, QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
-import { sha256 } from '../log/index.ts';
 import { AgentFacts } from './agent-facts.ts';
+import { logCommitted, logFatal, logReleased } from './agent-log.ts';
 import type { AgentParts, Store, Transport } from './agent-parts.ts';
 import { AroundDriver } from './around-driver.ts';
 import { DataLook } from './data-look.ts';
 import { DataLoss } from './data-loss.ts';
 import { DiskLossCheck } from './disk-loss.ts';
-import { Driver, type ProposeResult } from './driver.ts';
+import type { Driver, ProposeResult } from './driver.ts';
 import { ExecutorCare } from './executor-care.ts';
-import { FENCE_BEFORE_MS } from './fencing.ts';
 import { fitnessOf } from './fitness.ts';
 import { lackingVoters, RESTART_FORMAT } from './format.ts';
 import { handOver } from './hand-over.ts';
 import { Heard } from './heard.ts';
+import { newDriver } from './new-driver.ts';
 import { PoolsQuestion } from './pools-question.ts';
 import { rosterOf } from './roster.ts';
-import { whyNotUnwatched } from './unwatched.ts';
 import { Waiting } from './waiting.ts';
 
 /** A SIGTERM must end: after this the executor's abrupt release does what the hand-over could not. */
@@ -149,32 +148,12 @@ export class Agent {
         executor: this.#executor,
         clock: parts.clock,
       });
-    const driver = new Driver({
-      core: {
-        self: config.node,
-        digest: sha256,
-        seed: parts.seed,
-        timing: this.#timing,
-        recovered,
-        waitsToBegin: recovered.entries.length <= 1,
-        kept: this.#kept,
-        ...(config.fencing.ec2Stop === 'before' ? { preparationMs: FENCE_BEFORE_MS } : {}),
-        bootedAt: await parts.bootPromiseStart(),
-      },
-      clock: parts.clock,
-      executor: this.#executor,
-      store: {
-        persist: (persists) => this.#heard.counts.timed(store.persist(persists), () => parts.clock.now()),
-      },
-      send: (message) => transport.send(message),
-      onCommitted: (entry) => this.#onCommitted(entry),
+    const driver = await newDriver({
+      ...{ config, parts, timing: this.#timing, recovered, kept: this.#kept, store, transport },
+      ...{ executor: this.#executor, heard: this.#heard, dataLoss: this.#dataLoss },
+      fenceBefore: async () => (await this.#around?.fencing.before()) ?? false,
       lacking: (format) => this.#lacking(format),
-      whyNotUnwatched: ({ state, self }) => whyNotUnwatched(config, state, isToBeForced(state, self)),
-      whyLoss: this.#dataLoss?.why ?? null,
-      fence:
-        config.fencing.ec2Stop === 'before' && config.watchdog.mode === 'automatic'
-          ? async () => (await this.#around?.fencing.before()) ?? false
-          : null,
+      onCommitted: (entry) => this.#onCommitted(entry),
       onRefusedToHold: (why) => {
         this.#heard.counts.refusalsToHold += 1;
         this.#log.error({ event: 'cannot-hold', why }, `cannot hold: ${why}`);
@@ -262,14 +241,9 @@ export class Agent {
     }
     if (event.kind === 'handed-over') this.#around?.restart.onHandOver('done');
     if (event.kind === 'hand-over-refused') this.#around?.restart.onHandOver({ refused: event.why });
-    if (event.kind === 'released') {
-      const { releaseMs } = this.#driver?.view.timing ?? this.#timing;
-      this.#log.info(
-        { event: 'released', epoch: event.epoch, ms: event.ms, mode: event.mode },
-        `released in ${event.ms.toFixed(0)} ms (${event.mode}; D is ${releaseMs} ms)`,
-      );
-    }
-    this.#heard.onExecutorEvent(event, (this.#driver?.view.timing ?? this.#timing).releaseMs);
+    const { releaseMs } = this.#driver?.view.timing ?? this.#timing;
+    if (event.kind === 'released') logReleased(this.#log, event, releaseMs);
+    this.#heard.onExecutorEvent(event, releaseMs);
     this.#driver?.onExecutorEvent(event);
     switch (event.kind) {
       case 'release-failed':
@@ -294,21 +268,11 @@ export class Agent {
   #onCommitted(entry: Entry): void {
     this.#heard.onCommitted(entry);
     this.#around?.onCommitted(entry);
-    if (entry.body.kind === 'elected' && (this.#driver?.view.state.pause ?? null) !== null)
-      this.#log.warn(
-        { event: 'paused', leader: entry.body.leader },
-        'the cluster is paused: nobody holds until "quorate resume" (H7)',
-      );
     if (entry.body.kind === 'config') {
       this.#executor.setTiming(entry.body.timing);
       if (this.#driver !== null) this.#followMembers(this.#driver);
     }
-    if (entry.body.kind !== 'note') {
-      this.#log.info(
-        { event: 'committed', index: entry.index, term: entry.term, entry: entry.body },
-        `${entry.index} ${entry.body.kind}`,
-      );
-    }
+    logCommitted(this.#log, entry, (this.#driver?.view.state.pause ?? null) !== null);
   }
 
   #onCoreEvent(event: CoreEvent): void {
@@ -363,16 +327,7 @@ export class Agent {
   }
 
   #onFatal(error: unknown): void {
-    const isBroken = error instanceof InvariantError;
-    const code = isBroken ? EXIT.invariant : error instanceof QuorateError ? error.exitCode : EXIT.storage;
-    this.#log.fatal(
-      {
-        event: 'fatal',
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        code,
-      },
-      String(error),
-    );
+    const code = logFatal(this.#log, error);
     this.#isEnding = true;
     this.#isFatal = true;
     this.#resolveExit(code);

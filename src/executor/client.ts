@@ -4,125 +4,23 @@
  * `start` finds an executor on its socket or spawns one; `replace` spawns one that first makes sure that the old one is
  * gone (O1). Orders go over the channel, renewals over the guard's own socket (T4).
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { systemClock } from '../clock.ts';
 import type { Epoch, Instant, NodeId, Term, Timing } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { readLines } from '../lines.ts';
-import { lockOwner } from './lock.ts';
+import type { ExecutorClient, ExecutorClientOptions, FenceOrder, TakeOrder } from './client-contract.ts';
+import { askFeatures, featuresOfBusy, helloOf, parse } from './client-greeting.ts';
 import { NEWER_FIELDS } from './newer-fields.ts';
-import { ownProcess, type ProcessId } from './processes.ts';
-import {
-  type ExecutorEvent,
-  eventSchema,
-  type Greeting,
-  greetingSchema,
-  type OrderText,
-  PROTOCOL_VERSION,
-} from './protocol.ts';
-import type { ExecutorTap, Renewal } from './tap.ts';
+import { type ExecutorEvent, eventSchema, greetingSchema, type OrderText } from './protocol.ts';
+import { ShownLines } from './shown-lines.ts';
+import { startExecutor, tryConnect } from './start-executor.ts';
 import { channelSocket, guardSocket } from './unix-path.ts';
 
-export interface TakeOrder {
-  readonly epoch: Epoch;
-  readonly term: Term;
-  /** End of the lease. */
-  readonly until: Instant;
-  /** The release of the tenure before is proven in the log. */
-  readonly previousReleased: boolean;
-  /** The log proves it of everybody who has held before (R4, R5); only where `true`. */
-  readonly hasProof?: boolean;
-  /** O3: an operator's override lets this tenure promote old data; only where `true`. */
-  readonly isForced?: boolean;
-}
-
-export interface FenceOrder {
-  readonly id: number;
-  readonly node: NodeId;
-  /** End of the caller's lease, and when the newest round that it rests on was sent (L1). */
-  readonly until: Instant;
-  readonly confirmedAt: Instant;
-}
-
-export interface ExecutorClient {
-  /**
-   * `adopt` (L7): what the process before may have left to this one. Where the executor keeps that, the first event is `kept`
-   * and nothing is released; otherwise it is a start like any other.
-   */
-  start(onEvent: (event: ExecutorEvent) => void, adopt?: Epoch | null): Promise<void>;
-  /** O1: after `gone`. A new executor that takes over from the dead one, releases and verifies; then `ready`. */
-  replace(): Promise<void>;
-  /** Answered by `armed` or `arm-failed` with the same number. */
-  arm(id: number): void;
-  /** Nothing was taken after `arm`: closes the watchdog in order. A release does so by itself. */
-  disarm(): void;
-  take(order: TakeOrder): void;
-  /** To the guard's own socket, with every confirmed round. */
-  renew(epoch: Epoch, until: Instant): void;
-  release(epoch: Epoch, mode: 'planned' | 'abrupt'): void;
-  /** H6: keep what a failed takeover has got, and repair the rest. */
-  keep(epoch: Epoch): void;
-  /** R5; answered by `fence-ended` with the same number and node. */
-  fence(order: FenceOrder): void;
-  resumeIo(epoch: Epoch): void;
-  /** Reads the replicated data now; answered by `data-read`. */
-  look(): void;
-  /** Answered by `copies-read` with the same number. */
-  readCopies(id: number): void;
-  /** Answered by `pools-read`, in pieces, or `pools-unread`, with the same number. */
-  readPools(id: number): void;
-  /** A round of snapshot replication now; null: of everything. */
-  replicate(dataset: string | null): void;
-  /** `dataNodes`: the others that a block layer mirrors; null: those of the config file. */
-  setMembers(members: ReadonlyMap<NodeId, string>, dataNodes: readonly NodeId[] | null): void;
-  /** Answered by `timing-applied` with the same values. */
-  setTiming(timing: Timing): void;
-  /** L7: can it keep a tenure while its agent is restarted? One of an older version cannot. */
-  canKeep(): Promise<boolean>;
-  /** L7: it keeps everything until then without an agent. Answered by `handed-over` or `hand-over-refused`. */
-  handOver(epoch: Epoch, until: Instant): void;
-  /** L7: what it has kept is bound to this term's lease. Answered by `bound`. */
-  bind(epoch: Epoch, term: Term, until: Instant): void;
-  /** L7: the adoption is committed. */
-  adopt(epoch: Epoch, until: Instant): void;
-  /**
-   * `farewell`: no statement, and the executor ends too (unless it was told to stay). `abandon` breaks the channel as a
-   * crash does: the executor releases, kills this process and tells the members (R4).
-   */
-  close(how?: 'farewell' | 'abandon'): Promise<void>;
-  readonly connected: boolean;
-}
-
-export interface ExecutorClientOptions {
-  readonly node: NodeId;
-  readonly cluster: string;
-  readonly configFile: string;
-  readonly dataDir: string;
-  /** Peer addresses of the other members. */
-  readonly members: ReadonlyMap<NodeId, string>;
-  readonly timing: Timing;
-  /** dist/executor.mjs; found beside the running bundle where absent. */
-  readonly program?: string;
-  /** Further arguments for the executor, as `--self-fence sysrq`. */
-  readonly args?: readonly string[];
-  /** The process whose death the executor makes sure of; this one where absent. */
-  readonly agentProcess?: ProcessId;
-  /** Told of every order and report while somebody looks. */
-  readonly tap?: ExecutorTap;
-}
-
-const START_LIMIT_MS = 15_000;
 const RETRY_MS = 20;
 const GREETING_LIMIT_MS = 5000;
 const CLOSE_LIMIT_MS = 2000;
-const FEATURES_LIMIT_MS = 2000;
-/** An executor of before answers none of them, in the first seconds of its agent only. */
-const FEATURES_TRIES = 5;
-const FEATURES_PAUSE_MS = 3000;
 /** How long the process before may still take to end (L7). */
 const COME_BACK_LIMIT_MS = 5000;
 /** A guard that does not read gets no more: an old renewal is worth nothing. */
@@ -134,6 +32,7 @@ export function createExecutorClient(options: ExecutorClientOptions): ExecutorCl
 
 class Client implements ExecutorClient {
   readonly #options: ExecutorClientOptions;
+  readonly #shown: ShownLines;
   #members: ReadonlyMap<NodeId, string>;
   #dataNodes: readonly NodeId[] | null = null;
   #timing: Timing;
@@ -145,6 +44,7 @@ class Client implements ExecutorClient {
 
   constructor(options: ExecutorClientOptions) {
     this.#options = options;
+    this.#shown = new ShownLines(options.tap);
     this.#members = options.members;
     this.#timing = options.timing;
   }
@@ -205,7 +105,7 @@ class Client implements ExecutorClient {
     const isSent = guard !== null && guard.writableLength <= MAX_UNSENT_BYTES;
     const line = `${JSON.stringify({ epoch, until })}\n`;
     if (isSent) guard.write(line);
-    if (this.#options.tap?.isWatched === true) this.#show({ kind: 'renew', epoch, until }, line, isSent);
+    this.#shown.sent({ kind: 'renew', epoch, until }, line, isSent);
   }
 
   keep(epoch: Epoch): void {
@@ -286,58 +186,18 @@ class Client implements ExecutorClient {
     const line = `${JSON.stringify(order)}\n`;
     // A dead channel is told by `gone`; whatever was asked for is void then.
     this.#channel?.write(line);
-    if (this.#options.tap?.isWatched === true) this.#show(order, line, this.#channel !== null);
+    this.#shown.sent(order, line, this.#channel !== null);
   }
 
-  #show(content: OrderText | Renewal, line: string, isSent: boolean): void {
-    const bytes = Buffer.byteLength(line);
-    this.#options.tap?.line({ direction: 'sent', content, bytes, outcome: isSent ? null : 'not sent' });
-  }
-
-  #showReport(content: ExecutorEvent | Greeting, line: string): void {
-    const bytes = Buffer.byteLength(line) + 1;
-    this.#options.tap?.line({ direction: 'received', content, bytes, outcome: null });
-  }
-
-  async #spawnAndConnect(extra: readonly string[]): Promise<Socket> {
-    const { node, configFile, dataDir, args = [] } = this.#options;
-    const program = this.#options.program ?? findProgram();
-    const child = spawn(
-      process.execPath,
-      [program, '--config', configFile, '--node', node, ...args, ...extra],
-      {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      },
-    );
-    this.#child = child;
-    let failure: string | null = null;
-    child.once('error', (error) => {
-      failure = error.message;
+  #spawnAndConnect(extra: readonly string[]): Promise<Socket> {
+    const options = this.#options;
+    return startExecutor({ ...options, args: [...(options.args ?? []), ...extra] }, (child) => {
+      this.#child = child;
     });
-    child.once('exit', (code, signal) => {
-      failure ??= `it ended with ${code === null ? signal : `code ${code}`}`;
-    });
-    const end = systemClock.now() + START_LIMIT_MS;
-    for (;;) {
-      // The old one may still listen, or hang with its socket open: only the child counts, once it has the lock.
-      const isChildThere = lockOwner(dataDir)?.pid === child.pid;
-      const socket = isChildThere ? await tryConnect(channelSocket(dataDir)) : null;
-      if (socket !== null) return socket;
-      if (failure !== null)
-        throw new QuorateError('executor-unreachable', `the executor did not start: ${failure}`);
-      if (systemClock.now() >= end) {
-        throw new QuorateError(
-          'executor-unreachable',
-          `no executor on ${dataDir} after ${START_LIMIT_MS} ms`,
-        );
-      }
-      await systemClock.sleep(RETRY_MS);
-    }
   }
 
   /** Resolves when the executor has said welcome and the guard's socket is connected. */
   #greet(channel: Socket, adopt: Epoch | null = null): Promise<void> {
-    const { node, cluster, configFile, agentProcess = ownProcess() } = this.#options;
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => {
         channel.destroy();
@@ -360,7 +220,7 @@ class Client implements ExecutorClient {
           isGreeted = true;
           const greeting = parse(greetingSchema, line);
           if (greeting === null) return fail('speaks another protocol');
-          if (this.#options.tap?.isWatched === true) this.#showReport(greeting, line);
+          this.#shown.received(greeting, line);
           if (greeting.kind === 'refused') {
             channel.destroy();
             return reject(new QuorateError('executor-busy', `the executor refused: ${greeting.why}`));
@@ -373,36 +233,19 @@ class Client implements ExecutorClient {
           this.#connectGuard(greeting.session).then(resolve, () => fail("has no guard's socket"));
         },
       });
-      const hello = {
-        kind: 'hello',
-        version: PROTOCOL_VERSION,
-        node,
-        cluster,
-        config: configFile,
-        ...agentProcess,
-        members: Object.fromEntries(this.#members),
-        timing: this.#timing,
-        // Never there otherwise: an executor of before would not know it.
-        ...(adopt === null ? {} : { adopt }),
-      } satisfies OrderText;
+      const hello = helloOf({ ...this.#options, members: this.#members, timing: this.#timing }, adopt);
       const line = `${JSON.stringify(hello)}\n`;
       channel.write(line);
-      if (this.#options.tap?.isWatched === true) this.#show(hello, line, true);
+      this.#shown.sent(hello, line, true);
     });
   }
 
   /** Not waited for: until it is said, the executor leaves out what is newer. */
   async #sayWhatIsKnown(channel: Socket): Promise<void> {
-    let features = await askFeatures(channelSocket(this.#options.dataDir));
-    // One that has just been started may be too busy to answer in time.
-    for (
-      let again = 0;
-      features === null && again < FEATURES_TRIES && this.#channel === channel;
-      again += 1
-    ) {
-      await systemClock.sleep(FEATURES_PAUSE_MS);
-      if (this.#channel === channel) features = await askFeatures(channelSocket(this.#options.dataDir));
-    }
+    const features = await featuresOfBusy(
+      channelSocket(this.#options.dataDir),
+      () => this.#channel === channel,
+    );
     if (this.#channel !== channel) return;
     if (features?.knows === true) this.#send({ kind: 'knows', fields: [...NEWER_FIELDS] });
     if (features?.resync === true) this.#send({ kind: 'follow-resync' });
@@ -427,14 +270,13 @@ class Client implements ExecutorClient {
     if (channel !== this.#channel) return;
     const event = parse(eventSchema, line);
     if (event === null) return void channel.destroy();
-    if (this.#options.tap?.isWatched === true) this.#showReport(event, line);
+    this.#shown.received(event, line);
     this.#onEvent(event);
   }
 
   #onGone(): void {
     this.#drop();
-    if (this.#options.tap?.isWatched === true)
-      this.#options.tap.line({ direction: 'received', content: { kind: 'gone' }, bytes: 0, outcome: null });
+    this.#shown.gone();
     if (!this.#isClosing) this.#onEvent({ kind: 'gone' });
   }
 
@@ -444,59 +286,4 @@ class Client implements ExecutorClient {
     this.#guard = null;
     for (const socket of sockets) socket?.destroy();
   }
-}
-
-function parse<Output>(
-  schema: { safeParse(value: unknown): { success: true; data: Output } | { success: false } },
-  line: string,
-): Output | null {
-  try {
-    const result = schema.safeParse(JSON.parse(line));
-    return result.success ? result.data : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Null: nobody is there, or one of a version that closes the connection at what it does not know. */
-async function askFeatures(path: string): Promise<Extract<Greeting, { kind: 'features' }> | null> {
-  const socket = await tryConnect(path);
-  if (socket === null) return null;
-  return new Promise((resolve) => {
-    const answer = (greeting: Greeting | null): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(greeting?.kind === 'features' ? greeting : null);
-    };
-    const timer = setTimeout(() => answer(null), FEATURES_LIMIT_MS);
-    socket.once('close', () => answer(null));
-    readLines(socket, {
-      onTooLong: () => answer(null),
-      onLine: (line) => answer(parse(greetingSchema, line)),
-    });
-    socket.write(`${JSON.stringify({ kind: 'features' } satisfies OrderText)}\n`);
-  });
-}
-
-function tryConnect(path: string): Promise<Socket | null> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.removeAllListeners('error');
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-    socket.once('error', () => resolve(null));
-  });
-}
-
-/** Bundled, this code is in dist/ or in dist/chunks/. */
-export function findProgram(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const found = [here, dirname(here), join(here, '../../dist')]
-    .map((directory) => join(directory, 'executor.mjs'))
-    .find((path) => existsSync(path));
-  if (found === undefined)
-    throw new QuorateError('executor-unreachable', 'executor.mjs is not beside this program');
-  return found;
 }

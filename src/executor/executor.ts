@@ -10,13 +10,13 @@
 import { randomBytes } from 'node:crypto';
 import { assert, assertNever, type Epoch, type NodeId, type Timing } from '../core/index.ts';
 import { endOfAgent } from './agent-end.ts';
+import { arrivalOf } from './arrival.ts';
 import { DataOrders } from './data-orders.ts';
 import type { ConnectedAgent, ExecutorOptions } from './executor-options.ts';
 import type { GuardReport } from './guard-protocol.ts';
 import { Holding } from './holding.ts';
 import { Keeper } from './keeper.ts';
 import { type Duty, Lookout } from './lookout.ts';
-import { type ProcessId, startTimeOf } from './processes.ts';
 import { clip, type Hello, type Order, words } from './protocol.ts';
 
 export class Executor {
@@ -83,30 +83,15 @@ export class Executor {
   // ---- the agent
 
   onHello(hello: Hello): { session: string } | { refusal: string } {
-    const { node, cluster } = this.#options;
-    if (hello.node !== node || hello.cluster !== cluster) {
-      return { refusal: `this is the executor of node ${node} of cluster ${cluster}` };
-    }
-    const { isRunning = (id: ProcessId) => startTimeOf(id.pid) === id.startTime } = this.#options;
-    if (!isRunning(hello)) return { refusal: 'there is no such process' };
-    const kept = hello.adopt === undefined ? null : this.#keeper.of(hello.adopt, isRunning);
-    if (kept !== null && 'refusal' in kept) return kept;
+    const arrival = arrivalOf(hello, this.#options, this.#keeper);
+    if ('refusal' in arrival) return arrival;
+    const { agent, keptEpoch } = arrival;
     const session = randomBytes(16).toString('hex');
-    const agent: ConnectedAgent = {
-      process: { pid: hello.pid, startTime: hello.startTime },
-      members: hello.members,
-      timing: hello.timing,
-      lastTake: kept?.agent.lastTake ?? null,
-      isReady: false,
-      isPreparing: false,
-      saidBye: false,
-      isAdopting: kept !== null,
-    };
     this.#agent = agent;
     this.#options.log('info', { event: 'agent-connected', pid: hello.pid });
-    void (kept === null
+    void (keptEpoch === null
       ? this.#makeReady(agent, session)
-      : this.#keeper.comeBack(agent, session, kept.epoch));
+      : this.#keeper.comeBack(agent, session, keptEpoch));
     return { session };
   }
 
@@ -207,19 +192,16 @@ export class Executor {
   onClosed(): void {
     const agent = this.#agent;
     assert(agent !== null, 'only a connected agent can go');
+    const { pid } = agent.process;
     this.#agent = null;
     if (this.#keeper.isKeptFor(agent)) {
       // mark: agent-restarts
-      this.#options.log('info', {
-        event: 'agent-restarts',
-        pid: agent.process.pid,
-        epoch: this.#keeper.kept,
-      });
+      this.#options.log('info', { event: 'agent-restarts', pid, epoch: this.#keeper.kept });
       this.#options.fences.callOff();
       this.#ending = this.#keeper.over;
       return;
     }
-    this.#options.log(agent.saidBye ? 'info' : 'warn', { event: 'agent-gone', pid: agent.process.pid });
+    this.#options.log(agent.saidBye ? 'info' : 'warn', { event: 'agent-gone', pid });
     this.#ending = this.#onAgentGone(agent).catch((error: unknown) => this.#warn('agent-end-failed', error));
   }
 

@@ -1,9 +1,5 @@
-export {
-  createExecutorClient,
-  type ExecutorClient,
-  type ExecutorClientOptions,
-  type TakeOrder,
-} from './client.ts';
+export { createExecutorClient } from './client.ts';
+export type { ExecutorClient, ExecutorClientOptions, TakeOrder } from './client-contract.ts';
 export { type CallReport, followCalls } from './cloud-calls.ts';
 export { ChildRunner } from './commands.ts';
 export { kernelFiles } from './kernel-files.ts';

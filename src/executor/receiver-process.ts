@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Timer } from '../clock.ts';
 import { type Config, dataNodes } from '../config/index.ts';
+import { yieldFromStart } from './yielding.ts';
 
 const RESTART = { firstMs: 1000, mostMs: 30_000, settledMs: 60_000 } as const;
 const END_LIMIT_MS = 2000;
@@ -66,6 +67,7 @@ export class ReceiverProcess {
     const words = [fileURLToPath(program), '--config', config.file, '--node', config.node];
     const child = spawn(process.execPath, words, { stdio: ['pipe', 'ignore', 'inherit'] });
     this.#child = child;
+    yieldFromStart(child.pid);
     child.stdin?.on('error', () => {});
     let isOver = false;
     const over = (why: string): void => {

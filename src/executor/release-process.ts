@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import { ERRORS, type ErrorCode, QuorateError } from '../errors.ts';
-import { findProgram } from './client.ts';
 import { type ReleaseReport, releaseReportSchema } from './release-report.ts';
+import { findProgram } from './start-executor.ts';
 
 /** To start, and to wait for a release that is under way already. */
 const START_LIMIT_MS = 30_000;

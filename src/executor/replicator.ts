@@ -13,6 +13,7 @@ import { readLines } from '../lines.ts';
 import { NO_ROUND, type Report, reportSchema } from '../replication/index.ts';
 import type { LogLevel } from './guard-protocol.ts';
 import { processesWith, signalProcess } from './processes.ts';
+import { yieldFromStart } from './yielding.ts';
 
 export const REPLICATOR_MARK = 'QUORATE_REPLICATOR';
 
@@ -96,6 +97,7 @@ export class Replicator {
       env: { ...process.env, [REPLICATOR_MARK]: mark },
     });
     this.#child = child;
+    yieldFromStart(child.pid);
     child.stdin.on('error', () => undefined);
     child.stdout.on('error', () => undefined);
     this.#write({ kind: 'send', epoch });

@@ -5,7 +5,7 @@ import type { Driver } from '../../src/agent/driver.ts';
 import { Fencing } from '../../src/agent/fencing.ts';
 import type { Clock } from '../../src/clock.ts';
 import { type EntryBody, epoch, instant, type NodeId, nodeId, type Proposal } from '../../src/core/index.ts';
-import type { FenceOrder } from '../../src/executor/client.ts';
+import type { FenceOrder } from '../../src/executor/client-contract.ts';
 
 type Outcome = 'stopped' | 'terminated' | 'unconfirmed';
 const GRANTED_TO_A: EntryBody = { kind: 'tenure-granted', node: nodeId('a'), at: null };

@@ -165,12 +165,12 @@ describe.each(['by this thread', 'by the helper'])('commands started %s', (by) =
     const startedAt = systemClock.now();
     const result = await runner.run(
       shell(`setsid sh -c 'echo $$ > ${directory}/daemon; while :; do echo still here; sleep 0.05; done' &`),
-      within(400),
+      within(1500),
     );
     expect(result).toMatchObject({ kind: 'exited', code: 0 });
-    expect(systemClock.now() - startedAt).toBeLessThan(390);
+    expect(systemClock.now() - startedAt).toBeLessThan(1490);
     const daemon = await pidIn('daemon');
-    await systemClock.sleep(startedAt + 500 - systemClock.now());
+    await systemClock.sleep(startedAt + 1600 - systemClock.now());
     expect(alive(daemon)).toBe(true);
   });
 
@@ -255,8 +255,8 @@ describe('a service by commands', () => {
     await store.acquire({ ...within(5000), previousReleased: false });
     const daemon = await pidIn('daemon');
     const startedAt = systemClock.now();
-    await store.release({ ...within(1000), mode: 'abrupt' });
-    expect(systemClock.now() - startedAt).toBeLessThan(900);
+    await store.release({ ...within(3000), mode: 'abrupt' });
+    expect(systemClock.now() - startedAt).toBeLessThan(2700);
     expect(alive(daemon)).toBe(false);
   });
 

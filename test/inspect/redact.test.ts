@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { wireItem } from '../../src/inspect/index.ts';
 import { shown, shownText } from '../../src/inspect/redact.ts';
 import { createAuthority } from '../../src/peer/index.ts';
+import { ownTimeMs } from '../support/own-time.ts';
 import { observed } from './sample.ts';
 
 const SESSION = '6f1d2c3b4a5968778695a4b3c2d1e0f9';
@@ -109,9 +110,9 @@ describe('nothing else that harms', () => {
     '-----BEGIN PRIVATE KEY-----',
   ])('a text of nothing but %j takes no time', (piece) => {
     const text = piece.repeat(4096 / piece.length);
-    const startedAt = performance.now();
+    const startedAt = ownTimeMs();
     for (let count = 0; count < 5; count++) shownText(text);
-    expect(performance.now() - startedAt).toBeLessThan(250);
+    expect(ownTimeMs() - startedAt).toBeLessThan(250);
   });
 
   it('nothing moves the cursor', () => {

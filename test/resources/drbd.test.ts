@@ -154,7 +154,8 @@ describe('drbd', () => {
     tools.set('hang');
     const startedAt = systemClock.now();
     const error = await errorOf(drbd.release({ ...within(200), mode: 'abrupt' }));
-    expect(systemClock.now() - startedAt).toBeLessThan(1500);
+    // It hangs for a minute.
+    expect(systemClock.now() - startedAt).toBeLessThan(10_000);
     expect(error.code).toBe('command-timed-out');
     expect(error.message).toContain('drbdadm secondary r0');
     expect(error.message).toMatch(/\d+ ms/);

@@ -116,7 +116,7 @@ describe('acquire', () => {
     expect(at).toHaveLength(3);
     for (const [index, time] of at.slice(1).entries()) {
       expect(time - (at[index] ?? 0)).toBeGreaterThanOrEqual(49);
-      expect(time - (at[index] ?? 0)).toBeLessThan(400);
+      expect(time - (at[index] ?? 0)).toBeLessThan(900);
     }
   });
 
@@ -136,7 +136,8 @@ describe('acquire', () => {
     );
     setTimeout(() => lease.abort(), 150);
     expect(await acquiring).toBe('order-ended');
-    expect(systemClock.now() - startedAt).toBeLessThan(1000);
+    // The call's own time-out is 2 s.
+    expect(systemClock.now() - startedAt).toBeLessThan(1800);
   });
 
   it('O2: without a valid lease no mutation leaves the process', async () => {
