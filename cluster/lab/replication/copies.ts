@@ -44,7 +44,14 @@ export class Copies {
   /** By what an operator would do: over SSH both directions are authorised, and tried. */
   async pair(node: DataNode): Promise<void> {
     if (this.#lab.options.channel !== 'ssh') return;
-    await this.must(node, `${QUORATE} replication pair ${CONFIG} --yes`);
+    await this.#lab.waitFor(
+      'both directions of SSH work',
+      async () => {
+        await this.must(node, `${QUORATE} replication pair ${CONFIG} --yes`);
+        return true;
+      },
+      COMMAND_LIMIT_MS,
+    );
   }
 
   /** What is there already stays as it is. */
