@@ -51,7 +51,6 @@ export class OrderEntries {
     if (old.length === 0) return { index: await this.#driver.commit(whole, limitMs), idNotInLog: false };
     if (!isNamed) throw this.#mustBeNamed(old, to);
     const place = this.#driver.place(entry);
-    // mark: request-id-not-in-log
     this.#keep(`${place.term}:${place.index}`, { id: requestId, to });
     await this.#driver.committed(place, limitMs);
     return { index: place.index, idNotInLog: true };
