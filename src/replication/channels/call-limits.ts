@@ -4,9 +4,11 @@ import { REPLICATION_CALLS } from './grpc-limits.ts';
 
 /** There is one who may ask. */
 const CALLER = 'peer';
+const { callsAtOnce: burst, callsPerSecond: perSecond } = REPLICATION_CALLS;
+const RATE = { burst, perSecond } as const;
 
 export class CallLimits {
-  readonly #rate = new RateLimits(REPLICATION_CALLS.rate, REPLICATION_CALLS.rate);
+  readonly #rate = new RateLimits(RATE, RATE);
   readonly #open = { streams: 0, questions: 0 };
   readonly #now: () => number;
 
@@ -18,8 +20,7 @@ export class CallLimits {
   begin(kind: 'streams' | 'questions'): string | null {
     const most = REPLICATION_CALLS[kind];
     if (this.#open[kind] >= most) return `${most} ${kind} are under way already`;
-    if (!this.#rate.take(CALLER, true, this.#now()))
-      return `more than ${REPLICATION_CALLS.rate.perSecond} calls a second`;
+    if (!this.#rate.take(CALLER, true, this.#now())) return `more than ${perSecond} calls a second`;
     this.#open[kind] += 1;
     return null;
   }

@@ -1,5 +1,5 @@
 /** Every limit of the receiving side of the gRPC channel that is not one of a message (grpc-schema.ts), with what happens at it. */
-import type { ListenerLimits, Rate } from '../../peer/index.ts';
+import type { ListenerLimits } from '../../peer/index.ts';
 
 /**
  * Of the listener. The other data node makes a connection for each call, two of them streams at most (transfers.ts), and looks for the port
@@ -22,7 +22,8 @@ export const REPLICATION_CALLS = {
   streams: 8,
   questions: 8,
   /** Questions and streams together. */
-  rate: { burst: 512, perSecond: 64 } satisfies Rate,
+  callsAtOnce: 512,
+  callsPerSecond: 64,
   /** From the beginning of a stream to its question. */
   questionMs: 10_000,
 } as const;

@@ -173,8 +173,8 @@ it('the rate: a burst, and then so many a second', () => {
     }
     return count;
   };
-  expect(taken()).toBe(REPLICATION_CALLS.rate.burst);
+  expect(taken()).toBe(REPLICATION_CALLS.callsAtOnce);
   expect(limits.begin('questions')).toMatch(/calls a second/);
   now += 1_000;
-  expect(taken()).toBe(REPLICATION_CALLS.rate.perSecond);
+  expect(taken()).toBe(REPLICATION_CALLS.callsPerSecond);
 });
