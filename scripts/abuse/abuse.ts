@@ -12,6 +12,7 @@ import {
   garbage,
   httpRequests,
   idle,
+  type Listener,
   messages,
   mutated,
   slowReaders,
@@ -19,6 +20,7 @@ import {
   type Victim,
   wrongCertificates,
 } from './attacks.ts';
+import { startReceiver } from './receiver.ts';
 
 export interface AbuseReport {
   readonly victim: string;
@@ -32,7 +34,9 @@ export interface AbuseReport {
   readonly memoryMb: { readonly before: number; readonly highest: number; readonly after: number };
   readonly terms: readonly [before: number, after: number];
   readonly epochs: readonly [before: number | null, after: number | null];
-  /** The processes of every agent are those that they were. */
+  /** Of the receiver of its replication. */
+  readonly receiverMb: { readonly before: number; readonly highest: number; readonly after: number };
+  /** The processes of every agent are those that they were, and the receiver is still there. */
   readonly isAlive: boolean;
   /** Entries of the log for one order that was given so many times with one id. */
   readonly replays: { readonly given: number; readonly entries: number };
@@ -47,6 +51,7 @@ const SAMPLE_MS = 200;
 const QUIET_MS = 15_000;
 const STATUS = '/quorate.v1.Admin/Status';
 const LARGE_BYTES = 5 * 1024 * 1024;
+const SERVICE = { peer: 'Peer', admin: 'Admin', http: '', replication: 'Replication' } as const;
 
 /** `share` of the whole: 1 is 10,000 messages and 1,000 idle connections. Everybody must be up; the holder is the victim. */
 export async function abuse(
@@ -62,13 +67,19 @@ export async function abuse(
   const other = cluster.dataNodes.find((id) => id !== holder) ?? holder;
   const stranger = await issueNode(await createAuthority('elsewhere'), other, {});
   const { host1: host } = cluster.plan(holder);
+  const others = dirname(dirname(cluster.configFile(other)));
+  const ofOther = (name: string): string => readFileSync(join(others, other, name), 'utf8');
+  const program = join(cluster.settings.dist, 'receiver.mjs');
+  const receiver = await startReceiver(program, cluster.configFile(holder), holder, host);
   const victim: Victim = {
     listeners: {
       peer: { name: 'peer', host, port: PORT.peer },
       admin: { name: 'admin', host, port: PORT.admin },
       http: { name: 'http', host, port: PORT.http },
+      replication: receiver.listener,
     },
     known,
+    other: { ca: known.ca, cert: ofOther('node.pem'), key: ofOther('node.key') },
     stranger: { ca: known.ca, cert: stranger.certificate, key: stranger.key },
   };
   const pids = () => [...cluster.nodes.values()].map((node) => node.pid('agent')).join();
@@ -83,9 +94,11 @@ export async function abuse(
   const isQuiet = (): Promise<number> => quietGap(gaps, share);
   const quietBefore = await isQuiet();
   const memoryBefore = memoryOf(pid);
-  let highest = memoryBefore;
+  const receiverBefore = memoryOf(receiver.pid);
+  let [highest, receiverHighest] = [memoryBefore, receiverBefore];
   const sampling = setInterval(() => {
     highest = Math.max(highest, memoryOf(pid));
+    if (receiver.isAlive) receiverHighest = Math.max(receiverHighest, memoryOf(receiver.pid));
   }, SAMPLE_MS);
   const attacks: Record<string, AbuseReport['attacks'][string]> = {};
   let seen = 0;
@@ -106,6 +119,9 @@ export async function abuse(
   const quiet = Math.max(quietBefore, await isQuiet());
   watching.abort();
   await watch;
+  const isReceiverAlive = receiver.isAlive;
+  const receiverAfter = isReceiverAlive ? memoryOf(receiver.pid) : 0;
+  await receiver.end();
   return {
     victim: holder,
     heartbeatMs: 100,
@@ -113,7 +129,8 @@ export async function abuse(
     memoryMb: { before: memoryBefore, highest, after: memoryOf(pid) },
     terms: [before.term, after.term],
     epochs: [before.epoch, after.epoch],
-    isAlive: pids() === pidsBefore,
+    receiverMb: { before: receiverBefore, highest: receiverHighest, after: receiverAfter },
+    isAlive: isReceiverAlive && pids() === pidsBefore,
     replays,
     thrown: Object.values(attacks)
       .flatMap(({ ends }) => Object.values(ends))
@@ -130,11 +147,11 @@ async function quietGap(gaps: Gaps, share: number): Promise<number> {
 }
 
 async function throwAll(
-  { listeners, known, stranger }: Victim,
+  { listeners, known, other, stranger }: Victim,
   share: number,
   done: (name: string, tally: Tally) => void,
 ): Promise<void> {
-  const { peer, admin, http } = listeners;
+  const { peer, admin, http, replication } = listeners;
   const of = (count: number): number => Math.ceil(count * share);
   // Kept open while all the rest goes on.
   const held = [];
@@ -142,6 +159,7 @@ async function throwAll(
     [peer, 500],
     [admin, 250],
     [http, 250],
+    [replication, 250],
   ] as const) {
     const waiting = await idle(listener, of(count));
     held.push(waiting);
@@ -149,28 +167,34 @@ async function throwAll(
   }
   const slow = await slowReaders(http, of(40));
   done('slow readers of http', slow.tally);
-  for (const listener of [peer, admin, http])
+  for (const listener of [peer, admin, http, replication])
     done(`garbage to ${listener.name}`, await garbage(listener, of(1_000)));
   done('mutated requests to http', await httpRequests(http, of(2_000)));
   // Whoever comes from one address has 64 connections of the admin's, which the idle ones hold.
   for (const { end } of [...held, slow]) end();
-  for (const listener of [peer, admin]) {
+  for (const listener of [peer, admin, replication]) {
     done(`mutated frames to ${listener.name}`, await frames(listener, known, of(500)));
     done(`wrong certificates to ${listener.name}`, await wrongCertificates(listener, stranger, of(250)));
   }
   const question = (): Buffer => mutated(randomBytes(64));
+  const send = async (listener: Listener, tls: TlsMaterial, method: string, by: string): Promise<void> =>
+    done(
+      `messages to ${listener.name} ${method}, by ${by}`,
+      await messages(listener, tls, `/quorate.v1.${SERVICE[listener.name]}/${method}`, of(400), question),
+    );
   done('mutated messages to admin', await messages(admin, known, STATUS, of(1_500), question));
   for (const method of ['Facts', 'ReportReleased', 'Bootstrap', 'Heartbeats', 'Nothing'])
-    done(
-      `messages to peer ${method}, by an operator`,
-      await messages(peer, known, `/quorate.v1.Peer/${method}`, of(400), question),
-    );
-  const large = Buffer.alloc(LARGE_BYTES, 7);
-  done('oversized messages to admin', await messages(admin, known, STATUS, of(20), () => large));
-  done(
-    'oversized messages to peer',
-    await messages(peer, known, '/quorate.v1.Peer/Facts', of(20), () => large),
-  );
+    await send(peer, known, method, 'an operator');
+  await send(replication, known, 'Read', 'an operator');
+  for (const method of ['Read', 'Perform', 'Receive'])
+    await send(replication, other, method, 'the other node');
+  const large = (): Buffer => Buffer.alloc(LARGE_BYTES, 7);
+  for (const [listener, tls, path] of [
+    [admin, known, STATUS],
+    [peer, known, '/quorate.v1.Peer/Facts'],
+    [replication, other, '/quorate.v1.Replication/Read'],
+  ] as const)
+    done(`oversized messages to ${listener.name}`, await messages(listener, tls, path, of(20), large));
 }
 
 /** One order many times at once: it changes nothing that is so already, and is written once. */
@@ -240,19 +264,22 @@ const tallyText = (tally: Tally): string =>
 
 /** What of it must not be; empty: nothing. One heartbeat may be missed, besides what the machine itself costs. */
 export function faultsOf(report: AbuseReport): string[] {
-  const { gapMs, heartbeatMs, memoryMb, terms, epochs, isAlive, replays, attacks } = report;
+  const { gapMs, heartbeatMs, memoryMb, receiverMb, terms, epochs, isAlive, replays, attacks } = report;
   const longest = Math.max(2 * heartbeatMs, gapMs.quiet + heartbeatMs);
   const letIn = Object.entries(attacks).filter(
     ([name, { ends }]) => name.startsWith('wrong certificates') && (ends.answered ?? 0) > 0,
   );
   return [
-    ...(isAlive ? [] : ['an agent has ended']),
+    ...(isAlive ? [] : ['an agent, or the receiver, has ended']),
     ...(terms[0] === terms[1] && epochs[0] === epochs[1] ? [] : ['there was an election, or another tenure']),
     ...(gapMs.seen > 0 ? [] : ['no heartbeat was recorded']),
     ...(gapMs.abused <= longest
       ? []
       : [`${gapMs.abused} ms between two heartbeats, at most ${longest} are right`]),
     ...(memoryMb.highest - memoryMb.before <= MEMORY_MB ? [] : [`memory grew to ${memoryMb.highest} MB`]),
+    ...(receiverMb.highest - receiverMb.before <= MEMORY_MB
+      ? []
+      : [`memory of the receiver grew to ${receiverMb.highest} MB`]),
     ...(replays.entries === 1 ? [] : [`an order that was given again has ${replays.entries} entries`]),
     ...letIn.map(([name]) => `${name}: somebody was answered`),
   ];

@@ -9,7 +9,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import type { TlsMaterial } from '../../src/peer/index.ts';
 
 export interface Listener {
-  readonly name: 'peer' | 'admin' | 'http';
+  readonly name: 'peer' | 'admin' | 'http' | 'replication';
   readonly host: string;
   readonly port: number;
 }
@@ -18,6 +18,8 @@ export interface Victim {
   readonly listeners: Readonly<Record<Listener['name'], Listener>>;
   /** Of the cluster: may ask. */
   readonly known: TlsMaterial;
+  /** The other data node's. */
+  readonly other: TlsMaterial;
   /** Of another authority, with the name of a node of this cluster. */
   readonly stranger: TlsMaterial;
 }

@@ -24,6 +24,8 @@ export interface SwitchoverOutcome {
   readonly checks: readonly SwitchoverCheck[];
   /** The request id was known: it was done before, and this is how it ended. */
   readonly alreadyDone: boolean;
+  /** A voter of an older version cannot read the request's id: only the agent that has answered knows it. */
+  readonly idNotInLog: boolean;
 }
 
 export interface FailoverOutcome {
@@ -41,6 +43,8 @@ export interface FailoverOutcome {
   readonly checks: readonly SwitchoverCheck[];
   /** The request id was known: it was done before, and this is how it ended. */
   readonly alreadyDone: boolean;
+  /** A voter of an older version cannot read the request's id: only the agent that has answered knows it. */
+  readonly idNotInLog: boolean;
 }
 
 export interface RestartOutcome {

@@ -78,6 +78,7 @@ const failoverSchema = z.object({
   steps: z.array(takeoverStepSchema),
   checks: z.array(checkSchema),
   alreadyDone: z.boolean().default(false),
+  idNotInLog: z.boolean().default(false),
 });
 
 const outcomeSchema = z.object({
@@ -89,6 +90,7 @@ const outcomeSchema = z.object({
   steps: z.array(takeoverStepSchema),
   checks: z.array(checkSchema),
   alreadyDone: z.boolean().default(false),
+  idNotInLog: z.boolean().default(false),
 });
 
 const scheduleSchema = z.object({

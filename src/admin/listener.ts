@@ -11,6 +11,7 @@ export const CONNECTION_LIMITS = {
   /** Each command is a connection. Of what they ask, the rate is limited by identity (admission.ts). */
   handshakes: null,
   perOwner: 256,
+  overOwner: 'newest-ends',
   /** gRPC closes those without a call. */
   strangerMs: null,
 } as const;

@@ -33,7 +33,8 @@ export async function acceptLoss(order: FailoverOrder, parts: AcceptLossParts): 
   // Nothing is awaited between this and the entry.
   requireOpenEpoch(driver.view, order.expectedEpoch);
   const checks = checksOf(driver, to, dataLoss.refusals.size > 0);
-  const base = { to, mayLose, epoch: null, totalMs: null, steps: [], checks, alreadyDone: false };
+  const none = { epoch: null, totalMs: null, steps: [], alreadyDone: false, idNotInLog: false };
+  const base = { to, mayLose, checks, ...none };
   if (dryRun) return { ...base, dryRun, forcedAt: null };
   const failed = checks.filter(({ ok }) => !ok);
   if (failed.length > 0)

@@ -20,14 +20,14 @@ type Log = CoreView['log'];
 export function switchoverAgain(log: Log, record: RequestRecord): SwitchoverOutcome {
   const { epoch, steps, node: to } = endOf(log, record, 'switchover-failed');
   // How long the first caller waited is not in the log.
-  const rest = { totalMs: null, checks: [], alreadyDone: true };
+  const rest = { totalMs: null, checks: [], alreadyDone: true, idNotInLog: false };
   return { dryRun: false, from: record.from, to, epoch, steps, ...rest };
 }
 
 export function failoverAgain(log: Log, record: RequestRecord): FailoverOutcome {
   const { epoch, steps, node: to } = endOf(log, record, 'failover-failed');
   const { mayLose } = bodyAt(log, record.index, 'forced');
-  const rest = { totalMs: null, checks: [], alreadyDone: true };
+  const rest = { totalMs: null, checks: [], alreadyDone: true, idNotInLog: false };
   return { dryRun: false, to, mayLose, forcedAt: record.index, epoch, steps, ...rest };
 }
 

@@ -47,6 +47,7 @@ import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
 import { Membership } from './members.ts';
+import { OrderEntries } from './order-entries.ts';
 import { Orders } from './orders.ts';
 import { refusedByLeader } from './refusals.ts';
 import type { ReplicationView } from './replication-view.ts';
@@ -105,7 +106,8 @@ export class Backend implements AdminBackend {
   constructor(options: BackendOptions) {
     this.#options = options;
     this.#takeovers = new TakeoverWatch(options.clock, TAKEOVER_LIMIT_MS);
-    const shared = { ...options, takeovers: this.#takeovers, limitMs: TAKEOVER_LIMIT_MS };
+    const entries = new OrderEntries(options.driver);
+    const shared = { ...options, takeovers: this.#takeovers, entries, limitMs: TAKEOVER_LIMIT_MS };
     this.#failover = new Failover(shared);
     this.#switchover = new Switchover({
       ...shared,

@@ -107,10 +107,15 @@ export class Driver {
     this.#drain();
   }
 
+  /** Voters that answer and have not said that they can read it. */
+  lacking(proposal: Proposal): readonly NodeId[] {
+    const needed = formatNeeded(proposal);
+    return needed === 0 ? [] : (this.#options.lacking?.(needed) ?? []);
+  }
+
   /** Proposes at once; the place in the log, or why not. Whether it commits is another matter. */
   propose(proposal: Proposal): ProposeResult {
-    const needed = formatNeeded(proposal);
-    const old = needed === 0 ? [] : (this.#options.lacking?.(needed) ?? []);
+    const old = this.lacking(proposal);
     if (old.length > 0) return { refused: notUnderstood(old), isFormat: true };
     let result: ProposeResult = { refused: 'the agent is ending' };
     this.#step({ kind: 'propose', proposal }, (effect) => {
@@ -123,18 +128,22 @@ export class Driver {
 
   /** Proposes and waits for the commit. Rejects `refused-unsafe` at once, or as `committed` does. */
   async commit(proposal: Proposal, limitMs: number): Promise<LogIndex> {
+    const place = this.place(proposal);
+    await this.committed(place, limitMs);
+    return place.index;
+  }
+
+  /** Proposes at once. @throws QuorateError `refused-unsafe` */
+  place(proposal: Proposal): { readonly index: LogIndex; readonly term: Term } {
     const result = this.propose(proposal);
-    if ('refused' in result) {
-      if (result.isFormat !== true) throw refusedByLeader(this.view.self, 'refused', result.refused);
-      throw refusedFor(
-        'it was',
-        [{ name: 'format', ok: false, detail: result.refused }],
-        this.view.self,
-        'refused-unsafe',
-      );
-    }
-    await this.committed(result, limitMs);
-    return result.index;
+    if (!('refused' in result)) return result;
+    if (result.isFormat !== true) throw refusedByLeader(this.view.self, 'refused', result.refused);
+    throw refusedFor(
+      'it was',
+      [{ name: 'format', ok: false, detail: result.refused }],
+      this.view.self,
+      'refused-unsafe',
+    );
   }
 
   /** Resolves when this very entry is committed; rejects `timed-out-unknown` when that is lost sight of. */

@@ -16,6 +16,7 @@ import { planTakeover } from '../takeover/index.ts';
 import { acceptLoss } from './accept-loss.ts';
 import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
+import type { OrderEntries } from './order-entries.ts';
 import { reasonOf } from './reason.ts';
 import { refusedFor, requireOpenEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
@@ -26,6 +27,7 @@ export interface FailoverOptions {
   readonly driver: Driver;
   readonly clock: Clock;
   readonly takeovers: TakeoverWatch;
+  readonly entries: OrderEntries;
   readonly hasWholeData: () => Promise<boolean | null>;
   readonly limitMs: number;
   /** Null, or not there: no pool is replicated by snapshots. */
@@ -41,7 +43,7 @@ export class Failover {
 
   /** Of whoever leads: `not-leader` is the caller's to say. */
   async run(order: FailoverOrder): Promise<FailoverOutcome> {
-    const { clock, driver, takeovers, limitMs } = this.#options;
+    const { clock, driver, takeovers, entries, limitMs } = this.#options;
     const { to, who, dryRun, requestId } = order;
     const { dataLoss = null } = this.#options;
     const { self, state } = driver.view;
@@ -70,6 +72,7 @@ export class Failover {
         steps,
         checks,
         alreadyDone: false,
+        idNotInLog: false,
       };
     }
     const failed = checks.filter(({ ok }) => !ok);
@@ -83,16 +86,17 @@ export class Failover {
     taken.promise.catch(() => undefined);
     try {
       const at = clock.wallMs();
-      const request = requestId === '' ? {} : { request: requestId };
-      const forcedAt = await driver.commit(
-        { kind: 'forced', who, why, mayLose, node: to, ...request, at },
+      const { index: forcedAt, idNotInLog } = await entries.write(
+        { kind: 'forced', who, why, mayLose, node: to, at },
+        { requestId, isNamed: true, to },
         limitMs,
       );
       if (driver.view.state.inSync.join() !== to)
         throw new QuorateError('refused-unsafe', `failover to ${to}: the entry was void (O3)`);
       const { epoch, steps } = await taken.promise;
       const totalMs = clock.now() - began;
-      return { dryRun, to, mayLose, forcedAt, epoch, totalMs, steps, checks, alreadyDone: false };
+      const done = { dryRun, to, mayLose, forcedAt, epoch, totalMs, alreadyDone: false, idNotInLog };
+      return { ...done, steps, checks };
     } catch (error) {
       taken.cancel();
       throw error;

@@ -11,9 +11,9 @@ import {
   type RequestKind,
   type RequestRecord,
   rememberRequests,
-  requestIdOf,
 } from '../state/index.ts';
 import type { Driver } from './driver.ts';
+import type { OrderEntries } from './order-entries.ts';
 
 const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{7,63}$/;
 /** Orders that are under way at the same time; more are refused. There is one cluster to move. */
@@ -30,6 +30,8 @@ export interface Asked {
 export interface RequestsOptions {
   readonly driver: Driver;
   readonly clock: Clock;
+  /** Ids that the log has not, in mid-upgrade. */
+  readonly entries: OrderEntries;
   readonly limitMs: number;
 }
 
@@ -48,10 +50,8 @@ export class Requests {
   }
 
   onCommitted(entry: Entry): void {
-    this.#memory = rememberRequests(this.#memory, entry);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const look of waiting) look();
+    this.#memory = rememberRequests(this.#memory, this.#options.entries.named(entry));
+    this.#wake();
   }
 
   /**
@@ -90,6 +90,9 @@ export class Requests {
     this.#underWay.set(id, { asked, end });
     try {
       return await end;
+    } catch (error) {
+      this.#noteFailed(id, error);
+      throw error;
     } finally {
       this.#underWay.delete(id);
     }
@@ -99,17 +102,35 @@ export class Requests {
     return id !== '' && this.#find(id) !== null;
   }
 
+  /** Of an id that the log has not, nor has it the failure: an older voter could not read that either. */
+  #noteFailed(id: string, error: unknown): void {
+    if (!this.#options.entries.isKept(id)) return;
+    if (!(error instanceof QuorateError) || error.code === 'timed-out-unknown') return;
+    const outcome = { kind: 'failed', why: error.message } as const;
+    const records = this.#memory.records.map((record) =>
+      record.id === id && record.outcome.kind === 'open' ? { ...record, outcome } : record,
+    );
+    this.#memory = { ...this.#memory, records };
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const look of waiting) look();
+  }
+
   #find(id: string): RequestRecord | null {
     return this.#memory.records.find((record) => record.id === id) ?? null;
   }
 
   /** Of this leader or of the one before it: whether it counts shows when it is committed. Null at once where there is none. */
   #findPending(id: string): Promise<RequestRecord> | null {
-    const { driver, limitMs } = this.#options;
+    const { driver, entries, limitMs } = this.#options;
     const { log, commitIndex } = driver.view;
     const pending = log
       .slice(logIndex(commitIndex + 1), Number.POSITIVE_INFINITY)
-      .find(({ body }) => requestIdOf(body) === id);
+      .find((entry) => entries.idOf(entry) === id);
     if (pending === undefined) return null;
     return driver.committed(pending, limitMs).then(() => {
       const record = this.#find(id);

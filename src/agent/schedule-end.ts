@@ -67,7 +67,9 @@ export class Calm {
     const isHeld = hold.kind === 'held' && hold.epoch === tenure.epoch;
     // Held as before the move: that is the log's to say, once nothing is under way.
     if (isHeld && tenure.epoch === schedule.epoch) return null;
-    const what = `${tenure.epoch} ${tenure.released} ${hold.kind} ${leadership?.transfer?.phase}`;
+    // Of this leadership and this order alone: what was seen in an earlier one has not lasted since, however alike it is.
+    const whose = `${leadership?.firstIndex} ${schedule.index}`;
+    const what = `${whose} ${tenure.epoch} ${tenure.released} ${hold.kind} ${leadership?.transfer?.phase}`;
     const now = this.#clock.now();
     if (this.#seen?.what !== what) this.#seen = { what, since: now };
     const lastsMs = now - this.#seen.since;

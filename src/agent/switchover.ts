@@ -6,6 +6,7 @@ import type { CoreView, LogIndex, NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { planRelease, planTakeover } from '../takeover/index.ts';
 import type { Driver } from './driver.ts';
+import type { OrderEntries } from './order-entries.ts';
 import { refusedByLeader, refusedFor, requireHeldEpoch } from './refusals.ts';
 import { plannedSteps, type TakeoverWatch } from './takeover-watch.ts';
 import { holdsAfterTransfer } from './transfer-end.ts';
@@ -18,6 +19,7 @@ export interface SwitchoverOptions {
   readonly driver: Driver;
   readonly clock: Clock;
   readonly takeovers: TakeoverWatch;
+  readonly entries: OrderEntries;
   /** By name, what the own executor has read last. */
   readonly probes: () => ReadonlyMap<string, 'held' | 'not-held' | 'unknown'>;
   readonly limitMs: number;
@@ -32,26 +34,24 @@ export class Switchover {
 
   /** Of whoever leads: `not-leader` is the caller's to say. */
   async run(order: SwitchoverOrder): Promise<SwitchoverOutcome> {
-    const { driver, clock, limitMs } = this.#options;
+    const { driver, clock, entries, limitMs } = this.#options;
     const from = driver.view.self;
     requireHeldEpoch(driver.view, order.expectedEpoch);
     const to = order.to ?? this.target();
     const checks = this.checks(to);
     if (order.dryRun) {
       const steps = this.#plannedSteps(from, to);
-      return { dryRun: true, from, to, epoch: null, totalMs: null, steps, checks, alreadyDone: false };
+      const dry = { dryRun: true, epoch: null, totalMs: null, alreadyDone: false, idNotInLog: false };
+      return { ...dry, from, to, steps, checks };
     }
     requireAll(`switchover to ${to}`, to, checks);
-    const index = await driver.commit(
-      {
-        ...{ kind: 'operator', who: order.who, action: `switchover to ${to}`, at: clock.wallMs() },
-        // Without an id nobody looks the target up, and agents of before there were ids can read the entry.
-        ...(order.requestId === '' ? {} : { to, request: order.requestId }),
-      },
+    const { index, idNotInLog } = await entries.write(
+      { kind: 'operator', who: order.who, action: `switchover to ${to}`, at: clock.wallMs() },
+      { requestId: order.requestId, isNamed: order.to !== null, to },
       limitMs,
     );
     try {
-      return await this.move(to, checks);
+      return { ...(await this.move(to, checks)), idNotInLog };
     } catch (error) {
       // Not waited for where the transfer still runs: it may for a long time.
       void this.#sayFailed(index, error);
@@ -72,7 +72,8 @@ export class Switchover {
     }
     const { epoch, steps } = await taken.promise;
     const totalMs = clock.now() - began;
-    return { dryRun: false, from, to, epoch, totalMs, steps, checks, alreadyDone: false };
+    const done = { dryRun: false, alreadyDone: false, idNotInLog: false };
+    return { ...done, from, to, epoch, totalMs, steps, checks };
   }
 
   /** By whoever leads still. Another leader's log says by itself who holds there. */

@@ -5,6 +5,14 @@ import { humanMs, type Paint, table } from './output.ts';
 export const doneBefore = ({ alreadyDone }: { readonly alreadyDone: boolean }): string[] =>
   alreadyDone ? ['nothing done: this request was done before'] : [];
 
+/** An operator who repeats it must know that the next leader does not know it. */
+export const idNotKept = ({ idNotInLog }: { readonly idNotInLog: boolean }): string[] =>
+  idNotInLog
+    ? [
+        'the log has no id of this request, a voter is of an older version: look at "quorate status" before you repeat it',
+      ]
+    : [];
+
 export function checksAndSteps(
   outcome: Pick<SwitchoverOutcome, 'checks' | 'steps' | 'dryRun'>,
   paint: Paint,

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { AdminClient, FailoverOutcome } from '../admin/index.ts';
 import type { NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { checksAndSteps, doneBefore } from './checks-text.ts';
+import { checksAndSteps, doneBefore, idNotKept } from './checks-text.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
 import { type OrderWords, orderOf, withOrder } from './order-options.ts';
@@ -74,6 +74,7 @@ function render(outcome: FailoverOutcome): string[] {
     ...doneBefore(outcome),
     head,
     `${dryRun ? 'may be lost' : 'given up'}: ${mayLose}`,
+    ...idNotKept(outcome),
     // Somebody is about to give data up: no sentence is cut short.
     ...checksAndSteps(outcome, paint, Number.POSITIVE_INFINITY),
   ];

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
 import { QuorateError } from '../errors.ts';
-import { checksAndSteps, doneBefore } from './checks-text.ts';
+import { checksAndSteps, doneBefore, idNotKept } from './checks-text.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { parseNodeOption } from './node-option.ts';
 import { type OrderWords, orderOf, withOrder } from './order-options.ts';
@@ -77,5 +77,5 @@ export function renderSwitchover(outcome: SwitchoverOutcome, paint: Paint): stri
   const head = outcome.dryRun
     ? `would move from ${from ?? 'nobody'} to ${to}`
     : `moved from ${from ?? 'nobody'} to ${to}, epoch ${epoch ?? '?'}${totalMs === null ? '' : `, ${humanMs(totalMs)}`}`;
-  return [...doneBefore(outcome), head, ...checksAndSteps(outcome, paint)];
+  return [...doneBefore(outcome), head, ...idNotKept(outcome), ...checksAndSteps(outcome, paint)];
 }

@@ -134,6 +134,12 @@ async function main(): Promise<void> {
     log: (level, fields) => logger[level](fields),
   };
   const replicator = sendsReplicas(config) ? new Replicator(replicating) : null;
+  const receiver = new ReceiverProcess({
+    config,
+    program: new URL('./receiver.mjs', import.meta.url),
+    clock: systemClock,
+    log: (level, fields) => logger[level](fields),
+  });
   const running = new Executor({
     node: config.node,
     cluster: config.cluster,
@@ -174,7 +180,10 @@ async function main(): Promise<void> {
           .read()
           .then((read) => channel?.send({ kind: 'copies-read', id: order.id, copies: [...read] }));
       else if (order.kind === 'follow-resync') resyncs.follow();
-      else running.onOrder(order);
+      else {
+        if (order.kind === 'members') receiver.setMembers([...order.members.keys()]);
+        running.onOrder(order);
+      }
     },
     onClosed: () => {
       const { saidBye } = running;
@@ -195,12 +204,6 @@ async function main(): Promise<void> {
     log: (level, fields) => logger[level](fields),
     onSummary: (summary) => running.onDoctor(ownFailures(summary)),
     cloudWatch: calls,
-  });
-  const receiver = new ReceiverProcess({
-    config,
-    program: new URL('./receiver.mjs', import.meta.url),
-    clock: systemClock,
-    log: (level, fields) => logger[level](fields),
   });
   receiver.start();
   logger.info({ event: 'executor-started', node: config.node, pid: process.pid });

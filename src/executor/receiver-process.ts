@@ -6,10 +6,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Timer } from '../clock.ts';
 import { type Config, dataNodes } from '../config/index.ts';
+import type { NodeId } from '../core/index.ts';
 import { yieldFromStart } from './yielding.ts';
 
 const RESTART = { firstMs: 1000, mostMs: 30_000, settledMs: 60_000 } as const;
 const END_LIMIT_MS = 2000;
+/** To one that hangs nothing more is said. */
+const MAX_UNSENT_BYTES = 16 * 1024;
 
 export interface ReceiverProcessOptions {
   readonly config: Config;
@@ -25,6 +28,7 @@ export class ReceiverProcess {
   #timer: Timer | null = null;
   #pauseMs: number = RESTART.firstMs;
   #isEnding = false;
+  #members: readonly NodeId[] | null = null;
 
   constructor(options: ReceiverProcessOptions) {
     this.#options = options;
@@ -40,6 +44,18 @@ export class ReceiverProcess {
     if (config.replication?.channel?.kind !== 'grpc') return;
     if (!dataNodes(config).some(({ id }) => id === config.node)) return;
     this.#spawn();
+  }
+
+  /** E5: the log's word, which the next process is told too. */
+  setMembers(ids: readonly NodeId[]): void {
+    this.#members = ids;
+    this.#tellMembers();
+  }
+
+  #tellMembers(): void {
+    const { stdin } = this.#child ?? {};
+    if (this.#members === null || stdin?.writable !== true || stdin.writableLength > MAX_UNSENT_BYTES) return;
+    stdin.write(`${JSON.stringify({ kind: 'members', ids: this.#members })}\n`);
   }
 
   async stop(): Promise<void> {
@@ -69,6 +85,7 @@ export class ReceiverProcess {
     this.#child = child;
     yieldFromStart(child.pid);
     child.stdin?.on('error', () => {});
+    this.#tellMembers();
     let isOver = false;
     const over = (why: string): void => {
       if (isOver) return;

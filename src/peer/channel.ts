@@ -1,6 +1,6 @@
 /** What all our gRPC clients and servers have in common: options, TLS, log level. */
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
-import { type ChannelOptions, logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { type ChannelOptions, logVerbosity, Server, setLogVerbosity } from '@grpc/grpc-js';
 import type { DialTarget } from './dialer.ts';
 import { serverNameOf } from './identity.ts';
 import { LIMITS, TIMES } from './limits.ts';
@@ -41,23 +41,3 @@ export const createServer = (): Server =>
     'grpc.keepalive_time_ms': TIMES.serverKeepaliveMs,
     'grpc.keepalive_timeout_ms': TIMES.serverKeepaliveMs,
   });
-
-const contextOptions = ({ ca, cert, key }: TlsMaterial): SecureContextOptions => ({ ca, cert, key });
-
-/**
- * A client without a certificate of the cluster's CA does not get past the TLS handshake. What `replace` gives is for the
- * connections that are made from then on; those that are open stay.
- */
-export class LiveServerCredentials extends ServerCredentials {
-  constructor(tls: TlsMaterial) {
-    super({ requestCert: true, rejectUnauthorized: true }, contextOptions(tls));
-  }
-
-  replace(tls: TlsMaterial): void {
-    this.updateSecureContextOptions(contextOptions(tls));
-  }
-
-  override _equals(other: ServerCredentials): boolean {
-    return this === other;
-  }
-}

@@ -5,7 +5,7 @@ export {
   CertificateWatch,
   certificateWarnings,
 } from './certificate-watch.ts';
-export { channelOptions, LiveServerCredentials, secureContext } from './channel.ts';
+export { channelOptions, secureContext } from './channel.ts';
 export type { Lane, WireProblem } from './codec.ts';
 export { Dialer } from './dialer.ts';
 export type { Fitness, NodeFacts } from './facts.ts';
@@ -32,9 +32,10 @@ export {
   issueNode,
   type KeyPairPem,
 } from './pki.ts';
+export { type Rate, RateLimits } from './rate-limits.ts';
 export type { PeerCallKind, PeerTap, SeenMessage } from './tap.ts';
 export { checkTls, readTls, type TlsMaterial, type TlsPaths } from './tls.ts';
-export { TlsListener, type TlsListenerOptions } from './tls-listener.ts';
+export { type ListenerLimits, TlsListener, type TlsListenerOptions } from './tls-listener.ts';
 export { type PeerCounters, PeerTransport, type PeerTransportOptions } from './transport.ts';
 export {
   askFacts,

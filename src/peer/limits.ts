@@ -34,6 +34,7 @@ export const CONNECTION_LIMITS = {
   /** About 2 ms of the thread that sends heartbeats each, on a slow core. Who is refused tries again within 0.2 s. */
   handshakes: { perAddress: { burst: 64, perSecond: 32 }, others: { burst: 64, perSecond: 32 } },
   perOwner: 32,
+  overOwner: 'oldest-ends',
   /** Long enough to be told why not. */
   strangerMs: 10_000,
 } as const;

@@ -4,7 +4,7 @@
  *
  * 1. At a limit a connection is closed at once, before its handshake: whoever has a right to one tries again by itself.
  * 2. Who is known (`ownerOf`) is counted apart once its handshake is over: strangers, however many, never end or keep out what
- *    is established. Of one owner the newest connections stay, because a newer stream replaces the older.
+ *    is established. Of one owner the newest connections stay where a newer stream replaces the older, otherwise those that were there.
  * 3. Where a member is expected, or has come from before, strangers from elsewhere use nothing up.
  * 4. Nothing here says who may ask for what: that is the services' own matter, call by call.
  */
@@ -23,8 +23,9 @@ export interface ListenerLimits {
   readonly handshakeMs: number;
   /** Of handshakes that are begun: from one address, and from all that are not `favoured`; null: no limit but those above. */
   readonly handshakes: { readonly perAddress: Rate; readonly others: Rate } | null;
-  /** Of one owner. */
+  /** Of one owner, and which of them ends where it has one more. */
   readonly perOwner: number;
+  readonly overOwner: 'oldest-ends' | 'newest-ends';
   /** Nobody's connection ends after this; null: it may stay. */
   readonly strangerMs: number | null;
 }
@@ -178,7 +179,7 @@ export class TlsListener {
       connection.owner = owner;
       this.#vouchFor(connection.address);
       this.#countStranger(connection.address, -1);
-      this.#endOldest(owner);
+      this.#endSurplus(owner);
     } else if (limits.strangerMs !== null) {
       if (connection.expiry !== undefined) return void connection.raw.destroy();
       connection.expiry = setTimeout(() => this.#judge(connection), limits.strangerMs);
@@ -192,10 +193,13 @@ export class TlsListener {
     if (this.#vouched.size > MAX_VOUCHED && oldest !== undefined) this.#vouched.delete(oldest);
   }
 
-  #endOldest(owner: string): void {
+  #endSurplus(owner: string): void {
+    const { perOwner, overOwner } = this.#options.limits;
     const own = [...this.#open.values()].filter((one) => one.owner === owner);
-    for (const { raw } of own.slice(0, Math.max(0, own.length - this.#options.limits.perOwner)))
-      raw.destroy();
+    const surplus = Math.max(0, own.length - perOwner);
+    this.refused += surplus;
+    const ended = overOwner === 'oldest-ends' ? own.slice(0, surplus) : own.slice(own.length - surplus);
+    for (const { raw } of ended) raw.destroy();
   }
 }
 

@@ -3,7 +3,7 @@
  *
  *     node receiver.mjs --config FILE [--node ID]
  *
- * The executor starts it and ends it: it lives as long as its stdin is open. It holds nothing, and what it is doing when it
+ * The executor starts it and ends it: it lives as long as its stdin is open, by which it is told who is a member (protocol.ts). It holds nothing, and what it is doing when it
  * ends can go on later (`zfs receive -s`).
  */
 import { parseArgs } from 'node:util';
@@ -11,9 +11,11 @@ import pino from 'pino';
 import { systemClock } from '../clock.ts';
 import { formatAddress, loadConfig } from '../config/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
+import { readLines } from '../lines.ts';
 import { CertificateWatch, checkTls, readTls } from '../peer/index.ts';
 import { hostReceiver, ReplicationServer } from '../replication/channels/index.ts';
 import { otherDataNode, yieldToOthers } from '../replication/index.ts';
+import { readWord } from './protocol.ts';
 
 const logger = pino({ name: 'receiver', base: null }, pino.destination({ fd: 2, sync: false }));
 
@@ -37,6 +39,7 @@ async function main(): Promise<void> {
   const server = new ReplicationServer({
     ...{ cluster, self: node, peer, receiver, tls },
     listen: formatAddress({ host, port: channel.port }),
+    ...(channel.hosts[peer] === undefined ? {} : { peerAddress: channel.hosts[peer] }),
     log: (level, fields, text) => logger[level](fields, text),
   });
 
@@ -58,7 +61,14 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(signal));
   for (const event of ['end', 'close', 'error'] as const)
     process.stdin.on(event, () => void end('its executor is gone'));
-  process.stdin.resume();
+  readLines(process.stdin, {
+    onLine: (line) => {
+      const word = readWord(line);
+      if (word === null) logger.warn({ event: 'word-not-understood' });
+      else server.setMembers(word.ids);
+    },
+    onTooLong: () => void end('its executor says what is no word'),
+  });
 
   const port = await server.listen();
   certificates.start();

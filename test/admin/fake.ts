@@ -258,6 +258,7 @@ export class FakeBackend implements AdminBackend {
       steps,
       checks,
       alreadyDone: false,
+      idNotInLog: false,
     };
   }
   async scheduleSwitchover(request: ScheduleOrder) {
@@ -291,6 +292,7 @@ export class FakeBackend implements AdminBackend {
         { name: 'in-sync nodes away', ok: !dryRun, detail: 'a is in sync and answers' },
       ],
       alreadyDone: false,
+      idNotInLog: false,
     };
   }
   async pause(request: PauseOrder) {
@@ -321,7 +323,7 @@ export class FakeBackend implements AdminBackend {
     const moved = { from: nodeId('a'), to: nodeId('b'), dryRun: false, epoch: 26, totalMs: 50 };
     return {
       ...{ node: request.node, standby: true, changed: true, index: 23 },
-      moved: isHolder ? { ...moved, steps: [], checks: [], alreadyDone: false } : null,
+      moved: isHolder ? { ...moved, steps: [], checks: [], alreadyDone: false, idNotInLog: false } : null,
       alreadyDone: false,
     };
   }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DataLook } from '../../src/agent/data-look.ts';
 import type { Driver } from '../../src/agent/driver.ts';
 import { Failover } from '../../src/agent/failover.ts';
+import { OrderEntries } from '../../src/agent/order-entries.ts';
 import { TakeoverWatch } from '../../src/agent/takeover-watch.ts';
 import { whyNotUnwatched } from '../../src/agent/unwatched.ts';
 import type { Clock } from '../../src/clock.ts';
@@ -101,6 +102,7 @@ class Bench {
     const driver = {
       view,
       commit: async (entry: unknown) => this.proposals.push(entry),
+      lacking: () => [],
     } as unknown as Driver;
     const takeovers = new TakeoverWatch(clock, 1000);
     return new Failover({
@@ -108,6 +110,7 @@ class Bench {
       driver,
       clock,
       takeovers,
+      entries: new OrderEntries(driver),
       hasWholeData: async () => this.isWhole,
       limitMs: 1000,
     });

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { auditLines } from '../../src/cli/audit-text.ts';
 import { plain } from '../../src/cli/output.ts';
 import { run } from '../../src/cli/program.ts';
+import { renderSwitchover } from '../../src/cli/switchover.ts';
+import { nodeId } from '../../src/core/index.ts';
 import { EXIT, QuorateError } from '../../src/errors.ts';
 import { sha256 } from '../../src/log/index.ts';
 import { audit } from '../../src/state/index.ts';
@@ -58,6 +60,15 @@ describe('pause and resume', () => {
       since: null,
       alreadyDone: false,
     });
+  });
+
+  it('say where the log has no id of the request, because a voter is of an older version', () => {
+    const moved = { dryRun: false, from: nodeId('a'), to: nodeId('b'), epoch: 9, totalMs: 48 };
+    const rest = { steps: [], checks: [], alreadyDone: false };
+    const lines = (idNotInLog: boolean) =>
+      renderSwitchover({ ...moved, ...rest, idNotInLog }, plain).join('\n');
+    expect(lines(true)).toMatch(/moved from a to b.*\n.*older version: look at "quorate status" before/);
+    expect(lines(false)).not.toContain('older');
   });
 
   it('pass the id and the epoch that they were given on', async () => {

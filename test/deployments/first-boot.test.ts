@@ -2,7 +2,6 @@
  * The script that the AWS stack runs on a new host, on a host of its own. The cloud around it is played by small scripts: the
  * metadata service, `aws`, the network, `apt-get`. What is left of it are files, and those are looked at.
  */
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,12 +9,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testTls } from '../support/pki.ts';
 import { template, writtenFiles } from './support/aws-host.ts';
-import { ROOT, text } from './support/files.ts';
+import { makePackage, whyNoPackage } from './support/debian-package.ts';
+import { text } from './support/files.ts';
 import { Guest, whyNoGuest } from './support/guest.ts';
 
-const why = whyNoGuest();
+const why = whyNoPackage() ?? whyNoGuest();
 const BUILD_LIMIT_MS = 300_000;
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
 const SCRIPT = '/usr/local/sbin/quorate-first-boot';
 
 /** Answers as EC2's metadata service does: lists end their lines with a slash. */
@@ -27,7 +27,7 @@ case $url in
   */network/interfaces/macs/) printf '0e:00:00:00:00:01/\\n0e:00:00:00:00:02/\\n' ;;
   */0e:00:00:00:00:01/device-number) echo 0 ;;
   */0e:00:00:00:00:02/device-number) echo 1 ;;
-  https://files.example/*) while [ "$1" != -o ]; do shift; done; cp /root/archive.tgz "$2" ;;
+  https://files.example/*) while [ "$1" != -o ]; do shift; done; cp /root/package.deb "$2" ;;
   *) exit 22 ;;
 esac
 `;
@@ -38,21 +38,28 @@ case $* in
   *quorate:node,Values=b*) [ -e /root/asked ] && echo i-0a1b2c3d4e5f60002 || touch /root/asked ;;
 esac
 `;
-const APT = '#!/bin/bash\necho "$@" >> /root/packages\nmkdir -p /etc/drbd.d /etc/exports.d /etc/nfs.conf.d\n';
+/** Of Debian's packages only the names; ours is installed, by the first who asks. This machine may have Node.js without Debian's package of it. */
+const APT = `#!/bin/bash
+echo "$@" >> /root/packages
+mkdir -p /etc/drbd.d /etc/exports.d /etc/nfs.conf.d
+case \${@: -1} in
+  /*.deb) [ -e /usr/lib/quorate/current ] || exec dpkg --force-depends --force-confold -i "\${@: -1}" ;;
+esac
+`;
 const NOTHING = '#!/bin/bash\n';
 
 describe.skipIf(why !== null)(`the first boot on AWS${why === null ? '' : ` (${why})`}`, () => {
   let guest: Guest;
-  let archive = Buffer.alloc(0);
-  const sha256 = (): string => createHash('sha256').update(archive).digest('hex');
+  let file = Buffer.alloc(0);
+  const sha256 = (): string => createHash('sha256').update(file).digest('hex');
 
   /** As cloud-init leaves a host to the script. */
   const prepare = async (node: string, checksum: string): Promise<void> => {
     await guest.run(
-      'rm -rf /etc/quorate /opt/quorate /etc/drbd.d/r0.res /etc/exports.d /root/packages /root/asked',
+      'rm -rf /etc/quorate /etc/drbd.d/r0.res /etc/exports.d /root/packages /root/asked /root/units',
     );
     await guest.write('/root/played-node', `${node}\n`);
-    for (const { path, content } of writtenFiles({ ArchiveSha256: checksum }))
+    for (const { path, content } of writtenFiles({ PackageSha256: checksum }))
       await guest.write(path, content);
     await guest.run(`chmod 755 ${SCRIPT}`);
   };
@@ -61,15 +68,12 @@ describe.skipIf(why !== null)(`the first boot on AWS${why === null ? '' : ` (${w
   beforeAll(async () => {
     const directory = mkdtempSync(join(tmpdir(), 'quorate-package-'));
     try {
-      const line = execFileSync(join(ROOT, 'cluster/package.sh'), [directory], { encoding: 'utf8' });
-      const [printed, path = ''] = line.trim().split(/\s+/);
-      archive = readFileSync(path);
-      expect(printed).toBe(sha256());
+      file = readFileSync(makePackage(directory));
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }
     guest = await Guest.boot();
-    await guest.write('/root/archive.tgz', archive);
+    await guest.write('/root/package.deb', file);
     const played = {
       curl: CURL,
       aws: AWS,
@@ -114,7 +118,7 @@ describe.skipIf(why !== null)(`the first boot on AWS${why === null ? '' : ` (${w
     timeout: LIMIT_MS,
   }, async () => {
     await prepare('a', sha256());
-    await guest.run(`rm -f /root/units; ${SCRIPT}`);
+    await guest.run(SCRIPT);
     // As `Stack` makes ids up, without the hyphen.
     const [a, b] = ['DataVolumeA', 'DataVolumeB'].map((name) => {
       const position = Object.keys(template.Resources).indexOf(name);
@@ -123,20 +127,24 @@ describe.skipIf(why !== null)(`the first boot on AWS${why === null ? '' : ` (${w
     const disk = '/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_';
     const expected = text('cluster/host/r0.res')
       .replace('/dev/nvme1n1', `${disk}${a}`)
-      .replace('/dev/nvme1n1', `${disk}${b}`);
+      .replace('/dev/nvme1n1', `${disk}${b}`)
+      .replace('/usr/local/bin/quorate', '/usr/bin/quorate');
     expect(await read('/etc/drbd.d/r0.res')).toBe(expected.trim());
     expect(await read('/root/units')).toContain('disable --now nfs-server.service');
     expect(await read('/root/units')).toContain('enable drbd@r0.target');
     expect(await read('/root/packages')).toContain('drbd-utils');
+    expect(await read('/root/units')).toContain(
+      'enable quorate.target quorate-executor.service quorate-agent.service',
+    );
     expect(await read('/etc/exports.d/quorate.exports')).toContain('/srv 203.0.113.0/24(');
   });
 
   it('the witness gets neither disk nor service', { timeout: LIMIT_MS }, async () => {
     await prepare('w', sha256());
     await guest.run(SCRIPT);
-    expect(
-      await guest.say('ls /etc/drbd.d/r0.res /etc/exports.d/quorate.exports /root/packages'),
-    ).not.toMatch(/^\//m);
+    expect(await guest.say('ls /etc/drbd.d/r0.res /etc/exports.d/quorate.exports')).not.toMatch(/^\//m);
+    // Nothing but ours.
+    expect(await read('/root/packages')).toBe('install -y --no-install-recommends /var/tmp/quorate.deb');
   });
 
   it('the second port belongs to nobody but Quorate', { timeout: LIMIT_MS }, async () => {
@@ -153,9 +161,22 @@ describe.skipIf(why !== null)(`the first boot on AWS${why === null ? '' : ` (${w
     );
   });
 
-  it('another archive than the one meant is not installed', { timeout: LIMIT_MS }, async () => {
+  it('what runs after the restart is the program of the package, by the units of the package', {
+    timeout: LIMIT_MS,
+  }, async () => {
+    await prepare('a', sha256());
+    await guest.run(SCRIPT);
+    expect(await guest.run('command -v quorate')).toBe('/usr/bin/quorate');
+    // The played systemctl only notes what it is told: this is the real one.
+    const shown = await guest.run('/usr/bin/systemctl cat quorate-agent.service quorate-executor.service');
+    expect(shown).toMatch(/^# (\/usr)?\/lib\/systemd\/system\/quorate-agent\.service$/m);
+    expect(shown.match(/^ExecStart=\/usr\/lib\/quorate\/run (quorate|executor) /gm)?.length).toBe(2);
+    expect(await read('/etc/modules-load.d/quorate-watchdog.conf')).toBe('softdog');
+  });
+
+  it('another package than the one meant is not installed', { timeout: LIMIT_MS }, async () => {
     await prepare('a', 'f'.repeat(64));
     await expect(guest.run(SCRIPT)).rejects.toThrow('FAILED');
-    expect(await guest.say('ls /opt/quorate /etc/quorate/installed')).not.toContain('cluster');
+    expect(await guest.say('ls /root/packages /root/units /etc/quorate/installed')).not.toMatch(/^\//m);
   });
 });

@@ -105,8 +105,20 @@ test.skipIf(missing !== null)(
     await expectRefused(second, ['pause'], 'w');
     await expectRefused(second, ['standby', first], 'w');
     await expectRefused(second, ['restart'], 'w');
-    // The command gives each order a request id, and that is newer too.
-    await expectRefused(second, ['switchover', '--to', first], 'w');
+    // The command gives each order a request id, and that is newer too: a repeat could not be told from a new order.
+    await expectRefused(second, ['switchover'], 'w');
+    await verify([older, newer]);
+
+    // --- an order that names its node is carried out, by an entry that both can read, and says what it lacks
+    const given = await cluster.quorate(second, ['switchover', '--to', first, '--json']);
+    expect({ exit: given.exit, stderr: given.stderr }).toEqual({ exit: 0, stderr: '' });
+    expect(JSON.parse(given.stdout)).toMatchObject({ to: first, idNotInLog: true });
+    expect(await stage.healthy()).toBe(first);
+    await writesOn('an older leader, by an order that a newer one was given');
+    const back = await cluster.quorate(first, ['switchover', '--to', second]);
+    expect({ exit: back.exit, stderr: back.stderr }).toEqual({ exit: 0, stderr: '' });
+    expect(await stage.healthy()).toBe(second);
+    await writesOn('a newer leader again');
     await verify([older, newer]);
 
     // --- a newer leader that is stopped hands over to an older one; its operator hands back

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { getPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { nodeId } from '../../src/core/index.ts';
 import { isGone, startTimeOf } from '../../src/executor/processes.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => host.close());
 
-it('answers; is started again when it dies; ends when it is told, and when its executor is gone', async () => {
+it('answers; is started again when it dies; refuses who was removed; ends when it is told, and when its executor is gone', async () => {
   const logged: unknown[] = [];
   const receiver = new ReceiverProcess({
     config: host.config,
@@ -49,6 +49,25 @@ it('answers; is started again when it dies; ends when it is told, and when its e
   await channel.read({ signal, limitMs: 20_000 });
   const second = { pid: receiver.pid ?? 0, startTime: startTimeOf(receiver.pid ?? 0) ?? '' };
   expect(isGone(second)).toBe(false);
+  // E5: of the log; the config file still has it.
+  receiver.setMembers([nodeId('w')]);
+  await vi.waitFor(
+    () =>
+      expect(channel.read({ signal, limitMs: 20_000 })).rejects.toMatchObject({
+        code: 'peer-refused',
+        message: expect.stringMatching(/a was removed from nas-test/),
+      }),
+    10_000,
+  );
+  // The next process has read the file only, and is told.
+  process.kill(second.pid, 'SIGKILL');
+  await until('a third one', () => receiver.pid !== null && receiver.pid !== second.pid);
+  await vi.waitFor(
+    () => expect(channel.read({ signal, limitMs: 20_000 })).rejects.toThrow(/a was removed/),
+    20_000,
+  );
+  receiver.setMembers([nodeId('a'), nodeId('w')]);
+  await vi.waitFor(() => channel.read({ signal, limitMs: 20_000 }), 10_000);
   await receiver.stop();
   expect(isGone(second)).toBe(true);
   await expect(channel.read({ signal, limitMs: 1000 })).rejects.toMatchObject({ code: 'peer-unreachable' });

@@ -125,6 +125,14 @@ describe('the listener', () => {
     expect(newest.map(({ socket }) => socket.destroyed)).toEqual([false, false]);
   });
 
+  test('where nothing replaces an older one, those that are there stay, and the one too many ends', async () => {
+    const { dial } = await begin({ perOwner: 2, overOwner: 'newest-ends' }, new Set(['b']));
+    const established = [await dial('b'), await dial('b')];
+    const surplus = await dial('b');
+    expect(await closed(surplus.socket)).toBe(true);
+    expect(established.map(({ socket }) => socket.destroyed)).toEqual([false, false]);
+  });
+
   test('one address, and all strangers together, get so many handshakes; a favoured address does not need theirs', async () => {
     const rates = { perAddress: { burst: 3, perSecond: 0.001 }, others: { burst: 4, perSecond: 0.001 } };
     const { port } = await begin({ handshakes: rates }, new Set(), '127.0.0.1');

@@ -1,6 +1,13 @@
 /** A whole simulated cluster: hosts, networks, devices, a cloud, a client, and the checks that watch all of them. */
 import type { Config } from '../../src/config/index.ts';
-import { deriveTiming, durationMs, type Message, nodeId, type Timing } from '../../src/core/index.ts';
+import {
+  deriveTiming,
+  durationMs,
+  type Message,
+  nodeId,
+  openSchedule,
+  type Timing,
+} from '../../src/core/index.ts';
 import { checkAction, checkOneLease } from './checks/actions.ts';
 import { checkAudit, type SeenTenure } from './checks/audit.ts';
 import { ConsensusCheck } from './checks/consensus.ts';
@@ -8,6 +15,7 @@ import { ForcedCheck } from './checks/forced.ts';
 import { checkAtTheEnd, checkOneHolder, holdersOf } from './checks/holders.ts';
 import { checkMessage } from './checks/messages.ts';
 import { checkRoleAnswers } from './checks/role-answers.ts';
+import { ScheduledCheck } from './checks/scheduled.ts';
 import { Host } from './engine/host.ts';
 import { World } from './engine/world.ts';
 import { Client } from './models/client.ts';
@@ -68,7 +76,11 @@ export class Cluster {
       shape.devices,
     );
     this.#forced = new ForcedCheck(this.world, this.client);
-    this.consensus.onEntry = (entry) => this.#forced.onEntry(entry);
+    const scheduled = new ScheduledCheck(this.world);
+    this.consensus.onEntry = (entry) => {
+      this.#forced.onEntry(entry);
+      scheduled.onEntry(entry);
+    };
     this.#watch();
   }
 
@@ -253,6 +265,8 @@ export class Cluster {
     if (outOfSync !== undefined) return `${outOfSync.name} is not in sync`;
     const state = this.leader?.view?.state;
     const dataNodes = this.shape.members.filter(({ witness }) => !witness);
+    const open = state === undefined ? null : openSchedule(state);
+    if (open !== null) return `the switchover of entry ${open.index} is ${open.phase.kind}`;
     const missing = dataNodes.find(({ id }) => !state?.inSync.some((inSync) => inSync === id));
     return missing === undefined ? null : `${missing.id} is not in the in-sync set`;
   }

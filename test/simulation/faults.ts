@@ -54,6 +54,7 @@ export const FAULT_KINDS = [
   'retime',
   'restart-agent',
   'beset-restart',
+  'scheduled',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -164,9 +165,10 @@ export function describeFault(fault: Fault): string {
     case 'order-repeated':
     case 'retime':
     case 'beset-restart':
+    case 'scheduled':
     case 'cloud-trouble':
     case 'cloud-late':
-      return `${kind}${kind.startsWith('cloud') || kind === 'paused' || kind === 'order-repeated' ? ` for ${length}` : ''}`;
+      return `${kind}${kind.startsWith('cloud') || kind === 'paused' || kind === 'order-repeated' ? ` for ${length}` : kind === 'scheduled' ? `, due in ${length}` : ''}`;
     default:
       return `${kind} ${node}, ${length}`;
   }

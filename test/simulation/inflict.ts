@@ -3,6 +3,7 @@ import { assertNever, deriveTiming, nodeId, type Proposal } from '../../src/core
 import { type Cluster, SPARE_WITNESS } from './cluster.ts';
 import type { Fault } from './faults.ts';
 import type { SimulatedNode } from './node/node.ts';
+import { schedule } from './scheduled.ts';
 import { arrange } from './situations.ts';
 
 /** Never so many hurt disks at once that the last good copy of an entry could be among them. */
@@ -132,6 +133,8 @@ export function inflict(cluster: Cluster, fault: Fault): void {
       return node.restart(chance < 0.3 ? 1_000 : null);
     case 'new-witness':
       return replaceWitness(cluster);
+    case 'scheduled':
+      return schedule(cluster, fault);
     case 'ambush':
     case 'late-acks':
     case 'near-miss':

@@ -33,10 +33,9 @@ const ENTRIES = {
   forced: true,
   pause: true,
   standby: true,
-  // No fault orders one: test/agent/schedules.test.ts does, in the same clusters.
-  'switchover-scheduled': false,
-  'switchover-begun': false,
-  'switchover-ended': false,
+  'switchover-scheduled': true,
+  'switchover-begun': true,
+  'switchover-ended': true,
   'restart-begun': true,
   'tenure-adopted': true,
   // A place kept in the format: nothing writes it yet.

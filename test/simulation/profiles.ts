@@ -225,6 +225,13 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     weights: { ...EVERYTHING, 'restart-agent': 40, 'beset-restart': 60 },
     count: [3, 12],
   },
+  /** Switchovers at a later time, and what comes between the order and its moment. */
+  schedules: {
+    shape: SHAPES.pair,
+    weather: CALM,
+    weights: { ...EVERYTHING, scheduled: 120 },
+    count: [3, 12],
+  },
   unwatched: { shape: SHAPES.unwatched, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   service: { shape: SHAPES.service, weather: ROUGH, weights: EVERYTHING, count: [3, 12] },
   /** L2: situations in which nothing but a promise holds a voter back. */
@@ -255,6 +262,7 @@ export const TURNS = [
   'operators',
   'restarts',
   'restarts-service',
+  'schedules',
 ] as const;
 
 export function profileOf(

@@ -2,6 +2,7 @@
 import type { Writable } from 'node:stream';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { RunningReceive } from '../receiver/index.ts';
+import { REPLICATION_CALLS } from './grpc-limits.ts';
 import type { WirePart, WireText } from './grpc-schema.ts';
 import { type Answer, failedBy, writeAnswer } from './protocol.ts';
 
@@ -19,9 +20,12 @@ export class IncomingStream {
     this.#call = call;
     this.#signal = AbortSignal.any([this.#over.signal, ending]);
     this.#question = new Promise((resolve) => {
+      const limit = setTimeout(() => resolve(null), REPLICATION_CALLS.questionMs);
+      limit.unref();
       call.once('data', (part: WirePart) => {
         // Nothing more is read until there is somebody who takes it.
         call.pause();
+        clearTimeout(limit);
         resolve(part.question?.json ?? null);
       });
       call.once('end', () => resolve(null));

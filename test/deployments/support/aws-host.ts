@@ -10,8 +10,8 @@ const PARAMETERS = {
   ZoneB: 'us-east-1b',
   ZoneW: 'us-east-1c',
   ClientCidr: '203.0.113.0/24',
-  ArchiveUrl: 'https://files.example/quorate-0.1.0.tgz',
-  ArchiveSha256: '0'.repeat(64),
+  PackageUrl: 'https://files.example/quorate_0.1.0_amd64.deb',
+  PackageSha256: '0'.repeat(64),
 };
 
 type Parameters = Readonly<Record<string, string>>;

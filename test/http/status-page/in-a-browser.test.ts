@@ -64,6 +64,27 @@ const ALONE = statusFacts({
   facts: { answering: ['w'] },
 });
 
+/** `b` is back and gets what it has missed; an operator wants it to hold tonight. */
+const RESYNCING = statusFacts({
+  metrics: {
+    role: { ...HOLDER, ...TENURE, term: term(9) },
+    probes: { peers: { b: 'not-in-sync' }, ioSuspended: false, resources: WELL.status.resources },
+  },
+  status: {
+    ...{ term: 9, epoch: 23, commitIndex: 27, resync: RESYNCS },
+    scheduled: {
+      ...{ id: 27, to: 'b', at: '2026-01-08T22:00:00.000Z', until: '2026-01-08T22:01:00.000Z' },
+      ...{ epoch: 23, who: 'alice', why: 'new switch' },
+      ...{ state: 'waiting', outcome: null, result: null },
+    },
+    nodes: [
+      { ...aNode, matchIndex: 27 },
+      { ...bNode, inSync: false, matchIndex: 27 },
+      { ...wNode, matchIndex: 27 },
+    ],
+  },
+});
+
 /** The holder has lost its mirror, and more. */
 const ILL = statusFacts({
   status: {
@@ -378,6 +399,7 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
       await take('status-overview.png', WELL, { width: 1280 }, 735);
       await take('status-desktop.png', WELL, { width: 1280 }, 1725);
       await take('status-phone.png', ALONE, { width: 390, isDark: true }, 1420);
+      await take('status-resync.png', RESYNCING, { width: 1280 }, 1300);
       const { page } = await live({ width: 390, height: 320 });
       await server.close();
       await page.locator('.lost').waitFor();

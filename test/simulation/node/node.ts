@@ -78,6 +78,8 @@ export class SimulatedNode implements HostPart {
   readonly #random: () => number;
   /** False: what ends stays down (a fault that lasts, or a node that is not part of the cluster yet). */
   mayStart = true;
+  /** What its agent says that it understands; null: one of an older version, which says nothing. */
+  saysFormat: number | null = FORMAT;
   /** The next replies of DRBD's handler are lost. */
   lostReplies = 0;
   /** How long its supervisor takes to start the agent again after a planned restart (L7). */
@@ -188,7 +190,7 @@ export class SimulatedNode implements HostPart {
           setPeers: () => undefined,
           send: (message) => this.#send(message),
           isUp: (peer) => this.#isReachable(peer),
-          formatOf: () => FORMAT,
+          formatOf: (peer) => this.options.peers.get(peer)?.saysFormat ?? null,
           sendBootstrap: (address, entry) => this.#sendBootstrap(nodeOf(address), entry),
           close: async () => undefined,
         };
