@@ -8,13 +8,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { QuorateError } from '../../errors.ts';
-import type { ReceiveEnd } from '../channel.ts';
+import type { NamedSnapshot, ReceiveEnd } from '../channel.ts';
 import type { Verdict } from './authority.ts';
 import { failureOf, oneLine } from './failure.ts';
-import { broughtBy, type DatasetKind, NOT_TAKEN, type PropertiesNow, receiveArguments } from './not-taken.ts';
+import { broughtBy, type DatasetKind, type PropertiesNow, receiveArguments } from './not-taken.ts';
 import type { CheckedReceiveOrder } from './orders.ts';
+import { settle } from './perform.ts';
 import { RECEIVE_MARK, type Registration } from './registry.ts';
-import type { Zfs } from './zfs.ts';
+import type { DatasetNow, Zfs } from './zfs.ts';
 
 const LIMITS = {
   /** How often the agent is asked whether the sender still may. */
@@ -42,6 +43,8 @@ export interface ReceiveParts {
   readonly of: DatasetKind;
   /** Those of `NOT_TAKEN`, of what is here. */
   readonly before: PropertiesNow;
+  /** Whose changes ask for the sender's right first. */
+  readonly zfsForSender: Zfs;
   readonly registration: Registration;
   readonly mayGoOn: () => Promise<Verdict>;
 }
@@ -144,25 +147,46 @@ class Running implements RunningReceive {
         why: said === '' ? `zfs receive ended with ${code}` : said,
       };
     }
-    const { dataset, snapshot } = this.#order;
+    const { dataset, snapshot, before = [] } = this.#order;
     const { zfs } = this.#parts;
     // No caller's signal: what has been received is looked at, whoever still listens.
     const { signal } = new AbortController();
     const there = await zfs.snapshotsOf(dataset, signal);
-    if (there?.some(({ name, guid }) => name === snapshot.name && guid === snapshot.guid) !== true)
+    const isThere = (wanted: NamedSnapshot): boolean =>
+      there?.some(({ name, guid }) => name === wanted.name && guid === wanted.guid) === true;
+    const missing = [...before, snapshot].find((one) => !isThere(one));
+    if (missing !== undefined)
       return {
         kind: 'broken',
         code: 'stream',
-        why: `zfs receive ended well, and ${dataset}@${snapshot.name} with the GUID ${snapshot.guid} is not here`,
+        why: `zfs receive ended well, and ${dataset}@${missing.name} with the GUID ${missing.guid} is not here`,
       };
-    return (await this.#whyOtherKind(signal)) ?? (await this.#whyNotAsBefore(signal)) ?? { kind: 'received' };
+    return (await this.#whyNotAsItWas(signal)) ?? (await this.#settle(signal));
+  }
+
+  /** As the order `hold` after it, without another process on either side. */
+  async #settle(signal: AbortSignal): Promise<ReceiveEnd> {
+    const { snapshot, letGo } = this.#order;
+    if (letGo === undefined) return { kind: 'received' };
+    try {
+      await settle(snapshot, letGo, this.#parts.zfsForSender, signal);
+      return { kind: 'received' };
+    } catch (error) {
+      const why = `@${snapshot.name} has arrived, and is not known to be held: ${oneLine(String((error as Error).message ?? error))}`;
+      return { kind: 'broken', code: 'refused', why };
+    }
+  }
+
+  /** Both read by one command, after the stream. */
+  async #whyNotAsItWas(signal: AbortSignal): Promise<ReceiveEnd | null> {
+    const now = await this.#parts.zfs.stateOf(this.#order.dataset, signal);
+    return (await this.#whyOtherKind(now?.kind ?? null, signal)) ?? (await this.#whyNotAsBefore(now, signal));
   }
 
   /** A sender that says "volume" and sends a file system has had its properties taken: no takeover mounts that. */
-  async #whyOtherKind(signal: AbortSignal): Promise<ReceiveEnd | null> {
+  async #whyOtherKind(kind: DatasetKind | null, signal: AbortSignal): Promise<ReceiveEnd | null> {
     const { zfs, of } = this.#parts;
     const { dataset } = this.#order;
-    const kind = await zfs.kindOf(dataset, signal);
     if (kind === of) return null;
     if (kind === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
     const said = `${dataset} was said to be a ${of}, and is ${kind === null ? 'not here' : `a ${kind}`}`;
@@ -171,11 +195,10 @@ class Running implements RunningReceive {
   }
 
   /** Rule 2 of not-taken.ts. The snapshot is here, and whoever has looked says so by `canmount`: the next stream finds what is then. */
-  async #whyNotAsBefore(signal: AbortSignal): Promise<ReceiveEnd | null> {
+  async #whyNotAsBefore(now: DatasetNow | null, signal: AbortSignal): Promise<ReceiveEnd | null> {
     const { zfs, of, before } = this.#parts;
     const { dataset } = this.#order;
-    const after = await zfs.propertiesOf(dataset, NOT_TAKEN[of], signal);
-    const brought = broughtBy(before, after ?? new Map());
+    const brought = broughtBy(before, now?.properties ?? new Map());
     if (brought.length === 0) return null;
     if (of === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
     const look = `look at "zfs get -s received all ${dataset}", "zfs inherit" what is not yours`;

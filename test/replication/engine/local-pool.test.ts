@@ -29,8 +29,8 @@ it('prunes by GUID: a snapshot that has been made anew under the name stays', as
     clock: new VirtualClock(),
     signal: new AbortController().signal,
   });
-  await local.prune('tank/home', read);
+  await local.prune([{ dataset: 'tank/home', snapshots: read }]);
   expect(names()).toEqual(['s4', 's2']);
-  await local.prune('tank/home', read);
+  await local.prune([{ dataset: 'tank/home', snapshots: read }]);
   expect(names()).toEqual(['s4', 's2']);
 });
