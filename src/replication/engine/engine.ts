@@ -153,7 +153,7 @@ export class Engine {
       const before = await local.read();
       const { problems, hasTaken } = await take(before);
       const [own, theirs] = await Promise.all([
-        hasTaken ? local.read() : before,
+        hasTaken ? local.read(before) : before,
         this.#planning.readTheirs(),
       ]);
       const planned = await this.#planning.plan(own, theirs, problems);

@@ -44,9 +44,11 @@ export class LocalPool {
     this.#options = options;
   }
 
-  read(): Promise<PoolsReading> {
+  /** `known`: as it was before a snapshot of this round. */
+  read(known?: PoolsReading): Promise<PoolsReading> {
     const { pools, commands, kernel, clock, signal } = this.#options;
-    return readPools(pools, { commands, kernel, clock, signal });
+    const parts = { commands, kernel, clock, signal };
+    return readPools(pools, known === undefined ? parts : { ...parts, known });
   }
 
   /** All of one moment, or none. */

@@ -57,7 +57,17 @@ async function hold(
   zfs: Zfs,
   signal: AbortSignal,
 ): Promise<void> {
-  const here = await Here.of([keep, ...letGo], zfs, signal);
+  return settle(keep, letGo, await Here.of([keep, ...letGo], zfs, signal), zfs, signal);
+}
+
+/** `hold`, where what is here has been read: after a stream. */
+export async function settle(
+  keep: NamedSnapshot,
+  letGo: readonly NamedSnapshot[],
+  here: Here,
+  zfs: Zfs,
+  signal: AbortSignal,
+): Promise<void> {
   const kept = here.find(keep);
   if (kept === null) throw refused(`${text(keep)} with the GUID ${keep.guid} is not here`);
   if (letGo.some(({ guid }) => guid === keep.guid))
@@ -74,9 +84,6 @@ async function hold(
   // Only now: there is always one that is held.
   if (go.length > 0) await zfs.change(['release', HOLD_TAG, ...go], signal, saysOnly(/no such tag/));
 }
-
-/** `hold`, for what has just arrived. */
-export const settle = hold;
 
 async function prune(snapshots: readonly NamedSnapshot[], zfs: Zfs, signal: AbortSignal): Promise<void> {
   const here = await Here.of(snapshots, zfs, signal);
@@ -112,10 +119,10 @@ async function destroy(
 }
 
 /** What is here of the datasets of an order, read once. */
-class Here {
+export class Here {
   readonly #read: ReadonlyMap<string, readonly SnapshotNow[]>;
 
-  private constructor(read: ReadonlyMap<string, readonly SnapshotNow[]>) {
+  constructor(read: ReadonlyMap<string, readonly SnapshotNow[]>) {
     this.#read = read;
   }
 

@@ -13,9 +13,9 @@ import type { Verdict } from './authority.ts';
 import { failureOf, oneLine } from './failure.ts';
 import { broughtBy, type DatasetKind, type PropertiesNow, receiveArguments } from './not-taken.ts';
 import type { CheckedReceiveOrder } from './orders.ts';
-import { settle } from './perform.ts';
+import { Here, settle } from './perform.ts';
 import { RECEIVE_MARK, type Registration } from './registry.ts';
-import type { DatasetNow, Zfs } from './zfs.ts';
+import type { DatasetNow, SnapshotNow, Zfs } from './zfs.ts';
 
 const LIMITS = {
   /** How often the agent is asked whether the sender still may. */
@@ -161,15 +161,16 @@ class Running implements RunningReceive {
         code: 'stream',
         why: `zfs receive ended well, and ${dataset}@${missing.name} with the GUID ${missing.guid} is not here`,
       };
-    return (await this.#whyNotAsItWas(signal)) ?? (await this.#settle(signal));
+    return (await this.#whyNotAsItWas(signal)) ?? (await this.#settle(there ?? [], signal));
   }
 
   /** As the order `hold` after it, without another process on either side. */
-  async #settle(signal: AbortSignal): Promise<ReceiveEnd> {
-    const { snapshot, letGo } = this.#order;
+  async #settle(there: readonly SnapshotNow[], signal: AbortSignal): Promise<ReceiveEnd> {
+    const { dataset, snapshot, letGo } = this.#order;
     if (letGo === undefined) return { kind: 'received' };
     try {
-      await settle(snapshot, letGo, this.#parts.zfsForSender, signal);
+      const here = new Here(new Map([[dataset, there]]));
+      await settle(snapshot, letGo, here, this.#parts.zfsForSender, signal);
       return { kind: 'received' };
     } catch (error) {
       const why = `@${snapshot.name} has arrived, and is not known to be held: ${oneLine(String((error as Error).message ?? error))}`;

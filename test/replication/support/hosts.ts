@@ -16,6 +16,7 @@ export interface SnapshotState {
   readonly guid: string;
   readonly createtxg: number;
   readonly holds: readonly string[];
+  readonly isCloned?: boolean;
 }
 export interface DatasetState {
   readonly type: 'filesystem' | 'volume';
