@@ -15,6 +15,7 @@ import { broughtBy, type DatasetKind, type PropertiesNow, receiveArguments } fro
 import type { CheckedReceiveOrder } from './orders.ts';
 import { Here, settle } from './perform.ts';
 import { RECEIVE_MARK, type Registration } from './registry.ts';
+import { forgetReceived } from './remembered.ts';
 import type { DatasetNow, SnapshotNow, Zfs } from './zfs.ts';
 
 const LIMITS = {
@@ -132,26 +133,14 @@ class Running implements RunningReceive {
   }
 
   async #judge(code: number | null): Promise<ReceiveEnd> {
-    if (code !== 0) {
-      if (this.#stopped !== null) return this.#stopped;
-      const said = oneLine(this.#stderr);
-      if (code === null)
-        return {
-          kind: 'broken',
-          code: 'aborted',
-          why: `zfs receive was killed${said === '' ? '' : `: ${said}`}`,
-        };
-      return {
-        kind: 'broken',
-        code: failureOf(said),
-        why: said === '' ? `zfs receive ended with ${code}` : said,
-      };
-    }
-    const { dataset, snapshot, before = [] } = this.#order;
-    const { zfs } = this.#parts;
+    // A takeover waits for the end of this: what has come by then is looked at by the next stream (remembered.ts).
+    if (code !== 0 && this.#stopped !== null) return this.#stopped;
     // No caller's signal: what has been received is looked at, whoever still listens.
     const { signal } = new AbortController();
-    const there = await zfs.snapshotsOf(dataset, signal);
+    if (code !== 0) return this.#whyNotWhole(code, signal);
+    const { dataset, snapshot, before = [] } = this.#order;
+    const there = await this.#parts.zfs.snapshotsOf(dataset, signal);
+    const why = await this.#whyNotAsItWas(signal);
     const isThere = (wanted: NamedSnapshot): boolean =>
       there?.some(({ name, guid }) => name === wanted.name && guid === wanted.guid) === true;
     const missing = [...before, snapshot].find((one) => !isThere(one));
@@ -161,7 +150,23 @@ class Running implements RunningReceive {
         code: 'stream',
         why: `zfs receive ended well, and ${dataset}@${missing.name} with the GUID ${missing.guid} is not here`,
       };
-    return (await this.#whyNotAsItWas(signal)) ?? (await this.#settle(there ?? [], signal));
+    return why ?? (await this.#settle(there ?? [], signal));
+  }
+
+  /** Of a run something may have come whole, with what it has brought. */
+  async #whyNotWhole(code: number | null, signal: AbortSignal): Promise<ReceiveEnd> {
+    const said = oneLine(this.#stderr);
+    const end: ReceiveEnd =
+      code === null
+        ? { kind: 'broken', code: 'aborted', why: `zfs receive was killed${said === '' ? '' : `: ${said}`}` }
+        : {
+            kind: 'broken',
+            code: failureOf(said),
+            why: said === '' ? `zfs receive ended with ${code}` : said,
+          };
+    // Where that cannot be found out, the next stream finds it.
+    const brought = await this.#whyNotAsItWas(signal, true).catch(() => null);
+    return brought ?? end;
   }
 
   /** As the order `hold` after it, without another process on either side. */
@@ -178,10 +183,17 @@ class Running implements RunningReceive {
     }
   }
 
-  /** Both read by one command, after the stream. */
-  async #whyNotAsItWas(signal: AbortSignal): Promise<ReceiveEnd | null> {
-    const now = await this.#parts.zfs.stateOf(this.#order.dataset, signal);
-    return (await this.#whyOtherKind(now?.kind ?? null, signal)) ?? (await this.#whyNotAsBefore(now, signal));
+  /** Both read by one command, after the stream. `mayBeNothing`: it has not come whole, and may have made nothing. */
+  async #whyNotAsItWas(signal: AbortSignal, mayBeNothing = false): Promise<ReceiveEnd | null> {
+    const { dataset } = this.#order;
+    const now = await this.#parts.zfs.stateOf(dataset, signal);
+    const why =
+      now === null && mayBeNothing
+        ? null
+        : ((await this.#whyOtherKind(now?.kind ?? null, signal)) ??
+          (await this.#whyNotAsBefore(now, signal)));
+    await forgetReceived(this.#parts.dataDir, dataset);
+    return why;
   }
 
   /** A sender that says "volume" and sends a file system has had its properties taken: no takeover mounts that. */

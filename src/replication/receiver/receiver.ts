@@ -16,6 +16,7 @@ import { datasetsOf, epochSchema, receiveOrderSchema, receiverOrderSchema } from
 import { perform, refused } from './perform.ts';
 import { type RunningReceive, startReceive } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
+import { rememberReceived } from './remembered.ts';
 import { finishAside, isRoleOrder, performRole, registerAside } from './roles.ts';
 import { Zfs } from './zfs.ts';
 
@@ -118,6 +119,7 @@ export class Receiver {
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
       const of = kind ?? checked.makes;
       if (of === undefined) throw refused(`${dataset} is not here, and nothing of it can go on`);
+      const before = await rememberReceived(dataDir, dataset, now?.properties ?? new Map());
       if (signal.aborted) throw refused('it was given up before it began');
       const never = new AbortController().signal;
       const running = await startReceive(checked, stdin, {
@@ -125,7 +127,7 @@ export class Receiver {
         zfs: this.#zfs,
         clock,
         of,
-        before: now?.properties ?? new Map(),
+        before,
         zfsForSender: new Zfs({ ...this.#parts, mayChange: () => this.#requireRight(claimed, never) }),
         registration,
         mayGoOn: () => this.#ask(claimed, never),

@@ -1,5 +1,5 @@
 /** The receiving side without a channel: what it takes, what it refuses, and how a receive is ended. */
-import { createReadStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
@@ -204,6 +204,70 @@ it('a copy that was seeded with its properties keeps its mount point, its shares
     why: expect.stringMatching(/brought mountpoint.*zfs set canmount=on tank\/home/),
   });
   expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
+});
+
+/** Ended by a takeover, or killed: nobody has looked at what came with it. */
+async function diesWith(stream: TestStream): Promise<void> {
+  host.set('slow', '20');
+  const running = await receiver.receive(7, stream.order, 'pipe', signal);
+  if (running.input === null) throw new Error('no input');
+  createReadStream(stream.file).pipe(running.input);
+  await until('part of it has come', () =>
+    existsSync(join(host.directory, 'zfs', `data-${stream.order.snapshot.guid}`)),
+  );
+  running.abort('the test ends it');
+  expect(await running.ended).toMatchObject({ kind: 'broken', code: 'aborted' });
+  host.set('slow', null);
+}
+
+it('what a stream has brought that nobody has looked at is no property of before for the next one', async () => {
+  const received = { sharenfs: 'rw=@10.0.0.0/24' };
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), received } });
+  await diesWith(makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', bytes: 3_000_000 }));
+  // As the kernel has set it by then; what was there before stays as it is.
+  const home = host.datasets()['tank/home'];
+  if (home === undefined) throw new Error('tank/home has gone');
+  const withBrought = { ...received, mountpoint: '/etc' };
+  host.setDatasets({ 'tank/home': { ...home, token: null, partial: null, received: withBrought } });
+  const properties = { mountpoint: '/etc' };
+  const more = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', properties });
+  expect(await send(more)).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/home']?.received).toEqual(received);
+  // Then it has been looked at.
+  expect(readdirSync(join(host.config.dataDir, 'replication', 'received'))).toEqual([]);
+});
+
+it('of a run that breaks off by itself it is looked at what came whole', async () => {
+  const inherited = { setuid: 'off' };
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), inherited } });
+  const first = { from: '51', bytes: 1000, properties: { setuid: 'on' } };
+  const streams = [
+    makeStream(host.directory, named('tank/home', 's2', 52), first),
+    makeStream(host.directory, named('tank/home', 's3', 53), { from: '52', bytes: 1000 }),
+  ];
+  const file = join(host.directory, 'run');
+  const bytes = Buffer.concat(streams.map((one) => readFileSync(one.file)));
+  writeFileSync(file, bytes.subarray(0, bytes.length - 10));
+  const snapshot = named('tank/home', 's3', 53);
+  const before = [named('tank/home', 's2', 52)];
+  const order = { dataset: 'tank/home', snapshot, kind: 'incremental', before } as const;
+  expect(await send({ file, order, payload: bytes })).toMatchObject({
+    ...{ kind: 'broken', code: 'refused' },
+    why: expect.stringMatching(/brought setuid/),
+  });
+  expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
+});
+
+it('a record of what was before that is not understood lets no stream begin', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 51, 1)) });
+  await diesWith(makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', bytes: 3_000_000 }));
+  const directory = join(host.config.dataDir, 'replication', 'received');
+  for (const name of readdirSync(directory)) writeFileSync(join(directory, name), '{');
+  const { order } = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51' });
+  await expect(receiver.receive(7, order, 'pipe', signal)).rejects.toThrow(
+    /is not understood.*remove the file/,
+  );
+  expect(registrations()).toEqual([]);
 });
 
 it('what a copy inherits is not replaced by a stream, although ZFS does not keep to -x there', async () => {
