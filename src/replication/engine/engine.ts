@@ -225,9 +225,9 @@ export class Engine {
   #inRuns(task: Task, source: Dataset, copy: Dataset | null): readonly ChainStep[] {
     const most = this.#options.channel.features.has('runs') ? MAX_RUN : 1;
     const unneeded = unneededThere(task, copy, this.#scope.policy(source.name).keepCopy);
-    const isSpared = (guid: Guid): boolean => !this.#completion.isAwaited(guid);
+    const mayBeSpared = (guid: Guid): boolean => !this.#completion.isAwaited(guid);
     const chain = task.steps.filter((step): step is ChainStep => !isRename(step));
-    return inRuns(chain, source, { most, unneeded: new Set([...unneeded].filter(isSpared)) });
+    return inRuns(chain, source, { most, unneeded: new Set([...unneeded].filter(mayBeSpared)) });
   }
 
   /** Somebody else's holds are not told from ours: whoever has them is looked at once. */

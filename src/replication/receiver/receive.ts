@@ -192,7 +192,7 @@ class Running implements RunningReceive {
         ? null
         : ((await this.#whyOtherKind(now?.kind ?? null, signal)) ??
           (await this.#whyNotAsBefore(now, signal)));
-    await forgetReceived(this.#parts.dataDir, dataset);
+    await forgetReceived(this.#parts.dataDir, dataset, now);
     return why;
   }
 

@@ -119,7 +119,7 @@ export class Receiver {
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
       const of = kind ?? checked.makes;
       if (of === undefined) throw refused(`${dataset} is not here, and nothing of it can go on`);
-      const before = await rememberReceived(dataDir, dataset, now?.properties ?? new Map());
+      const before = await rememberReceived(dataDir, dataset, now);
       if (signal.aborted) throw refused('it was given up before it began');
       const never = new AbortController().signal;
       const running = await startReceive(checked, stdin, {

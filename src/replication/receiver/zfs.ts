@@ -32,6 +32,8 @@ export interface SnapshotNow {
 
 export interface DatasetNow {
   readonly kind: DatasetKind;
+  /** Its own; no other copy has it. */
+  readonly guid: string;
   /** Those of `NOT_TAKEN` that its kind has. */
   readonly properties: PropertiesNow;
 }
@@ -96,7 +98,7 @@ export class Zfs {
   /** Null: there is no such dataset. Kind and properties by one command. */
   async stateOf(dataset: string, signal: AbortSignal): Promise<DatasetNow | null> {
     const columns = 'property,source,value';
-    const names: readonly string[] = ['type', ...NOT_TAKEN.filesystem];
+    const names: readonly string[] = ['type', 'guid', ...NOT_TAKEN.filesystem];
     const text = await this.#ask(['get', '-H', '-p', '-o', columns, names.join(','), dataset], signal);
     if (text === null) return null;
     const lines = text.split('\n').filter((line) => line !== '');
@@ -108,10 +110,12 @@ export class Zfs {
       }),
     );
     const kind = all.get('type')?.value;
-    if (kind !== 'filesystem' && kind !== 'volume') throw notUnderstood(`type of ${dataset}`, text);
+    const guid = all.get('guid')?.value ?? '';
+    if ((kind !== 'filesystem' && kind !== 'volume') || !/^\d+$/.test(guid))
+      throw notUnderstood(`type of ${dataset}`, text);
     // What a volume does not have is "-" there.
     const own = [...all].filter(([name]) => NOT_TAKEN[kind].includes(name));
-    return { kind, properties: new Map(own) };
+    return { kind, guid, properties: new Map(own) };
   }
 
   /** Throws `command-failed` where it is refused, with what ZFS said; false where that is to be borne. */

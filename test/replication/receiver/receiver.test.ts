@@ -237,6 +237,21 @@ it('what a stream has brought that nobody has looked at is no property of before
   expect(readdirSync(join(host.config.dataDir, 'replication', 'received'))).toEqual([]);
 });
 
+it('what was received before goes with a renamed copy, and not with another one of its name', async () => {
+  const home = filesystem(held('s1', 51, 1));
+  const received = { mountpoint: '/srv/home' };
+  const next = (dataset: string) => makeStream(host.directory, named(dataset, 's2', 52), { from: '51' });
+  host.setDatasets({ 'tank/home': home });
+  await diesWith(makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', bytes: 3_000_000 }));
+  // Somebody has destroyed it, and has seeded it anew.
+  host.setDatasets({ 'tank/home': { ...home, guid: '4712', received } });
+  expect(await send(next('tank/home'))).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/home']?.received).toEqual(received);
+  host.setDatasets({ 'tank/moved': { ...home, received: { mountpoint: '/etc' } } });
+  expect(await send(next('tank/moved'))).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/moved']?.received).toEqual({});
+});
+
 it('of a run that breaks off by itself it is looked at what came whole', async () => {
   const inherited = { setuid: 'off' };
   host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), inherited } });

@@ -20,6 +20,8 @@ export interface SnapshotState {
 }
 export interface DatasetState {
   readonly type: 'filesystem' | 'volume';
+  /** 4711 where absent. */
+  readonly guid?: string;
   readonly token: string | null;
   readonly partial: { readonly guid: string; readonly bytes: number } | null;
   /** Set here. */

@@ -56,8 +56,10 @@ switch (verb) {
     const dataset = datasetOf(last);
     const { properties, received = {}, inherited = {} } = dataset;
     for (const name of words.at(-2).split(',')) {
-      if (name === 'type') process.stdout.write(`type\t-\t${dataset.type}\n`);
-      if (name === 'type') continue;
+      if (name === 'type' || name === 'guid') {
+        process.stdout.write(`${name}\t-\t${name === 'type' ? dataset.type : (dataset.guid ?? '4711')}\n`);
+        continue;
+      }
       if (dataset.type === 'volume' && OF_FILE_SYSTEMS.has(name)) {
         process.stdout.write(`${name}\t-\t-\n`);
         continue;
