@@ -72,7 +72,7 @@ export class AroundDriver {
     const upkeep = new Upkeep(driver, executor, clock, log);
     this.upkeep = upkeep;
     this.#standAlone = new StandAlone(driver, clock, log);
-    this.#keptTails = new KeptTails({ config, driver: () => driver });
+    this.#keptTails = new KeptTails({ config, driver });
     const restart = new Restart({
       driver,
       executor,

@@ -11,7 +11,7 @@ import type { Driver } from './driver.ts';
 
 export interface KeptTailsOptions {
   readonly config: Config;
-  readonly driver: () => Pick<Driver, 'view' | 'propose'> | null;
+  readonly driver: Pick<Driver, 'view' | 'propose'>;
 }
 
 export class KeptTails {
@@ -24,11 +24,10 @@ export class KeptTails {
   }
 
   onReport({ kept = [] }: Report): void {
-    const { config } = this.#options;
-    const driver = this.#options.driver();
-    const hold = driver?.view.hold;
+    const { config, driver } = this.#options;
+    const { hold } = driver.view;
     // Only the holder sends; a report that comes late is of a tenure that is over.
-    if (driver == null || hold?.kind !== 'held') return;
+    if (hold?.kind !== 'held') return;
     const other = otherDataNode(config, config.node);
     // A replicator of before does not say up to where: then once.
     for (const { pool, datasets, bytes, largest, upTo = 0 } of kept) {

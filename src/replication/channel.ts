@@ -57,7 +57,15 @@ export interface ReceiveOrder {
   readonly kind: 'full' | 'incremental' | 'resume';
   /** What a first stream makes there; of later ones the receiver knows. */
   readonly makes?: 'filesystem' | 'volume' | undefined;
+  /** A run (`zfs send -I`): those that come before it in the stream, oldest first. Only where the receiver has the feature `runs`. */
+  readonly before?: readonly NamedSnapshot[] | undefined;
+  /** When it has arrived: held there, and then these let go, as by the order `hold`. Only with the feature `settles`. */
+  readonly letGo?: readonly NamedSnapshot[] | undefined;
 }
+
+/** What a receiver takes beyond the first version of the protocol: it says so with what it has read, to whom asks. */
+export const FEATURES = ['runs', 'settles'] as const;
+export type Feature = (typeof FEATURES)[number];
 
 export type ReceiveEnd =
   | { readonly kind: 'received' }
@@ -77,6 +85,8 @@ export interface Receiving {
 
 export interface ReceiverChannel {
   readonly name: 'ssh' | 'grpc' | 'local';
+  /** As the last reading said; nothing before there is one, or where the other side is older than the question. */
+  readonly features: ReadonlySet<Feature>;
   read(options: CallOptions): Promise<PoolsReading>;
   perform(epoch: Epoch, order: ReceiverOrder, options: CallOptions): Promise<void>;
   receive(epoch: Epoch, order: ReceiveOrder, options: CallOptions): Promise<Receiving>;

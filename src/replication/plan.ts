@@ -61,7 +61,13 @@ export type Step =
       readonly from: string;
       readonly snapshot: string;
       readonly isRaw: boolean;
+      /** Oldest first: those that go along (runs.ts). No plan has them, only what is made of one. */
+      readonly between?: readonly string[] | undefined;
     };
+
+export type StreamStep = Extract<Step, { kind: 'full' | 'incremental' | 'resume' }>;
+/** Of one dataset, in order; its copy has its name by then. */
+export type ChainStep = Exclude<Step, { kind: 'rename' }>;
 
 export function planReplication(input: PlanInput): PoolPlan {
   const { pool, source, target, ends } = input;

@@ -60,6 +60,8 @@ export interface ReadingParts {
   readonly kernel: KernelFiles;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Of a moment ago: what a snapshot does not change is taken from it, and not asked for again. */
+  readonly known?: PoolsReading;
 }
 
 /** Never rejects for what the system says: what cannot be read is unknown. */
@@ -83,10 +85,12 @@ async function readPool(name: string, parts: ReadingParts): Promise<PoolReading>
     if (result.code !== 0) throw exitError(command, result.code, result.stderr);
     return result.stdout;
   };
+  const before = parts.known?.pools.find((pool) => pool.name === name);
+  const known = before?.kind === 'read' ? before.texts : null;
   try {
     const texts: PoolTexts = {
-      pool: await said(COMMANDS.pool(name)),
-      status: await said(COMMANDS.status(name)),
+      pool: known?.pool ?? (await said(COMMANDS.pool(name))),
+      status: known?.status ?? (await said(COMMANDS.status(name))),
       datasets: await said(COMMANDS.datasets(name)),
       points: await said(COMMANDS.points(name)),
     };

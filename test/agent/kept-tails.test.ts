@@ -21,18 +21,19 @@ function bench() {
     [2, granted(b)],
   ];
   const state = { holds: true, refuses: false };
-  const driver = () =>
-    ({
-      view: {
+  const driver = {
+    get view() {
+      return {
         hold: state.holds ? { kind: 'held', epoch: epoch(4) } : { kind: 'none' },
         log: { all: chain(...rows) },
-      },
-      propose: (body: EntryBody) => {
-        if (state.refuses) return { refused: 'not now' };
-        rows.push([2, body]);
-        return { index: logIndex(rows.length), term: 2 };
-      },
-    }) as unknown as Driver;
+      };
+    },
+    propose: (body: EntryBody) => {
+      if (state.refuses) return { refused: 'not now' };
+      rows.push([2, body]);
+      return { index: logIndex(rows.length), term: 2 };
+    },
+  } as unknown as Driver;
   const notes = () => rows.flatMap(([, body]) => (body.kind === 'note' ? [body.text] : []));
   const make = () => new KeptTails({ config: CONFIG, driver });
   return { make, notes, state, rows };

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Clock } from '../../src/clock.ts';
 import type { KeepConfig } from '../../src/config/index.ts';
 import { durationMs, epoch, instant, nodeId } from '../../src/core/index.ts';
-import type { ReceiveEnd, ReceiverChannel } from '../../src/replication/channel.ts';
+import { FEATURES, type ReceiveEnd, type ReceiverChannel } from '../../src/replication/channel.ts';
 import { Board, Engine, LocalPool } from '../../src/replication/engine/index.ts';
 import { endAside, type PoolsReading, readCopyWords } from '../../src/replication/index.ts';
 import {
@@ -337,7 +337,7 @@ class Pair {
       channel: this.#channel(target),
       startSend: ({ step }) => {
         const isBroken = streams++ === breaksAt;
-        perform(step, source.pool, target.pool, isBroken);
+        perform(step, source.pool, target.pool, isBroken, streams % 3);
         for (const word of SHUT_PROPERTIES) {
           const [key = '', value = ''] = word.split('=');
           if (key !== 'readonly') target.pool.get(step.dataset).properties.set(key, value);
@@ -358,18 +358,28 @@ class Pair {
     const [self, peer] = [nodeId(other(this.holder)), nodeId(this.holder)];
     return {
       name: 'local',
+      // The other side may be of the version before.
+      features: this.epoch % 3 === 0 ? new Set() : new Set(FEATURES),
       read: () => target.receiver.read(),
       perform: async (claimed, order) => {
         for (const part of inParts(order))
           await target.receiver.perform(claimed, JSON.parse(JSON.stringify(part)), signal);
         this.check();
       },
-      receive: async (claimed, { dataset }) => {
+      receive: async (claimed, { dataset, snapshot: keep, letGo }) => {
         const verdict = judge(target.known, self, peer, claimed);
         if (verdict.kind !== 'yes') throw new Error(verdict.why);
         return {
           sink: new PassThrough(),
-          ended: new Promise((resolve) => this.#ends.set(dataset, resolve)),
+          ended: new Promise<ReceiveEnd>((resolve) => this.#ends.set(dataset, resolve)).then(async (end) => {
+            if (end.kind !== 'received' || letGo === undefined) return end;
+            try {
+              await target.receiver.perform(claimed, { kind: 'hold', keep, letGo }, signal);
+              return end;
+            } catch (error) {
+              return { kind: 'broken', code: 'refused', why: String(error) };
+            }
+          }),
           abort: () => this.#ends.get(dataset)?.({ kind: 'broken', code: 'aborted', why: 'given up' }),
         };
       },

@@ -7,7 +7,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { PoolPlan, Step } from '../../src/replication/index.ts';
-import { perform, planOf, stepsIn } from './perform.ts';
+import { MAX_RUN } from '../../src/replication/runs.ts';
+import { perform, planOf, runsIn, stepsIn } from './perform.ts';
 import { Guids, type ModelDataset, ModelPool, ZfsRefusal } from './zfs-model.ts';
 
 export const POOL = 'tank';
@@ -39,11 +40,16 @@ export const event = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('replicate' as const),
       cutAt: fc.option(fc.nat(5), { freq: 2 }),
+      /** Of one stream, as the other side takes it. */
+      most: fc.constantFrom(1, 2, 3, 64),
+      /** Of a run that is cut off: what has arrived before. */
+      whole: fc.nat(3),
     }),
   },
 );
 export const history = fc.array(event, { minLength: 10, maxLength: 60, size: 'max' });
 export type Event = typeof event extends fc.Arbitrary<infer Value> ? Value : never;
+type Replicate = Omit<Extract<Event, { kind: 'replicate' }>, 'kind'>;
 
 /** Somebody does something on the receiver: most of it ends in conflicts, behind which nothing more is seen. */
 export const isThere = (event: Event): boolean =>
@@ -68,7 +74,7 @@ export class World {
   happens(event: Event): void {
     if (event.kind === 'replicate') {
       this.#tally('event: replicate');
-      return this.replicate(event.cutAt);
+      return this.replicate(event);
     }
     try {
       this.#people(event);
@@ -119,15 +125,16 @@ export class World {
   }
 
   /** `cutAt`: before which step the power goes; a stream has begun by then. */
-  replicate(cutAt: number | null): void {
+  replicate({ cutAt, most, whole }: Replicate): void {
     const plan = planOf(this.a, this.b);
     this.#commonIsFound(plan);
-    for (const [at, step] of stepsIn(plan).entries()) {
+    for (const [at, step] of runsIn(plan, this.a, most).entries()) {
       const isCut = at === cutAt;
-      this.#tally(`step: ${step.kind}${isCut ? ', cut off' : ''}`);
+      const isRun = step.kind === 'incremental' && step.between !== undefined;
+      this.#tally(`step: ${isRun ? 'run' : step.kind}${isCut ? ', cut off' : ''}`);
       if (isCut && (step.kind === 'rename' || step.kind === 'abandon')) return;
       const before = [reachable(this.a), reachable(this.b)] as const;
-      perform(step, this.a, this.b, isCut);
+      perform(step, this.a, this.b, isCut, whole);
       const [source, target] = [reachable(this.a), reachable(this.b)];
       allStay('a', before[0], source, step);
       allStay('b', before[1], target, step);
@@ -175,7 +182,7 @@ function allStay(node: string, before: ReadonlySet<string>, after: ReadonlySet<s
 
 /** Until nothing is left to do. Throws where it does not come to that, or what is said to be done is not. */
 export function quietDown(world: World): PoolPlan {
-  for (let round = 0; round < MAX_ROUNDS; round++) world.replicate(null);
+  for (let round = 0; round < MAX_ROUNDS; round++) world.replicate({ cutAt: null, most: MAX_RUN, whole: 0 });
   const plan = planOf(world.a, world.b);
   if (!isDeepStrictEqual(planOf(world.a, world.b), plan)) throw new Error('two plans of one state differ');
   const [left] = stepsIn(plan);

@@ -221,7 +221,7 @@ export class ModelPool {
   }
 
   hold(name: string, of: string, tag?: string): void {
-    const snapshot = find(this.get(name), of);
+    const snapshot = findToHold(this.get(name), of);
     if (tag !== undefined && snapshot.tags?.includes(tag))
       throw new ZfsRefusal(`cannot hold snapshot '${name}@${of}': tag already exists on this dataset`);
     snapshot.holds += 1;
@@ -230,7 +230,7 @@ export class ModelPool {
 
   /** Without a tag: of one that was held without. */
   release(name: string, of: string, tag?: string): void {
-    const snapshot = find(this.get(name), of);
+    const snapshot = findToHold(this.get(name), of);
     const isHeld = tag === undefined ? snapshot.holds > 0 : snapshot.tags?.includes(tag);
     if (isHeld !== true)
       throw new ZfsRefusal(`cannot release hold from snapshot '${name}@${of}': no such tag on this dataset`);
@@ -276,6 +276,16 @@ export class ModelPool {
     if (base === undefined) throw new ZfsRefusal(`incremental source ${name}${from} does not exist`);
     if (base.txg >= snapshot.txg) throw new ZfsRefusal('not an earlier snapshot from the same fs');
     return { toName: `${name}@${of}`, snapshot, fromGuid: base.guid, isRaw, kind: dataset.kind };
+  }
+
+  /** `zfs send -I`: all that lie between on the source, whoever has taken them, oldest first. Never after a bookmark. */
+  sendRun(name: string, of: string, from: string, isRaw: boolean): readonly Stream[] {
+    const dataset = this.get(name);
+    if (!from.startsWith('@')) throw new ZfsRefusal('incremental source must be a snapshot');
+    const [base, last] = [find(dataset, from.slice(1)), find(dataset, of)];
+    if (base.txg >= last.txg) throw new ZfsRefusal('not an earlier snapshot from the same fs');
+    const run = dataset.snapshots.filter(({ txg }) => txg >= base.txg && txg <= last.txg);
+    return run.slice(1).map((one, at) => this.send(name, one.name, `@${run[at]?.name}`, isRaw));
   }
 
   /** `zfs send -t`: by the dataset's name in the token, and the snapshot's guid in that dataset. */
@@ -411,6 +421,13 @@ function find({ name, snapshots }: ModelDataset, of: string): ModelSnapshot {
   const snapshot = snapshots.find((one) => one.name === of);
   if (snapshot === undefined) throw new ZfsRefusal(`could not find any snapshots to destroy: ${name}@${of}`);
   return snapshot;
+}
+
+/** For a hold: in other words than for a destroy. */
+function findToHold(dataset: ModelDataset, of: string): ModelSnapshot {
+  if (!dataset.snapshots.some((one) => one.name === of))
+    throw new ZfsRefusal(`cannot open '${dataset.name}@${of}': dataset does not exist`);
+  return find(dataset, of);
 }
 
 /** As the kernel packs it: an nvlist in its native form, little endian, deflated. */

@@ -27,6 +27,7 @@ const ZFS = (state: string): string => `#!/bin/sh
 case "$1 $*" in
   "list "*"-t snapshot"*) [ -e '${state}' ] && printf 'tank/bench@s1\\t11\\t1\\t0\\n' && exit 0 ;;
   "list "*) [ -e '${state}' ] && echo filesystem && exit 0 ;;
+  "get "*) [ -e '${state}' ] && printf 'type\\t-\\tfilesystem\\nguid\\t-\\t7\\n' && exit 0 ;;
   "receive "*) cat >/dev/null && : >'${state}' && exit 0 ;;
 esac
 echo "cannot open: dataset does not exist" >&2

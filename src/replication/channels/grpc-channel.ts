@@ -24,12 +24,19 @@ import {
   secureContext,
   type TlsMaterial,
 } from '../../peer/index.ts';
-import type { CallOptions, ReceiveOrder, ReceiverChannel, ReceiverOrder, Receiving } from '../channel.ts';
+import type {
+  CallOptions,
+  Feature,
+  ReceiveOrder,
+  ReceiverChannel,
+  ReceiverOrder,
+  Receiving,
+} from '../channel.ts';
 import type { PoolsReading } from '../reading.ts';
 import { GRPC_LIMITS, replicationService, type WirePart, type WireText } from './grpc-schema.ts';
 import { performInParts } from './in-parts.ts';
 import { OutgoingStream } from './outgoing-stream.ts';
-import { type Answer, type Question, readAnswer, readingOf, unexpected } from './protocol.ts';
+import { type Answer, ASKS, type Question, readAnswer, readingOf } from './protocol.ts';
 
 export interface GrpcTarget {
   readonly cluster: string;
@@ -85,15 +92,21 @@ export class GrpcChannel implements ReceiverChannel {
   readonly #target: GrpcTarget;
   readonly #lines = new Set<Line>();
   readonly #receiving = new Set<string>();
+  #features: ReadonlySet<Feature> = new Set();
 
   constructor(target: GrpcTarget) {
     this.#target = target;
   }
 
+  get features(): ReadonlySet<Feature> {
+    return this.#features;
+  }
+
   async read(options: CallOptions): Promise<PoolsReading> {
-    const answer = await this.#ask('Read', {}, options, false);
-    if (answer?.kind !== 'reading') throw unexpected(answer, this.#target.to);
-    return readingOf(answer.packed, this.#target.to);
+    const answer = await this.#ask('Read', ASKS, options, false);
+    const { reading, features } = await readingOf(answer, this.#target.to);
+    this.#features = features;
+    return reading;
   }
 
   async perform(epoch: Epoch, order: ReceiverOrder, options: CallOptions): Promise<void> {

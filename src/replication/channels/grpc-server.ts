@@ -87,7 +87,7 @@ export class ReplicationServer {
     });
     this.#server.addService(replicationService(), {
       Read: (call: Unary, reply: sendUnaryData<WireText>) =>
-        void this.#unary(call, reply, () => answerRead(options.receiver)),
+        void this.#unary(call, reply, (question) => answerRead(options.receiver, question)),
       Perform: (call: Unary, reply: sendUnaryData<WireText>) =>
         void this.#unary(call, reply, (question, signal) =>
           answerPerform(options.receiver, question, signal),

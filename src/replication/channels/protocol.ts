@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { nodeId } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
-import type { ReceiveEnd } from '../channel.ts';
+import { FEATURES, type Feature, type ReceiveEnd } from '../channel.ts';
 import { type PoolsReading, unpackReading } from '../reading.ts';
 
 export const PROTOCOL = 'quorate-replication/1';
@@ -105,8 +105,16 @@ const endSchema: z.ZodType<ReceiveEnd> = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** Of a newer one there may be words that mean nothing here. */
+const featuresSchema = z.array(z.string().max(32)).max(32);
+
 const answerSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('reading'), packed: z.string().max(PROTOCOL_LIMITS.answerCharacters) }),
+  z.strictObject({
+    kind: z.literal('reading'),
+    packed: z.string().max(PROTOCOL_LIMITS.answerCharacters),
+    /** Only for a sender that has asked (`ASKS`): an older one would not understand the answer. */
+    features: featuresSchema.optional(),
+  }),
   z.strictObject({ kind: z.literal('done') }),
   /** The stream may begin. */
   z.strictObject({ kind: z.literal('started') }),
@@ -155,8 +163,26 @@ export function unexpected(answer: Answer | null, to: string): QuorateError {
 }
 
 /** Throws where it is not understood. */
-export async function readingOf(packed: string, to: string): Promise<PoolsReading> {
-  const reading = await unpackReading(packed);
+export async function readingOf(answer: Answer | null, to: string): Promise<ReadingAnswer> {
+  if (answer?.kind !== 'reading') throw unexpected(answer, to);
+  const reading = await unpackReading(answer.packed);
   if (reading === null) throw unexpected(null, to);
-  return reading;
+  return { reading, features: new Set(FEATURES.filter((known) => answer.features?.includes(known))) };
 }
+
+export interface ReadingAnswer {
+  readonly reading: PoolsReading;
+  readonly features: ReadonlySet<Feature>;
+}
+
+// ---- between versions
+
+/**
+ * Goes with the question for a reading, where a receiver of before it looks at no order: so the version that cannot be asked is not asked,
+ * and what a receiver can is known without a question more.
+ */
+export const ASKS = { order: { kind: 'features' } } as const;
+
+const asksSchema = z.object({ kind: z.literal('features') });
+
+export const asksForFeatures = ({ order }: Question): boolean => asksSchema.safeParse(order).success;

@@ -42,7 +42,7 @@ async function answer(parts: ServeParts): Promise<Answer> {
   const question = readQuestion(json, { cluster, from: peer, to: self });
   switch (verb) {
     case 'read':
-      return answerRead(receiver);
+      return answerRead(receiver, question);
     case 'perform':
       return answerPerform(receiver, question, signal);
     case 'receive': {

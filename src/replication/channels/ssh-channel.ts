@@ -6,6 +6,7 @@ import type { Epoch, NodeId } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type {
   CallOptions,
+  Feature,
   ReceiveEnd,
   ReceiveOrder,
   ReceiverChannel,
@@ -14,7 +15,7 @@ import type {
 } from '../channel.ts';
 import type { PoolsReading } from '../reading.ts';
 import { performInParts } from './in-parts.ts';
-import { type Question, readingOf, unexpected, type Verb } from './protocol.ts';
+import { ASKS, type Question, readingOf, unexpected, type Verb } from './protocol.ts';
 import { SshCall } from './ssh-call.ts';
 import type { SshTarget } from './ssh-command.ts';
 
@@ -25,16 +26,22 @@ export class SshChannel implements ReceiverChannel {
   readonly #calls = new Set<SshCall>();
   /** Datasets that a stream of this channel is under way for. */
   readonly #receiving = new Set<string>();
+  #features: ReadonlySet<Feature> = new Set();
 
   constructor(target: SshTarget, self: NodeId) {
     this.#target = target;
     this.#self = self;
   }
 
+  get features(): ReadonlySet<Feature> {
+    return this.#features;
+  }
+
   async read(options: CallOptions): Promise<PoolsReading> {
-    const answer = await this.#ask('read', {}, options, false);
-    if (answer?.kind !== 'reading') throw unexpected(answer, this.#target.to);
-    return readingOf(answer.packed, this.#target.to);
+    const answer = await this.#ask('read', ASKS, options, false);
+    const { reading, features } = await readingOf(answer, this.#target.to);
+    this.#features = features;
+    return reading;
   }
 
   async perform(epoch: Epoch, order: ReceiverOrder, options: CallOptions): Promise<void> {

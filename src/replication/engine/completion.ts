@@ -80,7 +80,12 @@ export class Completion {
     if (wanted !== null && this.#done.get(pool) !== wanted.name) this.#wanted.set(pool, wanted);
   }
 
-  /** It is there, held. */
+  /** The word that it is about waits for it. */
+  isAwaited(guid: Guid): boolean {
+    return [...this.#wanted.values()].some(({ missing }) => missing.has(guid));
+  }
+
+  /** It is there. */
   arrived(guid: Guid): void {
     this.#arrived = [...this.#arrived, guid].slice(-MAX_ARRIVED);
     for (const { missing } of this.#wanted.values()) missing.delete(guid);

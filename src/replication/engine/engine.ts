@@ -10,14 +10,15 @@ import type { Clock } from '../../clock.ts';
 import { type Epoch, InvariantError } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { ReceiverChannel, ReceiverOrder } from '../channel.ts';
-import type { Task } from '../plan.ts';
-import type { Dataset, Snapshot } from '../pool.ts';
+import type { ChainStep, Task } from '../plan.ts';
+import type { Dataset, Guid, Snapshot } from '../pool.ts';
 import type { PoolsReading } from '../reading.ts';
+import { inRuns, MAX_RUN } from '../runs.ts';
 import { Completion } from './completion.ts';
 import type { LocalPool } from './local-pool.ts';
 import { cursorName } from './names.ts';
 import { isRename, type Planned, Planning } from './planning.ts';
-import { pruneBoth } from './pruning.ts';
+import { pruneBoth, unneededThere } from './pruning.ts';
 import { isOpen, minuteOfDay, shortestPeriodMs } from './schedule.ts';
 import { Scope, type ScopeOptions } from './scope.ts';
 import { ALL, isAsked, Snapshots, type Taken } from './snapshots.ts';
@@ -152,7 +153,7 @@ export class Engine {
       const before = await local.read();
       const { problems, hasTaken } = await take(before);
       const [own, theirs] = await Promise.all([
-        hasTaken ? local.read() : before,
+        hasTaken ? local.read(before) : before,
         this.#planning.readTheirs(),
       ]);
       const planned = await this.#planning.plan(own, theirs, problems);
@@ -194,7 +195,7 @@ export class Engine {
     }
     const minute = minuteOfDay(clock.wallMs());
     return plan.tasks.flatMap((task): readonly Transfer[] => {
-      const { dataset, decision, steps } = task;
+      const { dataset, decision } = task;
       const from = source.get(dataset);
       if (from === undefined || decision.kind === 'excluded') return [];
       const { periodMs, windows } = this.#scope.policy(dataset);
@@ -212,12 +213,21 @@ export class Engine {
         progress: null,
         ...(common === null ? {} : { common: commonOf(common) }),
       });
-      const chain = steps.filter((step) => !isRename(step));
+      const chain = this.#inRuns(task, from, copy);
       if (chain.length > 0) return isItsTime ? [{ dataset, source: from, copy, steps: chain, common }] : [];
       if (decision.kind !== 'nothing' || common === null || this.#isSettled(from, copy, common)) return [];
       this.#settled.set(dataset, common.guid);
       return [{ dataset, source: from, copy, steps: [], common }];
     });
+  }
+
+  /** In as few streams as the other side takes them. */
+  #inRuns(task: Task, source: Dataset, copy: Dataset | null): readonly ChainStep[] {
+    const most = this.#options.channel.features.has('runs') ? MAX_RUN : 1;
+    const unneeded = unneededThere(task, copy, this.#scope.policy(source.name).keepCopy);
+    const mayBeSpared = (guid: Guid): boolean => !this.#completion.isAwaited(guid);
+    const chain = task.steps.filter((step): step is ChainStep => !isRename(step));
+    return inRuns(chain, source, { most, unneeded: new Set([...unneeded].filter(mayBeSpared)) });
   }
 
   /** Somebody else's holds are not told from ours: whoever has them is looked at once. */

@@ -4,9 +4,11 @@
  */
 import type { Clock } from '../../clock.ts';
 import { type Instant, instant } from '../../core/index.ts';
+import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError, type KernelFiles } from '../../resources/index.ts';
 import type { Guid } from '../pool.ts';
 import { type PoolsReading, readPools } from '../reading.ts';
+import { saysOnly } from '../says-only.ts';
 import { cursorName, HOLD_TAG } from './names.ts';
 
 export interface LocalPoolOptions {
@@ -21,12 +23,19 @@ export interface LocalPoolOptions {
 const COMMAND_LIMIT_MS = 60_000;
 /** Of one command line, which may have 2 MiB. More than this in one pool cannot be of one moment. */
 export const MAX_ATOMIC = 4096;
-/** Of one `zfs destroy` or `zfs holds`. */
+/** Of one command: names of 255 characters are a quarter of what an argument may have. */
 const BATCH = 100;
 /** Names of a dataset's snapshots: 100,000 of them. */
 const OUTPUT_BYTES = 16 * 1024 * 1024;
 const GONE = /could not find any snapshots/;
 const HAS_CLONE = /dependent clones/;
+const HELD = /tag already exists/;
+const NOT_HELD = /no such tag|does not exist/;
+
+export interface ToPrune {
+  readonly dataset: string;
+  readonly snapshots: readonly { readonly name: string; readonly guid: Guid }[];
+}
 
 export class LocalPool {
   readonly #options: LocalPoolOptions;
@@ -35,9 +44,11 @@ export class LocalPool {
     this.#options = options;
   }
 
-  read(): Promise<PoolsReading> {
+  /** `known`: as it was before a snapshot of this round. */
+  read(known?: PoolsReading): Promise<PoolsReading> {
     const { pools, commands, kernel, clock, signal } = this.#options;
-    return readPools(pools, { commands, kernel, clock, signal });
+    const parts = { commands, kernel, clock, signal };
+    return readPools(pools, known === undefined ? parts : { ...parts, known });
   }
 
   /** All of one moment, or none. */
@@ -45,49 +56,76 @@ export class LocalPool {
     await this.#change(['zfs', 'snapshot', ...datasets.map((dataset) => `${dataset}@${name}`)]);
   }
 
-  async hold(dataset: string, name: string): Promise<void> {
-    await this.#change(['zfs', 'hold', HOLD_TAG, `${dataset}@${name}`], /tag already exists/);
+  /** One command for all of them. */
+  async hold(dataset: string, names: readonly string[]): Promise<void> {
+    for (const batch of batches(names))
+      await this.#change(['zfs', 'hold', HOLD_TAG, ...fullNames(dataset, batch)], saysOnly(HELD));
   }
 
-  /** Only our own holds of them; somebody else's stay. */
+  /** Only our own holds of them, by their tag; somebody else's stay. */
   async letGo(dataset: string, names: readonly string[]): Promise<void> {
-    const [only] = names;
-    // The rule, once per stream: asking first would be a process more.
-    if (names.length === 1 && only !== undefined) return this.#release(`${dataset}@${only}`);
-    for (const batch of batches(names)) {
-      const held = await this.#said(['zfs', 'holds', '-H', ...batch.map((name) => `${dataset}@${name}`)]);
-      for (const line of held.split('\n')) {
-        const [snapshot = '', tag = ''] = line.split('\t');
-        if (tag !== HOLD_TAG || !snapshot.startsWith(`${dataset}@`)) continue;
-        await this.#release(snapshot);
-      }
-    }
-  }
-
-  async #release(snapshot: string): Promise<void> {
-    await this.#change(['zfs', 'release', HOLD_TAG, snapshot], /no such tag|does not exist/);
+    for (const batch of batches(names))
+      await this.#change(['zfs', 'release', HOLD_TAG, ...fullNames(dataset, batch)], saysOnly(NOT_HELD));
   }
 
   /** Named by its GUID: one of that name is of that moment. */
   async markCursor(dataset: string, snapshot: string, guid: Guid): Promise<void> {
     const bookmark = `${dataset}#${cursorName(guid)}`;
-    await this.#change(['zfs', 'bookmark', `${dataset}@${snapshot}`, bookmark], /bookmark exists/);
+    await this.#change(['zfs', 'bookmark', `${dataset}@${snapshot}`, bookmark], saysOnly(/bookmark exists/));
   }
 
   async dropCursor(dataset: string, name: string): Promise<void> {
-    await this.#change(['zfs', 'destroy', `${dataset}#${name}`], /does not exist/);
+    await this.#change(['zfs', 'destroy', `${dataset}#${name}`], saysOnly(/does not exist/));
   }
 
-  /** Fails for what is held, and destroys none of them then. What has a clone stays: a tail that is kept is one. */
-  async prune(
-    dataset: string,
-    snapshots: readonly { readonly name: string; readonly guid: Guid }[],
-  ): Promise<void> {
-    // The plan may be of a reading of ten minutes ago: what has another GUID by now is another one of that name.
+  /**
+   * Of a dataset of which one is held none is destroyed, and what has a clone stays: a tail that is kept is one. Resolves with what did not
+   * work, one error for a dataset.
+   */
+  async prune(all: readonly ToPrune[]): Promise<ReadonlyMap<string, unknown>> {
+    const failed = new Map<string, unknown>();
+    for (const some of batches(all)) {
+      const now = await this.#present(some.map(({ dataset }) => dataset));
+      for (const { dataset, snapshots } of some) {
+        const here = now.get(dataset) ?? new Error('what it has now is not known');
+        try {
+          if (here instanceof Error) throw here;
+          const same = snapshots.filter(({ name, guid }) => here.has(`${name}\t${guid}`));
+          await this.#destroy(
+            dataset,
+            same.map(({ name }) => name),
+          );
+        } catch (error) {
+          failed.set(dataset, error);
+        }
+      }
+    }
+    return failed;
+  }
+
+  /**
+   * The plan may be of a reading of ten minutes ago: what has another GUID by now is another one of that name. Read by one command; where
+   * that fails for one of them, each is asked for itself.
+   */
+  async #present(datasets: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string> | Error>> {
     const columns = ['-d', '1', '-t', 'snapshot', '-o', 'name,guid'];
-    const now = new Set((await this.#said(['zfs', 'list', '-H', '-p', ...columns, dataset])).split('\n'));
-    const same = snapshots.filter(({ name, guid }) => now.has(`${dataset}@${name}\t${guid}`));
-    for (const batch of batches(same.map(({ name }) => name))) {
+    const command = ['zfs', 'list', '-H', '-p', ...columns, ...datasets];
+    try {
+      return pointsIn(await this.#said(command), datasets);
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      // One that hangs, or was called off, is not asked for a hundred times.
+      if (datasets.length === 1 || error.code !== 'command-failed')
+        return new Map(datasets.map((dataset) => [dataset, error]));
+    }
+    const found = new Map<string, ReadonlySet<string> | Error>();
+    for (const dataset of datasets)
+      for (const [name, one] of await this.#present([dataset])) found.set(name, one);
+    return found;
+  }
+
+  async #destroy(dataset: string, names: readonly string[]): Promise<void> {
+    for (const batch of batches(names)) {
       const command = ['zfs', 'destroy', `${dataset}@${batch.join(',')}`];
       const { code, stderr } = await this.#run(command);
       if (code === 0 || GONE.test(stderr)) continue;
@@ -96,14 +134,17 @@ export class LocalPool {
       for (const name of batch)
         await this.#change(
           ['zfs', 'destroy', `${dataset}@${name}`],
-          new RegExp(`${GONE.source}|${HAS_CLONE.source}`),
+          (said) => GONE.test(said) || HAS_CLONE.test(said),
         );
     }
   }
 
-  async #change(command: readonly string[], isDoneBy?: RegExp): Promise<void> {
+  async #change(
+    command: readonly string[],
+    isBorne: (stderr: string) => boolean = () => false,
+  ): Promise<void> {
     const { code, stderr } = await this.#run(command);
-    if (code !== 0 && isDoneBy?.test(stderr) !== true) throw exitError(shown(command), code, stderr);
+    if (code !== 0 && !isBorne(stderr)) throw exitError(shown(command), code, stderr);
   }
 
   async #said(command: readonly string[]): Promise<string> {
@@ -122,10 +163,23 @@ export class LocalPool {
   }
 }
 
+/** "NAME\tGUID" of each, also of what has none. */
+function pointsIn(text: string, datasets: readonly string[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const found = new Map(datasets.map((dataset): [string, Set<string>] => [dataset, new Set()]));
+  for (const line of text.split('\n')) {
+    const [dataset = '', point = ''] = line.split('@');
+    found.get(dataset)?.add(point);
+  }
+  return found;
+}
+
 /** Of a line with thousands of names only the beginning. */
 const shown = (command: readonly string[]): readonly string[] =>
   command.length <= 6 ? command : [...command.slice(0, 5), `… ${command.length - 5} more`];
 
-function* batches(names: readonly string[]): Generator<readonly string[]> {
-  for (let at = 0; at < names.length; at += BATCH) yield names.slice(at, at + BATCH);
+const fullNames = (dataset: string, names: readonly string[]): readonly string[] =>
+  names.map((name) => `${dataset}@${name}`);
+
+function* batches<One>(all: readonly One[]): Generator<readonly One[]> {
+  for (let at = 0; at < all.length; at += BATCH) yield all.slice(at, at + BATCH);
 }

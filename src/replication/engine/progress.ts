@@ -1,4 +1,7 @@
-/** What `zfs send -v -P` says on stderr while it sends: the size once, then every second how far it is. */
+/**
+ * What `zfs send -v -P` says on stderr while it sends: the size once, then every second how far it is; of a run for each snapshot from the
+ * beginning, so that they are added up.
+ */
 import type { Instant } from '../../core/index.ts';
 
 export interface Progress {
@@ -10,7 +13,7 @@ export interface Progress {
 }
 
 const SIZE = /^size\t(\d{1,16})$/;
-const AT = /^\d\d:\d\d:\d\d\t(\d{1,16})\t/;
+const AT = /^\d\d:\d\d:\d\d\t(\d{1,16})\t(.*)$/;
 const HEAD = /^(full|incremental)\t/;
 /** Of what is not understood: the last of it says why it has failed. */
 const MAX_COMPLAINT = 2000;
@@ -21,6 +24,9 @@ export class ProgressReader {
   #progress: Progress = { bytes: 0, totalBytes: null, bytesPerSecond: null };
   #at: Instant | null = null;
   #complaint = '';
+  #snapshot = '';
+  /** Of those that came before it in the run. */
+  #bytesBefore = 0;
 
   get progress(): Progress {
     return this.#progress;
@@ -38,9 +44,11 @@ export class ProgressReader {
       this.#progress = { ...this.#progress, totalBytes: Number(size) };
       return true;
     }
-    const bytes = AT.exec(line)?.[1];
+    const [, bytes, snapshot = ''] = AT.exec(line) ?? [];
     if (bytes !== undefined) {
-      this.#advance(Number(bytes), now);
+      if (snapshot !== this.#snapshot) this.#bytesBefore = this.#progress.bytes;
+      this.#snapshot = snapshot;
+      this.#advance(this.#bytesBefore + Number(bytes), now);
       return true;
     }
     // What is sent, and since ZFS 2.2 the heading of the columns.

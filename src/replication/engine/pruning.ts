@@ -10,7 +10,7 @@ import type { ReplicationPolicy } from '../../config/index.ts';
 import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
 import type { PoolPlan, Task } from '../plan.ts';
 import type { Dataset, Guid } from '../pool.ts';
-import type { LocalPool } from './local-pool.ts';
+import type { LocalPool, ToPrune } from './local-pool.ts';
 import { toPrune } from './retention.ts';
 import { wordsOf } from './transfers.ts';
 
@@ -35,24 +35,25 @@ const BATCH = 100;
 export async function pruneBoth(pruning: Pruning): Promise<readonly string[]> {
   const { source, target, plan, signal, local, order, policy } = pruning;
   const problems: string[] = [];
-  const attempt = async (dataset: string, work: () => Promise<void>): Promise<void> => {
-    if (signal.aborted) return;
-    try {
-      await work();
-    } catch (error) {
-      problems.push(`${dataset}: not pruned: ${wordsOf(error)}`);
-    }
+  const failed = (of: string, error: unknown): void => {
+    problems.push(`${of}: not pruned: ${wordsOf(error)}`);
   };
   const tasks = new Map(plan.tasks.map((task) => [task.dataset, task]));
-  for (const dataset of source.values()) {
+  const here = [...source.values()].flatMap((dataset): ToPrune[] => {
     const { name } = dataset;
-    if (!pruning.isIncluded(name)) continue;
+    if (!pruning.isIncluded(name)) return [];
     const copy = target.get(name) ?? null;
     const task = tasks.get(name) ?? null;
     const needed = new Set([...neededHere(dataset, copy, task), ...pruning.needed(name)]);
-    const here = toPrune(dataset.snapshots, policy(name).keep, needed);
-    if (here.length > 0) await attempt(name, () => local.prune(name, here));
-  }
+    const snapshots = toPrune(dataset.snapshots, policy(name).keep, needed);
+    return snapshots.length === 0 ? [] : [{ dataset: name, snapshots }];
+  });
+  if (here.length > 0 && !signal.aborted)
+    try {
+      for (const [dataset, error] of await local.prune(here)) failed(dataset, error);
+    } catch (error) {
+      failed(plan.pool, error);
+    }
   const there: NamedSnapshot[] = [...tasks.values()].flatMap((task) => {
     const { dataset } = task;
     const copy = target.get(dataset);
@@ -66,9 +67,31 @@ export async function pruneBoth(pruning: Pruning): Promise<readonly string[]> {
   });
   for (let at = 0; at < there.length; at += BATCH) {
     const snapshots = there.slice(at, at + BATCH);
-    await attempt(plan.pool, () => order({ kind: 'prune', snapshots }));
+    if (signal.aborted) break;
+    try {
+      await order({ kind: 'prune', snapshots });
+    } catch (error) {
+      failed(plan.pool, error);
+    }
   }
   return problems;
+}
+
+/** Of what is to be sent, what retention would destroy on the other side at once. `task` is of both, as they were read. */
+export function unneededThere(
+  { state, decision }: Task,
+  copy: Dataset | null,
+  keep: ReplicationPolicy['keepCopy'],
+): ReadonlySet<Guid> {
+  const isSure =
+    decision.kind === 'full' ? state === 'new' : state === 'both' && 'snapshots' in decision && copy !== null;
+  if (!isSure || !('snapshots' in decision)) return new Set();
+  // What is held here is not held there.
+  const toCome = decision.snapshots.map((one) => ({ ...one, holds: 0 }));
+  const there = decision.kind === 'full' ? [] : (copy?.snapshots ?? []);
+  const unneeded = toPrune([...there, ...toCome], keep, new Set());
+  const coming = new Set(toCome.map(({ guid }) => guid));
+  return new Set(unneeded.map(({ guid }) => guid).filter((guid) => coming.has(guid)));
 }
 
 function neededHere(source: Dataset, copy: Dataset | null, task: Task | null): readonly Guid[] {

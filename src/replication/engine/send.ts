@@ -11,10 +11,8 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import type { Writable } from 'node:stream';
 import type { Clock, Timer } from '../../clock.ts';
 import { readLines } from '../../lines.ts';
-import type { Step } from '../plan.ts';
+import type { StreamStep } from '../plan.ts';
 import { type Progress, ProgressReader } from './progress.ts';
-
-export type StreamStep = Extract<Step, { kind: 'full' | 'incremental' | 'resume' }>;
 
 export type SendEnd =
   | { readonly kind: 'sent' }
@@ -48,7 +46,8 @@ export function sendCommand(step: StreamStep): readonly string[] {
   const told = ['-v', '-P'];
   if (step.kind === 'resume') return ['zfs', 'send', ...told, '-t', step.token];
   const form = step.isRaw ? ['-w'] : ['-L', '-e', '-c'];
-  const from = step.kind === 'incremental' ? ['-i', step.from] : [];
+  const isRun = step.kind === 'incremental' && (step.between?.length ?? 0) > 0;
+  const from = step.kind === 'incremental' ? [isRun ? '-I' : '-i', step.from] : [];
   return ['zfs', 'send', ...form, ...told, ...from, `${step.dataset}@${step.snapshot}`];
 }
 

@@ -2,22 +2,24 @@
  * What is being sent, and what waits for its turn: one chain of steps for each dataset.
  *
  * 1. What is sent is held here before its first byte, so that whatever the other side may have by now can be gone on from.
- * 2. After each snapshot that has arrived: held there, marked by a cursor here, and then the holds of the ones before let go.
- *    Killed in between, there is a hold too many, which the next one lets go.
+ * 2. After each stream that has arrived: its last snapshot is held there, marked by a cursor here, and then the holds of the ones before
+ *    let go. Killed in between, there is a hold too many, which the next one lets go. Of a run that breaks off what has come stays, with
+ *    all its holds here: the next round reads, and goes on after the newest that is there.
  * 3. A chain ends with its first failure, and takes what lies below with it: the next round reads and plans anew.
  * 4. Nothing goes into a dataset while what it lies in is on its way.
  * 5. Where a round has more to send than a period has time for, each dataset gets its turn all the same (turns.ts).
  */
 import type { Clock } from '../../clock.ts';
 import { assert, type Epoch, InvariantError } from '../../core/index.ts';
-import { QuorateError } from '../../errors.ts';
-import type { CallOptions, NamedSnapshot, ReceiveEnd, ReceiverChannel } from '../channel.ts';
-import type { Step } from '../plan.ts';
+import type { CallOptions, NamedSnapshot, ReceiverChannel } from '../channel.ts';
+import type { ChainStep, Step, StreamStep } from '../plan.ts';
 import type { Dataset, Guid, Snapshot } from '../pool.ts';
+import { namesOfRun } from '../runs.ts';
 import type { LocalPool } from './local-pool.ts';
 import { cursorName, isCursor, readOwnName } from './names.ts';
-import { type Sending, type SendOptions, type StreamStep, startSend } from './send.ts';
+import type { Sending, SendOptions } from './send.ts';
 import type { Board } from './state.ts';
+import { carry } from './stream.ts';
 import { Turns } from './turns.ts';
 
 export interface Transfer {
@@ -26,7 +28,7 @@ export interface Transfer {
   readonly source: Dataset;
   readonly copy: Dataset | null;
   /** Without renames. None: only what is held, and the cursor, are to be set right. */
-  readonly steps: readonly Exclude<Step, { kind: 'rename' }>[];
+  readonly steps: readonly ChainStep[];
   /** The newest that both have; null before the first has arrived. */
   readonly common: Snapshot | null;
 }
@@ -58,8 +60,6 @@ interface Running {
 const LIMITS = {
   streams: 2,
   orderMs: 60_000,
-  /** From the end of the stream until the receiver has it in its pool. */
-  finishMs: 300_000,
   /** Of one order; the rest is let go by the next. */
   letGo: 64,
 } as const;
@@ -173,7 +173,7 @@ export class Transfers {
     };
     if (steps.length === 0) {
       assert(common !== null, 'without steps there is a common snapshot');
-      await local.hold(dataset, common.name);
+      await local.hold(dataset, [common.name]);
       return this.#settle(source, common, held, signal);
     }
     for (const step of steps) {
@@ -191,14 +191,18 @@ export class Transfers {
 
   async #stream(transfer: Transfer, step: StreamStep, held: Held, signal: AbortSignal): Promise<void> {
     const { dataset, source } = transfer;
-    const { local, board, clock } = this.#options;
-    const snapshot = source.snapshots.find(({ name }) => name === step.snapshot);
-    assert(snapshot !== undefined, 'the plan sends what is there');
-    await local.hold(dataset, snapshot.name);
-    held.here = [...held.here, snapshot];
+    const { local, board, clock, channel } = this.#options;
+    const run = namesOfRun(step);
+    const snapshots = source.snapshots.filter(({ name }) => run.includes(name));
+    const snapshot = snapshots.at(-1);
+    const isThere = snapshots.length === run.length && snapshot?.name === step.snapshot;
+    assert(isThere && snapshot !== undefined, 'the plan sends what is there');
+    await local.hold(dataset, run);
+    held.here = [...held.here, ...snapshots];
+    const along = snapshots.length === 1 ? '' : ` and ${snapshots.length - 1} before it`;
     board.set(dataset, {
       state: 'sending',
-      why: step.kind === 'resume' ? `goes on with @${snapshot.name}` : `sends @${snapshot.name}`,
+      why: step.kind === 'resume' ? `goes on with @${snapshot.name}` : `sends @${snapshot.name}${along}`,
       progress: {
         snapshot: snapshot.name,
         bytes: 0,
@@ -207,98 +211,51 @@ export class Transfers {
         startedAt: clock.wallMs(),
       },
     });
-    const bytes = await this.#send(source, step, snapshot, signal);
-    const sentBytes = (board.get(dataset)?.sentBytes ?? 0) + bytes;
-    board.set(dataset, { sentBytes, common: commonOf(snapshot) });
-    await this.#settle(source, snapshot, held, signal);
-    this.#options.onArrived(snapshot.guid);
-  }
-
-  /** Resolves with how many bytes went out. */
-  async #send(
-    { name: dataset, kind }: Dataset,
-    step: StreamStep,
-    to: Snapshot,
-    signal: AbortSignal,
-  ): Promise<number> {
-    const { channel, epoch, board, clock, bytesPerSecond, answerMs } = this.#options;
-    const first = step.kind === 'full' ? { makes: kind } : {};
-    const order = { dataset, snapshot: namedOf(dataset, to), kind: step.kind, ...first };
-    const receiving = await channel.receive(epoch, order, within(signal, answerMs));
-    let bytes = 0;
-    const sending = (this.#options.startSend ?? startSend)({
+    const isSettling = channel.features.has('settles');
+    const first = step.kind === 'full' ? { makes: source.kind } : {};
+    const before = snapshots.slice(0, -1).map((one) => namedOf(dataset, one));
+    const bytes = await carry({
+      ...this.#options,
       step,
-      sink: receiving.sink,
-      bytesPerSecond,
-      clock,
+      signal,
+      order: {
+        ...{ dataset, snapshot: namedOf(dataset, snapshot), kind: step.kind, ...first },
+        ...(before.length === 0 ? {} : { before }),
+        ...(isSettling ? { letGo: letGoThere(dataset, snapshot, held) } : {}),
+      },
       onProgress: (progress) => {
-        ({ bytes } = progress);
-        const before = board.get(dataset)?.progress;
-        if (before !== null && before !== undefined)
-          board.set(dataset, { progress: { ...before, ...progress } });
+        const known = board.get(dataset)?.progress;
+        if (known !== null && known !== undefined)
+          board.set(dataset, { progress: { ...known, ...progress } });
       },
     });
-    const onAbort = (): void => {
-      sending.stop(String(signal.reason));
-      receiving.abort();
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      // Whoever has nobody to talk to any more does not go on.
-      void receiving.ended.then((end) => {
-        if (end.kind === 'broken') sending.stop(end.why, false);
-      });
-      const sent = await sending.ended;
-      if (sent.kind === 'failed' && sent.isOwn) receiving.abort();
-      const received = await this.#endOf(receiving, signal);
-      // What has arrived has arrived, but a sender that failed is not believed.
-      if (sent.kind === 'failed' && (sent.isOwn || received.kind === 'received'))
-        throw new QuorateError('replication-stream-broken', sent.why);
-      if (received.kind === 'broken')
-        throw new QuorateError('replication-stream-broken', `the other node: ${received.why}`);
-      return bytes;
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
-  }
-
-  async #endOf(
-    { ended, abort }: { readonly ended: Promise<ReceiveEnd>; abort(): void },
-    signal: AbortSignal,
-  ): Promise<ReceiveEnd> {
-    const over = new AbortController();
-    const late = this.#options.clock
-      .sleep(LIMITS.finishMs, AbortSignal.any([over.signal, signal]))
-      .then((): ReceiveEnd => {
-        const why = `has not taken the whole stream into its pool within ${LIMITS.finishMs / 1000} s`;
-        return { kind: 'broken', code: signal.aborted ? 'aborted' : 'stream', why };
-      });
-    const end = await Promise.race([ended, late]);
-    over.abort();
-    if (end.kind === 'broken') abort();
-    return end;
+    const sentBytes = (board.get(dataset)?.sentBytes ?? 0) + bytes;
+    board.set(dataset, { sentBytes, common: commonOf(snapshot) });
+    if (isSettling) await this.#settleHere(source, snapshot, held);
+    else await this.#settle(source, snapshot, held, signal);
+    for (const { guid } of snapshots) this.#options.onArrived(guid);
   }
 
   /** 2. It is held here already. */
   async #settle(source: Dataset, keep: Snapshot, held: Held, signal: AbortSignal): Promise<void> {
-    const { channel, local, epoch } = this.#options;
+    const { channel, epoch } = this.#options;
     const { name: dataset } = source;
-    const letGo = held.there
-      .filter(({ guid }) => guid !== keep.guid)
-      .slice(-LIMITS.letGo)
-      .map((one) => namedOf(dataset, one));
+    const letGo = letGoThere(dataset, keep, held);
     const order = { kind: 'hold', keep: namedOf(dataset, keep), letGo } as const;
     await channel.perform(epoch, order, within(signal, this.#orderMs));
+    await this.#settleHere(source, keep, held);
+  }
+
+  /** 2. It is held there too. */
+  async #settleHere({ name: dataset }: Dataset, keep: Snapshot, held: Held): Promise<void> {
+    const { local } = this.#options;
     held.there = [keep];
     await local.markCursor(dataset, keep.name, keep.guid);
     const cursor = cursorName(keep.guid);
     for (const old of held.cursors) if (old !== cursor) await local.dropCursor(dataset, old);
     held.cursors = [cursor];
-    await local.letGo(
-      dataset,
-      held.here.filter(({ guid }) => guid !== keep.guid).map(({ name }) => name),
-    );
+    const rest = held.here.filter(({ guid }) => guid !== keep.guid).map(({ name }) => name);
+    await local.letGo(dataset, [...new Set(rest)]);
     held.here = [keep];
   }
 }
@@ -309,13 +266,22 @@ interface Held {
   cursors: readonly string[];
 }
 
+/** The newest of them: the rest goes with the next one. */
+const letGoThere = (dataset: string, keep: Snapshot, { there }: Held): readonly NamedSnapshot[] =>
+  there
+    .filter(({ guid }) => guid !== keep.guid)
+    .slice(-LIMITS.letGo)
+    .map((one) => namedOf(dataset, one));
+
 const within = (signal: AbortSignal, limitMs: number): CallOptions => ({ signal, limitMs });
 
 const namedOf = (dataset: string, { name, guid }: Snapshot): NamedSnapshot => ({ dataset, name, guid });
 
+/** The newest that goes out first, what it goes after last. */
 function namesOf(step: Step): readonly string[] {
   if (step.kind === 'rename' || step.kind === 'abandon') return [];
-  return step.kind === 'incremental' ? [step.snapshot, step.from.slice(1)] : [step.snapshot];
+  const base = step.kind === 'incremental' ? [step.from.slice(1)] : [];
+  return [...namesOfRun(step).toReversed(), ...base];
 }
 
 /** The dataset itself, or below it. */

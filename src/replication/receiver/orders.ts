@@ -7,12 +7,15 @@ import { type Epoch, epoch } from '../../core/index.ts';
 import { KEPT } from '../../resources/index.ts';
 import type { NamedSnapshot, ReceiveOrder, ReceiverOrder } from '../channel.ts';
 import { guid } from '../pool.ts';
+import { MAX_RUN } from '../runs.ts';
 
 export const ORDER_LIMITS = {
   /** ZFS's own, of a dataset with its snapshot. */
   nameCharacters: 255,
   /** Of one order; a sender with more sends several. */
   snapshots: 64,
+  /** Of a stream, but its last. */
+  before: MAX_RUN - 1,
   /** Likewise; each takes a dozen commands here. */
   tails: 32,
 } as const;
@@ -87,10 +90,17 @@ export const receiveOrderSchema = z
     snapshot: snapshotSchema,
     kind: z.enum(['full', 'incremental', 'resume']),
     makes: z.enum(['filesystem', 'volume']).optional(),
+    before: z.array(snapshotSchema).max(ORDER_LIMITS.before).optional(),
+    letGo: snapshots.optional(),
     /** The sender knows that an earlier receive of this dataset, if one still runs, is left over from a broken connection. */
     replaces: z.boolean().default(false),
   })
-  .refine(({ dataset, snapshot }) => snapshot.dataset === dataset, 'the snapshot is of another dataset')
+  .refine(
+    ({ dataset, snapshot, before = [], letGo = [] }) =>
+      [snapshot, ...before, ...letGo].every((one) => one.dataset === dataset),
+    'the snapshot is of another dataset',
+  )
+  .refine(({ kind, before }) => before === undefined || kind === 'incremental', 'only changes come in a run')
   .refine(
     ({ kind, makes }) => (kind === 'full') === (makes !== undefined),
     'only a first stream says what it makes, and that it must',

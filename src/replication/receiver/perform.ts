@@ -10,6 +10,7 @@ import { assertNever } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
 import { readOwnName } from '../engine/index.ts';
+import { saysOnly } from '../says-only.ts';
 import type { SnapshotNow, Zfs } from './zfs.ts';
 
 /** Those of a change of roles are performed in `roles.ts`. */
@@ -56,77 +57,93 @@ async function hold(
   zfs: Zfs,
   signal: AbortSignal,
 ): Promise<void> {
-  const here = new Here(zfs, signal);
-  const kept = await here.find(keep);
+  return settle(keep, letGo, await Here.of([keep, ...letGo], zfs, signal), zfs, signal);
+}
+
+/** `hold`, where what is here has been read: after a stream. */
+export async function settle(
+  keep: NamedSnapshot,
+  letGo: readonly NamedSnapshot[],
+  here: Here,
+  zfs: Zfs,
+  signal: AbortSignal,
+): Promise<void> {
+  const kept = here.find(keep);
   if (kept === null) throw refused(`${text(keep)} with the GUID ${keep.guid} is not here`);
   if (letGo.some(({ guid }) => guid === keep.guid))
     throw refused(`${text(keep)} is to be kept and let go at once`);
-  const go: string[] = [];
-  for (const one of letGo) {
-    const found = await here.find(one);
-    if (found !== null && found.holds > 0) go.push(`${one.dataset}@${found.name}`);
-  }
-  await unless(/tag already exists/, () =>
-    zfs.change(['hold', HOLD_TAG, `${keep.dataset}@${kept.name}`], signal),
+  const go = letGo.flatMap((one) => {
+    const found = here.find(one);
+    return found !== null && found.holds > 0 ? [`${one.dataset}@${found.name}`] : [];
+  });
+  await zfs.change(
+    ['hold', HOLD_TAG, `${keep.dataset}@${kept.name}`],
+    signal,
+    saysOnly(/tag already exists/),
   );
   // Only now: there is always one that is held.
-  for (const name of go) await unless(/no such tag/, () => zfs.change(['release', HOLD_TAG, name], signal));
+  if (go.length > 0) await zfs.change(['release', HOLD_TAG, ...go], signal, saysOnly(/no such tag/));
 }
 
 async function prune(snapshots: readonly NamedSnapshot[], zfs: Zfs, signal: AbortSignal): Promise<void> {
-  const here = new Here(zfs, signal);
+  const here = await Here.of(snapshots, zfs, signal);
   const names = new Map<string, string[]>();
   for (const one of snapshots) {
-    const found = await here.find(one);
+    const found = here.find(one);
     if (found === null) continue;
     if (found.holds > 0) throw refused(`${text(one)} is held (${found.holds})`);
-    const all = await here.of(one.dataset);
-    if (all.every(({ createtxg }) => createtxg <= found.createtxg))
+    if (here.all(one.dataset).every(({ createtxg }) => createtxg <= found.createtxg))
       throw refused(`${text(one)} is the newest of ${one.dataset}`);
     if (readOwnName(found.name) === null) throw refused(`${text(one)} was not taken by the replication`);
     names.set(one.dataset, [...(names.get(one.dataset) ?? []), found.name]);
   }
-  // Without -d, -r and -R: what is held, or has a clone, ZFS does not destroy. A tail that is kept is such a clone.
-  for (const [dataset, some] of names) {
-    for (const name of some)
-      await unless(/dependent clones/, () => zfs.change(['destroy', `${dataset}@${name}`], signal));
-  }
+  for (const [dataset, some] of names) await destroy(dataset, some, zfs, signal);
 }
 
-/** What is here, read once for each dataset of an order. */
-class Here {
-  readonly #zfs: Zfs;
-  readonly #signal: AbortSignal;
-  readonly #read = new Map<string, Promise<readonly SnapshotNow[] | null>>();
+/**
+ * Without -d, -r and -R: what is held, or has a clone, ZFS does not destroy, and for one of them none of a command's. A tail that is kept
+ * is such a clone: then each for itself.
+ */
+async function destroy(
+  dataset: string,
+  names: readonly string[],
+  zfs: Zfs,
+  signal: AbortSignal,
+): Promise<void> {
+  const unlessCloned = (some: readonly string[]): Promise<boolean> =>
+    zfs.change(['destroy', `${dataset}@${some.join(',')}`], signal, (stderr) =>
+      /dependent clones/.test(stderr),
+    );
+  if ((await unlessCloned(names)) || names.length === 1) return;
+  for (const name of names) await unlessCloned([name]);
+}
 
-  constructor(zfs: Zfs, signal: AbortSignal) {
-    this.#zfs = zfs;
-    this.#signal = signal;
+/** What is here of the datasets of an order, read once. */
+export class Here {
+  readonly #read: ReadonlyMap<string, readonly SnapshotNow[]>;
+
+  constructor(read: ReadonlyMap<string, readonly SnapshotNow[]>) {
+    this.#read = read;
   }
 
-  async of(dataset: string): Promise<readonly SnapshotNow[]> {
-    const reading = this.#read.get(dataset) ?? this.#zfs.snapshotsOf(dataset, this.#signal);
-    this.#read.set(dataset, reading);
-    return (await reading) ?? [];
+  static async of(named: readonly NamedSnapshot[], zfs: Zfs, signal: AbortSignal): Promise<Here> {
+    const datasets = [...new Set(named.map(({ dataset }) => dataset))];
+    return new Here(await zfs.snapshotsOfEach(datasets, signal));
+  }
+
+  all(dataset: string): readonly SnapshotNow[] {
+    return this.#read.get(dataset) ?? [];
   }
 
   /** By its GUID, under the name that the sender knows: another name means that somebody is renaming, and that it must look again. */
-  async find({ dataset, name, guid }: NamedSnapshot): Promise<SnapshotNow | null> {
-    const all = await this.of(dataset);
+  find({ dataset, name, guid }: NamedSnapshot): SnapshotNow | null {
+    const all = this.all(dataset);
     const found = all.find((one) => one.guid === guid) ?? null;
     if (found !== null && found.name !== name)
       throw refused(`${dataset}@${name} is called @${found.name} here`);
     if (found === null && all.some((one) => one.name === name))
       throw refused(`${dataset}@${name} is another snapshot here: its GUID is not ${guid}`);
     return found;
-  }
-}
-
-async function unless(done: RegExp, act: () => Promise<void>): Promise<void> {
-  try {
-    await act();
-  } catch (error) {
-    if (!(error instanceof QuorateError) || !done.test(error.message)) throw error;
   }
 }
 

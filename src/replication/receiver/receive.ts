@@ -8,13 +8,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { QuorateError } from '../../errors.ts';
-import type { ReceiveEnd } from '../channel.ts';
+import type { NamedSnapshot, ReceiveEnd } from '../channel.ts';
 import type { Verdict } from './authority.ts';
 import { failureOf, oneLine } from './failure.ts';
-import { broughtBy, type DatasetKind, NOT_TAKEN, type PropertiesNow, receiveArguments } from './not-taken.ts';
+import { broughtBy, type DatasetKind, type PropertiesNow, receiveArguments } from './not-taken.ts';
 import type { CheckedReceiveOrder } from './orders.ts';
+import { Here, settle } from './perform.ts';
 import { RECEIVE_MARK, type Registration } from './registry.ts';
-import type { Zfs } from './zfs.ts';
+import { forgetReceived } from './remembered.ts';
+import type { DatasetNow, SnapshotNow, Zfs } from './zfs.ts';
 
 const LIMITS = {
   /** How often the agent is asked whether the sender still may. */
@@ -42,6 +44,8 @@ export interface ReceiveParts {
   readonly of: DatasetKind;
   /** Those of `NOT_TAKEN`, of what is here. */
   readonly before: PropertiesNow;
+  /** Whose changes ask for the sender's right first. */
+  readonly zfsForSender: Zfs;
   readonly registration: Registration;
   readonly mayGoOn: () => Promise<Verdict>;
 }
@@ -129,40 +133,73 @@ class Running implements RunningReceive {
   }
 
   async #judge(code: number | null): Promise<ReceiveEnd> {
-    if (code !== 0) {
-      if (this.#stopped !== null) return this.#stopped;
-      const said = oneLine(this.#stderr);
-      if (code === null)
-        return {
-          kind: 'broken',
-          code: 'aborted',
-          why: `zfs receive was killed${said === '' ? '' : `: ${said}`}`,
-        };
-      return {
-        kind: 'broken',
-        code: failureOf(said),
-        why: said === '' ? `zfs receive ended with ${code}` : said,
-      };
-    }
-    const { dataset, snapshot } = this.#order;
-    const { zfs } = this.#parts;
+    // A takeover waits for the end of this: what has come by then is looked at by the next stream (remembered.ts).
+    if (code !== 0 && this.#stopped !== null) return this.#stopped;
     // No caller's signal: what has been received is looked at, whoever still listens.
     const { signal } = new AbortController();
-    const there = await zfs.snapshotsOf(dataset, signal);
-    if (there?.some(({ name, guid }) => name === snapshot.name && guid === snapshot.guid) !== true)
+    if (code !== 0) return this.#whyNotWhole(code, signal);
+    const { dataset, snapshot, before = [] } = this.#order;
+    const there = await this.#parts.zfs.snapshotsOf(dataset, signal);
+    const why = await this.#whyNotAsItWas(signal);
+    const isThere = (wanted: NamedSnapshot): boolean =>
+      there?.some(({ name, guid }) => name === wanted.name && guid === wanted.guid) === true;
+    const missing = [...before, snapshot].find((one) => !isThere(one));
+    if (missing !== undefined)
       return {
         kind: 'broken',
         code: 'stream',
-        why: `zfs receive ended well, and ${dataset}@${snapshot.name} with the GUID ${snapshot.guid} is not here`,
+        why: `zfs receive ended well, and ${dataset}@${missing.name} with the GUID ${missing.guid} is not here`,
       };
-    return (await this.#whyOtherKind(signal)) ?? (await this.#whyNotAsBefore(signal)) ?? { kind: 'received' };
+    return why ?? (await this.#settle(there ?? [], signal));
+  }
+
+  /** Of a run something may have come whole, with what it has brought. */
+  async #whyNotWhole(code: number | null, signal: AbortSignal): Promise<ReceiveEnd> {
+    const said = oneLine(this.#stderr);
+    const end: ReceiveEnd =
+      code === null
+        ? { kind: 'broken', code: 'aborted', why: `zfs receive was killed${said === '' ? '' : `: ${said}`}` }
+        : {
+            kind: 'broken',
+            code: failureOf(said),
+            why: said === '' ? `zfs receive ended with ${code}` : said,
+          };
+    // Where that cannot be found out, the next stream finds it.
+    const brought = await this.#whyNotAsItWas(signal, true).catch(() => null);
+    return brought ?? end;
+  }
+
+  /** As the order `hold` after it, without another process on either side. */
+  async #settle(there: readonly SnapshotNow[], signal: AbortSignal): Promise<ReceiveEnd> {
+    const { dataset, snapshot, letGo } = this.#order;
+    if (letGo === undefined) return { kind: 'received' };
+    try {
+      const here = new Here(new Map([[dataset, there]]));
+      await settle(snapshot, letGo, here, this.#parts.zfsForSender, signal);
+      return { kind: 'received' };
+    } catch (error) {
+      const why = `@${snapshot.name} has arrived, and is not known to be held: ${oneLine(String((error as Error).message ?? error))}`;
+      return { kind: 'broken', code: 'refused', why };
+    }
+  }
+
+  /** Both read by one command, after the stream. `mayBeNothing`: it has not come whole, and may have made nothing. */
+  async #whyNotAsItWas(signal: AbortSignal, mayBeNothing = false): Promise<ReceiveEnd | null> {
+    const { dataset } = this.#order;
+    const now = await this.#parts.zfs.stateOf(dataset, signal);
+    const why =
+      now === null && mayBeNothing
+        ? null
+        : ((await this.#whyOtherKind(now?.kind ?? null, signal)) ??
+          (await this.#whyNotAsBefore(now, signal)));
+    await forgetReceived(this.#parts.dataDir, dataset, now);
+    return why;
   }
 
   /** A sender that says "volume" and sends a file system has had its properties taken: no takeover mounts that. */
-  async #whyOtherKind(signal: AbortSignal): Promise<ReceiveEnd | null> {
+  async #whyOtherKind(kind: DatasetKind | null, signal: AbortSignal): Promise<ReceiveEnd | null> {
     const { zfs, of } = this.#parts;
     const { dataset } = this.#order;
-    const kind = await zfs.kindOf(dataset, signal);
     if (kind === of) return null;
     if (kind === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
     const said = `${dataset} was said to be a ${of}, and is ${kind === null ? 'not here' : `a ${kind}`}`;
@@ -171,11 +208,10 @@ class Running implements RunningReceive {
   }
 
   /** Rule 2 of not-taken.ts. The snapshot is here, and whoever has looked says so by `canmount`: the next stream finds what is then. */
-  async #whyNotAsBefore(signal: AbortSignal): Promise<ReceiveEnd | null> {
+  async #whyNotAsBefore(now: DatasetNow | null, signal: AbortSignal): Promise<ReceiveEnd | null> {
     const { zfs, of, before } = this.#parts;
     const { dataset } = this.#order;
-    const after = await zfs.propertiesOf(dataset, NOT_TAKEN[of], signal);
-    const brought = broughtBy(before, after ?? new Map());
+    const brought = broughtBy(before, now?.properties ?? new Map());
     if (brought.length === 0) return null;
     if (of === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
     const look = `look at "zfs get -s received all ${dataset}", "zfs inherit" what is not yours`;

@@ -12,11 +12,11 @@ import type { CommandRunner } from '../../resources/index.ts';
 import type { PoolsReading } from '../reading.ts';
 import { type Authority, judge, mustBeYes, type Verdict } from './authority.ts';
 import { oneLine } from './failure.ts';
-import { NOT_TAKEN, type PropertiesNow } from './not-taken.ts';
 import { datasetsOf, epochSchema, receiveOrderSchema, receiverOrderSchema } from './orders.ts';
 import { perform, refused } from './perform.ts';
 import { type RunningReceive, startReceive } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
+import { rememberReceived } from './remembered.ts';
 import { finishAside, isRoleOrder, performRole, registerAside } from './roles.ts';
 import { Zfs } from './zfs.ts';
 
@@ -76,10 +76,7 @@ export class Receiver {
     const checked = valid(receiverOrderSchema, order);
     this.#requireAgreed(datasetsOf(checked));
     const claimed = valid(epochSchema, epoch);
-    const mayChange = async (): Promise<void> => {
-      const why = mustBeYes(await this.#ask(claimed, signal));
-      if (why !== null) throw refused(why);
-    };
+    const mayChange = (): Promise<void> => this.#requireRight(claimed, signal);
     await mayChange();
     const { dataDir, peer } = this.#parts;
     const what = { peer, epoch: claimed };
@@ -115,25 +112,25 @@ export class Receiver {
     if (registration === null) throw refused(`a receive for ${dataset} runs already`);
     try {
       // After the registration, never before: see registry.ts.
-      const why = mustBeYes(await this.#ask(claimed, signal));
-      if (why !== null) throw refused(why);
-      const kind = await this.#zfs.kindOf(dataset, signal);
+      await this.#requireRight(claimed, signal);
+      const now = await this.#zfs.stateOf(dataset, signal);
+      const kind = now?.kind ?? null;
       if (kind === null && checked.kind === 'incremental')
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
       const of = kind ?? checked.makes;
       if (of === undefined) throw refused(`${dataset} is not here, and nothing of it can go on`);
-      const none: PropertiesNow = new Map();
-      const before = kind === null ? none : await this.#zfs.propertiesOf(dataset, NOT_TAKEN[kind], signal);
-      if (before === null) throw refused(`${dataset} is not here any more`);
+      const before = await rememberReceived(dataDir, dataset, now);
       if (signal.aborted) throw refused('it was given up before it began');
+      const never = new AbortController().signal;
       const running = await startReceive(checked, stdin, {
         dataDir,
         zfs: this.#zfs,
         clock,
         of,
         before,
+        zfsForSender: new Zfs({ ...this.#parts, mayChange: () => this.#requireRight(claimed, never) }),
         registration,
-        mayGoOn: () => this.#ask(claimed, new AbortController().signal),
+        mayGoOn: () => this.#ask(claimed, never),
       });
       const onAbort = (): void => running.abort('the sender has given up, or the connection is gone');
       signal.addEventListener('abort', onAbort, { once: true });
@@ -144,6 +141,11 @@ export class Receiver {
       await registration.remove();
       throw error;
     }
+  }
+
+  async #requireRight(claimed: ReturnType<typeof epochSchema.parse>, signal: AbortSignal): Promise<void> {
+    const why = mustBeYes(await this.#ask(claimed, signal));
+    if (why !== null) throw refused(why);
   }
 
   async #mayBegin(claimed: ReturnType<typeof epochSchema.parse>, signal: AbortSignal): Promise<boolean> {

@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError } from '../../resources/index.ts';
-import type { PropertiesNow } from './not-taken.ts';
+import { type DatasetKind, NOT_TAKEN, type PropertiesNow } from './not-taken.ts';
 import { RECEIVE_MARK } from './registry.ts';
 
 export const ZFS_LIMITS = {
@@ -29,6 +29,19 @@ export interface SnapshotNow {
   readonly createtxg: number;
   readonly holds: number;
 }
+
+export interface DatasetNow {
+  readonly kind: DatasetKind;
+  /** Its own; no other copy has it. */
+  readonly guid: string;
+  /** Those of `NOT_TAKEN` that its kind has. */
+  readonly properties: PropertiesNow;
+}
+
+const SNAPSHOTS = [
+  ...['list', '-H', '-p', '-d', '1', '-t', 'snapshot'],
+  ...['-o', 'name,guid,createtxg,userrefs'],
+] as const;
 
 export class Zfs {
   readonly #parts: ZfsParts;
@@ -61,51 +74,62 @@ export class Zfs {
 
   /** Null: there is no such dataset. */
   async snapshotsOf(dataset: string, signal: AbortSignal): Promise<readonly SnapshotNow[] | null> {
-    const columns = 'name,guid,createtxg,userrefs';
-    const text = await this.#ask(
-      ['list', '-H', '-p', '-d', '1', '-t', 'snapshot', '-o', columns, dataset],
-      signal,
-    );
-    if (text === null) return null;
-    return text
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => {
-        const [name = '', id = '', createtxg = '', holds = ''] = line.split('\t');
-        if (!name.startsWith(`${dataset}@`) || ![id, createtxg, holds].every((cell) => /^\d+$/.test(cell)))
-          throw notUnderstood(`snapshots of ${dataset}`, line);
-        return {
-          name: name.slice(dataset.length + 1),
-          guid: id,
-          createtxg: Number(createtxg),
-          holds: Number(holds),
-        };
-      });
+    const text = await this.#ask([...SNAPSHOTS, dataset], signal);
+    return text === null ? null : (snapshotsIn(text, [dataset]).get(dataset) ?? null);
   }
 
-  /** Null: there is no such dataset. */
-  async propertiesOf(
-    dataset: string,
-    names: readonly string[],
+  /** Of several by one command; what is not there has none. Where that fails, for one of them or for its length, each is asked for itself. */
+  async snapshotsOfEach(
+    datasets: readonly string[],
     signal: AbortSignal,
-  ): Promise<PropertiesNow | null> {
+  ): Promise<ReadonlyMap<string, readonly SnapshotNow[]>> {
+    if (datasets.length > 1)
+      try {
+        const text = await this.#run([...SNAPSHOTS, ...datasets], ZFS_LIMITS.questionMs, signal);
+        return snapshotsIn(text, datasets);
+      } catch (error) {
+        if (!(error instanceof QuorateError) || error.code !== 'command-failed') throw error;
+      }
+    const found = new Map<string, readonly SnapshotNow[]>();
+    for (const dataset of datasets) found.set(dataset, (await this.snapshotsOf(dataset, signal)) ?? []);
+    return found;
+  }
+
+  /** Null: there is no such dataset. Kind and properties by one command. */
+  async stateOf(dataset: string, signal: AbortSignal): Promise<DatasetNow | null> {
     const columns = 'property,source,value';
+    const names: readonly string[] = ['type', 'guid', ...NOT_TAKEN.filesystem];
     const text = await this.#ask(['get', '-H', '-p', '-o', columns, names.join(','), dataset], signal);
     if (text === null) return null;
     const lines = text.split('\n').filter((line) => line !== '');
-    return new Map(
+    const all = new Map(
       lines.map((line) => {
         const [, name = '', source = '', value = ''] = /^([^\t]+)\t([^\t]+)\t(.*)$/.exec(line) ?? [];
         if (!names.includes(name)) throw notUnderstood(`properties of ${dataset}`, line);
         return [name, { source, value }] as const;
       }),
     );
+    const kind = all.get('type')?.value;
+    const guid = all.get('guid')?.value ?? '';
+    if ((kind !== 'filesystem' && kind !== 'volume') || !/^\d+$/.test(guid))
+      throw notUnderstood(`type of ${dataset}`, text);
+    // What a volume does not have is "-" there.
+    const own = [...all].filter(([name]) => NOT_TAKEN[kind].includes(name));
+    return { kind, guid, properties: new Map(own) };
   }
 
-  /** Throws `command-failed` where it is refused, with what ZFS said. */
-  async change(words: readonly string[], signal: AbortSignal): Promise<void> {
+  /** Throws `command-failed` where it is refused, with what ZFS said; false where that is to be borne. */
+  async change(
+    words: readonly string[],
+    signal: AbortSignal,
+    isBorne: (stderr: string) => boolean = () => false,
+  ): Promise<boolean> {
     await this.#parts.mayChange?.();
-    await this.#run(words, ZFS_LIMITS.changeMs, signal, { [RECEIVE_MARK]: this.#parts.dataDir });
+    const mark = { [RECEIVE_MARK]: this.#parts.dataDir };
+    const { code, stderr } = await this.#result(words, ZFS_LIMITS.changeMs, signal, mark);
+    if (code === 0) return true;
+    if (isBorne(stderr)) return false;
+    throw exitError(['zfs', ...words], code, stderr);
   }
 
   async #ask(words: readonly string[], signal: AbortSignal): Promise<string | null> {
@@ -117,12 +141,18 @@ export class Zfs {
     }
   }
 
-  async #run(
+  async #run(words: readonly string[], limitMs: number, signal: AbortSignal): Promise<string> {
+    const { code, stdout, stderr } = await this.#result(words, limitMs, signal, {});
+    if (code !== 0) throw exitError(['zfs', ...words], code, stderr);
+    return stdout;
+  }
+
+  async #result(
     words: readonly string[],
     limitMs: number,
     signal: AbortSignal,
-    mark: Readonly<Record<string, string>> = {},
-  ): Promise<string> {
+    mark: Readonly<Record<string, string>>,
+  ) {
     const command = ['zfs', ...words];
     const { commands, clock } = this.#parts;
     const result = await commands.run(command, {
@@ -132,9 +162,22 @@ export class Zfs {
       maxOutputBytes: ZFS_LIMITS.outputBytes,
     });
     if (result.kind !== 'exited') throw commandError(command, result);
-    if (result.code !== 0) throw exitError(command, result.code, result.stderr);
-    return result.stdout;
+    return result;
   }
+}
+
+/** With each of these datasets, also where it has none. */
+function snapshotsIn(text: string, datasets: readonly string[]): Map<string, SnapshotNow[]> {
+  const found = new Map(datasets.map((dataset): [string, SnapshotNow[]] => [dataset, []]));
+  for (const line of text.split('\n').filter((one) => one !== '')) {
+    const [full = '', id = '', createtxg = '', holds = ''] = line.split('\t');
+    const [dataset = '', name = ''] = full.split('@');
+    const own = found.get(dataset);
+    if (own === undefined || name === '' || ![id, createtxg, holds].every((cell) => /^\d+$/.test(cell)))
+      throw notUnderstood(`snapshots of ${datasets.slice(0, 3).join(', ')}`, line);
+    own.push({ name, guid: id, createtxg: Number(createtxg), holds: Number(holds) });
+  }
+  return found;
 }
 
 const notUnderstood = (what: string, text: string): QuorateError =>

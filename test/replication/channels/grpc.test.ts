@@ -1,5 +1,5 @@
 /** The channel over gRPC: the same receiver behind mutual TLS, in memory that does not grow with the stream. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
@@ -127,6 +127,34 @@ async function nothingReceived(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** Two snapshots in one stream, after one that is there. */
+async function sendRun(): Promise<void> {
+  const [first, second] = [named('tank/run', 's1', guids++), named('tank/run', 's2', guids++)];
+  const third = named('tank/run', 's3', guids++);
+  expect(await send(makeStream(b.directory, first, { bytes: 1000 }))).toEqual({ kind: 'received' });
+  const streams = [
+    makeStream(b.directory, second, { from: first.guid, bytes: 1000 }),
+    makeStream(b.directory, third, { from: second.guid, bytes: 1000 }),
+  ];
+  const file = join(b.directory, 'run');
+  writeFileSync(file, Buffer.concat(streams.map((one) => readFileSync(one.file))));
+  const order = { dataset: 'tank/run', snapshot: third, kind: 'incremental' } as const;
+  const run = { file, order: { ...order, before: [second], letGo: [first] }, payload: Buffer.alloc(0) };
+  expect(await send(run)).toEqual({ kind: 'received' });
+  const holds = b.datasets()['tank/run']?.snapshots.map((one) => [one.name, one.holds.length]);
+  expect(holds).toEqual([
+    ['s1', 0],
+    ['s2', 0],
+    ['s3', 1],
+  ]);
+}
+
+it('takes a run, held by the receive itself', async () => {
+  await channel.read(limits);
+  expect([...channel.features]).toEqual(['runs', 'settles']);
+  await sendRun();
+});
 
 it('reads, receives, holds', async () => {
   expect(await channel.read(limits)).toMatchObject({ pools: [{ name: 'tank' }] });

@@ -217,6 +217,34 @@ describe.skipIf(SSHD === null)('over SSH', () => {
   const hostKeyText = (host: TestHost): string =>
     readFileSync(join(host.directory, 'ssh_host_ed25519_key.pub'), 'utf8').split(' ').slice(0, 2).join(' ');
 
+  /** Two snapshots in one stream, after one that is there. */
+  async function sendRun(): Promise<void> {
+    const [first, second] = [named('tank/run', 's1', guids++), named('tank/run', 's2', guids++)];
+    const third = named('tank/run', 's3', guids++);
+    expect(await send(makeStream(a.directory, first, { bytes: 1000 }))).toEqual({ kind: 'received' });
+    const streams = [
+      makeStream(a.directory, second, { from: first.guid, bytes: 1000 }),
+      makeStream(a.directory, third, { from: second.guid, bytes: 1000 }),
+    ];
+    const file = join(a.directory, 'run');
+    writeFileSync(file, Buffer.concat(streams.map((one) => readFileSync(one.file))));
+    const order = { dataset: 'tank/run', snapshot: third, kind: 'incremental' } as const;
+    const run = { file, order: { ...order, before: [second], letGo: [first] }, payload: Buffer.alloc(0) };
+    expect(await send(run)).toEqual({ kind: 'received' });
+    const holds = b.datasets()['tank/run']?.snapshots.map((one) => [one.name, one.holds.length]);
+    expect(holds).toEqual([
+      ['s1', 0],
+      ['s2', 0],
+      ['s3', 1],
+    ]);
+  }
+
+  it('takes a run, held by the receive itself', async () => {
+    await channel.read(limits);
+    expect([...channel.features]).toEqual(['runs', 'settles']);
+    await sendRun();
+  });
+
   it('reads, receives, holds, prunes', async () => {
     expect(await channel.read(limits)).toMatchObject({ pools: [{ name: 'tank' }] });
     const stream = fresh('tank/home');

@@ -34,6 +34,8 @@ class Bench {
   readonly channel: LocalChannel;
   readonly stop = new AbortController();
   readonly broken: unknown[] = [];
+  /** Those of the sending side that are no streams. */
+  readonly commands: string[] = [];
   readonly engine: Engine;
   #count = 0;
 
@@ -46,7 +48,12 @@ class Bench {
       epoch: epoch(5),
       local: new LocalPool({
         pools: ['tank'],
-        commands: commandsOf(world.a),
+        commands: {
+          run: (command, limits) => {
+            this.commands.push(command.slice(0, 2).join(' '));
+            return commandsOf(world.a).run(command, limits);
+          },
+        },
         kernel: KERNEL,
         clock: systemClock,
         signal: this.stop.signal,
@@ -428,6 +435,89 @@ describe('a stream', () => {
           expect(heldOf('b', name)).toEqual([snapshotsOf('b', name).at(-1)?.name]);
         }
         expect(world.b.pool().get('tank/mail').content).toBe('letters');
+      } finally {
+        process.env.STAND_IN_FILLER = '1000';
+      }
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'takes along all that was missed while the other side was away, with no more processes than for one',
+    async () => {
+      await world.a.zfs('create', 'tank/home');
+      await new Bench().round();
+      const [before] = snapshotsOf('a', 'tank/home');
+      for (const name of ['m1', 'by-hand', 'm2']) await world.a.zfs('snapshot', `tank/home@${name}`);
+      const bench = new Bench();
+      await bench.round();
+      const last = snapshotsOf('a', 'tank/home').at(-1)?.name ?? '';
+      expect(guidsOf('b', 'tank/home')).toEqual(guidsOf('a', 'tank/home'));
+      const streams = bench.channel.orders.filter((order) => 'snapshot' in order);
+      expect(streams).toMatchObject([
+        { kind: 'incremental', before: [{ name: 'm1' }, { name: 'by-hand' }, { name: 'm2' }] },
+      ]);
+      expect(streams[0]).toMatchObject({ snapshot: { name: last }, letGo: [{ name: before?.name }] });
+      expect(heldOf('a', 'tank/home')).toEqual([last]);
+      expect(heldOf('b', 'tank/home')).toEqual([last]);
+      expect(bench.board.get('tank/home')?.sentBytes).toBe(4000);
+      // Of the round, then of the stream; `zfs send` is another one, and the other side's calls are the reading, the stream and the word.
+      expect(bench.commands).toEqual([
+        ...['zpool list', 'zpool status', 'zfs list', 'zfs list', 'zfs snapshot', 'zfs list', 'zfs list'],
+        ...['zfs hold', 'zfs bookmark', 'zfs destroy', 'zfs release'],
+      ]);
+      expect(bench.channel.orders.map(({ kind }) => kind)).toEqual(['incremental', 'complete']);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'to a receiver of the version before has one snapshot, and is held there by an order of its own',
+    async () => {
+      await world.a.zfs('create', 'tank/home');
+      await new Bench().round();
+      for (const name of ['m1', 'm2']) await world.a.zfs('snapshot', `tank/home@${name}`);
+      const bench = new Bench({}, { features: [] });
+      await bench.round();
+      expect(guidsOf('b', 'tank/home')).toEqual(guidsOf('a', 'tank/home'));
+      const kinds = bench.channel.orders.map(({ kind }) => kind);
+      const each = ['incremental', 'hold'];
+      expect(kinds).toEqual([...each, ...each, ...each, 'complete']);
+      const streams = bench.channel.orders.filter((order) => 'snapshot' in order);
+      for (const order of streams) expect(Object.keys(order)).toEqual(['dataset', 'snapshot', 'kind']);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'of a run that breaks off leaves what has come whole, and the next round goes on from there',
+    async () => {
+      process.env.STAND_IN_FILLER = String(FILLER);
+      try {
+        await world.a.zfs('create', 'tank/home');
+        await new Bench().round();
+        for (const name of ['m1', 'm2', 'm3']) await world.a.zfs('snapshot', `tank/home@${name}`);
+        let breakAt: number | null = FILLER * 2.5;
+        const bench = new Bench({}, { breaksAt: () => breakAt });
+        await bench.round();
+        expect(bench.state('tank/home')).toBe('failed');
+        expect(
+          snapshotsOf('b', 'tank/home')
+            .map(({ name }) => name)
+            .slice(1),
+        ).toEqual(['m1', 'm2']);
+        // Nothing that either side may need is free yet.
+        expect(heldOf('a', 'tank/home')).toHaveLength(5);
+        expect(heldOf('b', 'tank/home')).toEqual([snapshotsOf('b', 'tank/home')[0]?.name]);
+        breakAt = null;
+        await bench.round();
+        await bench.round();
+        expect(bench.channel.orders.flatMap((one) => ('snapshot' in one ? [one.kind] : []))).toEqual([
+          ...['incremental', 'resume', 'incremental'],
+        ]);
+        expect(guidsOf('b', 'tank/home')).toEqual(guidsOf('a', 'tank/home'));
+        const last = snapshotsOf('a', 'tank/home').at(-1)?.name;
+        expect([heldOf('a', 'tank/home'), heldOf('b', 'tank/home')]).toEqual([[last], [last]]);
       } finally {
         process.env.STAND_IN_FILLER = '1000';
       }

@@ -74,6 +74,17 @@ describe('progress', () => {
     expect(reader.complaint).toBe('warning: cannot send\n');
   });
 
+  it('of a run is added up: ZFS counts each snapshot from nothing', () => {
+    const reader = new ProgressReader();
+    const lines = [
+      ...['incremental\ts1\ttank/a@s2\t2000', 'incremental\ts2\ttank/a@s3\t3000', 'size\t5000'],
+      ...['12:00:00\t1500\ttank/a@s2', '12:00:01\t2000\ttank/a@s2', '12:00:02\t500\ttank/a@s3'],
+    ];
+    for (const [at, line] of lines.entries()) reader.onLine(line, instant(at * 1000));
+    expect(reader.progress).toMatchObject({ bytes: 2500, totalBytes: 5000, bytesPerSecond: 500 });
+    expect(reader.complaint).toBe('');
+  });
+
   it('of a flood of words keeps the last', () => {
     const reader = new ProgressReader();
     for (let count = 0; count < 1000; count++) reader.onLine(`complaint ${count}`, instant(count));
@@ -88,6 +99,9 @@ it('commands: raw where encrypted, compressed where not, by the token where it g
   expect(said(sendCommand({ kind: 'full', ...step }))).toBe('zfs send -L -e -c -v -P tank/a@s2');
   expect(said(sendCommand({ kind: 'incremental', from: '#quorate-7', ...step, isRaw: true }))).toBe(
     'zfs send -w -v -P -i #quorate-7 tank/a@s2',
+  );
+  expect(said(sendCommand({ kind: 'incremental', from: '@s0', ...step, between: ['s1'] }))).toBe(
+    'zfs send -L -e -c -v -P -I @s0 tank/a@s2',
   );
   expect(said(sendCommand({ kind: 'resume', ...step, token: '1-abc' }))).toBe('zfs send -v -P -t 1-abc');
 });

@@ -1,5 +1,5 @@
 /** The receiving side without a channel: what it takes, what it refuses, and how a receive is ended. */
-import { createReadStream, readdirSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
@@ -74,6 +74,94 @@ it('receives whole, then changes: read-only, not mounted, and looked at afterwar
   expect(registrations()).toEqual([]);
 });
 
+/** Streams that come as one, each after the one before. */
+function runOf(from: string, ...snapshots: ReturnType<typeof named>[]): TestStream {
+  const streams = snapshots.map((one, at) =>
+    makeStream(host.directory, one, { from: snapshots[at - 1]?.guid ?? from, bytes: 100_000 }),
+  );
+  const last = streams.at(-1);
+  if (last === undefined) throw new Error('a run of nothing');
+  const file = join(host.directory, `run-${last.order.snapshot.guid}`);
+  writeFileSync(file, Buffer.concat(streams.map((one) => readFileSync(one.file))));
+  return { file, payload: last.payload, order: { ...last.order, before: snapshots.slice(0, -1) } };
+}
+
+it('takes a run of snapshots, holds its last, and lets go of what was held before', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 61, 1, HOLD_TAG, 'backup')) });
+  const run = runOf(
+    '61',
+    named('tank/home', 's2', 62),
+    named('tank/home', 's3', 63),
+    named('tank/home', 's4', 64),
+  );
+  const letGo = [named('tank/home', 's1', 61)];
+  expect(await send({ ...run, order: { ...run.order, letGo } })).toEqual({ kind: 'received' });
+  const holds = host.datasets()['tank/home']?.snapshots.map((one) => [one.name, ...one.holds]);
+  expect(holds).toEqual([['s1', 'backup'], ['s2'], ['s3'], ['s4', HOLD_TAG]]);
+  expect(host.data('63').length).toBe(100_000);
+  // Each process costs: what there is before, the stream, what there is after it, and what is held.
+  expect(host.calls().map(([verb]) => verb)).toEqual(['get', 'receive', 'list', 'get', 'hold', 'release']);
+  expect(registrations()).toEqual([]);
+});
+
+it('of a run each snapshot is looked for: one that is not as it was said means that it has not arrived', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 61, 1, HOLD_TAG)) });
+  const run = runOf('61', named('tank/home', 's2', 62), named('tank/home', 's3', 63));
+  const before = [named('tank/home', 's2', 99)];
+  const order = { ...run.order, before, letGo: [named('tank/home', 's1', 61)] };
+  expect(await send({ ...run, order })).toMatchObject({
+    ...{ kind: 'broken', code: 'stream' },
+    why: expect.stringMatching(/tank\/home@s2 with the GUID 99 is not here/),
+  });
+  // What was held stays held.
+  expect(host.datasets()['tank/home']?.snapshots.map(({ holds }) => holds)).toEqual([[HOLD_TAG], [], []]);
+});
+
+it('of a run that breaks off what has come whole stays, and the rest goes on', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 61, 1)) });
+  const run = runOf('61', named('tank/home', 's2', 62), named('tank/home', 's3', 63));
+  const whole = readFileSync(run.file);
+  writeFileSync(run.file, whole.subarray(0, whole.length - 40_000));
+  expect(await send(run)).toMatchObject({ kind: 'broken', code: 'stream' });
+  const { snapshots = [], partial } = host.datasets()['tank/home'] ?? {};
+  expect(snapshots.map(({ name }) => name)).toEqual(['s1', 's2']);
+  expect(partial).toEqual({ guid: '63', bytes: 60_000 });
+  const what = { from: '62', offset: 60_000, payload: run.payload };
+  expect(await send(makeStream(host.directory, named('tank/home', 's3', 63), what))).toEqual({
+    kind: 'received',
+  });
+  expect(host.data('63').equals(run.payload)).toBe(true);
+});
+
+it('holds nothing for a sender that may not any more when its stream has arrived', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 61, 1, HOLD_TAG)) });
+  const { file, order } = makeStream(host.directory, named('tank/home', 's2', 62), { from: '61' });
+  const running = await receiver.receive(
+    7,
+    { ...order, letGo: [named('tank/home', 's1', 61)] },
+    'pipe',
+    signal,
+  );
+  host.known = { mayHold: true, tenure: null };
+  if (running.input === null) throw new Error('no input');
+  createReadStream(file).pipe(running.input);
+  const end = await running.ended;
+  expect(end).toMatchObject({ kind: 'broken', code: expect.stringMatching(/refused|aborted/) });
+  expect(host.datasets()['tank/home']?.snapshots[0]?.holds).toEqual([HOLD_TAG]);
+});
+
+it.each([
+  ['of another dataset', { before: [named('tank/mail', 's1', 11)] }, /of another dataset/],
+  ['with a hold of another dataset', { letGo: [named('tank/mail', 's1', 11)] }, /of another dataset/],
+  ['of a first copy', { kind: 'full', makes: 'filesystem', before: [] }, /only changes come in a run/],
+  ['that is too long', { before: Array.from({ length: 64 }, () => named('tank/home', 's1', 11)) }, /before/],
+] as const)('a run %s is refused', async (_what, change, why) => {
+  const snapshot = named('tank/home', 's2', 12);
+  const order = { dataset: 'tank/home', snapshot, kind: 'incremental', ...change };
+  await expect(receiver.receive(7, order, 'pipe', signal)).rejects.toThrow(why);
+  expect(host.calls()).toEqual([]);
+});
+
 it('a volume is received like a file system, whole or later', async () => {
   const type = 'volume';
   expect(await send(makeStream(host.directory, named('tank/disk', 's1', 21), { type }))).toEqual({
@@ -116,6 +204,85 @@ it('a copy that was seeded with its properties keeps its mount point, its shares
     why: expect.stringMatching(/brought mountpoint.*zfs set canmount=on tank\/home/),
   });
   expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
+});
+
+/** Ended by a takeover, or killed: nobody has looked at what came with it. */
+async function diesWith(stream: TestStream): Promise<void> {
+  host.set('slow', '20');
+  const running = await receiver.receive(7, stream.order, 'pipe', signal);
+  if (running.input === null) throw new Error('no input');
+  createReadStream(stream.file).pipe(running.input);
+  await until('part of it has come', () =>
+    existsSync(join(host.directory, 'zfs', `data-${stream.order.snapshot.guid}`)),
+  );
+  running.abort('the test ends it');
+  expect(await running.ended).toMatchObject({ kind: 'broken', code: 'aborted' });
+  host.set('slow', null);
+}
+
+it('what a stream has brought that nobody has looked at is no property of before for the next one', async () => {
+  const received = { sharenfs: 'rw=@10.0.0.0/24' };
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), received } });
+  await diesWith(makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', bytes: 3_000_000 }));
+  // As the kernel has set it by then; what was there before stays as it is.
+  const home = host.datasets()['tank/home'];
+  if (home === undefined) throw new Error('tank/home has gone');
+  const withBrought = { ...received, mountpoint: '/etc' };
+  host.setDatasets({ 'tank/home': { ...home, token: null, partial: null, received: withBrought } });
+  const properties = { mountpoint: '/etc' };
+  const more = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', properties });
+  expect(await send(more)).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/home']?.received).toEqual(received);
+  // Then it has been looked at.
+  expect(readdirSync(join(host.config.dataDir, 'replication', 'received'))).toEqual([]);
+});
+
+it('what was received before goes with a renamed copy, and not with another one of its name', async () => {
+  const home = filesystem(held('s1', 51, 1));
+  const received = { mountpoint: '/srv/home' };
+  const next = (dataset: string) => makeStream(host.directory, named(dataset, 's2', 52), { from: '51' });
+  host.setDatasets({ 'tank/home': home });
+  await diesWith(makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', bytes: 3_000_000 }));
+  // Somebody has destroyed it, and has seeded it anew.
+  host.setDatasets({ 'tank/home': { ...home, guid: '4712', received } });
+  expect(await send(next('tank/home'))).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/home']?.received).toEqual(received);
+  host.setDatasets({ 'tank/moved': { ...home, received: { mountpoint: '/etc' } } });
+  expect(await send(next('tank/moved'))).toEqual({ kind: 'received' });
+  expect(host.datasets()['tank/moved']?.received).toEqual({});
+});
+
+it('of a run that breaks off by itself it is looked at what came whole', async () => {
+  const inherited = { setuid: 'off' };
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), inherited } });
+  const first = { from: '51', bytes: 1000, properties: { setuid: 'on' } };
+  const streams = [
+    makeStream(host.directory, named('tank/home', 's2', 52), first),
+    makeStream(host.directory, named('tank/home', 's3', 53), { from: '52', bytes: 1000 }),
+  ];
+  const file = join(host.directory, 'run');
+  const bytes = Buffer.concat(streams.map((one) => readFileSync(one.file)));
+  writeFileSync(file, bytes.subarray(0, bytes.length - 10));
+  const snapshot = named('tank/home', 's3', 53);
+  const before = [named('tank/home', 's2', 52)];
+  const order = { dataset: 'tank/home', snapshot, kind: 'incremental', before } as const;
+  expect(await send({ file, order, payload: bytes })).toMatchObject({
+    ...{ kind: 'broken', code: 'refused' },
+    why: expect.stringMatching(/brought setuid/),
+  });
+  expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
+});
+
+it('a record of what was before that is not understood lets no stream begin', async () => {
+  host.setDatasets({ 'tank/home': filesystem(held('s1', 51, 1)) });
+  await diesWith(makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', bytes: 3_000_000 }));
+  const directory = join(host.config.dataDir, 'replication', 'received');
+  for (const name of readdirSync(directory)) writeFileSync(join(directory, name), '{');
+  const { order } = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51' });
+  await expect(receiver.receive(7, order, 'pipe', signal)).rejects.toThrow(
+    /is not understood.*remove the file/,
+  );
+  expect(registrations()).toEqual([]);
 });
 
 it('what a copy inherits is not replaced by a stream, although ZFS does not keep to -x there', async () => {
@@ -288,7 +455,10 @@ it('prunes nothing that somebody else has taken, whatever the sender says', asyn
 });
 
 it('an order that meets a takeover makes no change after it', async () => {
-  host.setDatasets({ 'tank/home': filesystem(held(S1, 75, 1), held(S2, 76, 2), held(S3, 77, 3)) });
+  host.setDatasets({
+    'tank/home': filesystem(held(S1, 75, 1), held(S3, 77, 3)),
+    'tank/mail': filesystem(held(S2, 76, 2), held(S3, 78, 3)),
+  });
   const { known } = host;
   let asked = 0;
   Object.defineProperty(host, 'known', {
@@ -298,10 +468,32 @@ it('an order that meets a takeover makes no change after it', async () => {
       return asked <= 4 ? known : { mayHold: true, tenure: null };
     },
   });
-  const snapshots = [named('tank/home', S1, 75), named('tank/home', S2, 76)];
+  const snapshots = [named('tank/home', S1, 75), named('tank/mail', S2, 76)];
   await expect(receiver.perform(7, { kind: 'prune', snapshots }, signal)).rejects.toThrow(/b holds/);
-  expect(host.datasets()['tank/home']?.snapshots.map(({ name }) => name)).toEqual([S2, S3]);
+  const left = Object.values(host.datasets()).map((one) => one.snapshots.map(({ name }) => name));
+  expect(left).toEqual([[S3], [S2, S3]]);
   expect(registrations()).toEqual([]);
+});
+
+it('prunes each dataset by one command, and what has a clone stays', async () => {
+  const cloned = { ...held(S2, 172, 2), isCloned: true };
+  host.setDatasets({
+    'tank/home': filesystem(held(S1, 171, 1), cloned, held(S3, 173, 3), held(S4, 174, 4)),
+    'tank/mail': filesystem(held(S1, 181, 1), held(S2, 182, 2), held(S4, 184, 4)),
+  });
+  const snapshots = [
+    ...[named('tank/home', S1, 171), named('tank/home', S2, 172), named('tank/home', S3, 173)],
+    ...[named('tank/mail', S1, 181), named('tank/mail', S2, 182), named('tank/gone', S1, 191)],
+  ];
+  await receiver.perform(7, { kind: 'prune', snapshots }, signal);
+  const left = Object.values(host.datasets()).map((one) => one.snapshots.map(({ name }) => name));
+  expect(left).toEqual([[S2, S4], [S4]]);
+  const destroyed = host.calls().flatMap(([verb, what]) => (verb === 'destroy' ? [what] : []));
+  expect(destroyed).toEqual([
+    `tank/home@${[S1, S2, S3].join(',')}`,
+    ...[S1, S2, S3].map((name) => `tank/home@${name}`),
+    `tank/mail@${[S1, S2].join(',')}`,
+  ]);
 });
 
 it('holds the new one before it lets go of the old one, and again without an error', async () => {

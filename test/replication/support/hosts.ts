@@ -16,9 +16,12 @@ export interface SnapshotState {
   readonly guid: string;
   readonly createtxg: number;
   readonly holds: readonly string[];
+  readonly isCloned?: boolean;
 }
 export interface DatasetState {
   readonly type: 'filesystem' | 'volume';
+  /** 4711 where absent. */
+  readonly guid?: string;
   readonly token: string | null;
   readonly partial: { readonly guid: string; readonly bytes: number } | null;
   /** Set here. */

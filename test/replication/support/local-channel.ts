@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { PassThrough, type Writable } from 'node:stream';
 import { systemClock } from '../../../src/clock.ts';
 import { type Epoch, instant } from '../../../src/core/index.ts';
-import type {
-  CallOptions,
-  ReceiveEnd,
-  ReceiveOrder,
-  ReceiverChannel,
-  ReceiverOrder,
-  Receiving,
+import {
+  type CallOptions,
+  FEATURES,
+  type Feature,
+  type ReceiveEnd,
+  type ReceiveOrder,
+  type ReceiverChannel,
+  type ReceiverOrder,
+  type Receiving,
 } from '../../../src/replication/channel.ts';
 import { markComplete, type PoolsReading, readPools, setAside } from '../../../src/replication/index.ts';
 import { commandsOf, type Host, KERNEL } from './stand-in.ts';
@@ -22,10 +24,13 @@ export interface LocalChannelOptions {
   readonly breaksAt?: () => number | null;
   /** As a channel does through which every byte passes this process. */
   readonly throughProcess?: boolean;
+  /** None: as a receiver of the first version. */
+  readonly features?: readonly Feature[];
 }
 
 export class LocalChannel implements ReceiverChannel {
   readonly name = 'local';
+  readonly features: ReadonlySet<Feature>;
   readonly orders: (ReceiverOrder | ReceiveOrder)[] = [];
   readonly #options: LocalChannelOptions;
   #newest = 0;
@@ -34,6 +39,7 @@ export class LocalChannel implements ReceiverChannel {
 
   constructor(options: LocalChannelOptions) {
     this.#options = options;
+    this.features = new Set(options.features ?? FEATURES);
   }
 
   async read({ signal }: CallOptions): Promise<PoolsReading> {
@@ -52,7 +58,7 @@ export class LocalChannel implements ReceiverChannel {
     else for (const command of commandsFor(order)) await this.#zfs(command, options);
   }
 
-  async receive(epoch: Epoch, order: ReceiveOrder): Promise<Receiving> {
+  async receive(epoch: Epoch, order: ReceiveOrder, options: CallOptions): Promise<Receiving> {
     this.#check(epoch);
     this.orders.push(order);
     const args = ['receive', '-s', '-u', '-o', 'readonly=on', order.dataset];
@@ -67,10 +73,15 @@ export class LocalChannel implements ReceiverChannel {
       said = (said + text.toString('utf8')).slice(-1000);
     });
     child.stdin.on('error', () => undefined);
-    const ended = new Promise<ReceiveEnd>((resolve) => {
-      child.once('close', (code) => {
-        resolve(code === 0 ? { kind: 'received' } : { kind: 'broken', code: 'stream', why: said.trim() });
-      });
+    const closed = new Promise<number | null>((resolve) => {
+      child.once('close', (code) => resolve(code));
+    });
+    const ended = closed.then(async (code): Promise<ReceiveEnd> => {
+      if (code !== 0) return { kind: 'broken', code: 'stream', why: said.trim() };
+      const { snapshot: keep, letGo } = order;
+      if (letGo === undefined) return { kind: 'received' };
+      for (const command of commandsFor({ kind: 'hold', keep, letGo })) await this.#zfs(command, options);
+      return { kind: 'received' };
     });
     let sink: Writable = child.stdin;
     if (this.#options.throughProcess === true) {

@@ -24,26 +24,36 @@ interface Head extends Stream {
 }
 
 async function send(args: readonly string[]): Promise<void> {
-  const { flags, rest } = parse(args, ['-i', '-t']);
+  const { flags, rest } = parse(args, ['-i', '-I', '-t']);
   const total = Number(process.env.STAND_IN_FILLER ?? 0);
+  const streams = await locked((pool) => streamsOf(pool, flags, rest[0] ?? ''));
+  const heads = streams.map(
+    (stream): Head => ({ ...stream, fillerBytes: Math.max(0, total - (stream.bytes ?? 0)) }),
+  );
+  for (const { fromGuid, toName } of heads)
+    process.stderr.write(`${fromGuid === null ? 'full' : 'incremental'}\t${toName}\n`);
+  process.stderr.write(`size\t${total * heads.length}\n`);
+  for (const head of heads) await sendOne(head);
+}
+
+/** `-I`: one after the other, in one stream. */
+function streamsOf(pool: ModelPool, flags: ReadonlyMap<string, string>, name: string): readonly Stream[] {
   const token = flags.get('-t');
-  const stream = await locked((pool): Stream => {
-    if (token === undefined) {
-      const [dataset, of] = split(rest[0] ?? '', '@');
-      return pool.send(dataset, of, flags.get('-i') ?? null, flags.has('-w'));
-    }
+  if (token !== undefined) {
     const known = readResumeToken(token);
     if (known === null) throw new ZfsRefusal('resume token is corrupt');
     const snapshot = { name: '', guid: known.toGuid, txg: 0, content: '', holds: 0 };
     const isRaw = pool.get(known.toName.split('@')[0] ?? '').isEncrypted;
-    return { ...pool.sendResumed({ ...known, snapshot, isRaw }), bytes: known.bytes };
-  });
-  const head: Head = { ...stream, fillerBytes: Math.max(0, total - (stream.bytes ?? 0)) };
-  process.stderr.write(
-    `${head.fromGuid === null ? 'full' : 'incremental'}\t${head.toName}\nsize\t${total}\n`,
-  );
-  const line = Buffer.from(`${JSON.stringify(head)}\n`);
-  writeAll(line);
+    return [{ ...pool.sendResumed({ ...known, snapshot, isRaw }), bytes: known.bytes }];
+  }
+  const [dataset, of] = split(name, '@');
+  const from = flags.get('-I');
+  if (from !== undefined) return pool.sendRun(dataset, of, from, flags.has('-w'));
+  return [pool.send(dataset, of, flags.get('-i') ?? null, flags.has('-w'))];
+}
+
+async function sendOne(head: Head): Promise<void> {
+  writeAll(Buffer.from(`${JSON.stringify(head)}\n`));
   const piece = Buffer.alloc(PIECE, 120);
   let saidAt = Date.now();
   for (let sent = 0; sent < head.fillerBytes; sent += PIECE) {
@@ -64,52 +74,94 @@ function writeAll(bytes: Buffer): void {
 
 async function receive(args: readonly string[]): Promise<void> {
   const { rest } = parse(args, ['-o', '-x']);
-  const [name = ''] = rest;
-  let head: Head | null = null;
-  let received = 0;
-  let early = Buffer.alloc(0);
-  let tail = Buffer.alloc(0);
-  const keep = (bytes: number): Promise<void> =>
-    locked((pool) => {
-      const { partial } = pool.get(name);
-      if (head === null || partial === null) return;
-      const stream = { ...head, bytes };
-      pool.get(name).partial = { ...stream, token: tokenOf(stream) };
-    });
-  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
-    let body = piece;
-    if (head === null) {
-      early = Buffer.concat([early, piece]);
-      const end = early.indexOf('\n');
-      if (end < 0) continue;
-      const read = JSON.parse(early.subarray(0, end).toString('utf8')) as Head;
-      head = read;
-      body = early.subarray(end + 1);
-      // What is killed from here on has begun.
-      await locked((pool) => {
-        const partial = pool.datasets.get(name)?.partial ?? null;
-        pool.receive(name, read, true, partial === null ? null : partial.token);
-      });
-      await keep(read.bytes ?? 0);
-    }
-    received += body.length;
+  const one = new Receiving(rest[0] ?? '');
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) await one.take(piece);
+  await one.end();
+}
+
+/** One stream after the other, as they come. */
+class Receiving {
+  readonly #name: string;
+  #head: Head | null = null;
+  #early = Buffer.alloc(0);
+  /** Of this stream; then of all. */
+  #received = 0;
+  #all = 0;
+  #tail = Buffer.alloc(0);
+  #count = 0;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  async take(piece: Buffer): Promise<void> {
+    for (let rest = piece; rest.length > 0; ) rest = await this.#takeSome(rest);
+  }
+
+  /** Resolves with what is of the next stream. */
+  async #takeSome(piece: Buffer): Promise<Buffer> {
+    const head = this.#head;
+    if (head === null) return this.#begin(piece);
+    const missing = head.fillerBytes + END.length - this.#received;
+    const body = piece.subarray(0, missing);
+    this.#received += body.length;
+    this.#all += body.length;
     const breakAt = Number(process.env.STAND_IN_BREAK_AT ?? Number.POSITIVE_INFINITY);
-    if (received >= breakAt) {
-      await keep((head.bytes ?? 0) + Math.min(received, head.fillerBytes));
+    if (this.#all >= breakAt) {
+      await this.#keep(head);
       process.kill(process.pid, 'SIGKILL');
     }
-    tail = Buffer.concat([tail, body]).subarray(-END.length);
+    this.#tail = Buffer.concat([this.#tail, body]).subarray(-END.length);
+    if (body.length === missing) await this.#finish(head);
+    return piece.subarray(missing);
   }
-  const read = head as Head | null;
-  if (read === null) throw new ZfsRefusal('cannot receive: failed to read from stream');
-  if (!tail.equals(END) || received !== read.fillerBytes + END.length) {
-    await keep((read.bytes ?? 0) + Math.min(received, read.fillerBytes));
+
+  async #begin(piece: Buffer): Promise<Buffer> {
+    this.#early = Buffer.concat([this.#early, piece]);
+    const end = this.#early.indexOf('\n');
+    if (end < 0) return Buffer.alloc(0);
+    const head = JSON.parse(this.#early.subarray(0, end).toString('utf8')) as Head;
+    const body = this.#early.subarray(end + 1);
+    [this.#head, this.#early, this.#received] = [head, Buffer.alloc(0), 0];
+    // What is killed from here on has begun.
+    await locked((pool) => {
+      const partial = pool.datasets.get(this.#name)?.partial ?? null;
+      pool.receive(this.#name, head, true, partial === null ? null : partial.token);
+    });
+    await this.#keep(head);
+    return body;
+  }
+
+  #keep(head: Head): Promise<void> {
+    const bytes = (head.bytes ?? 0) + Math.min(this.#received, head.fillerBytes);
+    return locked((pool) => {
+      const dataset = pool.get(this.#name);
+      const stream = { ...head, bytes };
+      if (dataset.partial !== null) dataset.partial = { ...stream, token: tokenOf(stream) };
+    });
+  }
+
+  async #finish(head: Head): Promise<void> {
+    if (!this.#tail.equals(END)) return this.#broken(head);
+    await locked((pool) => {
+      const token = pool.get(this.#name).partial?.token ?? null;
+      pool.receive(this.#name, head, false, token);
+    });
+    this.#count += 1;
+    this.#head = null;
+    this.#tail = Buffer.alloc(0);
+  }
+
+  async end(): Promise<void> {
+    if (this.#head !== null) return this.#broken(this.#head);
+    if (this.#count === 0 || this.#early.length > 0)
+      throw new ZfsRefusal('cannot receive: failed to read from stream');
+  }
+
+  async #broken(head: Head): Promise<never> {
+    await this.#keep(head);
     throw new ZfsRefusal('cannot receive resume stream: checksum mismatch or incomplete stream');
   }
-  await locked((pool) => {
-    const token = pool.get(name).partial?.token ?? null;
-    pool.receive(name, read, false, token);
-  });
 }
 
 try {

@@ -2,7 +2,7 @@
 // A stand-in for `zfs` on the receiving side, with its state in a directory: `zfs-stand-in.mjs DIRECTORY ARGUMENT...`
 //
 // Its stream is one line of JSON, {dataset, name, guid, type, from, offset, size, properties}, and then the bytes of the snapshot from
-// `offset` on. What breaks off is kept, as with -s. It refuses what ZFS refuses, in ZFS's words.
+// `offset` on; of a run the next one follows. What breaks off is kept, as with -s. It refuses what ZFS refuses, in ZFS's words.
 import {
   appendFileSync,
   closeSync,
@@ -33,11 +33,6 @@ appendFileSync(path('log'), `${JSON.stringify([verb, ...words])}\n`);
 const state = load();
 const last = words.at(-1);
 const datasetOf = (name) => state.datasets[name] ?? fail(`cannot open '${name}': dataset does not exist`);
-function snapshotOf(full) {
-  const [name, snapshot] = full.split('@');
-  const found = state.datasets[name]?.snapshots.find((one) => one.name === snapshot);
-  return found ?? fail(`cannot open '${full}': dataset does not exist`);
-}
 
 const OF_FILE_SYSTEMS = new Set([
   ...['canmount', 'mountpoint', 'overlay', 'sharenfs', 'sharesmb', 'setuid', 'devices', 'exec'],
@@ -46,12 +41,14 @@ const OF_FILE_SYSTEMS = new Set([
 switch (verb) {
   case 'list': {
     const columns = words[words.indexOf('-o') + 1];
+    const names = words.slice(words.indexOf('-o') + 2);
     const dataset = datasetOf(last);
     if (columns === 'type') process.stdout.write(`${dataset.type}\n`);
     else if (columns === 'receive_resume_token') process.stdout.write(`${dataset.token ?? '-'}\n`);
     else if (columns === 'name,guid,createtxg,userrefs')
-      for (const { name, guid, createtxg, holds } of dataset.snapshots)
-        process.stdout.write(`${last}@${name}\t${guid}\t${createtxg}\t${holds.length}\n`);
+      for (const one of names)
+        for (const { name, guid, createtxg, holds } of datasetOf(one).snapshots)
+          process.stdout.write(`${one}@${name}\t${guid}\t${createtxg}\t${holds.length}\n`);
     else fail(`no such columns: ${columns}`);
     break;
   }
@@ -59,7 +56,14 @@ switch (verb) {
     const dataset = datasetOf(last);
     const { properties, received = {}, inherited = {} } = dataset;
     for (const name of words.at(-2).split(',')) {
-      if (dataset.type === 'volume' && OF_FILE_SYSTEMS.has(name)) continue;
+      if (name === 'type' || name === 'guid') {
+        process.stdout.write(`${name}\t-\t${name === 'type' ? dataset.type : (dataset.guid ?? '4711')}\n`);
+        continue;
+      }
+      if (dataset.type === 'volume' && OF_FILE_SYSTEMS.has(name)) {
+        process.stdout.write(`${name}\t-\t-\n`);
+        continue;
+      }
       const of =
         name in properties ? ['local', properties] : name in received ? ['received', received] : null;
       const [source, from] = of ?? (name in inherited ? ['inherited from tank', inherited] : ['-', {}]);
@@ -73,26 +77,36 @@ switch (verb) {
     save(state);
     break;
   }
-  case 'hold': {
-    const { holds } = snapshotOf(last);
-    if (holds.includes(words[0])) fail(`cannot hold snapshot '${last}': tag already exists on this dataset`);
-    holds.push(words[0]);
-    save(state);
+  // Of several each for itself, with a line for each that could not be.
+  case 'hold':
+    ofEach(words.slice(1), (full, { holds }) => {
+      if (holds.includes(words[0]))
+        return `cannot hold snapshot '${full}': tag already exists on this dataset`;
+      holds.push(words[0]);
+    });
     break;
-  }
-  case 'release': {
-    const snapshot = snapshotOf(last);
-    if (!snapshot.holds.includes(words[0]))
-      fail(`cannot release hold from snapshot '${last}': no such tag on this dataset`);
-    snapshot.holds = snapshot.holds.filter((tag) => tag !== words[0]);
-    save(state);
+  case 'release':
+    ofEach(words.slice(1), (full, snapshot) => {
+      if (!snapshot.holds.includes(words[0]))
+        return `cannot release hold from snapshot '${full}': no such tag on this dataset`;
+      snapshot.holds = snapshot.holds.filter((tag) => tag !== words[0]);
+    });
     break;
-  }
   case 'destroy': {
     if (words.length !== 1) fail('options of destroy are not for a receiver');
-    if (snapshotOf(last).holds.length > 0) fail(`cannot destroy snapshot ${last}: dataset is busy`);
-    const dataset = datasetOf(last.split('@')[0]);
-    dataset.snapshots = dataset.snapshots.filter(({ name }) => name !== last.split('@')[1]);
+    const [name, list] = last.split('@');
+    const there = datasetOf(name).snapshots.filter((one) => list.split(',').includes(one.name));
+    if (there.length === 0) fail('could not find any snapshots to destroy; check snapshot names.');
+    // All of them, or none.
+    for (const one of there)
+      if (one.holds.length > 0) fail(`cannot destroy snapshot ${name}@${one.name}: dataset is busy`);
+    for (const one of there)
+      if (one.isCloned)
+        fail(
+          `cannot destroy '${name}@${one.name}': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\ntank/clone`,
+        );
+    const dataset = datasetOf(name);
+    dataset.snapshots = dataset.snapshots.filter((one) => !there.includes(one));
     save(state);
     break;
   }
@@ -111,6 +125,17 @@ switch (verb) {
     break;
   default:
     fail(`unrecognized command '${verb}'`);
+}
+
+function ofEach(names, act) {
+  const refusals = names.flatMap((full) => {
+    const [name, snapshot] = full.split('@');
+    const found = state.datasets[name]?.snapshots.find((one) => one.name === snapshot);
+    const why = found === undefined ? `cannot open '${full}': dataset does not exist` : act(full, found);
+    return why === undefined ? [] : [why];
+  });
+  save(state);
+  if (refusals.length > 0) fail(refusals.join('\n'));
 }
 
 function abandon() {
@@ -148,7 +173,18 @@ function receive() {
     fail('cannot receive: interrupted. Partially received snapshot is saved.');
   });
   const slowMs = existsSync(path('slow')) ? Number(readFileSync(path('slow'), 'utf8')) : 0;
+  // What goes on with the next stream of a run.
   const take = (bytes) => {
+    const missing = header === null ? 0 : header.size - header.offset - got;
+    if (header !== null && bytes.length > missing) {
+      takeSome(bytes.subarray(0, missing));
+      commit();
+      [header, rest, got] = [null, Buffer.alloc(0), 0];
+      return take(bytes.subarray(missing));
+    }
+    takeSome(bytes);
+  };
+  const takeSome = (bytes) => {
     let data = bytes;
     if (header === null) {
       rest = Buffer.concat([rest, data]);
@@ -161,6 +197,7 @@ function receive() {
       }
       data = rest.subarray(at + 1);
       begin();
+      if (data.length > header.size - header.offset) return take(data);
     }
     if (existsSync(path('full')) && got + data.length > 100_000) {
       keep();
@@ -202,6 +239,9 @@ function receive() {
       keep();
       fail('cannot receive: checksum mismatch or incomplete stream.\nPartially received snapshot is saved.');
     }
+    commit();
+  };
+  const commit = () => {
     const now = load();
     now.datasets[last] ??= { type: header.type, token: null, partial: null, properties: {}, snapshots: [] };
     const dataset = now.datasets[last];

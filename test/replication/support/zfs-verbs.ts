@@ -80,17 +80,18 @@ export function parse(args: readonly string[], withValue: readonly string[]) {
 const optionsOf = (words: readonly string[]): readonly string[] =>
   words.filter((_, at) => words[at - 1] === '-o');
 
-/** As the kernel: of several the others are held all the same. */
-function hold(pool: ModelPool, tag: string, names: readonly string[]): void {
-  const refusals: unknown[] = [];
+/** As zfs(8) holds and releases: of several each for itself, with a line for each that it could not. */
+function ofEach(names: readonly string[], act: (dataset: string, of: string) => void): void {
+  const refusals: string[] = [];
   for (const name of names) {
     try {
-      pool.hold(...split(name, '@'), tag);
+      act(...split(name, '@'));
     } catch (error) {
-      refusals.push(error);
+      if (!(error instanceof ZfsRefusal)) throw error;
+      refusals.push(error.message);
     }
   }
-  if (refusals.length > 0) throw refusals[0];
+  if (refusals.length > 0) throw new ZfsRefusal(refusals.join('\n'));
 }
 
 /** Properties of datasets, then their names. */
@@ -250,7 +251,7 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
       return;
     }
     case 'hold':
-      return hold(pool, args[0] ?? '', args.slice(1));
+      return ofEach(args.slice(1), (dataset, of) => pool.hold(dataset, of, args[0] ?? ''));
     case 'holds':
       return parse(args, [])
         .rest.flatMap((name) => {
@@ -261,8 +262,7 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
         })
         .join('');
     case 'release':
-      for (const name of args.slice(1)) pool.release(...split(name, '@'), args[0] ?? '');
-      return;
+      return ofEach(args.slice(1), (dataset, of) => pool.release(dataset, of, args[0] ?? ''));
     case 'bookmark':
       return pool.bookmark(...split(args[0] ?? '', '@'), split(args[1] ?? '', '#')[1]);
     case 'destroy':
@@ -284,8 +284,18 @@ function destroy(pool: ModelPool, name: string): void {
   if (!name.includes('@')) return pool.destroyDataset(name);
   const [dataset, list] = split(name, '@');
   const names = list.split(',');
-  for (const of of names)
-    if ((pool.get(dataset).snapshots.find((one) => one.name === of)?.holds ?? 0) > 0)
-      throw new ZfsRefusal(`cannot destroy snapshot ${dataset}@${of}: dataset is busy`);
-  for (const of of names) pool.destroySnapshot(dataset, of);
+  // All that are there, or none.
+  const there = pool.get(dataset).snapshots.filter(({ name: of }) => names.includes(of));
+  if (there.length === 0)
+    throw new ZfsRefusal('could not find any snapshots to destroy; check snapshot names.');
+  const clones = [...pool.datasets.values()].filter(
+    ({ origin }) => origin !== null && there.includes(origin),
+  );
+  for (const { origin } of clones)
+    throw new ZfsRefusal(
+      `cannot destroy '${dataset}@${origin?.name}': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\n${clones.map((one) => one.name).join('\n')}`,
+    );
+  for (const { name: of, holds } of there)
+    if (holds > 0) throw new ZfsRefusal(`cannot destroy snapshot ${dataset}@${of}: dataset is busy`);
+  for (const { name: of } of there) pool.destroySnapshot(dataset, of);
 }
