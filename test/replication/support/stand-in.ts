@@ -1,5 +1,5 @@
 /** Two hosts with a pool of one name each, on directories: a `zfs` and a `zpool` for each of them. */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,7 +68,9 @@ function hostIn(directory: string, program: string): Host {
     directory,
     zfs: (...args) => runVerb(directory, 'zfs', args),
     pool: () => {
-      const state = deserialize(readFileSync(join(directory, 'state'))) as ModelState;
+      // As the first command finds it.
+      const file = join(directory, 'state');
+      const state = existsSync(file) ? (deserialize(readFileSync(file)) as ModelState) : undefined;
       return new ModelPool('tank', { next: () => '1' }, state);
     },
   };
