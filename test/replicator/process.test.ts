@@ -115,13 +115,8 @@ describe('the replicator', () => {
       const replicator = start();
       replicator.send(epoch(1));
       await vi.waitFor(() => expect(sending().length).toBeGreaterThan(0), WAIT);
-      await vi.waitFor(
-        () => expect(view.datasets.some(({ progress }) => (progress?.bytes ?? 0) > 0)).toBe(true),
-        WAIT,
-      );
-      expect(view.datasets.find(({ progress }) => progress !== null)?.progress).toMatchObject({
-        totalBytes: 1e9,
-      });
+      const flowing = () => view.datasets.find(({ progress }) => (progress?.bytes ?? 0) > 0);
+      await vi.waitFor(() => expect(flowing()?.progress).toMatchObject({ totalBytes: 1e9 }), WAIT);
       const { pid } = replicator;
       process.kill(pid ?? 0, 'SIGSTOP');
       expect(await replicator.stop()).toBe(true);
