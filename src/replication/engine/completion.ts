@@ -4,6 +4,8 @@
  * 1. Only of a snapshot that every replicated dataset of the pool has, by one name of this tenure, so of one command.
  * 2. Not while one of them is in conflict: then the copy has something else, whatever has arrived of it.
  * 3. The other side looks for each of them before it writes the word down; what is known here only says when to ask.
+ * 4. Of the newest that has arrived, not only of the newest that there is: where a round takes longer than a period, that one never
+ *    arrives before there is a newer one, and no takeover would ever be allowed (seen in the lab). The word never goes back.
  */
 import type { Epoch } from '../../core/index.ts';
 import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
@@ -26,18 +28,23 @@ export interface CompletionInput {
 }
 
 const MAX_ARRIVED = 5000;
+/** Of a pool, the newest ones. */
+const MAX_WANTED = 16;
 
 interface Wanted {
   readonly name: string;
   readonly snapshots: readonly NamedSnapshot[];
   readonly missing: Set<Guid>;
+  /** It, and what was taken before it, as ZFS orders them: clocks go back. */
+  readonly past: ReadonlySet<string>;
 }
 
 export class Completion {
   readonly #options: CompletionOptions;
-  readonly #wanted = new Map<string, Wanted>();
+  /** Of each pool, the oldest first. */
+  readonly #wanted = new Map<string, readonly Wanted[]>();
   /** The last one that the other side has written down. */
-  readonly #done = new Map<string, string>();
+  readonly #done = new Map<string, Pick<Wanted, 'name' | 'past'>>();
   readonly #conflicts = new Map<string, string>();
   /** In a planned release: the one that everything is about. */
   #lastName: string | null = null;
@@ -55,7 +62,7 @@ export class Completion {
   }
 
   isDone(pool: string, name: string): boolean {
-    return this.#done.get(pool) === name;
+    return this.#done.get(pool)?.name === name;
   }
 
   /** Why the pool cannot become complete by sending; null: not known to be so. */
@@ -76,28 +83,29 @@ export class Completion {
       this.#conflicts.set(pool, `${conflict.dataset}: ${conflict.decision.why}`);
       return;
     }
-    const wanted = this.#newestOfAll(input);
-    if (wanted !== null && this.#done.get(pool) !== wanted.name) this.#wanted.set(pool, wanted);
+    this.#wanted.set(pool, this.#wantedOf(input));
   }
 
-  /** The word that it is about waits for it. */
+  /** The newest word waits for it. An older one comes by the way, or not at all. */
   isAwaited(guid: Guid): boolean {
-    return [...this.#wanted.values()].some(({ missing }) => missing.has(guid));
+    return [...this.#wanted.values()].some((wanted) => wanted.at(-1)?.missing.has(guid) === true);
   }
 
   /** It is there. */
   arrived(guid: Guid): void {
     this.#arrived = [...this.#arrived, guid].slice(-MAX_ARRIVED);
-    for (const { missing } of this.#wanted.values()) missing.delete(guid);
+    for (const { missing } of [...this.#wanted.values()].flat()) missing.delete(guid);
     this.check();
   }
 
   /** Orders what is due; resolves with `settled`. */
   check(): void {
     for (const [pool, wanted] of this.#wanted) {
-      if (wanted.missing.size > 0) continue;
-      this.#wanted.delete(pool);
-      this.#ordering = this.#ordering.then(() => this.#order(pool, wanted));
+      const at = wanted.findLastIndex(({ missing }) => missing.size === 0);
+      const whole = wanted[at];
+      if (whole === undefined) continue;
+      this.#wanted.set(pool, wanted.slice(at + 1));
+      this.#ordering = this.#ordering.then(() => this.#order(pool, whole));
     }
   }
 
@@ -105,34 +113,36 @@ export class Completion {
     return this.#ordering;
   }
 
-  async #order(pool: string, { name, snapshots }: Wanted): Promise<void> {
+  async #order(pool: string, { name, snapshots, past }: Wanted): Promise<void> {
     const { order, onFailure } = this.#options;
     try {
       await order({ kind: 'complete', pool, snapshots, isFinal: name === this.#lastName });
-      this.#done.set(pool, name);
+      this.#done.set(pool, { name, past });
     } catch (error) {
       // The next round plans it again.
       onFailure(pool, error);
     }
   }
 
-  #newestOfAll(input: CompletionInput): Wanted | null {
+  #wantedOf(input: CompletionInput): readonly Wanted[] {
     const { source, target } = input;
     const all = [...source.values()].filter(({ name }) => isSent(input, name));
-    const [first, ...rest] = all;
-    const isOfAll = (name: string): boolean =>
-      rest.every(({ snapshots }) => snapshots.some((one) => one.name === name));
-    const newest = first?.snapshots.findLast(({ name }) => this.#isOurs(name) && isOfAll(name));
-    if (newest === undefined) return null;
-    const { name } = newest;
-    const snapshots = all.flatMap(({ name: dataset, snapshots: own }): NamedSnapshot[] =>
-      own.flatMap((one) => (one.name === name ? [{ dataset, name, guid: one.guid }] : [])),
-    );
-    const isThere = ({ dataset, guid }: NamedSnapshot): boolean =>
-      target.get(dataset)?.snapshots.some((one) => one.guid === guid) === true;
-    const missing = new Set(snapshots.filter((one) => !isThere(one)).map(({ guid }) => guid));
-    for (const guid of this.#arrived) missing.delete(guid);
-    return { name, snapshots, missing };
+    const [first] = all;
+    const byName = all.map(({ snapshots }) => new Map(snapshots.map((one) => [one.name, one.guid])));
+    const arrived = new Set(this.#arrived);
+    for (const { name } of all) for (const { guid } of target.get(name)?.snapshots ?? []) arrived.add(guid);
+    const names = (first?.snapshots ?? []).map(({ name }) => name);
+    const past = this.#done.get(input.plan.pool)?.past ?? new Set();
+    const isWanted = (name: string): boolean => this.#isOurs(name) && !past.has(name);
+    const ofAll = names.filter((name) => isWanted(name) && byName.every((has) => has.has(name)));
+    return ofAll.slice(-MAX_WANTED).map((name) => {
+      const snapshots = all.flatMap(({ name: dataset }, index): NamedSnapshot[] => {
+        const guid = byName[index]?.get(name);
+        return guid === undefined ? [] : [{ dataset, name, guid }];
+      });
+      const missing = new Set(snapshots.map(({ guid }) => guid).filter((guid) => !arrived.has(guid)));
+      return { name, snapshots, missing, past: new Set(names.slice(0, names.indexOf(name) + 1)) };
+    });
   }
 
   #isOurs(name: string): boolean {

@@ -20,7 +20,7 @@ import { cursorName, isCursor, readOwnName } from './names.ts';
 import type { Sending, SendOptions } from './send.ts';
 import type { Board } from './state.ts';
 import { carry } from './stream.ts';
-import { Turns } from './turns.ts';
+import { isFirstCopy, Turns } from './turns.ts';
 
 export interface Transfer {
   readonly dataset: string;
@@ -121,7 +121,7 @@ export class Transfers {
     // A limit is for all together.
     const most = bytesPerSecond === null ? LIMITS.streams : 1;
     while (!signal.aborted && this.#running.size < most) {
-      const next = this.#queue.find((one, at) => !this.#mustWait(one.dataset, at));
+      const next = this.#queue.find((one, at) => !this.#mustWait(one, at));
       if (next === undefined) break;
       this.#queue = this.#queue.filter((one) => one !== next);
       this.#start(next);
@@ -136,10 +136,12 @@ export class Transfers {
     return this.#running.size === 0 && (this.#queue.length === 0 || signal.aborted);
   }
 
-  /** Parents are before what lies in them. */
-  #mustWait(dataset: string, at: number): boolean {
-    const before = [...this.#running.keys(), ...this.#queue.slice(0, at).map((one) => one.dataset)];
-    return before.some((other) => isWithin(dataset, other));
+  /** First copies of what it lies in are before it in the queue. */
+  #mustWait(next: Transfer, at: number): boolean {
+    if (!isFirstCopy(next)) return false;
+    const running = [...this.#running.values()].map(({ transfer }) => transfer);
+    const before = [...running, ...this.#queue.slice(0, at)].filter(isFirstCopy);
+    return before.some(({ dataset }) => isWithin(next.dataset, dataset));
   }
 
   #start(transfer: Transfer): void {
@@ -155,7 +157,7 @@ export class Transfers {
           board.set(dataset, { state: 'waiting', progress: null, why: String(abort.signal.reason) });
         else if (!signal.aborted) board.fail(dataset, clock.wallMs(), wordsOf(error));
         // It may lie in what has not arrived.
-        this.#queue = this.#queue.filter((one) => !isWithin(one.dataset, dataset));
+        this.#queue = this.#queue.filter((one) => !(isFirstCopy(one) && isWithin(one.dataset, dataset)));
       })
       .finally(() => {
         this.#running.delete(dataset);

@@ -3,7 +3,8 @@
  * this process has not begun yet, whose copy is oldest. Every round plans anew, and by names alone the last ones would never be sent
  * where there is always more to send than a period has time for (seen in the lab).
  *
- * What lies in a dataset that waits too comes after that one.
+ * A first copy comes after the first copies of what it lies in. A later one waits for nothing: where parents that are written all the time came
+ * first, what lies deepest got nothing any more (seen in the lab).
  */
 import type { Snapshot } from '../pool.ts';
 import { parentOf } from '../pool-tree.ts';
@@ -11,9 +12,12 @@ import { readOwnName } from './names.ts';
 
 interface Waiting {
   readonly dataset: string;
-  /** The newest that both sides have. */
+  /** The newest that both sides have; null before a first copy is whole. */
   readonly common: Snapshot | null;
 }
+
+/** It needs what it lies in to be there, if that is to be made, too. */
+export const isFirstCopy = ({ common }: Pick<Waiting, 'common'>): boolean => common === null;
 
 interface Turn {
   /** Counts what was begun; 0: never. */
@@ -41,10 +45,15 @@ export class Turns {
   /** Given with parents first, as a plan has them. */
   inTurn<Transfer extends Waiting>(transfers: readonly Transfer[]): readonly Transfer[] {
     const turns = new Map<string, Turn>();
-    for (const { dataset, common } of transfers) {
+    const firsts = new Map<string, Turn>();
+    for (const transfer of transfers) {
+      const { dataset, common } = transfer;
       const takenAt = common === null ? 0 : (readOwnName(common.name)?.takenAtMs ?? 0);
       const own = { begun: this.#begun.get(dataset) ?? 0, takenAt };
-      turns.set(dataset, later(own, turnAbove(dataset, turns)));
+      const isFirst = isFirstCopy(transfer);
+      const turn = isFirst ? later(own, turnAbove(dataset, firsts)) : own;
+      turns.set(dataset, turn);
+      if (isFirst) firsts.set(dataset, turn);
     }
     const turnOf = ({ dataset }: Transfer): Turn => turns.get(dataset) ?? FIRST;
     return transfers.toSorted((one, other) => order(turnOf(one), turnOf(other)));
@@ -53,7 +62,7 @@ export class Turns {
 
 const FIRST: Turn = { begun: 0, takenAt: 0 };
 
-/** Of the nearest one above it that waits too. */
+/** Of the nearest first copy above it that waits too. */
 function turnAbove(dataset: string, turns: ReadonlyMap<string, Turn>): Turn {
   for (let at = parentOf(dataset); at !== ''; at = parentOf(at)) {
     const turn = turns.get(at);

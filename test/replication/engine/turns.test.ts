@@ -59,7 +59,24 @@ describe('the order of what waits', () => {
     expect(namesOf(turns.inTurn([one, other, small]))).toEqual(['tank/big2', 'tank/small', 'tank/big1']);
   });
 
-  it('has what lies in a dataset after it, whatever was begun when', () => {
+  it('does not let what lies deepest wait for ever behind what it lies in', () => {
+    const turns = new Turns();
+    const nested = ['tank/a', 'tank/a/b', 'tank/a/b/c', 'tank/a/b/c/d'];
+    // One of them after every five others.
+    const names = nested.flatMap((name, at) => [name, ...[0, 1, 2, 3, 4].map((one) => `tank/${at}${one}`)]);
+    // All have a copy, and something new in every round, in which a third of them get their turn.
+    const all = names.toSorted().map((name) => waiting(name, takenAt(1)));
+    const begun = new Set<string>();
+    for (const name of names) turns.begun(name);
+    for (let round = 0; round < 3; round += 1)
+      for (const { dataset } of turns.inTurn(all).slice(0, 8)) {
+        turns.begun(dataset);
+        begun.add(dataset);
+      }
+    expect([...begun].toSorted()).toEqual(names.toSorted());
+  });
+
+  it('has first copies after those of what they lie in, whatever was begun when', () => {
     const name = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 4 });
     const parts = name.map((words) => ['tank', ...words].join('/'));
     fc.assert(
