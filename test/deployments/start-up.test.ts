@@ -12,7 +12,7 @@ import { build, type Metafile, type Plugin } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bundle } from '../../scripts/bundle.mjs';
 import { shakeable } from '../../scripts/shakeable.mjs';
-import { whereTheyDiffer } from './alike.ts';
+import { whereTheyDiffer } from './support/alike.ts';
 
 const BUNDLING_LIMIT_MS = 120_000;
 const OUT = join('/', 'nowhere');
