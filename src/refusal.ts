@@ -11,6 +11,8 @@ export const VIOLATION_TYPES = {
   ACTIVE: 'the node named is on standby',
   NOT_PAUSED: 'the cluster is paused (H7)',
   EPOCH: 'another tenure than the one expected is open or held by the leader, or none',
+  EPOCH_NEEDED:
+    'a voter that answers is of an older version and cannot read the request id: the order must say which epoch it is to end',
   LEADER:
     'the leader cannot decide it, or not now: it was only just elected, hands over, takes over or releases',
   OUT_OF_SYNC: 'the node named is in sync: it need not be forced (O3)',
@@ -57,6 +59,9 @@ export interface Refusal {
   /** Short facts that a program needs to go on, as `{leader: 'b'}`. */
   readonly facts?: Readonly<Record<string, string>>;
 }
+
+/** The fact of a `timed-out-unknown`, `true`, where the request id is known to the agent that has answered only. */
+export const ID_NOT_IN_LOG = 'id_not_in_log';
 
 /** The type of a check's violation is its name in capitals: `in sync` → `IN_SYNC`. One that the table lacks is the leader's. */
 export function violationType(checkName: string): ViolationType {

@@ -30,6 +30,7 @@ import {
   settingsSchema,
 } from './members.ts';
 import { adminService, type WireEntriesPage } from './proto.ts';
+import { repeatAdvice } from './repeat-advice.ts';
 import { type ReplicationDocument, replicationRunSchema, replicationSchema } from './replication.ts';
 import { type StatusDocument, scheduledSchema, statusSchema, takeoverStepSchema } from './status.ts';
 import { watchStatus } from './watch-client.ts';
@@ -379,7 +380,7 @@ export class AdminClient {
       return await this.#call(name, { ...wire, who, requestId, ...epoch }, timeoutMs, mayHaveActed);
     } catch (error) {
       if (!(error instanceof QuorateError) || error.code !== 'timed-out-unknown') throw error;
-      const message = `${error.message}; with --request-id ${requestId} it is done at most once`;
+      const message = `${error.message}; ${repeatAdvice(error, requestId, expectedEpoch)}`;
       throw new QuorateError(error.code, message, { cause: error, context: error.context });
     }
   }

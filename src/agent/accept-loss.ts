@@ -9,6 +9,7 @@ import { QuorateError } from '../errors.ts';
 import { acceptedText, isoTime, lossText } from '../state/index.ts';
 import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
+import type { OrderEntries } from './order-entries.ts';
 import { reasonOf } from './reason.ts';
 import { refusedFor, requireOpenEpoch } from './refusals.ts';
 import type { TakeoverWatch } from './takeover-watch.ts';
@@ -18,13 +19,14 @@ export interface AcceptLossParts {
   readonly clock: Clock;
   readonly takeovers: TakeoverWatch;
   readonly dataLoss: DataLoss;
+  readonly entries: OrderEntries;
   readonly limitMs: number;
 }
 
 /** Of a leader that is asked for itself, is in sync and does not hold: everything else is `Failover`'s. */
 export async function acceptLoss(order: FailoverOrder, parts: AcceptLossParts): Promise<FailoverOutcome> {
-  const { driver, clock, takeovers, dataLoss, limitMs } = parts;
-  const { to, who, dryRun } = order;
+  const { driver, clock, takeovers, dataLoss, entries, limitMs } = parts;
+  const { to, who, dryRun, requestId, expectedEpoch } = order;
   const losses = await dataLoss.losses();
   const texts = losses.flatMap((loss) => lossText(loss, (ms) => isoTime(ms)) ?? []);
   const mayLose = texts.length === 0 ? 'nothing' : texts.join('; ');
@@ -50,11 +52,15 @@ export async function acceptLoss(order: FailoverOrder, parts: AcceptLossParts): 
   taken.promise.catch(() => undefined);
   try {
     const why = reasonOf(order.why) || 'no reason given';
-    const action = acceptedText(to, `${why} (may lose: ${mayLose})`);
-    const forcedAt = await driver.commit({ kind: 'operator', who, action, at: clock.wallMs() }, limitMs);
+    const action = acceptedText(to, why, mayLose);
+    const { index: forcedAt, idNotInLog } = await entries.write(
+      { kind: 'operator', who, action, at: clock.wallMs() },
+      { requestId, isNamed: true, to, expectedEpoch },
+      limitMs,
+    );
     driver.input({ kind: 'lead-anew' });
     const { epoch, steps } = await taken.promise;
-    return { ...base, dryRun, forcedAt, epoch, steps, totalMs: clock.now() - began };
+    return { ...base, dryRun, forcedAt, epoch, steps, totalMs: clock.now() - began, idNotInLog };
   } catch (error) {
     taken.cancel();
     throw error;

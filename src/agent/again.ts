@@ -13,22 +13,29 @@ import type {
 } from '../admin/index.ts';
 import { assert, type CoreView, type EntryBody, type LogIndex } from '../core/index.ts';
 import { type ErrorCode, QuorateError } from '../errors.ts';
-import type { RequestRecord } from '../state/index.ts';
+import { acceptedLoss, type RequestRecord } from '../state/index.ts';
 
 type Log = CoreView['log'];
 
-export function switchoverAgain(log: Log, record: RequestRecord): SwitchoverOutcome {
+export function switchoverAgain(log: Log, record: RequestRecord, idNotInLog: boolean): SwitchoverOutcome {
   const { epoch, steps, node: to } = endOf(log, record, 'switchover-failed');
   // How long the first caller waited is not in the log.
-  const rest = { totalMs: null, checks: [], alreadyDone: true, idNotInLog: false };
+  const rest = { totalMs: null, checks: [], alreadyDone: true, idNotInLog };
   return { dryRun: false, from: record.from, to, epoch, steps, ...rest };
 }
 
-export function failoverAgain(log: Log, record: RequestRecord): FailoverOutcome {
+export function failoverAgain(log: Log, record: RequestRecord, idNotInLog: boolean): FailoverOutcome {
   const { epoch, steps, node: to } = endOf(log, record, 'failover-failed');
-  const { mayLose } = bodyAt(log, record.index, 'forced');
-  const rest = { totalMs: null, checks: [], alreadyDone: true, idNotInLog: false };
+  const mayLose = givenUp(log, record.index);
+  const rest = { totalMs: null, checks: [], alreadyDone: true, idNotInLog };
   return { dryRun: false, to, mayLose, forcedAt: record.index, epoch, steps, ...rest };
+}
+
+/** Of an override, or of a loss of snapshots that was accepted. */
+function givenUp(log: Log, index: LogIndex): string {
+  const body = log.at(index)?.body;
+  const accepted = body?.kind === 'operator' ? acceptedLoss(body.action) : null;
+  return accepted ?? bodyAt(log, index, 'forced').mayLose;
 }
 
 /** As it was then: somebody may have said otherwise since. */
@@ -40,7 +47,7 @@ export function standbyAgain(log: Log, record: RequestRecord): StandbyOutcome {
   const { node, index, outcome } = record;
   assert(node !== null, 'a standby names its node');
   const hasMoved = outcome.kind !== 'done' || outcome.takeover !== null;
-  const moved = hasMoved ? switchoverAgain(log, record) : null;
+  const moved = hasMoved ? switchoverAgain(log, record, false) : null;
   return { node, standby: record.kind === 'standby', changed: true, index, moved, alreadyDone: true };
 }
 

@@ -100,6 +100,7 @@ export class Backend implements AdminBackend {
   readonly #schedules: Schedules;
   readonly #scheduleOrders: ScheduleOrders;
   readonly #requests: Requests;
+  readonly #entries: OrderEntries;
   readonly #membership: Membership;
   readonly #settings: Settings;
 
@@ -107,6 +108,7 @@ export class Backend implements AdminBackend {
     this.#options = options;
     this.#takeovers = new TakeoverWatch(options.clock, TAKEOVER_LIMIT_MS);
     const entries = new OrderEntries(options.driver);
+    this.#entries = entries;
     const shared = { ...options, takeovers: this.#takeovers, entries, limitMs: TAKEOVER_LIMIT_MS };
     this.#failover = new Failover(shared);
     this.#switchover = new Switchover({
@@ -260,7 +262,9 @@ export class Backend implements AdminBackend {
     const run = () => this.#switchover.run(order);
     if (order.dryRun) return run();
     const asked = { id: order.requestId, kind: 'switchover', node: order.to } as const;
-    return this.#requests.once(asked, run, (record) => switchoverAgain(this.#log, record));
+    return this.#requests.once(asked, run, (record) =>
+      switchoverAgain(this.#log, record, this.#entries.isKept(record.id)),
+    );
   }
 
   async scheduleSwitchover(order: ScheduleOrder): Promise<ScheduleOutcome> {
@@ -291,7 +295,9 @@ export class Backend implements AdminBackend {
     const run = () => this.#failover.run(order);
     if (order.dryRun) return run();
     const asked = { id: order.requestId, kind: 'failover', node: order.to } as const;
-    return this.#requests.once(asked, run, (record) => failoverAgain(this.#log, record));
+    return this.#requests.once(asked, run, (record) =>
+      failoverAgain(this.#log, record, this.#entries.isKept(record.id)),
+    );
   }
 
   /**

@@ -48,7 +48,7 @@ export class Failover {
     const { dataLoss = null } = this.#options;
     const { self, state } = driver.view;
     if (dataLoss !== null && to === self && state.inSync.includes(to))
-      return acceptLoss(order, { driver, clock, takeovers, dataLoss, limitMs });
+      return acceptLoss(order, { driver, clock, takeovers, dataLoss, entries, limitMs });
     const mayLose = this.#mayLose(to);
     if (!dryRun && !order.acceptDataLoss)
       throw new QuorateError(
@@ -88,7 +88,7 @@ export class Failover {
       const at = clock.wallMs();
       const { index: forcedAt, idNotInLog } = await entries.write(
         { kind: 'forced', who, why, mayLose, node: to, at },
-        { requestId, isNamed: true, to },
+        { requestId, isNamed: true, to, expectedEpoch: order.expectedEpoch },
         limitMs,
       );
       if (driver.view.state.inSync.join() !== to)

@@ -4,13 +4,15 @@
  * knows the id (api.md, Request ids).
  *
  * 1. Where every voter that answers can read it, the id is in the log.
- * 2. Otherwise the order names its node, so that a repeat to the next leader finds that node holding and moves nothing.
+ * 2. Otherwise the order names its node and the epoch that it is to end. An epoch ends once, so that a repeat to whoever leads next,
+ *    also after somebody has moved it back, is refused and moves nothing: at most once holds without the id.
  * 3. An entry is known by term and index: one that overwrites it has not its id.
  */
+import type { SwitchoverCheck } from '../admin/index.ts';
 import type { Entry, EntryBody, LogIndex, NodeId, Proposal } from '../core/index.ts';
 import { requestIdOf } from '../state/index.ts';
 import type { Driver } from './driver.ts';
-import { refusedFor } from './refusals.ts';
+import { openEpoch, refusedFor } from './refusals.ts';
 
 /** Ids of entries that are not in the log; the oldest is forgotten, as one of the log's own would be. */
 const MAX_IDS = 1024;
@@ -22,6 +24,8 @@ export interface MoveOrder {
   /** Whether the caller has named the node; a switchover may leave it to the leader. */
   readonly isNamed: boolean;
   readonly to: NodeId;
+  /** Compared by the caller, in the same step. Null: whichever. */
+  readonly expectedEpoch: number | null;
 }
 
 export interface WrittenOrder {
@@ -35,6 +39,8 @@ export class OrderEntries {
   /** By `term:index`, the oldest first. */
   readonly #ids = new Map<string, { readonly id: string; readonly to: NodeId }>();
 
+  #onFailed: (index: LogIndex, why: string) => void = () => undefined;
+
   constructor(driver: Driver) {
     this.#driver = driver;
   }
@@ -44,16 +50,28 @@ export class OrderEntries {
    * @throws QuorateError as `Driver.commit`; `refused-unsafe` where a repeat could not be told from a new order
    */
   async write(entry: MovingEntry, order: MoveOrder, limitMs: number): Promise<WrittenOrder> {
-    const { requestId, isNamed, to } = order;
+    const { requestId, to } = order;
     if (requestId === '') return { index: await this.#driver.commit(entry, limitMs), idNotInLog: false };
     const whole: MovingEntry = { ...entry, ...withId(entry.kind, requestId, to) };
     const old = this.#driver.lacking(whole);
     if (old.length === 0) return { index: await this.#driver.commit(whole, limitMs), idNotInLog: false };
-    if (!isNamed) throw this.#mustBeNamed(old, to);
+    this.#requireTellable(order, old);
     const place = this.#driver.place(entry);
     this.#keep(`${place.term}:${place.index}`, { id: requestId, to });
     await this.#driver.committed(place, limitMs);
     return { index: place.index, idNotInLog: true };
+  }
+
+  /** Told of each order whose failure the log cannot say, by the index of its entry. */
+  onFailed(listener: (index: LogIndex, why: string) => void): void {
+    this.#onFailed = listener;
+  }
+
+  /** `of` has failed. In the log, where every voter that answers can read that; otherwise in the memory of this process. */
+  sayFailed(of: LogIndex, why: string, at: number): void {
+    // mark: operator-result
+    const said = this.#driver.propose({ kind: 'operator-result', of, ok: false, result: why, at });
+    if ('refused' in said && said.isFormat === true) this.#onFailed(of, why);
   }
 
   /** The entry as it would be with its id, for whoever remembers requests. */
@@ -85,16 +103,26 @@ export class OrderEntries {
     if (this.#ids.size > MAX_IDS && oldest !== undefined) this.#ids.delete(oldest);
   }
 
-  #mustBeNamed(old: readonly NodeId[], to: NodeId) {
-    const detail =
-      `${old.join(' and ')} cannot read the request id yet and must be upgraded first; ` +
-      `until then name the node (--to ${to}), so that a repeat of the request finds it holding`;
-    return refusedFor(
-      'it was',
-      [{ name: 'format', ok: false, detail }],
-      this.#driver.view.self,
-      'refused-unsafe',
-    );
+  /** @throws QuorateError `refused-unsafe` where only the id would tell a repeat from a new order */
+  #requireTellable({ isNamed, to, expectedEpoch }: MoveOrder, old: readonly NodeId[]): void {
+    const { view } = this.#driver;
+    const why = `${old.join(' and ')} cannot read the request id yet and must be upgraded first; until then`;
+    const missing: SwitchoverCheck[] = [];
+    if (!isNamed)
+      missing.push({
+        name: 'format',
+        ok: false,
+        detail: `${why} name the node (--to ${to}): without it a repeat would move it back`,
+      });
+    if (expectedEpoch === null)
+      missing.push({
+        name: 'epoch needed',
+        ok: false,
+        detail:
+          `${why} a request with an id must say which epoch it is to end, so that a repeat moves nothing: look at ` +
+          `"quorate status" and give --expect-epoch (now it would be ${openEpoch(view)}); of a repeat the epoch of the first time`,
+      });
+    if (missing.length > 0) throw refusedFor('it was', missing, view.self, 'refused-unsafe');
   }
 }
 

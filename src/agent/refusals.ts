@@ -2,7 +2,7 @@
 import type { SwitchoverCheck } from '../admin/index.ts';
 import type { CoreView } from '../core/index.ts';
 import { type ErrorCode, QuorateError } from '../errors.ts';
-import { type Violation, violationType } from '../refusal.ts';
+import { ID_NOT_IN_LOG, type Violation, violationType } from '../refusal.ts';
 
 /** For the checks that failed; at least one. */
 export function refusedFor(
@@ -42,8 +42,18 @@ export function requireHeldEpoch(view: CoreView, expected: number | null): void 
 
 /** Of an override, which is about a tenure that nobody holds any more: by the log alone. Otherwise as `requireHeldEpoch`. */
 export function requireOpenEpoch(view: CoreView, expected: number | null): void {
-  if (expected !== null && expected !== (openTenure(view)?.epoch ?? 0)) throw epochChanged(view, expected);
+  if (expected !== null && expected !== openEpoch(view)) throw epochChanged(view, expected);
 }
+
+/** Of an outcome that is not known, of an order whose id the log has not: only its epoch tells a repeat from a new one. */
+export function idNotInLog(error: QuorateError): QuorateError {
+  const message = `${error.message}; the log has no id of this request: a voter is of an older version`;
+  const facts = { [ID_NOT_IN_LOG]: 'true' };
+  return new QuorateError(error.code, message, { cause: error, context: { ...error.context, facts } });
+}
+
+/** Of the tenure that the log has open; 0: none. */
+export const openEpoch = (view: CoreView): number => openTenure(view)?.epoch ?? 0;
 
 function openTenure({ state: { tenure } }: CoreView) {
   return tenure === null || tenure.released ? null : tenure;

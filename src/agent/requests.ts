@@ -14,6 +14,7 @@ import {
 } from '../state/index.ts';
 import type { Driver } from './driver.ts';
 import type { OrderEntries } from './order-entries.ts';
+import { idNotInLog } from './refusals.ts';
 
 const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{7,63}$/;
 /** Orders that are under way at the same time; more are refused. There is one cluster to move. */
@@ -47,6 +48,7 @@ export class Requests {
     const { log, commitIndex } = options.driver.view;
     for (const entry of log.slice(logIndex(1), commitIndex))
       this.#memory = rememberRequests(this.#memory, entry);
+    options.entries.onFailed((index, why) => this.#fail((record) => record.index === index, why));
   }
 
   onCommitted(entry: Entry): void {
@@ -79,14 +81,14 @@ export class Requests {
     }
     const pending = this.#find(id) ?? this.#findPending(id);
     if (pending !== null) {
-      const record = await pending;
+      const record = await this.#telling(id, pending);
       if (!isSameRequest(record, asked.kind, asked.node)) throw reused(asked);
       // mark: request-known
-      return again(await this.#ended(record));
+      return again(await this.#telling(id, this.#ended(record)));
     }
     if (this.#underWay.size >= MAX_UNDER_WAY)
       throw new QuorateError('too-many-requests', `${MAX_UNDER_WAY} orders are under way`);
-    const end = run();
+    const end = this.#telling(id, run());
     this.#underWay.set(id, { asked, end });
     try {
       return await end;
@@ -106,12 +108,26 @@ export class Requests {
   #noteFailed(id: string, error: unknown): void {
     if (!this.#options.entries.isKept(id)) return;
     if (!(error instanceof QuorateError) || error.code === 'timed-out-unknown') return;
-    const outcome = { kind: 'failed', why: error.message } as const;
+    this.#fail((record) => record.id === id, error.message);
+  }
+
+  #fail(isIt: (record: RequestRecord) => boolean, why: string): void {
+    const outcome = { kind: 'failed', why } as const;
     const records = this.#memory.records.map((record) =>
-      record.id === id && record.outcome.kind === 'open' ? { ...record, outcome } : record,
+      isIt(record) && record.outcome.kind === 'open' ? { ...record, outcome } : record,
     );
     this.#memory = { ...this.#memory, records };
     this.#wake();
+  }
+
+  /** Who does not know how it ended must know, too, that the id alone will not tell a repeat from a new order. */
+  async #telling<Outcome>(id: string, end: Outcome | Promise<Outcome>): Promise<Outcome> {
+    try {
+      return await end;
+    } catch (error) {
+      const isUnknown = error instanceof QuorateError && error.code === 'timed-out-unknown';
+      throw isUnknown && this.#options.entries.isKept(id) ? idNotInLog(error) : error;
+    }
   }
 
   #wake(): void {

@@ -47,7 +47,12 @@ export class Switchover {
     requireAll(`switchover to ${to}`, to, checks);
     const { index, idNotInLog } = await entries.write(
       { kind: 'operator', who: order.who, action: `switchover to ${to}`, at: clock.wallMs() },
-      { requestId: order.requestId, isNamed: order.to !== null, to },
+      {
+        requestId: order.requestId,
+        isNamed: order.to !== null,
+        to,
+        expectedEpoch: order.expectedEpoch,
+      },
       limitMs,
     );
     try {
@@ -78,11 +83,9 @@ export class Switchover {
 
   /** By whoever leads still. Another leader's log says by itself who holds there. */
   async #sayFailed(of: LogIndex, error: unknown): Promise<void> {
-    const { driver, clock } = this.#options;
+    const { driver, clock, entries } = this.#options;
     if (!(error instanceof QuorateError) || !(await holdsAfterTransfer(driver, clock))) return;
-    // mark: operator-result
-    const result = error.message.slice(0, MAX_RESULT);
-    driver.propose({ kind: 'operator-result', of, ok: false, result, at: clock.wallMs() });
+    entries.sayFailed(of, error.message.slice(0, MAX_RESULT), clock.wallMs());
   }
 
   /** The best other data node: one that answers, where there is one. */

@@ -9,7 +9,7 @@ export const doneBefore = ({ alreadyDone }: { readonly alreadyDone: boolean }): 
 export const idNotKept = ({ idNotInLog }: { readonly idNotInLog: boolean }): string[] =>
   idNotInLog
     ? [
-        'the log has no id of this request, a voter is of an older version: look at "quorate status" before you repeat it',
+        'the log has no id of this request, a voter is of an older version: look at "quorate status" before you repeat it, and give --expect-epoch',
       ]
     : [];
 

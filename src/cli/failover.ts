@@ -5,8 +5,9 @@ import type { NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { checksAndSteps, doneBefore, idNotKept } from './checks-text.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
+import { withEpochWhereNeeded } from './epoch-needed.ts';
 import { parseNodeOption } from './node-option.ts';
-import { type OrderWords, orderOf, withOrder } from './order-options.ts';
+import { type OrderWords, withOrder } from './order-options.ts';
 import { humanMs, paintFor, printJson } from './output.ts';
 import { DEFAULT_TIMEOUT_S, failOnChecks, parseSeconds } from './switchover.ts';
 
@@ -44,7 +45,7 @@ async function runFailover(options: FailoverOptions): Promise<void> {
   const request = { to, dryRun, acceptDataLoss, why: options.why ?? '', timeoutMs: options.timeout * 1000 };
   const outcome = await withClient(options, async (client) => {
     if (!dryRun && !acceptDataLoss) throw await refusal(client, to);
-    return client.failover({ ...request, ...orderOf(options) });
+    return withEpochWhereNeeded(client, options, (order) => client.failover({ ...request, ...order }));
   });
   if (options.json === true) printJson(outcome);
   else process.stdout.write(`${render(outcome).join('\n')}\n`);

@@ -4,8 +4,9 @@ import type { SwitchoverCheck, SwitchoverOutcome } from '../admin/index.ts';
 import { QuorateError } from '../errors.ts';
 import { checksAndSteps, doneBefore, idNotKept } from './checks-text.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
+import { withEpochWhereNeeded } from './epoch-needed.ts';
 import { parseNodeOption } from './node-option.ts';
-import { type OrderWords, orderOf, withOrder } from './order-options.ts';
+import { type OrderWords, withOrder } from './order-options.ts';
 import { humanMs, type Paint, paintFor, printJson } from './output.ts';
 import { laterOf, runLater } from './switchover-later.ts';
 
@@ -47,7 +48,9 @@ export function registerSwitchover(program: Command): void {
       const dryRun = options.dryRun === true;
       const timeoutMs = options.timeout * 1000;
       const outcome = await withClient(options, (client) =>
-        client.switchover({ to, dryRun, timeoutMs, ...orderOf(options) }),
+        withEpochWhereNeeded(client, options, (order) =>
+          client.switchover({ to, dryRun, timeoutMs, ...order }),
+        ),
       );
       if (options.json === true) printJson(outcome);
       else process.stdout.write(`${renderSwitchover(outcome, paintFor(process.stdout)).join('\n')}\n`);

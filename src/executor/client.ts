@@ -58,7 +58,7 @@ class Client implements ExecutorClient {
     const path = channelSocket(this.#options.dataDir);
     if (adopt !== null && (await this.#comeBack(path, adopt))) return;
     const found = await tryConnect(path);
-    await this.#greet(found ?? (await this.#spawnAndConnect([])));
+    await this.#greet(found ?? (await this.#spawnAndConnect([], false)));
   }
 
   /** L7. False: nothing is kept here for this epoch, or not any more. */
@@ -85,7 +85,7 @@ class Client implements ExecutorClient {
 
   async replace(): Promise<void> {
     this.#drop();
-    await this.#greet(await this.#spawnAndConnect(['--replace']));
+    await this.#greet(await this.#spawnAndConnect(['--replace'], true));
   }
 
   arm(id: number): void {
@@ -189,11 +189,13 @@ class Client implements ExecutorClient {
     this.#shown.sent(order, line, this.#channel !== null);
   }
 
-  #spawnAndConnect(extra: readonly string[]): Promise<Socket> {
+  #spawnAndConnect(extra: readonly string[], isUrgent: boolean): Promise<Socket> {
     const options = this.#options;
-    return startExecutor({ ...options, args: [...(options.args ?? []), ...extra] }, (child) => {
+    const args = [...(options.args ?? []), ...extra];
+    const onChild = (child: ChildProcess): void => {
       this.#child = child;
-    });
+    };
+    return startExecutor({ ...options, args }, onChild, isUrgent);
   }
 
   /** Resolves when the executor has said welcome and the guard's socket is connected. */

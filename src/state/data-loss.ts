@@ -139,7 +139,17 @@ const seconds = (ms: number): string => `${(Math.ceil(ms / 100) / 10).toString()
 
 const ACCEPTED = 'accepts the loss of a takeover by ';
 
-export const acceptedText = (node: NodeId, what: string): string => `${ACCEPTED}${node}: ${what}`;
+const MAY_LOSE = ' (may lose: ';
+
+export const acceptedText = (node: NodeId, why: string, mayLose: string): string =>
+  `${ACCEPTED}${node}: ${why}${MAY_LOSE}${mayLose})`;
+
+/** What an operator has accepted to lose; null: the action is another one. */
+export function acceptedLoss(action: string): string | null {
+  if (!action.startsWith(ACCEPTED)) return null;
+  const at = action.lastIndexOf(MAY_LOSE);
+  return at < 0 ? '' : action.slice(at + MAY_LOSE.length, -1);
+}
 
 /** Since the last grant, and for this node: an operator's word counts for one takeover, and not for the next. */
 export function isLossAccepted(committed: readonly Entry[], node: NodeId): boolean {

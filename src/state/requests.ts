@@ -16,6 +16,7 @@ import {
   type Term,
   whyNotEnded,
 } from '../core/index.ts';
+import { acceptedLoss } from './data-loss.ts';
 
 /** An id that was used longer ago than so many others is forgotten. */
 export const MAX_REQUESTS = 1024;
@@ -102,7 +103,11 @@ function requestOf({ holder, state }: RequestMemory, { index, term, body }: Entr
   const from = holder?.node ?? null;
   switch (body.kind) {
     case 'operator':
-      return { id, index, kind: 'switchover', node: body.to ?? null, from, outcome: OPEN };
+      // A failover that accepts a loss of snapshots outdates nobody, so that its entry is an operator's word (O3).
+      return {
+        ...{ id, index, node: body.to ?? null, from, outcome: OPEN },
+        kind: acceptedLoss(body.action) === null ? 'switchover' : 'failover',
+      };
     case 'forced':
       return { id, index, kind: 'failover', node: body.node, from, outcome: OPEN };
     case 'pause':

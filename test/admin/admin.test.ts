@@ -202,6 +202,42 @@ describe('requests', () => {
     expect([first, second].map((one) => one?.requestId ?? one?.pause?.requestId)).toContain('request-7');
   });
 
+  it.each([
+    {
+      facts: {},
+      epoch: undefined,
+      advice: /word for word with --request-id request-8 it is done at most once$/,
+    },
+    { facts: {}, epoch: 8, advice: /--request-id request-8 and --expect-epoch 8 it is done at most once$/ },
+    {
+      facts: { id_not_in_log: 'true' },
+      epoch: 8,
+      advice: /"quorate status" first; .*--request-id request-8 and --expect-epoch 8 it is refused once/,
+    },
+    {
+      facts: { id_not_in_log: 'true' },
+      epoch: undefined,
+      advice: /"quorate status" .* with --expect-epoch only$/,
+    },
+    {
+      facts: {},
+      epoch: 0,
+      advice: /"quorate status" first; .*--expect-epoch 0 it is refused while a node holds$/,
+    },
+  ])(
+    'whose outcome is not known ($facts, $epoch) say how to repeat them, and only what is so',
+    async (one) => {
+      agent.backend.failure = new QuorateError('timed-out-unknown', 'no end', {
+        context: { facts: one.facts },
+      });
+      const order = { to: null, dryRun: false, timeoutMs: 5000 };
+      const ids = { requestId: 'request-8', expectedEpoch: one.epoch };
+      const error = await as(known.a, (client) => client.switchover({ ...order, ...ids })).catch(String);
+      expect(error).toMatch(one.advice);
+      if (one.epoch === 0 || 'id_not_in_log' in one.facts) expect(error).not.toContain('at most once');
+    },
+  );
+
   it('fail with the conditions that were not met, for programs', async () => {
     const violations = [
       { type: 'IN_SYNC', subject: 'b', description: 'b is not in the in-sync set – über' },

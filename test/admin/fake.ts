@@ -24,6 +24,7 @@ import {
   type SwitchoverOrder,
 } from '../../src/admin/index.ts';
 import { type Entry, logIndex, type NodeId, nodeId } from '../../src/core/index.ts';
+import { QuorateError } from '../../src/errors.ts';
 import type { Tap } from '../../src/inspect/index.ts';
 import { createAuthority, issueClient, issueNode, type TlsMaterial } from '../../src/peer/index.ts';
 import { FAILOVER } from '../state/story.ts';
@@ -202,6 +203,8 @@ export class FakeBackend implements AdminBackend {
   readonly asked: unknown[] = [];
   /** What the next request that changes something is answered with: an error, or never. */
   failure: Error | 'silence' | null = null;
+  /** In mid-upgrade an order that moves something must say which epoch it ends. */
+  needsEpoch = false;
   isWell = true;
 
   readonly listeners = new Set<() => void>();
@@ -245,6 +248,7 @@ export class FakeBackend implements AdminBackend {
   async switchover(request: SwitchoverOrder) {
     this.asked.push(request);
     await this.#fail();
+    this.#requireEpoch(request);
     const to = request.to ?? nodeId('b');
     const { dryRun } = request;
     const checks = [{ name: 'in sync', ok: true, detail: 'b is in sync' }];
@@ -278,6 +282,7 @@ export class FakeBackend implements AdminBackend {
   async failover(request: FailoverOrder) {
     this.asked.push(request);
     await this.#fail();
+    this.#requireEpoch(request);
     const { to, dryRun } = request;
     return {
       dryRun,
@@ -294,6 +299,11 @@ export class FakeBackend implements AdminBackend {
       alreadyDone: false,
       idNotInLog: false,
     };
+  }
+  #requireEpoch({ dryRun, expectedEpoch }: SwitchoverOrder | FailoverOrder): void {
+    if (!this.needsEpoch || dryRun || expectedEpoch !== null) return;
+    const violations = [{ type: 'EPOCH_NEEDED', subject: 'a', description: 'w is of an older version' }];
+    throw new QuorateError('refused-unsafe', 'it was refused', { context: { violations } });
   }
   async pause(request: PauseOrder) {
     this.asked.push({ pause: request });

@@ -1,12 +1,20 @@
 /** max_data_loss in the gate, and an operator who accepts more. */
 import { describe, expect, it } from 'vitest';
 import { acceptLoss } from '../../src/agent/accept-loss.ts';
+import { failoverAgain } from '../../src/agent/again.ts';
 import { DataLoss } from '../../src/agent/data-loss.ts';
 import type { Driver } from '../../src/agent/driver.ts';
+import { OrderEntries } from '../../src/agent/order-entries.ts';
 import { TakeoverWatch } from '../../src/agent/takeover-watch.ts';
 import type { Config } from '../../src/config/index.ts';
-import { type Entry, type EntryBody, epoch, logIndex, nodeId } from '../../src/core/index.ts';
-import { type CopyWords, lastSnapshotEvidence } from '../../src/state/index.ts';
+import { type CoreView, type Entry, type EntryBody, epoch, logIndex, nodeId } from '../../src/core/index.ts';
+import {
+  type CopyWords,
+  isSameRequest,
+  lastSnapshotEvidence,
+  NO_REQUESTS,
+  rememberRequests,
+} from '../../src/state/index.ts';
 import { VirtualClock } from '../resources/support/virtual-clock.ts';
 import { a, b, chain, elected, config as firstEntry, granted } from '../state/story.ts';
 
@@ -17,12 +25,24 @@ const HELD_BY_A: readonly (readonly [number, EntryBody])[] = [
   [2, elected(b)],
 ];
 
+const taken = (): EntryBody => ({
+  kind: 'takeover-done',
+  epoch: epoch(9),
+  node: b,
+  ok: true,
+  totalMs: 1,
+  steps: [],
+  at: null,
+});
+
 /** Node b leads, and a held before. */
 class Bench {
   readonly clock = new VirtualClock();
   rows = [...HELD_BY_A];
   copies: readonly CopyWords[] | null = [];
   answering: readonly string[] = [];
+  /** Voters of an older version. */
+  lacking: readonly string[] = [];
   readonly inputs: string[] = [];
   readonly dataLoss: DataLoss;
   readonly takeovers: TakeoverWatch;
@@ -78,7 +98,7 @@ class Bench {
         electedAt: this.clock.now() - 5000,
         lease: { heardFrom: (id: string) => this.answering.includes(id) },
       },
-      state: { inSync: [a, b], members: firstEntry().members },
+      state: { inSync: [a, b], members: firstEntry().members, tenure: null },
       commitIndex: logIndex(entries.length),
       log: { all: entries, slice: () => entries },
     };
@@ -92,18 +112,15 @@ class Bench {
         this.rows.push([2, body]);
         return logIndex(this.rows.length);
       },
+      lacking: () => this.lacking,
+      place: (body: EntryBody) => {
+        this.rows.push([2, body]);
+        return { index: logIndex(this.rows.length), term: 2 };
+      },
+      committed: async () => undefined,
       input: ({ kind }: { kind: string }) => {
         this.inputs.push(kind);
-        const done = {
-          kind: 'takeover-done',
-          epoch: epoch(9),
-          node: b,
-          ok: true,
-          totalMs: 1,
-          steps: [],
-          at: null,
-        } as const;
-        for (const entry of chain([3, done])) this.takeovers.onCommitted(entry);
+        for (const entry of chain([3, taken()])) this.takeovers.onCommitted(entry);
       },
     } as unknown as Driver;
   }
@@ -113,7 +130,7 @@ class Bench {
     const { driver, clock, takeovers, dataLoss } = this;
     return acceptLoss(
       { ...order, requestId: '', expectedEpoch: null, ...change },
-      { driver, clock, takeovers, dataLoss, limitMs: 1000 },
+      { driver, clock, takeovers, dataLoss, entries: new OrderEntries(driver), limitMs: 1000 },
     );
   }
 }
@@ -218,6 +235,33 @@ describe('O3: quorate failover --accept-data-loss', () => {
     });
     expect(await bench.dataLoss.why()).toBeNull();
     expect(bench.dataLoss.refusals.size).toBe(0);
+  });
+
+  it('has its request id in the log, by which a repeat to whoever leads is known and told the same', async () => {
+    const bench = await refused();
+    const outcome = await bench.accept({ requestId: 'request-1' });
+    expect(outcome).toMatchObject({ idNotInLog: false });
+    expect(bench.rows.at(-1)?.[1]).toMatchObject({ kind: 'operator', to: b, request: 'request-1' });
+    const entries = chain(...bench.rows, [3, taken()]);
+    const [record] = entries.reduce(rememberRequests, NO_REQUESTS).records;
+    if (record === undefined) throw new Error('it is not remembered');
+    expect(isSameRequest(record, 'failover', b)).toBe(true);
+    const log = { at: (index: number) => entries[index - 1] } as unknown as CoreView['log'];
+    expect(failoverAgain(log, record, false)).toMatchObject({
+      ...{ to: b, mayLose: outcome.mayLose, forcedAt: outcome.forcedAt, alreadyDone: true },
+    });
+  });
+
+  it('in mid-upgrade says that the log has no id of it, and must name its epoch', async () => {
+    const bench = await refused();
+    bench.lacking = ['w'];
+    await expect(bench.accept({ requestId: 'request-1' })).rejects.toMatchObject({
+      context: { violations: [{ type: 'EPOCH_NEEDED' }] },
+    });
+    expect(await bench.accept({ requestId: 'request-1', expectedEpoch: 0 })).toMatchObject({
+      idNotInLog: true,
+    });
+    expect(bench.rows.at(-1)?.[1]).not.toHaveProperty('request');
   });
 
   it('needs the words, and a dry run writes nothing', async () => {

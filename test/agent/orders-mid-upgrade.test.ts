@@ -21,7 +21,11 @@ class Bench extends OrderBench {
     const node = this.cluster.node(id);
     node.saysFormat = isOlder ? null : (this.cluster.node(this.holder).saysFormat ?? 3);
   }
-  async move(of: string, requestId: string, to: string | null, expectedEpoch: number | null = null) {
+  get epoch(): number {
+    const { tenure } = this.cluster.leader?.view?.state ?? {};
+    return tenure === undefined || tenure === null || tenure.released ? 0 : tenure.epoch;
+  }
+  async move(of: string, requestId: string, to: string | null, expectedEpoch: number | null = this.epoch) {
     const order = { who: 'root', requestId, expectedEpoch, dryRun: false };
     return this.ask(of, (backend) => backend.switchover({ ...order, to: to === null ? null : nodeId(to) }));
   }
@@ -48,16 +52,18 @@ describe('a switchover in mid-upgrade', () => {
     const bench = await Bench.begin();
     const [from, to] = [bench.holder, bench.other];
     bench.makeOlder('w');
-    const { epoch } = bench.cluster.leader?.view?.state.tenure ?? {};
-    await bench.move(from, 'request-m2', to, epoch ?? null);
+    const { epoch } = bench;
+    await bench.move(from, 'request-m2', to, epoch);
     await bench.isWhole();
     await bench.move(to, 'request-m3', from);
     await bench.isWhole();
     // This process has given the order, and knows how it ended; a new one does not.
-    expect(await bench.move(from, 'request-m2', to, epoch ?? null)).toMatchObject({ to, alreadyDone: true });
+    expect(await bench.move(from, 'request-m2', to, epoch)).toMatchObject({
+      ...{ to, alreadyDone: true, idNotInLog: true },
+    });
     bench.cluster.node(from).killAgent();
     await bench.isWhole();
-    await expect(bench.move(bench.holder, 'request-m2', to, epoch ?? null)).rejects.toMatchObject({
+    await expect(bench.move(bench.holder, 'request-m2', to, epoch)).rejects.toMatchObject({
       code: 'epoch-changed',
     });
     expect(bench.count('operator')).toBe(2);
@@ -75,6 +81,59 @@ describe('a switchover in mid-upgrade', () => {
     expect(bench.count('operator')).toBe(0);
     // Without an id nobody repeats it.
     expect(await bench.move(holder, '', null)).toMatchObject({ to: other, idNotInLog: false });
+  });
+
+  it('with an id that does not say which epoch it ends is refused: a repeat could not be told from a new order', async () => {
+    const bench = await Bench.begin();
+    const { holder, other } = bench;
+    bench.makeOlder('w');
+    const remedy = new RegExp(
+      `w cannot read the request id.*--expect-epoch \\(now it would be ${bench.epoch}\\)`,
+    );
+    await expect(bench.move(holder, 'request-m8', other, null)).rejects.toMatchObject({
+      code: 'refused-unsafe',
+      message: expect.stringMatching(remedy),
+      context: { violations: [{ type: 'EPOCH_NEEDED', subject: holder }] },
+    });
+    await expect(bench.move(holder, 'request-m8', null, null)).rejects.toMatchObject({
+      context: { violations: [{ type: 'FORMAT' }, { type: 'EPOCH_NEEDED' }] },
+    });
+    expect(bench.count('operator')).toBe(0);
+    expect(await bench.move(holder, '', other, null)).toMatchObject({ to: other, idNotInLog: false });
+  });
+
+  it('repeated without its node after the upgrade was finished moves nothing back: its epoch has ended', async () => {
+    const bench = await Bench.begin();
+    const [from, to] = [bench.holder, bench.other];
+    bench.makeOlder('w');
+    const { epoch } = bench;
+    await bench.move(from, 'request-m9', to, epoch);
+    await bench.isWhole();
+    bench.makeOlder('w', false);
+    await expect(bench.move(to, 'request-m9', null, epoch)).rejects.toMatchObject({ code: 'epoch-changed' });
+    expect([bench.holder, bench.count('operator')]).toEqual([to, 1]);
+  });
+
+  it('whose outcome is not known says that its id is not in the log, and how it ended once that shows', async () => {
+    const bench = await Bench.begin();
+    const [from, to] = [bench.holder, bench.other];
+    bench.makeOlder('w');
+    const { hangs, fails } = bench.cluster.node(from).options.programs.trouble;
+    const undoneAt = bench.cluster.world.now + 75_000;
+    hangs.set('svc stop', undoneAt);
+    fails.set('svc stop', Number.POSITIVE_INFINITY);
+    await expect(bench.move(from, 'request-m10', to)).rejects.toMatchObject({
+      code: 'timed-out-unknown',
+      message: expect.stringContaining('the log has no id of this request'),
+      context: { facts: { id_not_in_log: 'true' } },
+    });
+    // The log cannot say that it has failed, an older voter could not read that either.
+    await bench.until(() => bench.cluster.world.now > undoneAt + 5_000);
+    await expect(bench.move(from, 'request-m10', to)).rejects.toMatchObject({
+      code: 'switchover-failed',
+      message: expect.stringContaining('it was asked before'),
+    });
+    expect([bench.holder, bench.count('operator'), bench.count('operator-result')]).toEqual([from, 1, 0]);
   });
 
   it('that has failed says so to a repeat, and is not tried again', async () => {
@@ -126,16 +185,21 @@ describe('a failover in mid-upgrade', () => {
     cluster.node(from).host.powerOff();
     await bench.until(() => cluster.leader?.id === to && cluster.leader.view?.commitIndex !== 0);
     const order = { to: nodeId(to), why: 'its peer is gone', acceptDataLoss: true, dryRun: false };
-    const force = (requestId: string) =>
-      bench.ask(to, (backend) => backend.failover({ ...order, who: 'root', requestId, expectedEpoch: null }));
+    const force = (requestId: string, expectedEpoch: number | null = bench.epoch) =>
+      bench.ask(to, (backend) => backend.failover({ ...order, who: 'root', requestId, expectedEpoch }));
     await bench.until(
       () => (cluster.leader?.view?.now ?? 0) > (cluster.leader?.view?.leadership?.electedAt ?? 0) + 5_000,
     );
+    await expect(force('request-f1', null)).rejects.toMatchObject({
+      context: { violations: [{ type: 'EPOCH_NEEDED' }] },
+    });
     const forced = await force('request-f1');
     expect(forced).toMatchObject({ to, alreadyDone: false, idNotInLog: true });
     expect(bench.body('forced')).not.toHaveProperty('request');
     const again = await force('request-f1');
-    expect(again).toMatchObject({ alreadyDone: true, epoch: forced.epoch, mayLose: forced.mayLose });
+    expect(again).toMatchObject({
+      ...{ alreadyDone: true, idNotInLog: true, epoch: forced.epoch, mayLose: forced.mayLose },
+    });
     // A process that does not know the id finds the node in sync: there is nothing to force.
     await expect(force('request-f2')).rejects.toMatchObject({ code: 'refused-unsafe' });
     expect([bench.count('forced'), bench.holder]).toEqual([1, to]);

@@ -22,6 +22,7 @@ beforeEach(() => {
   agent.backend.asked.length = 0;
   agent.backend.failure = null;
   agent.backend.statusDocument = STATUS;
+  agent.backend.needsEpoch = false;
 });
 
 const quorate = (...words: string[]) => captured(() => run(words));
@@ -84,6 +85,30 @@ describe('pause and resume', () => {
     ]);
     const { code, err } = await quorate('switchover', '--expect-epoch', 'x', ...withConfig());
     expect([code, err]).toEqual([EXIT.usage, expect.stringContaining('--expect-epoch')]);
+  });
+
+  it('in mid-upgrade say which epoch they end, as the status shows it; one with an id of its own may be a repeat', async () => {
+    agent.backend.needsEpoch = true;
+    const move = ['switchover', '--to', 'b'];
+    const force = ['failover', '--to', 'b', '--accept-data-loss'];
+    expect(STATUS.epoch).not.toBeNull();
+    for (const words of [move, force]) {
+      agent.backend.asked.length = 0;
+      expect((await quorate(...words, ...withConfig())).code).toBe(EXIT.done);
+      expect(agent.backend.asked).toMatchObject([{ expectedEpoch: null }, { expectedEpoch: STATUS.epoch }]);
+      agent.backend.asked.length = 0;
+      const repeat = await quorate(...words, '--request-id', 'request-5', ...withConfig());
+      expect(repeat.code).toBe(EXIT.refused);
+      expect(agent.backend.asked).toHaveLength(1);
+    }
+    agent.backend.statusDocument = { ...STATUS, holder: null, epoch: null };
+    expect((await quorate(...force, ...withConfig())).code).toBe(EXIT.done);
+    expect(agent.backend.asked.at(-1)).toMatchObject({ expectedEpoch: 0 });
+    // Any other refusal is told, and nothing is asked again.
+    agent.backend.asked.length = 0;
+    agent.backend.failure = new QuorateError('refused-unsafe', 'b is not in sync');
+    expect((await quorate(...move, ...withConfig())).code).toBe(EXIT.refused);
+    expect(agent.backend.asked).toHaveLength(1);
   });
 
   it('are for operators', async () => {

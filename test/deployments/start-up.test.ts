@@ -3,10 +3,16 @@
  * where the processor is a program a start takes 20 times as long. A limit that is reached by what is needed may be raised;
  * what is named must not come in by accident.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Metafile } from 'esbuild';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build, type Metafile, type Plugin } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bundle } from '../../scripts/bundle.mjs';
+import { shakeable } from '../../scripts/shakeable.mjs';
+import { whereTheyDiffer } from './support/alike.ts';
 
 const BUNDLING_LIMIT_MS = 120_000;
 const OUT = join('/', 'nowhere');
@@ -84,5 +90,42 @@ describe('of the command', () => {
       Object.keys(inputs).filter((name) => name.includes('zod/v4/locales/')),
     );
     expect([...new Set(languages)].map((name) => name.split('/').at(-1))).toEqual(['en.js']);
+  });
+});
+
+describe('what is rewritten as it is bundled means the same', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'quorate-shapes-'));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  async function shapesOf(client: string, name: string, plugins: Plugin[]) {
+    const outfile = join(directory, `${client}-${name}.mjs`);
+    await build({
+      absWorkingDir: fileURLToPath(new URL('../..', import.meta.url)),
+      entryPoints: [`node_modules/@aws-sdk/${client}/dist-es/schemas/schemas_0.js`],
+      ...{ outfile, bundle: true, format: 'esm', platform: 'node', target: 'node20' },
+      ...{ mainFields: ['module', 'main'], logLevel: 'warning', plugins },
+      banner: {
+        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      },
+    });
+    const found: Record<string, unknown> = await import(pathToFileURL(outfile).href);
+    return { text: await readFile(outfile, 'utf8'), exports: { ...found } };
+  }
+
+  test.each([
+    { client: 'client-ec2', atLeast: 3_000 },
+    { client: 'client-elastic-load-balancing-v2', atLeast: 200 },
+  ])('the shapes of $client', { timeout: BUNDLING_LIMIT_MS }, async ({ client, atLeast }) => {
+    const plain = await shapesOf(client, 'plain', []);
+    const rewritten = await shapesOf(client, 'rewritten', [shakeable]);
+    const keys = /\[_\w+\]:/g;
+    expect(plain.text.match(keys)?.length ?? 0).toBeGreaterThan(0);
+    expect(rewritten.text.match(keys)).toBeNull();
+    expect(Object.keys(plain.exports).length).toBeGreaterThan(atLeast);
+    expect(whereTheyDiffer(plain.exports, rewritten.exports)).toBeNull();
+    // What is compared: a key or a text that is another one is found, however deep.
+    const [last = ''] = Object.keys(plain.exports).slice(-1);
+    const forged = structuredClone(Object.values(plain.exports).find(Array.isArray)?.slice(0, 3));
+    expect(whereTheyDiffer(plain.exports, { ...rewritten.exports, [last]: forged })).toContain(last);
   });
 });

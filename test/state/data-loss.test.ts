@@ -149,7 +149,7 @@ describe('what is written down', () => {
 
 describe('O3: an operator accepts it', () => {
   const said = (node: string, entries = HELD_BY_A) => {
-    const action = acceptedText(nodeId(node), 'the rack burned');
+    const action = acceptedText(nodeId(node), 'the rack burned', 'nothing');
     return chain([
       ...entries.map(({ term, body }): [number, typeof body] => [term, body]),
       [3, { kind: 'operator', who: 'root', action, at: null }],
