@@ -1,6 +1,6 @@
 /** The few questions and changes that the receiver has for `zfs`, each with a deadline. What is not understood is an error. */
 import type { Clock } from '../../clock.ts';
-import { instant } from '../../core/index.ts';
+import { type Instant, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError } from '../../resources/index.ts';
 import { type DatasetKind, NOT_TAKEN, type PropertiesNow } from './not-taken.ts';
@@ -48,6 +48,10 @@ export class Zfs {
 
   constructor(parts: ZfsParts) {
     this.#parts = parts;
+  }
+
+  now(): Instant {
+    return this.#parts.clock.now();
   }
 
   /** Null: there is no such dataset. */

@@ -7,7 +7,9 @@ import { assertNever, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
 import type { Tail } from '../channel.ts';
+import { batchesOf, HOLDS, heldIn } from '../holds.ts';
 import { ListTextError } from '../list-text.ts';
+import { saysOnly } from '../says-only.ts';
 import { type AsideStep, nextAside } from './aside.ts';
 import { ASIDE_COMMANDS, ASIDE_MARK, type AsidePool, ownProperties, parseAside } from './aside-reading.ts';
 
@@ -16,8 +18,6 @@ const LIMITS = {
   outputBytes: 4 * 1024 * 1024,
   /** Of one dataset; what needs more is going round in circles. */
   stepsPerDataset: 12,
-  /** Snapshots in one `zfs hold`. */
-  holdsAtOnce: 100,
 } as const;
 
 /** Of the holds that keep a tail; the operator's `drop` lets go of them. */
@@ -113,9 +113,12 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
     case 'snapshot':
       return [['zfs', 'snapshot', `${step.dataset}@${step.name}`]];
     case 'keep': {
-      const holds: string[][] = [];
-      for (let first = 0; first < step.snapshots.length; first += LIMITS.holdsAtOnce)
-        holds.push(['zfs', 'hold', ASIDE_TAG, ...step.snapshots.slice(first, first + LIMITS.holdsAtOnce)]);
+      const held = new Set<string>();
+      for (const some of batchesOf(step.snapshots, HOLDS.asked))
+        for (const name of heldIn(await said(['zfs', 'holds', '-H', ...some], parts), ASIDE_TAG))
+          held.add(name);
+      const lacking = step.snapshots.filter((name) => !held.has(name));
+      const holds = [...batchesOf(lacking, HOLDS.atOnce)].map((some) => ['zfs', 'hold', ASIDE_TAG, ...some]);
       // The mark last: from then on nothing of this is asked for again.
       const again = step.isAgain ? ['quorate:readonly=on'] : [];
       return [...holds, ['zfs', 'set', ...again, `${ASIDE_MARK}=${step.mark}`, step.dataset]];
@@ -162,9 +165,11 @@ export async function changeAside(command: readonly string[], parts: AsideParts)
   if (result.kind !== 'exited') throw commandError(command, result);
   if (result.code === 0) return;
   // It was held by an attempt that ended between the hold and the mark.
-  if (command[1] === 'hold' && /tag already exists/.test(result.stderr)) return;
+  if (command[1] === 'hold' && isHeldAlready(result.stderr)) return;
   throw exitError(command, result.code, result.stderr);
 }
+
+const isHeldAlready = saysOnly(/tag already exists/);
 
 export async function said(
   command: readonly string[],

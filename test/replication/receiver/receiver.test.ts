@@ -510,6 +510,24 @@ it('holds the new one before it lets go of the old one, and again without an err
   expect(host.datasets()['tank/home']?.snapshots.at(-1)?.holds).toEqual([HOLD_TAG]);
 });
 
+it('lets go of a few at a time; what cannot be let go of fails neither the stream that has arrived nor the order', async () => {
+  const names = Array.from({ length: 20 }, (_, at) => `h${at + 1}`);
+  const all = names.map((name, at) => held(name, 100 + at, at + 1, HOLD_TAG));
+  host.setDatasets({ 'tank/home': filesystem(...all) });
+  host.set('stuck', '@h3\n');
+  const letGo = names.map((name, at) => named('tank/home', name, 100 + at));
+  const more = makeStream(host.directory, named('tank/home', 's2', 200), { from: '119' });
+  expect(await send({ ...more, order: { ...more.order, letGo } })).toEqual({ kind: 'received' });
+  const holds = () => host.datasets()['tank/home']?.snapshots.filter((one) => one.holds.includes(HOLD_TAG));
+  expect(holds()?.map(({ name }) => name)).toEqual([...names.slice(0, 8), 's2']);
+  const released = host.calls().filter(([verb]) => verb === 'release');
+  expect(released.map((words) => words.length - 2)).toEqual([8, 8, 4]);
+  await receiver.perform(7, { kind: 'hold', keep: named('tank/home', 's2', 200), letGo }, signal);
+  host.set('stuck', null);
+  await receiver.perform(7, { kind: 'hold', keep: named('tank/home', 's2', 200), letGo }, signal);
+  expect(holds()?.map(({ name }) => name)).toEqual(['s2']);
+});
+
 it('renames within the pool what is free there, and gives up what broke off', async () => {
   host.setDatasets({
     'tank/old': filesystem(),
