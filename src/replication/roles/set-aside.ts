@@ -11,7 +11,14 @@ import { batchesOf, HOLDS, heldIn } from '../holds.ts';
 import { ListTextError } from '../list-text.ts';
 import { saysOnly } from '../says-only.ts';
 import { type AsideStep, nextAside } from './aside.ts';
-import { ASIDE_COMMANDS, ASIDE_MARK, type AsidePool, ownProperties, parseAside } from './aside-reading.ts';
+import {
+  ASIDE_COMMANDS,
+  ASIDE_MARK,
+  type AsidePool,
+  ownNames,
+  ownValues,
+  parseAside,
+} from './aside-reading.ts';
 
 const LIMITS = {
   commandMs: 30_000,
@@ -133,11 +140,7 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
       // Without -u ZFS mounts what has sharenfs or sharesmb, and canmount=on. Volumes do not know the option.
       return [['zfs', 'rename', ...(step.of === 'filesystem' ? ['-u'] : []), step.from, step.to]];
     case 'clone': {
-      const text = await said(
-        ['zfs', 'get', '-H', '-p', '-o', 'property,value', '-s', 'local,received', 'all', step.of.name],
-        parts,
-      );
-      const own = ownProperties(text).flatMap((one) => ['-o', one]);
+      const own = (await ownProperties(step.of.name, parts)).flatMap((one) => ['-o', one]);
       // A clone that may be mounted is mounted at once, at the place of what it comes from.
       const unmounted = step.of.kind === 'filesystem' ? ['-o', 'canmount=noauto'] : [];
       return [['zfs', 'clone', ...own, ...unmounted, `${step.of.name}@${step.snapshot}`, step.to]];
@@ -156,6 +159,22 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
     default:
       return assertNever(step);
   }
+}
+
+/**
+ * The names first, which have no line breaks: a value may have some, and lines after them that look like another property, as a mount point
+ * that a stream has brought in what is nobody's. Where the values cannot be told apart, each is asked for itself.
+ */
+async function ownProperties(dataset: string, parts: AsideParts): Promise<readonly string[]> {
+  const get = (columns: string, ...words: readonly string[]): Promise<string> =>
+    said(['zfs', 'get', '-H', '-p', '-o', columns, ...words, dataset], parts);
+  const names = ownNames(await get('property', '-s', 'local,received', 'all'));
+  if (names.length === 0) return [];
+  const values = ownValues(await get('property,value', names.join(',')), names);
+  if (values !== null) return names.map((name, at) => `${name}=${values[at]}`);
+  const own: string[] = [];
+  for (const name of names) own.push(`${name}=${(await get('value', name)).slice(0, -1)}`);
+  return own;
 }
 
 export async function changeAside(command: readonly string[], parts: AsideParts): Promise<void> {

@@ -28,7 +28,9 @@ function tailOf(count: number) {
             if (end === 'killed') return { kind: 'timed-out', limitMs: 30_000 } as const;
             if (end === 'fails')
               return {
-                ...{ kind: 'exited', code: 1, stdout: '' },
+                kind: 'exited',
+                code: 1,
+                stdout: '',
                 stderr: `cannot hold '${names[0]}': tag already exists\ncannot hold '${name}': I/O error\n`,
               } as const;
             await run(['zfs', 'hold', tag, name]);
