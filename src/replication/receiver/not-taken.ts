@@ -6,8 +6,8 @@
  *    syncoid), and also where the stream brings nothing (zfs_setup_cmdline_props of libzfs). So what is of that source is not named:
  *    else the first stream would take a copy its mount point, and the next takeover mount it elsewhere.
  * 2. Of what a copy inherits already `-x` does nothing, and a stream's value is taken (OpenZFS issue 17240); nor does anything keep a
- *    received one from being replaced (1). So it is looked at afterwards, and what a stream has brought is mounted by no takeover.
- *    Not by `-o` with the value that was there: under an altroot `zfs get` says another one than can be set.
+ *    received one from being replaced (1). So it is looked at afterwards, and what a stream has brought, or has taken away, is mounted by no
+ *    takeover. Not by `-o` with the value that was there: under an altroot `zfs get` says another one than can be set.
  */
 import { SHUT_PROPERTIES } from '../../resources/index.ts';
 

@@ -146,21 +146,19 @@ class Running implements RunningReceive {
     const { signal } = new AbortController();
     if (code !== 0) return this.#whyNotWhole(code, signal);
     const { dataset, snapshot, before = [] } = this.#order;
-    const there = await this.#parts.zfs.snapshotsOf(dataset, signal);
+    // First, and whatever else there is to be said: what it has brought needs a person, what is missing the next stream brings.
     const why = await this.#whyNotAsItWas(signal);
+    if (why !== null) return why;
+    const there = (await this.#parts.zfs.snapshotsOf(dataset, signal)) ?? [];
     const isThere = (wanted: NamedSnapshot): boolean =>
-      there?.some(({ name, guid }) => name === wanted.name && guid === wanted.guid) === true;
+      there.some(({ name, guid }) => name === wanted.name && guid === wanted.guid);
     const missing = [...before, snapshot].find((one) => !isThere(one));
-    const end: ReceiveEnd | null =
-      missing === undefined
-        ? null
-        : {
-            kind: 'broken',
-            code: 'stream',
-            why: `zfs receive ended well, and ${dataset}@${missing.name} with the GUID ${missing.guid} is not here`,
-          };
-    // What it has brought needs a person; what is missing the next stream brings.
-    return why ?? end ?? (await this.#settle(there ?? [], signal));
+    if (missing === undefined) return this.#settle(there, signal);
+    return {
+      kind: 'broken',
+      code: 'stream',
+      why: `zfs receive ended well, and ${dataset}@${missing.name} with the GUID ${missing.guid} is not here`,
+    };
   }
 
   /** Of a run something may have come whole, with what it has brought. */

@@ -199,7 +199,7 @@ export class PropertiesNotUnderstood extends QuorateError {
   constructor(dataset: string, text: string) {
     super(
       'command-failed',
-      `zfs said of the properties of ${dataset} what is not understood (does a value have a line break?): ${JSON.stringify(text.slice(0, 100))}`,
+      `zfs said of the properties of ${dataset} what is not understood (has a value a line break? see "zfs get -s local,received all ${dataset}"): ${JSON.stringify(text.slice(0, 100))}`,
     );
   }
 }

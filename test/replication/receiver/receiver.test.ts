@@ -100,7 +100,7 @@ it('takes a run of snapshots, holds its last, and lets go of what was held befor
   expect(holds).toEqual([['s1', 'backup'], ['s2'], ['s3'], ['s4', HOLD_TAG]]);
   expect(host.data('63').length).toBe(100_000);
   // Each process costs: what there is before, the stream, what there is after it, and what is held.
-  expect(host.calls().map(([verb]) => verb)).toEqual(['get', 'receive', 'list', 'get', 'hold', 'release']);
+  expect(host.calls().map(([verb]) => verb)).toEqual(['get', 'receive', 'get', 'list', 'hold', 'release']);
   expect(registrations()).toEqual([]);
 });
 
