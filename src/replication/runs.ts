@@ -57,6 +57,19 @@ export function inRuns(
 export const namesOfRun = (step: StreamStep): readonly string[] =>
   step.kind === 'incremental' ? [...(step.between ?? []), step.snapshot] : [step.snapshot];
 
+/** A run in two, the first of so many snapshots; null: nothing comes after it. What is no run is one snapshot. */
+export function cutAfter(step: StreamStep, count: number): readonly [StreamStep, StreamStep | null] {
+  const names = namesOfRun(step);
+  const last = names[count - 1];
+  if (step.kind !== 'incremental' || last === undefined || count >= names.length) return [step, null];
+  const part = (from: string, of: readonly string[]): Incremental => {
+    const { between: _, ...alone } = step;
+    const run = { ...alone, from, snapshot: of.at(-1) ?? last };
+    return of.length === 1 ? run : { ...run, between: of.slice(0, -1) };
+  };
+  return [part(step.from, names.slice(0, count)), part(`@${last}`, names.slice(count))];
+}
+
 const countOf = (run: Incremental): number => (run.between?.length ?? 0) + 1;
 
 const joined = (run: Incremental, next: Incremental): Incremental => ({

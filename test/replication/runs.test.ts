@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { parsePool } from '../../src/replication/list-text.ts';
 import type { ChainStep, Step } from '../../src/replication/plan.ts';
-import { inRuns, MAX_RUN, MIN_SPARED } from '../../src/replication/runs.ts';
+import { cutAfter, inRuns, MAX_RUN, MIN_SPARED } from '../../src/replication/runs.ts';
 import { planOf } from './perform.ts';
 import { Guids, ModelPool } from './zfs-model.ts';
 
@@ -134,4 +134,18 @@ describe('what nobody would have', () => {
     const [first, last] = [1, 2].map((more) => `s${MIN_SPARED + more}`);
     expect(told(steps)).toEqual([`-i #mark ${first}`, `-i @${first} ${last}`]);
   });
+});
+
+it('a run is cut in two, which go one after the other as it would have', () => {
+  const { chain, source } = planned(names(6), 1);
+  const [run] = inRuns(chain, source, NONE);
+  if (run?.kind !== 'incremental') throw new Error('no run');
+  const cut = (count: number) => cutAfter(run, count).map((part) => (part === null ? null : told([part])[0]));
+  expect(cut(2)).toEqual(['-I @s0 s1 s2', '-I @s2 s3 s4 s5']);
+  expect(cut(4)).toEqual(['-I @s0 s1 s2 s3 s4', '-i @s4 s5']);
+  expect(cut(1)).toEqual(['-i @s0 s1', '-I @s1 s2 s3 s4 s5']);
+  expect(cut(5)).toEqual(['-I @s0 s1 s2 s3 s4 s5', null]);
+  expect(cutAfter(run, 2)[0]).toEqual({ ...run, between: ['s1'], snapshot: 's2' });
+  const full = { kind: 'full', dataset: 'tank/home', snapshot: 's0', isRaw: false } as const;
+  expect(cutAfter(full, 1)).toEqual([full, null]);
 });

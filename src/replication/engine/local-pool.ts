@@ -6,7 +6,8 @@ import type { Clock } from '../../clock.ts';
 import { type Instant, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError, type KernelFiles } from '../../resources/index.ts';
-import type { Guid } from '../pool.ts';
+import { batchesOf, HOLDS, heldIn } from '../holds.ts';
+import type { Guid, Snapshot } from '../pool.ts';
 import { type PoolsReading, readPools } from '../reading.ts';
 import { saysOnly } from '../says-only.ts';
 import { cursorName, HOLD_TAG } from './names.ts';
@@ -56,16 +57,48 @@ export class LocalPool {
     await this.#change(['zfs', 'snapshot', ...datasets.map((dataset) => `${dataset}@${name}`)]);
   }
 
-  /** One command for all of them. */
-  async hold(dataset: string, names: readonly string[]): Promise<void> {
-    for (const batch of batches(names))
-      await this.#change(['zfs', 'hold', HOLD_TAG, ...fullNames(dataset, batch)], saysOnly(HELD));
+  /**
+   * Resolves with how many of them, from the first one on, are held: all, or as many as there was time for (holds.ts), one at least.
+   * `holds`: as they were read. What had none then is not asked for; one that is held by now is held.
+   */
+  async hold(dataset: string, snapshots: readonly Pick<Snapshot, 'name' | 'holds'>[]): Promise<number> {
+    const { clock } = this.#options;
+    const until = clock.now() + HOLDS.allMs;
+    const held = await this.#held(fullNames(dataset, namesOf(snapshots.filter(({ holds }) => holds > 0))));
+    const names = fullNames(dataset, namesOf(snapshots));
+    const lacking = names.filter((name) => !held.has(name));
+    for (const batch of batchesOf(lacking, HOLDS.atOnce)) {
+      const before = names.indexOf(batch[0] ?? '');
+      if (before > 0 && clock.now() > until) return before;
+      try {
+        await this.#change(['zfs', 'hold', HOLD_TAG, ...batch], saysOnly(HELD));
+      } catch (error) {
+        if (before > 0 && codeOf(error) === 'command-timed-out') return before;
+        throw error;
+      }
+    }
+    return names.length;
   }
 
-  /** Only our own holds of them, by their tag; somebody else's stay. */
+  async #held(names: readonly string[]): Promise<ReadonlySet<string>> {
+    const held = new Set<string>();
+    for (const batch of batchesOf(names, HOLDS.asked))
+      for (const name of heldIn(await this.#said(['zfs', 'holds', '-H', ...batch]), HOLD_TAG)) held.add(name);
+    return held;
+  }
+
+  /** Only our own holds of them, by their tag; somebody else's stay. Rejects with the first that did not work, when the others are tried. */
   async letGo(dataset: string, names: readonly string[]): Promise<void> {
-    for (const batch of batches(names))
-      await this.#change(['zfs', 'release', HOLD_TAG, ...fullNames(dataset, batch)], saysOnly(NOT_HELD));
+    let failure: unknown = null;
+    for (const batch of batchesOf(fullNames(dataset, names), HOLDS.atOnce))
+      try {
+        await this.#change(['zfs', 'release', HOLD_TAG, ...batch], saysOnly(NOT_HELD));
+      } catch (error) {
+        // One that hangs, or was called off, is not asked for again and again.
+        if (codeOf(error) !== 'command-failed') throw error;
+        failure ??= error;
+      }
+    if (failure !== null) throw failure;
   }
 
   /** Named by its GUID: one of that name is of that moment. */
@@ -84,7 +117,7 @@ export class LocalPool {
    */
   async prune(all: readonly ToPrune[]): Promise<ReadonlyMap<string, unknown>> {
     const failed = new Map<string, unknown>();
-    for (const some of batches(all)) {
+    for (const some of batchesOf(all, BATCH)) {
       const now = await this.#present(some.map(({ dataset }) => dataset));
       for (const { dataset, snapshots } of some) {
         const here = now.get(dataset) ?? new Error('what it has now is not known');
@@ -125,7 +158,7 @@ export class LocalPool {
   }
 
   async #destroy(dataset: string, names: readonly string[]): Promise<void> {
-    for (const batch of batches(names)) {
+    for (const batch of batchesOf(names, BATCH)) {
       const command = ['zfs', 'destroy', `${dataset}@${batch.join(',')}`];
       const { code, stderr } = await this.#run(command);
       if (code === 0 || GONE.test(stderr)) continue;
@@ -180,6 +213,6 @@ const shown = (command: readonly string[]): readonly string[] =>
 const fullNames = (dataset: string, names: readonly string[]): readonly string[] =>
   names.map((name) => `${dataset}@${name}`);
 
-function* batches<One>(all: readonly One[]): Generator<readonly One[]> {
-  for (let at = 0; at < all.length; at += BATCH) yield all.slice(at, at + BATCH);
-}
+const namesOf = (all: readonly Pick<Snapshot, 'name'>[]): readonly string[] => all.map(({ name }) => name);
+
+const codeOf = (error: unknown): string | null => (error instanceof QuorateError ? error.code : null);

@@ -22,8 +22,9 @@ export interface Carrying {
   readonly startSend?: (options: SendOptions) => Sending;
 }
 
-/** From the end of the stream until the receiver has it in its pool. */
+/** From the end of the stream until the receiver has it in its pool: for each snapshot of a run, and for all of them. */
 const FINISH_MS = 300_000;
+const MAX_FINISH_MS = 1_800_000;
 
 /** Resolves with how many bytes went out, when all of it has arrived. Rejects with who has failed, and why. */
 export async function carry(carrying: Carrying): Promise<number> {
@@ -50,7 +51,7 @@ export async function carry(carrying: Carrying): Promise<number> {
     });
     const sent = await sending.ended;
     if (sent.kind === 'failed' && sent.isOwn) receiving.abort();
-    const received = await endOf(receiving, clock, signal);
+    const received = await endOf(receiving, finishMsOf(order), clock, signal);
     // What has arrived has arrived, but a sender that failed is not believed.
     if (sent.kind === 'failed' && (sent.isOwn || received.kind === 'received'))
       throw new QuorateError('replication-stream-broken', sent.why);
@@ -62,10 +63,19 @@ export async function carry(carrying: Carrying): Promise<number> {
   }
 }
 
-async function endOf(receiving: Receiving, clock: Clock, signal: AbortSignal): Promise<ReceiveEnd> {
+/** What was sent last may have been read ahead by then: how much of a run is not in the pool yet, nobody here knows. */
+const finishMsOf = ({ before = [] }: ReceiveOrder): number =>
+  Math.min(MAX_FINISH_MS, FINISH_MS * (before.length + 1));
+
+async function endOf(
+  receiving: Receiving,
+  limitMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ReceiveEnd> {
   const over = new AbortController();
-  const late = clock.sleep(FINISH_MS, AbortSignal.any([over.signal, signal])).then((): ReceiveEnd => {
-    const why = `has not taken the whole stream into its pool within ${FINISH_MS / 1000} s`;
+  const late = clock.sleep(limitMs, AbortSignal.any([over.signal, signal])).then((): ReceiveEnd => {
+    const why = `has not taken the whole stream into its pool within ${limitMs / 1000} s`;
     return { kind: 'broken', code: signal.aborted ? 'aborted' : 'stream', why };
   });
   const end = await Promise.race([receiving.ended, late]);

@@ -1,22 +1,25 @@
 /**
  * What is being sent, and what waits for its turn: one chain of steps for each dataset.
  *
- * 1. What is sent is held here before its first byte, so that whatever the other side may have by now can be gone on from.
+ * 1. What is sent is held here before its first byte, so that whatever the other side may have by now can be gone on from. Of a run
+ *    for which that takes long, what is held by then goes first, and the rest after it.
  * 2. After each stream that has arrived: its last snapshot is held there, marked by a cursor here, and then the holds of the ones before
- *    let go. Killed in between, there is a hold too many, which the next one lets go. Of a run that breaks off what has come stays, with
- *    all its holds here: the next round reads, and goes on after the newest that is there.
+ *    let go. Killed in between, or where letting go does not work, there is a hold too many, which the next one lets go. Of a run that
+ *    breaks off what has come stays, with all its holds here: the next round reads, and goes on after the newest that is there.
  * 3. A chain ends with its first failure, and takes what lies below with it: the next round reads and plans anew.
  * 4. Nothing goes into a dataset while what it lies in is on its way.
  * 5. Where a round has more to send than a period has time for, each dataset gets its turn all the same (turns.ts).
  */
 import type { Clock } from '../../clock.ts';
 import { assert, type Epoch, InvariantError } from '../../core/index.ts';
-import type { CallOptions, NamedSnapshot, ReceiverChannel } from '../channel.ts';
+import { QuorateError } from '../../errors.ts';
+import type { CallOptions, ReceiverChannel } from '../channel.ts';
 import type { ChainStep, Step, StreamStep } from '../plan.ts';
 import type { Dataset, Guid, Snapshot } from '../pool.ts';
-import { namesOfRun } from '../runs.ts';
+import { cutAfter, namesOfRun } from '../runs.ts';
+import { type Held, heldNow, letGoThere, namedOf } from './held.ts';
 import type { LocalPool } from './local-pool.ts';
-import { cursorName, isCursor, readOwnName } from './names.ts';
+import { cursorName, readOwnName } from './names.ts';
 import type { Sending, SendOptions } from './send.ts';
 import type { Board } from './state.ts';
 import { carry } from './stream.ts';
@@ -60,8 +63,6 @@ interface Running {
 const LIMITS = {
   streams: 2,
   orderMs: 60_000,
-  /** Of one order; the rest is let go by the next. */
-  letGo: 64,
 } as const;
 
 export class Transfers {
@@ -168,38 +169,45 @@ export class Transfers {
   async #run(transfer: Transfer, signal: AbortSignal): Promise<void> {
     const { dataset, source, copy, steps, common } = transfer;
     const { channel, epoch, local } = this.#options;
-    const held: Held = {
-      here: source.snapshots.filter(({ holds }) => holds > 0),
-      there: (copy?.snapshots ?? []).filter(({ holds }) => holds > 0),
-      cursors: source.bookmarks.filter(({ name }) => isCursor(name)).map(({ name }) => name),
-    };
+    const held = heldNow(source, copy);
     if (steps.length === 0) {
       assert(common !== null, 'without steps there is a common snapshot');
-      await local.hold(dataset, [common.name]);
-      return this.#settle(source, common, held, signal);
+      await local.hold(dataset, [common]);
+      await this.#settle(source, common, held, signal);
+      if (held.why !== null) this.#options.board.set(dataset, { why: everything(held) });
+      return;
     }
     for (const step of steps) {
       if (step.kind === 'abandon') await channel.perform(epoch, step, within(signal, this.#orderMs));
-      else await this.#stream(transfer, step, held, signal);
+      else
+        for (let rest: StreamStep | null = step; rest !== null; )
+          rest = await this.#stream(transfer, rest, held, signal);
     }
     const { board, onDone } = this.#options;
     // A stream that went on is the whole plan of its round, whatever is newer.
     const isAll = steps.some((step) => namesOf(step)[0] === source.snapshots.at(-1)?.name);
     const rest = { state: 'waiting', why: 'the next round sends what is newer' } as const;
-    const all = { state: 'current', why: 'the copy has everything' } as const;
+    const all = { state: 'current', why: everything(held) } as const;
     board.set(dataset, { ...(isAll ? all : rest), progress: null });
     onDone(dataset, isAll);
   }
 
-  async #stream(transfer: Transfer, step: StreamStep, held: Held, signal: AbortSignal): Promise<void> {
+  /** Resolves with what is left of it to be sent. */
+  async #stream(
+    transfer: Transfer,
+    wanted: StreamStep,
+    held: Held,
+    signal: AbortSignal,
+  ): Promise<StreamStep | null> {
     const { dataset, source } = transfer;
     const { local, board, clock, channel } = this.#options;
-    const run = namesOfRun(step);
-    const snapshots = source.snapshots.filter(({ name }) => run.includes(name));
+    const run = namesOfRun(wanted);
+    const all = source.snapshots.filter(({ name }) => run.includes(name));
+    assert(all.length === run.length, 'the plan sends what is there');
+    const snapshots = all.slice(0, await local.hold(dataset, all));
+    const [step, rest] = cutAfter(wanted, snapshots.length);
     const snapshot = snapshots.at(-1);
-    const isThere = snapshots.length === run.length && snapshot?.name === step.snapshot;
-    assert(isThere && snapshot !== undefined, 'the plan sends what is there');
-    await local.hold(dataset, run);
+    assert(snapshot?.name === step.snapshot, 'what is sent is held, up to its last');
     held.here = [...held.here, ...snapshots];
     const along = snapshots.length === 1 ? '' : ` and ${snapshots.length - 1} before it`;
     board.set(dataset, {
@@ -236,6 +244,7 @@ export class Transfers {
     if (isSettling) await this.#settleHere(source, snapshot, held);
     else await this.#settle(source, snapshot, held, signal);
     for (const { guid } of snapshots) this.#options.onArrived(guid);
+    return rest;
   }
 
   /** 2. It is held here already. */
@@ -257,27 +266,21 @@ export class Transfers {
     for (const old of held.cursors) if (old !== cursor) await local.dropCursor(dataset, old);
     held.cursors = [cursor];
     const rest = held.here.filter(({ guid }) => guid !== keep.guid).map(({ name }) => name);
-    await local.letGo(dataset, [...new Set(rest)]);
-    held.here = [keep];
+    try {
+      await local.letGo(dataset, [...new Set(rest)]);
+      Object.assign(held, { here: [keep], why: null });
+    } catch (error) {
+      // What has arrived has arrived, and is held: the next one lets go.
+      if (!(error instanceof QuorateError) || error.code === 'order-ended') throw error;
+      held.why = error.message;
+    }
   }
 }
 
-interface Held {
-  here: readonly Snapshot[];
-  there: readonly Snapshot[];
-  cursors: readonly string[];
-}
-
-/** The newest of them: the rest goes with the next one. */
-const letGoThere = (dataset: string, keep: Snapshot, { there }: Held): readonly NamedSnapshot[] =>
-  there
-    .filter(({ guid }) => guid !== keep.guid)
-    .slice(-LIMITS.letGo)
-    .map((one) => namedOf(dataset, one));
+const everything = ({ why }: Held): string =>
+  `the copy has everything${why === null ? '' : `, and what was held before it here is held still: ${why}`}`;
 
 const within = (signal: AbortSignal, limitMs: number): CallOptions => ({ signal, limitMs });
-
-const namedOf = (dataset: string, { name, guid }: Snapshot): NamedSnapshot => ({ dataset, name, guid });
 
 /** The newest that goes out first, what it goes after last. */
 function namesOf(step: Step): readonly string[] {

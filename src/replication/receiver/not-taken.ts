@@ -6,8 +6,8 @@
  *    syncoid), and also where the stream brings nothing (zfs_setup_cmdline_props of libzfs). So what is of that source is not named:
  *    else the first stream would take a copy its mount point, and the next takeover mount it elsewhere.
  * 2. Of what a copy inherits already `-x` does nothing, and a stream's value is taken (OpenZFS issue 17240); nor does anything keep a
- *    received one from being replaced (1). So it is looked at afterwards, and what a stream has brought is mounted by no takeover.
- *    Not by `-o` with the value that was there: under an altroot `zfs get` says another one than can be set.
+ *    received one from being replaced (1). So it is looked at afterwards, and what a stream has brought, or has taken away, is mounted by no
+ *    takeover. Not by `-o` with the value that was there: under an altroot `zfs get` says another one than can be set.
  */
 import { SHUT_PROPERTIES } from '../../resources/index.ts';
 
@@ -36,19 +36,32 @@ export const NOT_TAKEN: Readonly<Record<DatasetKind, readonly string[]>> = {
  * -s: what breaks off can go on. -u: it is not mounted now. `canmount` stays what it is: a takeover mounts what has "on", as the
  * person wants it who has set it; what a boot mounts is read-only, and the agent's first act is to unmount it (L4).
  * What shuts it also says of the process that it is the replication's: a change of roles reads both.
- * `before`: of what is here; empty where nothing is.
+ * `now`: of what is here, as it really is; empty where nothing is.
  */
-export function receiveArguments(dataset: string, of: DatasetKind, before: PropertiesNow): string[] {
+export function receiveArguments(dataset: string, of: DatasetKind, now: PropertiesNow): string[] {
   const set = SHUT_PROPERTIES.flatMap((property) => ['-o', property]);
-  const reset = NOT_TAKEN[of].filter((name) => before.get(name)?.source !== 'received');
+  const reset = NOT_TAKEN[of].filter((name) => now.get(name)?.source !== 'received');
   return ['receive', '-s', '-u', ...set, ...reset.flatMap((name) => ['-x', name]), dataset];
 }
 
-/** (2) The names of those that came with the stream. */
-export function broughtBy(before: PropertiesNow, after: PropertiesNow): readonly string[] {
-  return [...after].flatMap(([name, { source, value }]) => {
-    const was = before.get(name);
-    const isAsBefore = was?.source === 'received' && was.value === value;
-    return source === 'received' && !isAsBefore ? [name] : [];
-  });
+/**
+ * (2) Those that came with the stream, and those that it has taken away: one that brings properties clears what was received before and is
+ * not among them (clear_received_props of zfs_ioctl.c). What a person sets meanwhile is "local".
+ */
+export function changedBy(
+  before: PropertiesNow,
+  after: PropertiesNow,
+): { readonly brought: readonly string[]; readonly gone: readonly string[] } {
+  const wasReceived = (name: string): boolean => before.get(name)?.source === 'received';
+  const isSame = (name: string, value: string): boolean =>
+    wasReceived(name) && before.get(name)?.value === value;
+  const all = [...after];
+  return {
+    brought: all.flatMap(([name, { source, value }]) =>
+      source === 'received' && !isSame(name, value) ? [name] : [],
+    ),
+    gone: all.flatMap(([name, { source }]) =>
+      wasReceived(name) && source !== 'received' && source !== 'local' ? [name] : [],
+    ),
+  };
 }

@@ -26,12 +26,16 @@ const SNAPSHOT = /^[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*$/;
 /** Of ZFS itself. */
 const DOTS = /(^|\/)\.{1,2}(\/|$)/;
 
+const isBeginningOfKept = (part: string): boolean => part !== KEPT && KEPT.startsWith(part);
+
 const datasetName = z
   .string()
   .max(ORDER_LIMITS.nameCharacters)
   .regex(DATASET, 'is not the name of a dataset below a pool')
   .refine((name) => !DOTS.test(name), 'has a part that is "." or ".."')
-  .refine((name) => name.split('/')[1] !== KEPT, `lies in ${KEPT}, which no sender touches`);
+  .refine((name) => name.split('/')[1] !== KEPT, `lies in ${KEPT}, which no sender touches`)
+  // Of itself it would be nobody's business; but what compares by the beginning of a name would take the one for the other.
+  .refine((name) => !isBeginningOfKept(name.split('/')[1] ?? ''), `lies in a beginning of the name ${KEPT}`);
 
 const guidText = z.string().transform((text, context) => {
   const id = guid(text);

@@ -10,6 +10,7 @@ import { assertNever } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
 import { readOwnName } from '../engine/index.ts';
+import { batchesOf, HOLDS } from '../holds.ts';
 import { saysOnly } from '../says-only.ts';
 import type { SnapshotNow, Zfs } from './zfs.ts';
 
@@ -82,7 +83,22 @@ export async function settle(
     saysOnly(/tag already exists/),
   );
   // Only now: there is always one that is held.
-  if (go.length > 0) await zfs.change(['release', HOLD_TAG, ...go], signal, saysOnly(/no such tag/));
+  await release(go, zfs, signal);
+}
+
+/** A hold too many costs space, and goes with the next order: what has arrived, and is held, does not fail by it. */
+async function release(names: readonly string[], zfs: Zfs, signal: AbortSignal): Promise<void> {
+  const until = zfs.now() + HOLDS.allMs;
+  for (const batch of batchesOf(names, HOLDS.atOnce)) {
+    if (zfs.now() > until) return;
+    try {
+      await zfs.change(['release', HOLD_TAG, ...batch], signal, saysOnly(/no such tag|does not exist/));
+    } catch (error) {
+      const code = error instanceof QuorateError ? error.code : null;
+      if (code === 'command-timed-out') return;
+      if (code !== 'command-failed') throw error;
+    }
+  }
 }
 
 async function prune(snapshots: readonly NamedSnapshot[], zfs: Zfs, signal: AbortSignal): Promise<void> {

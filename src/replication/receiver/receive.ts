@@ -11,12 +11,12 @@ import { QuorateError } from '../../errors.ts';
 import type { NamedSnapshot, ReceiveEnd } from '../channel.ts';
 import type { Verdict } from './authority.ts';
 import { failureOf, oneLine } from './failure.ts';
-import { broughtBy, type DatasetKind, type PropertiesNow, receiveArguments } from './not-taken.ts';
+import { changedBy, type DatasetKind, type PropertiesNow, receiveArguments } from './not-taken.ts';
 import type { CheckedReceiveOrder } from './orders.ts';
 import { Here, settle } from './perform.ts';
 import { RECEIVE_MARK, type Registration } from './registry.ts';
 import { forgetReceived } from './remembered.ts';
-import type { DatasetNow, SnapshotNow, Zfs } from './zfs.ts';
+import { type DatasetNow, PropertiesNotUnderstood, type SnapshotNow, type Zfs } from './zfs.ts';
 
 const LIMITS = {
   /** How often the agent is asked whether the sender still may. */
@@ -43,11 +43,18 @@ export interface ReceiveParts {
   /** What it is here, or what the sender says that it will be. */
   readonly of: DatasetKind;
   /** Those of `NOT_TAKEN`, of what is here. */
+  readonly now: PropertiesNow;
+  /** What they are compared with afterwards (remembered.ts). */
   readonly before: PropertiesNow;
   /** Whose changes ask for the sender's right first. */
   readonly zfsForSender: Zfs;
   readonly registration: Registration;
   readonly mayGoOn: () => Promise<Verdict>;
+}
+
+function remedyFor(dataset: string, of: DatasetKind | null): string {
+  const look = `look at "zfs get -s received all ${dataset}", "zfs inherit" what is not yours`;
+  return of === 'filesystem' ? `${look}, then "zfs set canmount=on ${dataset}"` : look;
 }
 
 type Stop = Extract<ReceiveEnd, { kind: 'broken' }>;
@@ -59,7 +66,7 @@ export async function startReceive(
   parts: ReceiveParts,
 ): Promise<RunningReceive> {
   const { dataDir, registration } = parts;
-  const child = spawn('zfs', receiveArguments(order.dataset, parts.of, parts.before), {
+  const child = spawn('zfs', receiveArguments(order.dataset, parts.of, parts.now), {
     stdio: [stdin, 'ignore', 'pipe'],
     env: { ...process.env, LC_ALL: 'C', [RECEIVE_MARK]: dataDir },
   });
@@ -139,18 +146,19 @@ class Running implements RunningReceive {
     const { signal } = new AbortController();
     if (code !== 0) return this.#whyNotWhole(code, signal);
     const { dataset, snapshot, before = [] } = this.#order;
-    const there = await this.#parts.zfs.snapshotsOf(dataset, signal);
+    // First, and whatever else there is to be said: what it has brought needs a person, what is missing the next stream brings.
     const why = await this.#whyNotAsItWas(signal);
+    if (why !== null) return why;
+    const there = (await this.#parts.zfs.snapshotsOf(dataset, signal)) ?? [];
     const isThere = (wanted: NamedSnapshot): boolean =>
-      there?.some(({ name, guid }) => name === wanted.name && guid === wanted.guid) === true;
+      there.some(({ name, guid }) => name === wanted.name && guid === wanted.guid);
     const missing = [...before, snapshot].find((one) => !isThere(one));
-    if (missing !== undefined)
-      return {
-        kind: 'broken',
-        code: 'stream',
-        why: `zfs receive ended well, and ${dataset}@${missing.name} with the GUID ${missing.guid} is not here`,
-      };
-    return why ?? (await this.#settle(there ?? [], signal));
+    if (missing === undefined) return this.#settle(there, signal);
+    return {
+      kind: 'broken',
+      code: 'stream',
+      why: `zfs receive ended well, and ${dataset}@${missing.name} with the GUID ${missing.guid} is not here`,
+    };
   }
 
   /** Of a run something may have come whole, with what it has brought. */
@@ -186,7 +194,13 @@ class Running implements RunningReceive {
   /** Both read by one command, after the stream. `mayBeNothing`: it has not come whole, and may have made nothing. */
   async #whyNotAsItWas(signal: AbortSignal, mayBeNothing = false): Promise<ReceiveEnd | null> {
     const { dataset } = this.#order;
-    const now = await this.#parts.zfs.stateOf(dataset, signal);
+    let now: DatasetNow | null;
+    try {
+      now = await this.#parts.zfs.stateOf(dataset, signal);
+    } catch (error) {
+      if (error instanceof PropertiesNotUnderstood) return this.#whyNotSeen(error, signal);
+      throw error;
+    }
     const why =
       now === null && mayBeNothing
         ? null
@@ -194,6 +208,16 @@ class Running implements RunningReceive {
           (await this.#whyNotAsBefore(now, signal)));
     await forgetReceived(this.#parts.dataDir, dataset, now);
     return why;
+  }
+
+  /** What it has brought cannot be told: mounted by no takeover either. The record stays: the next stream compares with what was before. */
+  async #whyNotSeen({ message }: PropertiesNotUnderstood, signal: AbortSignal): Promise<ReceiveEnd> {
+    const { zfs } = this.#parts;
+    const { dataset } = this.#order;
+    // Asked by itself: what a sender says that it is, it need not be.
+    const kind = await zfs.kindOf(dataset, signal);
+    if (kind === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
+    return { kind: 'broken', code: 'refused', why: `${oneLine(message)}: ${remedyFor(dataset, kind)}` };
   }
 
   /** A sender that says "volume" and sends a file system has had its properties taken: no takeover mounts that. */
@@ -211,12 +235,14 @@ class Running implements RunningReceive {
   async #whyNotAsBefore(now: DatasetNow | null, signal: AbortSignal): Promise<ReceiveEnd | null> {
     const { zfs, of, before } = this.#parts;
     const { dataset } = this.#order;
-    const brought = broughtBy(before, now?.properties ?? new Map());
-    if (brought.length === 0) return null;
+    const { brought, gone } = changedBy(before, now?.properties ?? new Map());
+    if (brought.length + gone.length === 0) return null;
     if (of === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
-    const look = `look at "zfs get -s received all ${dataset}", "zfs inherit" what is not yours`;
-    const remedy = of === 'filesystem' ? `${look}, then "zfs set canmount=on ${dataset}"` : look;
-    const why = `the stream has brought ${brought.join(', ')} of ${dataset}, which are this node's own: ${remedy}`;
+    const what = [
+      ...(brought.length === 0 ? [] : [`brought ${brought.join(', ')}`]),
+      ...(gone.length === 0 ? [] : [`taken away ${gone.join(', ')}`]),
+    ];
+    const why = `the stream has ${what.join(' and ')} of ${dataset}, which are this node's own: ${remedyFor(dataset, of)}`;
     return { kind: 'broken', code: 'refused', why };
   }
 

@@ -16,7 +16,7 @@ import { datasetsOf, epochSchema, receiveOrderSchema, receiverOrderSchema } from
 import { perform, refused } from './perform.ts';
 import { type RunningReceive, startReceive } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
-import { rememberReceived } from './remembered.ts';
+import { forgetReceived, rememberReceived } from './remembered.ts';
 import { finishAside, isRoleOrder, performRole, registerAside } from './roles.ts';
 import { Zfs } from './zfs.ts';
 
@@ -88,6 +88,21 @@ export class Receiver {
       // Asked again before each change: a takeover that has begun meanwhile waits for one, and for no more.
       if (isRoleOrder(checked)) await performRole(checked, claimed, { ...this.#parts, signal, mayChange });
       else await perform(checked, new Zfs({ ...this.#parts, mayChange }), signal);
+      if (checked.kind === 'abandon') await this.#forget({ ...what, dataset: checked.dataset }, signal);
+    } finally {
+      await registration.remove();
+    }
+  }
+
+  /** What has gone with its stream has no record: whoever seeds a copy of that name meanwhile has no stream of ours to thank for it. */
+  async #forget(what: Parameters<typeof register>[1], signal: AbortSignal): Promise<void> {
+    const { dataDir } = this.#parts;
+    // One that has begun anew has its own record there.
+    const registration = await register(dataDir, what);
+    if (registration === null) return;
+    try {
+      if ((await this.#zfs.kindOf(what.dataset, signal)) === null)
+        await forgetReceived(dataDir, what.dataset, null);
     } finally {
       await registration.remove();
     }
@@ -127,6 +142,7 @@ export class Receiver {
         zfs: this.#zfs,
         clock,
         of,
+        now: now?.properties ?? new Map(),
         before,
         zfsForSender: new Zfs({ ...this.#parts, mayChange: () => this.#requireRight(claimed, never) }),
         registration,

@@ -138,8 +138,10 @@ export type EndedReceives =
   | { readonly kind: 'left'; readonly datasets: readonly string[] };
 
 /**
- * Ends every receive on this host, and the one change that another order may be making: each is one call of the kernel, done or not. To be called when the local agent already says that this node holds or is about to: then
- * none begins any more (1). `deadline` is on the clock. What has arrived is kept by ZFS, and can go on later.
+ * Ends every receive on this host, and the one command that another order may be making a change with. That is one call of the kernel, or,
+ * where it has several names (`zfs release a b c`), one after the other for each of them: each call is done or not, and those after it
+ * are not begun. To be called when the local agent already says that this node holds or is about to: then none begins any more (1).
+ * `deadline` is on the clock. What has arrived is kept by ZFS, and can go on later.
  */
 export async function endReceives(
   dataDir: string,

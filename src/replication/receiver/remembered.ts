@@ -76,12 +76,17 @@ async function writeDurably(directory: string, path: string, text: string): Prom
   await folder.sync().finally(() => folder.close());
 }
 
-/** What has been received since is not named as such: so it is not left alone by `-x`, and told by `broughtBy` where it stays. */
+/**
+ * To compare with only (`changedBy`): what has been received since is not named as such, and what has been since then taken away is. What
+ * has come meanwhile may also be a person's, who has seeded the copy: so by this nothing is reset.
+ */
 function asItWas(now: PropertiesNow, received: Readonly<Record<string, string>>): PropertiesNow {
   return new Map(
     [...now].map(([name, one]) => {
-      const isNew = one.source === 'received' && received[name] !== one.value;
-      return [name, isNew ? { value: '-', source: '-' } : one];
+      const was = received[name];
+      if (one.source === 'received') return [name, was === one.value ? one : { value: '-', source: '-' }];
+      const isGone = was !== undefined && one.source !== 'local';
+      return [name, isGone ? { value: was, source: 'received' } : one];
     }),
   );
 }

@@ -1,9 +1,9 @@
 /** The few questions and changes that the receiver has for `zfs`, each with a deadline. What is not understood is an error. */
 import type { Clock } from '../../clock.ts';
-import { instant } from '../../core/index.ts';
+import { type Instant, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError } from '../../resources/index.ts';
-import { type DatasetKind, NOT_TAKEN, type PropertiesNow } from './not-taken.ts';
+import { type DatasetKind, NOT_TAKEN, type PropertiesNow, type PropertyNow } from './not-taken.ts';
 import { RECEIVE_MARK } from './registry.ts';
 
 export const ZFS_LIMITS = {
@@ -48,6 +48,10 @@ export class Zfs {
 
   constructor(parts: ZfsParts) {
     this.#parts = parts;
+  }
+
+  now(): Instant {
+    return this.#parts.clock.now();
   }
 
   /** Null: there is no such dataset. */
@@ -95,24 +99,18 @@ export class Zfs {
     return found;
   }
 
-  /** Null: there is no such dataset. Kind and properties by one command. */
+  /** Null: there is no such dataset. Kind and properties by one command. Rejects with `PropertiesNotUnderstood`, or what `zfs` said. */
   async stateOf(dataset: string, signal: AbortSignal): Promise<DatasetNow | null> {
     const columns = 'property,source,value';
     const names: readonly string[] = ['type', 'guid', ...NOT_TAKEN.filesystem];
     const text = await this.#ask(['get', '-H', '-p', '-o', columns, names.join(','), dataset], signal);
     if (text === null) return null;
-    const lines = text.split('\n').filter((line) => line !== '');
-    const all = new Map(
-      lines.map((line) => {
-        const [, name = '', source = '', value = ''] = /^([^\t]+)\t([^\t]+)\t(.*)$/.exec(line) ?? [];
-        if (!names.includes(name)) throw notUnderstood(`properties of ${dataset}`, line);
-        return [name, { source, value }] as const;
-      }),
-    );
+    const all = propertiesIn(text, names);
+    if (all === null) throw new PropertiesNotUnderstood(dataset, text);
     const kind = all.get('type')?.value;
     const guid = all.get('guid')?.value ?? '';
     if ((kind !== 'filesystem' && kind !== 'volume') || !/^\d+$/.test(guid))
-      throw notUnderstood(`type of ${dataset}`, text);
+      throw new PropertiesNotUnderstood(dataset, text);
     // What a volume does not have is "-" there.
     const own = [...all].filter(([name]) => NOT_TAKEN[kind].includes(name));
     return { kind, guid, properties: new Map(own) };
@@ -178,6 +176,32 @@ function snapshotsIn(text: string, datasets: readonly string[]): Map<string, Sna
     own.push({ name, guid: id, createtxg: Number(createtxg), holds: Number(holds) });
   }
   return found;
+}
+
+/**
+ * Null: not understood. A value may have line breaks in it, and then lines that look like those of other properties: so there is a line
+ * for each that was asked for, in that order, and no other one.
+ */
+function propertiesIn(text: string, names: readonly string[]): PropertiesNow | null {
+  const lines = text.endsWith('\n') ? text.slice(0, -1).split('\n') : [];
+  if (lines.length !== names.length) return null;
+  const found = new Map<string, PropertyNow>();
+  for (const [at, line] of lines.entries()) {
+    const [, name = '', source = '', value = ''] = /^([^\t]+)\t([^\t]+)\t(.*)$/.exec(line) ?? [];
+    if (name !== names[at]) return null;
+    found.set(name, { source, value });
+  }
+  return found;
+}
+
+/** Somebody has given a property a value that hides what the others are. */
+export class PropertiesNotUnderstood extends QuorateError {
+  constructor(dataset: string, text: string) {
+    super(
+      'command-failed',
+      `zfs said of the properties of ${dataset} what is not understood (has a value a line break? see "zfs get -s local,received all ${dataset}"): ${JSON.stringify(text.slice(0, 100))}`,
+    );
+  }
 }
 
 const notUnderstood = (what: string, text: string): QuorateError =>

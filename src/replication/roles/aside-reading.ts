@@ -106,6 +106,8 @@ export function parseAside(pool: string, datasets: string, snapshots: string): A
     const own = guid(id);
     if (own === null || (kind !== 'filesystem' && kind !== 'volume')) throw notUnderstood(cells);
     if (name !== pool && !name.startsWith(`${pool}/`)) throw notUnderstood(cells);
+    // A line break in a property's value can look like a dataset of its own.
+    if (found.has(name)) throw new ListTextError(`"zfs list" printed ${name} twice`);
     found.set(name, {
       name,
       kind,
@@ -161,11 +163,19 @@ const notUnderstood = (cells: readonly string[]): ListTextError =>
     `a line of "zfs list" is not understood: ${JSON.stringify(cells.join(' ').slice(0, 120))}`,
   );
 
-/** Values of `zfs get -s local,received all` that a clone must have of its own: everything else it inherits or has by its data. */
-export function ownProperties(text: string): readonly string[] {
-  return rowsOf('zfs get', text, 2).flatMap(([property = '', value = '']) =>
-    NOT_COPIED.has(property) ? [] : [`${property}=${value}`],
+/** Of the names that `zfs get -o property` printed, those that a clone must have of its own: everything else it inherits or has by its data. */
+export function ownNames(text: string): readonly string[] {
+  return rowsOf('zfs get', text, 1).flatMap(([property = '']) =>
+    NOT_COPIED.has(property) ? [] : [property],
   );
+}
+
+/** Null: the lines are not those of these properties, each once and in order, because a value has line breaks in it. */
+export function ownValues(text: string, names: readonly string[]): readonly string[] | null {
+  const lines = text === '' ? [] : text.slice(0, -1).split('\n');
+  const isOf = (line: string, at: number): boolean => line.startsWith(`${names[at]}\t`);
+  if (lines.length !== names.length || !lines.every(isOf)) return null;
+  return lines.map((line, at) => line.slice((names[at]?.length ?? 0) + 1));
 }
 
 /** Fixed when a dataset is made, told by its data, taken care of elsewhere, or space that both would claim. */

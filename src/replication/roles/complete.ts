@@ -101,7 +101,10 @@ export async function readCopyWords(
 
 /** Null where it is not understood. */
 export function parseCopyWords(pool: string, text: string): CopyWords | null {
-  const values = new Map(text.split('\n').map((line) => line.split('\t') as [string, string]));
+  const lines = text.split('\n').map((line) => line.split('\t') as [string, string]);
+  const values = new Map(lines);
+  // A line break in a value can look like another property.
+  if (values.size !== lines.length) return null;
   const [complete, written] = [values.get(COMPLETE), values.get(WRITTEN)];
   if (complete === undefined || written === undefined) return null;
   const [, epoch, seconds, end, snapshot = ''] =

@@ -7,17 +7,24 @@ import { assertNever, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
 import type { Tail } from '../channel.ts';
+import { batchesOf, HOLDS, heldIn } from '../holds.ts';
 import { ListTextError } from '../list-text.ts';
+import { saysOnly } from '../says-only.ts';
 import { type AsideStep, nextAside } from './aside.ts';
-import { ASIDE_COMMANDS, ASIDE_MARK, type AsidePool, ownProperties, parseAside } from './aside-reading.ts';
+import {
+  ASIDE_COMMANDS,
+  ASIDE_MARK,
+  type AsidePool,
+  ownNames,
+  ownValues,
+  parseAside,
+} from './aside-reading.ts';
 
 const LIMITS = {
   commandMs: 30_000,
   outputBytes: 4 * 1024 * 1024,
   /** Of one dataset; what needs more is going round in circles. */
   stepsPerDataset: 12,
-  /** Snapshots in one `zfs hold`. */
-  holdsAtOnce: 100,
 } as const;
 
 /** Of the holds that keep a tail; the operator's `drop` lets go of them. */
@@ -113,9 +120,12 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
     case 'snapshot':
       return [['zfs', 'snapshot', `${step.dataset}@${step.name}`]];
     case 'keep': {
-      const holds: string[][] = [];
-      for (let first = 0; first < step.snapshots.length; first += LIMITS.holdsAtOnce)
-        holds.push(['zfs', 'hold', ASIDE_TAG, ...step.snapshots.slice(first, first + LIMITS.holdsAtOnce)]);
+      const held = new Set<string>();
+      for (const some of batchesOf(step.snapshots, HOLDS.asked))
+        for (const name of heldIn(await said(['zfs', 'holds', '-H', ...some], parts), ASIDE_TAG))
+          held.add(name);
+      const lacking = step.snapshots.filter((name) => !held.has(name));
+      const holds = [...batchesOf(lacking, HOLDS.atOnce)].map((some) => ['zfs', 'hold', ASIDE_TAG, ...some]);
       // The mark last: from then on nothing of this is asked for again.
       const again = step.isAgain ? ['quorate:readonly=on'] : [];
       return [...holds, ['zfs', 'set', ...again, `${ASIDE_MARK}=${step.mark}`, step.dataset]];
@@ -130,11 +140,7 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
       // Without -u ZFS mounts what has sharenfs or sharesmb, and canmount=on. Volumes do not know the option.
       return [['zfs', 'rename', ...(step.of === 'filesystem' ? ['-u'] : []), step.from, step.to]];
     case 'clone': {
-      const text = await said(
-        ['zfs', 'get', '-H', '-p', '-o', 'property,value', '-s', 'local,received', 'all', step.of.name],
-        parts,
-      );
-      const own = ownProperties(text).flatMap((one) => ['-o', one]);
+      const own = (await ownProperties(step.of.name, parts)).flatMap((one) => ['-o', one]);
       // A clone that may be mounted is mounted at once, at the place of what it comes from.
       const unmounted = step.of.kind === 'filesystem' ? ['-o', 'canmount=noauto'] : [];
       return [['zfs', 'clone', ...own, ...unmounted, `${step.of.name}@${step.snapshot}`, step.to]];
@@ -155,6 +161,22 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
   }
 }
 
+/**
+ * The names first, which have no line breaks: a value may have some, and lines after them that look like another property, as a mount point
+ * that a stream has brought in what is nobody's. Where the values cannot be told apart, each is asked for itself.
+ */
+async function ownProperties(dataset: string, parts: AsideParts): Promise<readonly string[]> {
+  const get = (columns: string, ...words: readonly string[]): Promise<string> =>
+    said(['zfs', 'get', '-H', '-p', '-o', columns, ...words, dataset], parts);
+  const names = ownNames(await get('property', '-s', 'local,received', 'all'));
+  if (names.length === 0) return [];
+  const values = ownValues(await get('property,value', names.join(',')), names);
+  if (values !== null) return names.map((name, at) => `${name}=${values[at]}`);
+  const own: string[] = [];
+  for (const name of names) own.push(`${name}=${(await get('value', name)).slice(0, -1)}`);
+  return own;
+}
+
 export async function changeAside(command: readonly string[], parts: AsideParts): Promise<void> {
   if (!(await parts.mayChange()))
     throw new QuorateError('order-refused', `"${command.slice(0, 2).join(' ')}": this node may hold now`);
@@ -162,9 +184,11 @@ export async function changeAside(command: readonly string[], parts: AsideParts)
   if (result.kind !== 'exited') throw commandError(command, result);
   if (result.code === 0) return;
   // It was held by an attempt that ended between the hold and the mark.
-  if (command[1] === 'hold' && /tag already exists/.test(result.stderr)) return;
+  if (command[1] === 'hold' && isHeldAlready(result.stderr)) return;
   throw exitError(command, result.code, result.stderr);
 }
+
+const isHeldAlready = saysOnly(/tag already exists/);
 
 export async function said(
   command: readonly string[],

@@ -32,11 +32,15 @@ function poolOf(...datasets: string[]) {
   return { pool, commands, local, toPrune, holdsOf };
 }
 
-it('holds and lets go of many by one command, whatever of it was done before', async () => {
+const held = (name: string, holds = 0) => ({ name, holds });
+
+it('holds and lets go of a few by one command, whatever of it was done before', async () => {
   const { pool, commands, local, holdsOf } = poolOf('tank/home');
   pool.hold('tank/home', 's2', 'quorate');
   pool.hold('tank/home', 's3', 'backup');
-  await local.hold('tank/home', ['s1', 's2', 's3']);
+  const asRead = [held('s1'), held('s2', 1), held('s3', 1)];
+  expect(await local.hold('tank/home', asRead)).toBe(3);
+  expect(commands.calls).toEqual(['zfs hold quorate tank/home@s1 tank/home@s3']);
   expect(holdsOf('tank/home')).toEqual(['quorate', 'quorate', 'backup,quorate', '']);
   pool.release('tank/home', 's1', 'quorate');
   await local.letGo('tank/home', ['s1', 's2', 's3', 'gone']);
@@ -47,7 +51,98 @@ it('holds and lets go of many by one command, whatever of it was done before', a
 it('one that cannot be held is no success because another was held before', async () => {
   const { pool, local } = poolOf('tank/home');
   pool.hold('tank/home', 's2', 'quorate');
-  await expect(local.hold('tank/home', ['s1', 's2', 'gone'])).rejects.toThrow(/does not exist/);
+  await expect(local.hold('tank/home', [held('s1'), held('s2'), held('gone')])).rejects.toThrow(
+    /does not exist/,
+  );
+});
+
+/** Each name of a hold or of a release waits for a transaction group, held or not; a command ends at its limit (OpenZFS 2.1). */
+function busyPool(txgMs: number) {
+  const clock = new VirtualClock();
+  const tagged = new Set<string>();
+  const calls: string[] = [];
+  const run = async (command: readonly string[], { deadline }: { readonly deadline: number }) => {
+    const [, verb = '', ...words] = command;
+    const names = words.slice(1);
+    calls.push(`${verb} ${names.length}`);
+    if (verb === 'holds') {
+      const said = names.filter((name) => tagged.has(name)).map((name) => `${name}\tquorate\tFri Nov 27\n`);
+      return { kind: 'exited', code: 0, stdout: said.join(''), stderr: '' } as const;
+    }
+    let stderr = '';
+    for (const name of names) {
+      if (clock.now() + txgMs > deadline) {
+        clock.advance(deadline - clock.now());
+        return { kind: 'timed-out', limitMs: 60_000 } as const;
+      }
+      clock.advance(txgMs);
+      const isHeld = tagged.has(name);
+      if (verb === 'hold' && isHeld) stderr += `cannot hold snapshot '${name}': tag already exists\n`;
+      if (verb === 'release' && !isHeld) stderr += `cannot release '${name}': no such tag\n`;
+      if (verb === 'hold') tagged.add(name);
+      else tagged.delete(name);
+    }
+    return { kind: 'exited', code: stderr === '' ? 0 : 1, stdout: '', stderr } as const;
+  };
+  const kernel = { read: () => null, list: () => null } as never;
+  const signal = new AbortController().signal;
+  const local = new LocalPool({ pools: ['tank'], commands: { run }, kernel, clock, signal });
+  const names = Array.from({ length: 64 }, (_, at) => `s${at}`);
+  const asRead = () => names.map((name) => held(name, tagged.has(`tank/home@${name}`) ? 1 : 0));
+  return { clock, calls, tagged, local, names, asRead };
+}
+
+it.each([
+  { txgMs: 10, first: 64, rounds: 1 },
+  { txgMs: 1000, first: 24, rounds: 3 },
+  { txgMs: 9000, first: 6, rounds: 20 },
+  { txgMs: 50_000, first: 1, rounds: 64 },
+])(
+  'of a run whose holds take $txgMs ms each the first $first are held, and no more is begun',
+  async ({ txgMs, first, rounds }) => {
+    const { clock, calls, tagged, local, asRead } = busyPool(txgMs);
+    const took: (number | null)[] = [];
+    for (let round = 0; round < 100 && tagged.size < 64; round++) {
+      const beganAt = clock.now();
+      took.push(await local.hold('tank/home', asRead()).catch(() => null));
+      expect(clock.now() - beganAt).toBeLessThanOrEqual(20_000 + 60_000);
+      const names = asRead().map(({ holds }) => holds);
+      expect(names.slice(0, took.at(-1) ?? 0)).not.toContain(0);
+    }
+    expect(took.find((count) => count !== null)).toBe(first);
+    expect(took.length).toBeLessThanOrEqual(rounds);
+    expect(tagged.size).toBe(64);
+    expect(Math.max(...calls.flatMap((call) => (/^hold \d/.test(call) ? [Number(call.slice(5))] : [])))).toBe(
+      8,
+    );
+    // What is held is not held again.
+    const before = clock.now();
+    expect(await local.hold('tank/home', asRead())).toBe(64);
+    expect([clock.now() - before, calls.at(-1)]).toEqual([0, 'holds 64']);
+  },
+);
+
+it('lets go of a few at a time, so that one that is killed has done some', async () => {
+  const { calls, tagged, local, names } = busyPool(1000);
+  for (const name of names) tagged.add(`tank/home@${name}`);
+  await local.letGo('tank/home', names);
+  expect([tagged.size, calls]).toEqual([0, Array.from({ length: 8 }, () => 'release 8')]);
+});
+
+it('one that cannot be let go of keeps none of the others', async () => {
+  const { pool, commands, local, holdsOf } = poolOf('tank/home');
+  for (let at = 5; at <= 12; at++) pool.snapshot('tank/home', `s${at}`);
+  const names = pool.get('tank/home').snapshots.map(({ name }) => name);
+  for (const name of names) pool.hold('tank/home', name, 'quorate');
+  const { run } = commands;
+  Object.assign(commands, {
+    run: (command: readonly string[]) =>
+      command.includes('tank/home@s1')
+        ? { kind: 'exited', code: 1, stdout: '', stderr: 'cannot release: I/O error\n' }
+        : run(command),
+  });
+  await expect(local.letGo('tank/home', names)).rejects.toThrow(/I\/O error/);
+  expect(holdsOf('tank/home')).toEqual(names.map((_, at) => (at < 8 ? 'quorate' : '')));
 });
 
 it('looks at many datasets by one command, and one that is gone or busy keeps none of the others', async () => {

@@ -100,7 +100,7 @@ it('takes a run of snapshots, holds its last, and lets go of what was held befor
   expect(holds).toEqual([['s1', 'backup'], ['s2'], ['s3'], ['s4', HOLD_TAG]]);
   expect(host.data('63').length).toBe(100_000);
   // Each process costs: what there is before, the stream, what there is after it, and what is held.
-  expect(host.calls().map(([verb]) => verb)).toEqual(['get', 'receive', 'list', 'get', 'hold', 'release']);
+  expect(host.calls().map(([verb]) => verb)).toEqual(['get', 'receive', 'get', 'list', 'hold', 'release']);
   expect(registrations()).toEqual([]);
 });
 
@@ -229,10 +229,13 @@ it('what a stream has brought that nobody has looked at is no property of before
   if (home === undefined) throw new Error('tank/home has gone');
   const withBrought = { ...received, mountpoint: '/etc' };
   host.setDatasets({ 'tank/home': { ...home, token: null, partial: null, received: withBrought } });
-  const properties = { mountpoint: '/etc' };
-  const more = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', properties });
-  expect(await send(more)).toEqual({ kind: 'received' });
-  expect(host.datasets()['tank/home']?.received).toEqual(received);
+  const more = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51' });
+  expect(await send(more)).toMatchObject({
+    code: 'refused',
+    why: expect.stringMatching(/brought mountpoint of/),
+  });
+  const { properties, received: left } = host.datasets()['tank/home'] ?? {};
+  expect([properties?.canmount, left]).toEqual(['off', withBrought]);
   // Then it has been looked at.
   expect(readdirSync(join(host.config.dataDir, 'replication', 'received'))).toEqual([]);
 });
@@ -248,8 +251,43 @@ it('what was received before goes with a renamed copy, and not with another one 
   expect(await send(next('tank/home'))).toEqual({ kind: 'received' });
   expect(host.datasets()['tank/home']?.received).toEqual(received);
   host.setDatasets({ 'tank/moved': { ...home, received: { mountpoint: '/etc' } } });
-  expect(await send(next('tank/moved'))).toEqual({ kind: 'received' });
-  expect(host.datasets()['tank/moved']?.received).toEqual({});
+  expect(await send(next('tank/moved'))).toMatchObject({
+    ...{ code: 'refused', why: expect.stringMatching(/brought mountpoint of tank\/moved/) },
+  });
+});
+
+it('a record that is left over resets nothing of a copy that somebody has seeded since', async () => {
+  const stream = makeStream(host.directory, named('tank/home', 's1', 51), { bytes: 3_000_000 });
+  await diesWith(stream);
+  const record = () => readdirSync(join(host.config.dataDir, 'replication', 'received'));
+  expect(record()).toHaveLength(1);
+  const received = { mountpoint: '/srv/home', sharenfs: 'rw=@10.0.0.0/24' };
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), guid: '4712', received } });
+  const more = (name: string, guid: number) =>
+    send(makeStream(host.directory, named('tank/home', name, guid), { from: String(guid - 1) }));
+  expect(await more('s2', 52)).toMatchObject({
+    code: 'refused',
+    why: expect.stringMatching(/mountpoint, sharenfs/),
+  });
+  expect(host.datasets()['tank/home']?.received).toEqual(received);
+  // Somebody has been told: that was all.
+  expect([await more('s3', 53), host.datasets()['tank/home']?.received]).toEqual([
+    { kind: 'received' },
+    received,
+  ]);
+});
+
+it('a first stream that is given up leaves no record', async () => {
+  await diesWith(makeStream(host.directory, named('tank/home', 's1', 51), { bytes: 3_000_000 }));
+  await receiver.perform(7, { kind: 'abandon', dataset: 'tank/home' }, signal);
+  expect(host.datasets()['tank/home']).toBeUndefined();
+  expect(readdirSync(join(host.config.dataDir, 'replication', 'received'))).toEqual([]);
+  // Of a copy that is here it stays: something of the stream may be in it.
+  host.setDatasets({ 'tank/mail': filesystem(held('s1', 61, 1)) });
+  await diesWith(makeStream(host.directory, named('tank/mail', 's2', 62), { from: '61', bytes: 3_000_000 }));
+  await receiver.perform(7, { kind: 'abandon', dataset: 'tank/mail' }, signal);
+  expect(readdirSync(join(host.config.dataDir, 'replication', 'received'))).toHaveLength(1);
+  expect(registrations()).toEqual([]);
 });
 
 it('of a run that breaks off by itself it is looked at what came whole', async () => {
@@ -293,6 +331,53 @@ it('what a copy inherits is not replaced by a stream, although ZFS does not keep
     makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', properties }),
   );
   expect(end).toMatchObject({ code: 'refused', why: expect.stringMatching(/brought setuid/) });
+  expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
+});
+
+it.each([
+  ['setuid', 'off\nmountpoint\tlocal\t/srv/home'],
+  ['quorate:replicate', 'on\nmountpoint\tlocal\t/srv/home'],
+  ['quorate:replicate', 'on\nsetuid\t-\t-\ndevices\t-\t-'],
+])(
+  'a line break in %s hides nothing that a stream has brought: it is mounted by no takeover',
+  async (name, value) => {
+    // What is inherited a stream's value replaces, whatever is said (OpenZFS issue 17240).
+    const inherited = { mountpoint: '/srv', setuid: 'off', 'quorate:replicate': 'on' };
+    host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), inherited } });
+    const properties = { mountpoint: '/etc', [name]: value };
+    const letGo: [] = [];
+    const { order, ...more } = makeStream(host.directory, named('tank/home', 's2', 52), {
+      from: '51',
+      properties,
+    });
+    expect(await send({ ...more, order: { ...order, letGo } })).toMatchObject({
+      ...{ kind: 'broken', code: 'refused' },
+      why: expect.stringMatching(/line break.*zfs inherit.*zfs set canmount=on tank\/home/),
+    });
+    expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
+    // Nothing goes on until somebody has looked; then what is left of it is told by its name.
+    const next = makeStream(host.directory, named('tank/home', 's3', 53), { from: '52' });
+    await expect(receiver.receive(7, next.order, 'pipe', signal)).rejects.toThrow(/line break/);
+    const home = host.datasets()['tank/home'];
+    if (home === undefined) throw new Error('tank/home has gone');
+    host.setDatasets({ 'tank/home': { ...home, received: { mountpoint: '/etc' } } });
+    expect(await send(next)).toMatchObject({
+      code: 'refused',
+      why: expect.stringMatching(/brought mountpoint/),
+    });
+  },
+);
+
+it('what a stream has brought is told although a snapshot is missing', async () => {
+  const inherited = { mountpoint: '/srv' };
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), inherited } });
+  const properties = { mountpoint: '/etc' };
+  const more = makeStream(host.directory, named('tank/home', 's2', 52), { from: '51', properties });
+  const snapshot = named('tank/home', 's2', 99);
+  expect(await send({ ...more, order: { ...more.order, snapshot } })).toMatchObject({
+    ...{ kind: 'broken', code: 'refused' },
+    why: expect.stringMatching(/brought mountpoint/),
+  });
   expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
 });
 
@@ -394,6 +479,8 @@ it.each([
   ['another pool', 'rpool/root'],
   ['the pool itself', 'tank'],
   ['what a change of roles has put away', 'tank/.diverged/7/home'],
+  ['a beginning of its name', 'tank/.d'],
+  ['what lies in one', 'tank/.diverge/home'],
   ['an option', '-r/x'],
   ['a way up', 'tank/../rpool'],
   ['a snapshot', 'tank/home@s1'],
@@ -413,6 +500,11 @@ it.each([
     receiver.receive(7, { dataset, snapshot, kind: 'full', makes: 'filesystem' }, 'pipe', signal),
   ).rejects.toMatchObject({ code: 'replication-refused' });
   expect(host.calls()).toEqual([]);
+});
+
+it('other names that begin with a dot are like any other', async () => {
+  for (const dataset of ['tank/.system', 'tank/.divergedness', 'tank/home/.d'])
+    await receiver.perform(7, { kind: 'abandon', dataset }, signal);
 });
 
 const [S1, S2, S3, S4] = [1, 2, 3, 4].map((minute) => `quorate-2026-11-27T19:0${minute}:00Z-7`) as [
@@ -508,6 +600,24 @@ it('holds the new one before it lets go of the old one, and again without an err
   const missing = { ...order, keep: named('tank/home', 's3', 83), letGo: [named('tank/home', 's2', 82)] };
   await expect(receiver.perform(7, missing, signal)).rejects.toThrow(/is not here/);
   expect(host.datasets()['tank/home']?.snapshots.at(-1)?.holds).toEqual([HOLD_TAG]);
+});
+
+it('lets go of a few at a time; what cannot be let go of fails neither the stream that has arrived nor the order', async () => {
+  const names = Array.from({ length: 20 }, (_, at) => `h${at + 1}`);
+  const all = names.map((name, at) => held(name, 100 + at, at + 1, HOLD_TAG));
+  host.setDatasets({ 'tank/home': filesystem(...all) });
+  host.set('stuck', '@h3\n');
+  const letGo = names.map((name, at) => named('tank/home', name, 100 + at));
+  const more = makeStream(host.directory, named('tank/home', 's2', 200), { from: '119' });
+  expect(await send({ ...more, order: { ...more.order, letGo } })).toEqual({ kind: 'received' });
+  const holds = () => host.datasets()['tank/home']?.snapshots.filter((one) => one.holds.includes(HOLD_TAG));
+  expect(holds()?.map(({ name }) => name)).toEqual([...names.slice(0, 8), 's2']);
+  const released = host.calls().filter(([verb]) => verb === 'release');
+  expect(released.map((words) => words.length - 2)).toEqual([8, 8, 4]);
+  await receiver.perform(7, { kind: 'hold', keep: named('tank/home', 's2', 200), letGo }, signal);
+  host.set('stuck', null);
+  await receiver.perform(7, { kind: 'hold', keep: named('tank/home', 's2', 200), letGo }, signal);
+  expect(holds()?.map(({ name }) => name)).toEqual(['s2']);
 });
 
 it('renames within the pool what is free there, and gives up what broke off', async () => {

@@ -82,6 +82,8 @@ describe('the words of a copy', () => {
     text('1:20:final:p7', '-'),
     text('-', 'soon'),
     'quorate:written\t-\n',
+    // A line break in a value: which of them it is, nobody knows.
+    `${text('1:20:1790000000:final:p7', '30')}quorate:written\t-\n`,
     '',
   ])('or not at all: %j', (broken) => {
     expect(parseCopyWords('tank', broken)).toBeNull();

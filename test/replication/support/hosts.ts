@@ -50,8 +50,8 @@ export interface TestHost {
   calls(): readonly (readonly string[])[];
   /** What the snapshot of this GUID holds here. */
   data(guid: string): Buffer;
-  /** Files that the stand-in looks at: "slow" (ms for each piece), "full". */
-  set(name: 'slow' | 'full', value: string | null): void;
+  /** Files that the stand-in looks at: "slow" (ms for each piece), "full", "stuck" (how a name ends that cannot be released). */
+  set(name: 'slow' | 'full' | 'stuck', value: string | null): void;
   close(): Promise<void>;
 }
 

@@ -86,6 +86,11 @@ switch (verb) {
     });
     break;
   case 'release':
+    if (
+      existsSync(path('stuck')) &&
+      words.some((word) => word.endsWith(readFileSync(path('stuck'), 'utf8').trim()))
+    )
+      fail('cannot release: I/O error');
     ofEach(words.slice(1), (full, snapshot) => {
       if (!snapshot.holds.includes(words[0]))
         return `cannot release hold from snapshot '${full}': no such tag on this dataset`;

@@ -111,8 +111,8 @@ function set(pool: ModelPool, words: readonly string[]): void {
 function get(pool: ModelPool, args: readonly string[]): string {
   const { flags, rest } = parse(args, ['-t', '-o', '-s']);
   const [keys = '', name = ''] = rest;
-  if (keys === 'all') return ownOf(pool.get(name));
   const columns = (flags.get('-o') ?? '').split(',');
+  if (keys === 'all') return ownOf(pool.get(name), columns);
   const datasets = flags.has('-r') ? below(pool, name, null) : [pool.get(name)];
   return datasets
     .flatMap((one) =>
@@ -125,9 +125,14 @@ function get(pool: ModelPool, args: readonly string[]): string {
     .join('');
 }
 
-function ownOf({ properties, isReadonly }: ModelDataset): string {
+function ownOf({ properties, isReadonly }: ModelDataset, columns: readonly string[]): string {
   const all = [...properties, ['readonly', isReadonly ? 'on' : 'off']];
-  return all.map(([key, value]) => `${key}\t${value}\n`).join('');
+  return all
+    .map(([property = '', value = '']) => {
+      const cells: Record<string, string> = { property, value };
+      return `${columns.map((column) => cells[column]).join('\t')}\n`;
+    })
+    .join('');
 }
 
 function list(pool: ModelPool, args: readonly string[]): string {

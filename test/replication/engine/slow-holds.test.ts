@@ -1,0 +1,135 @@
+/** A pool on which each hold, or each release, takes long: what has to be sent goes all the same, over a stand-in for ZFS. */
+import { delimiter } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { type Clock, systemClock } from '../../../src/clock.ts';
+import { durationMs, epoch, instant } from '../../../src/core/index.ts';
+import { Board, Engine, LocalPool } from '../../../src/replication/engine/index.ts';
+import type { CommandResult } from '../../../src/resources/index.ts';
+import { LocalChannel } from '../support/local-channel.ts';
+import { commandsOf, KERNEL, type StandIn, standIn } from '../support/stand-in.ts';
+
+const KEEP = { last: 1000, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
+const POLICY = { periodMs: durationMs(3_600_000), keep: KEEP, keepCopy: KEEP, windows: [] };
+const LIMIT_MS = 60_000;
+
+let world: StandIn;
+const path = process.env.PATH;
+beforeAll(() => {
+  process.env.STAND_IN_FILLER = '1000';
+});
+beforeEach(async () => {
+  world = await standIn();
+  process.env.PATH = `${world.a.bin}${delimiter}${path}`;
+  await world.a.zfs('create', 'tank/home');
+});
+afterEach(() => world.remove());
+afterAll(() => {
+  process.env.PATH = path;
+  delete process.env.STAND_IN_FILLER;
+});
+
+/** `meanwhile` is asked before each command of the sending side: ms that it takes, or what comes of it. */
+function bench(meanwhile: (command: readonly string[]) => number | CommandResult) {
+  let lateMs = 0;
+  const clock: Clock = Object.create(systemClock, {
+    now: { value: () => instant(systemClock.now() + lateMs) },
+  });
+  const stop = new AbortController();
+  const channel = new LocalChannel({ host: world.b });
+  const board = new Board();
+  const broken: unknown[] = [];
+  const engine = new Engine({
+    ends: { from: 'a', to: 'b' },
+    replication: {
+      ...{ pools: ['tank'], include: [], exclude: [] },
+      send: { policy: POLICY, overrides: [], bytesPerSecond: null, answerMs: 30_000 },
+    },
+    drbdBelow: () => [],
+    epoch: epoch(5),
+    local: new LocalPool({
+      pools: ['tank'],
+      commands: {
+        run: async (command, limits) => {
+          const what = meanwhile(command);
+          if (typeof what !== 'number') return what;
+          lateMs += what;
+          return commandsOf(world.a).run(command, limits);
+        },
+      },
+      kernel: KERNEL,
+      clock,
+      signal: stop.signal,
+    }),
+    ...{ channel, board, clock: systemClock, signal: stop.signal },
+    onBroken: (error) => broken.push(error),
+  });
+  let count = 0;
+  return {
+    board,
+    runs: () =>
+      channel.orders.flatMap((order) => ('snapshot' in order ? [(order.before?.length ?? 0) + 1] : [])),
+    round: async () => {
+      count += 1;
+      await engine.round(count);
+      await engine.settled();
+      expect(broken).toEqual([]);
+    },
+    next: async () => {
+      count += 1;
+      engine.ask(null);
+      await engine.round(count);
+      await engine.settled();
+    },
+  };
+}
+
+const guidsOf = (host: 'a' | 'b') =>
+  world[host]
+    .pool()
+    .datasets.get('tank/home')
+    ?.snapshots.map(({ guid }) => guid) ?? [];
+const heldOf = (host: 'a' | 'b') =>
+  world[host]
+    .pool()
+    .get('tank/home')
+    .snapshots.flatMap(({ guid, holds }) => (holds > 0 ? [guid] : []));
+
+it(
+  'a run whose holds take long goes in shorter ones, each of what is held by then',
+  async () => {
+    const { round, next, runs, board } = bench(([, verb, , ...names]) =>
+      verb === 'hold' ? names.length * 5000 : 0,
+    );
+    await round();
+    for (let at = 0; at < 20; at++) await world.a.zfs('snapshot', `tank/home@by-hand-${at}`);
+    await next();
+    expect(runs()).toEqual([1, 8, 8, 5]);
+    expect(guidsOf('b')).toEqual(guidsOf('a'));
+    expect([heldOf('a'), heldOf('b')]).toEqual([guidsOf('a').slice(-1), guidsOf('b').slice(-1)]);
+    expect(board.get('tank/home')).toMatchObject({ state: 'current', failures: 0 });
+  },
+  LIMIT_MS,
+);
+
+it(
+  'what has arrived has arrived, although what was held before it cannot be let go of; the next one lets it go',
+  async () => {
+    let isFailing = true;
+    const { round, next, board } = bench(([, verb]) =>
+      verb === 'release' && isFailing ? { kind: 'timed-out', limitMs: 60_000 } : 0,
+    );
+    await round();
+    await next();
+    expect(guidsOf('b')).toEqual(guidsOf('a'));
+    expect(heldOf('a')).toEqual(guidsOf('a'));
+    expect(board.get('tank/home')).toMatchObject({
+      ...{ state: 'current', failures: 0 },
+      why: expect.stringMatching(/is held still: "zfs release .* was killed/),
+    });
+    isFailing = false;
+    await next();
+    expect(heldOf('a')).toEqual(guidsOf('a').slice(-1));
+    expect(board.get('tank/home')?.why).toBe('the copy has everything');
+  },
+  LIMIT_MS,
+);
