@@ -28,7 +28,7 @@ export interface CompletionInput {
 }
 
 const MAX_ARRIVED = 5000;
-/** Of a pool, the newest ones. */
+/** Of a pool, the newest ones, and the newest that has arrived already, however long ago it was taken. */
 const MAX_WANTED = 16;
 
 interface Wanted {
@@ -135,7 +135,14 @@ export class Completion {
     const past = this.#done.get(input.plan.pool)?.past ?? new Set();
     const isWanted = (name: string): boolean => this.#isOurs(name) && !past.has(name);
     const ofAll = names.filter((name) => isWanted(name) && byName.every((has) => has.has(name)));
-    return ofAll.slice(-MAX_WANTED).map((name) => {
+    const isWhole = (name: string): boolean =>
+      byName.every((has) => {
+        const guid = has.get(name);
+        return guid !== undefined && arrived.has(guid);
+      });
+    const whole = ofAll.findLast(isWhole);
+    const chosen = ofAll.filter((name, at) => name === whole || at >= ofAll.length - MAX_WANTED);
+    return chosen.map((name) => {
       const snapshots = all.flatMap(({ name: dataset }, index): NamedSnapshot[] => {
         const guid = byName[index]?.get(name);
         return guid === undefined ? [] : [{ dataset, name, guid }];

@@ -6,8 +6,8 @@
  * 2. After each stream that has arrived: its last snapshot is held there, marked by a cursor here, and then the holds of the ones before
  *    let go. Killed in between, or where letting go does not work, there is a hold too many, which the next one lets go. Of a run that
  *    breaks off what has come stays, with all its holds here: the next round reads, and goes on after the newest that is there.
- * 3. A chain ends with its first failure, and takes what lies below with it: the next round reads and plans anew.
- * 4. Nothing goes into a dataset while what it lies in is on its way.
+ * 3. A chain ends with its first failure, and takes first copies below with it: the next round reads and plans anew.
+ * 4. No first copy begins while the first copy of what it lies in is on its way. A later one waits for nothing.
  * 5. Where a round has more to send than a period has time for, each dataset gets its turn all the same (turns.ts).
  */
 import type { Clock } from '../../clock.ts';

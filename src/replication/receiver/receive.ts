@@ -90,6 +90,19 @@ export async function startReceive(
   return running;
 }
 
+/** What was brought cannot be told: mounted by no takeover either, until somebody has looked. */
+export async function whyNotSeen(
+  { message }: PropertiesNotUnderstood,
+  dataset: string,
+  zfs: Zfs,
+  signal: AbortSignal,
+): Promise<string> {
+  // Asked by itself: what a sender says that it is, it need not be.
+  const kind = await zfs.kindOf(dataset, signal);
+  if (kind === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
+  return `${oneLine(message)}: ${remedyFor(dataset, kind)}`;
+}
+
 class Running implements RunningReceive {
   readonly input: Writable | null;
   readonly ended: Promise<ReceiveEnd>;
@@ -140,8 +153,9 @@ class Running implements RunningReceive {
   }
 
   async #judge(code: number | null): Promise<ReceiveEnd> {
-    // A takeover waits for the end of this: what has come by then is looked at by the next stream (remembered.ts).
-    if (code !== 0 && this.#stopped !== null) return this.#stopped;
+    // A takeover waits for the end of this: what has come by then is looked at by the next stream (remembered.ts). Where it was only
+    // the sender that went away there is time, and who brings something may go away to keep it from being seen.
+    if (code !== 0 && this.#stopped?.code === 'refused') return this.#stopped;
     // No caller's signal: what has been received is looked at, whoever still listens.
     const { signal } = new AbortController();
     if (code !== 0) return this.#whyNotWhole(code, signal);
@@ -165,13 +179,14 @@ class Running implements RunningReceive {
   async #whyNotWhole(code: number | null, signal: AbortSignal): Promise<ReceiveEnd> {
     const said = oneLine(this.#stderr);
     const end: ReceiveEnd =
-      code === null
+      this.#stopped ??
+      (code === null
         ? { kind: 'broken', code: 'aborted', why: `zfs receive was killed${said === '' ? '' : `: ${said}`}` }
         : {
             kind: 'broken',
             code: failureOf(said),
             why: said === '' ? `zfs receive ended with ${code}` : said,
-          };
+          });
     // Where that cannot be found out, the next stream finds it.
     const brought = await this.#whyNotAsItWas(signal, true).catch(() => null);
     return brought ?? end;
@@ -198,8 +213,13 @@ class Running implements RunningReceive {
     try {
       now = await this.#parts.zfs.stateOf(dataset, signal);
     } catch (error) {
-      if (error instanceof PropertiesNotUnderstood) return this.#whyNotSeen(error, signal);
-      throw error;
+      if (!(error instanceof PropertiesNotUnderstood)) throw error;
+      // The record stays: the next stream compares with what was before.
+      return {
+        kind: 'broken',
+        code: 'refused',
+        why: await whyNotSeen(error, dataset, this.#parts.zfs, signal),
+      };
     }
     const why =
       now === null && mayBeNothing
@@ -208,16 +228,6 @@ class Running implements RunningReceive {
           (await this.#whyNotAsBefore(now, signal)));
     await forgetReceived(this.#parts.dataDir, dataset, now);
     return why;
-  }
-
-  /** What it has brought cannot be told: mounted by no takeover either. The record stays: the next stream compares with what was before. */
-  async #whyNotSeen({ message }: PropertiesNotUnderstood, signal: AbortSignal): Promise<ReceiveEnd> {
-    const { zfs } = this.#parts;
-    const { dataset } = this.#order;
-    // Asked by itself: what a sender says that it is, it need not be.
-    const kind = await zfs.kindOf(dataset, signal);
-    if (kind === 'filesystem') await zfs.change(['set', 'canmount=off', dataset], signal);
-    return { kind: 'broken', code: 'refused', why: `${oneLine(message)}: ${remedyFor(dataset, kind)}` };
   }
 
   /** A sender that says "volume" and sends a file system has had its properties taken: no takeover mounts that. */

@@ -14,11 +14,11 @@ import { type Authority, judge, mustBeYes, type Verdict } from './authority.ts';
 import { oneLine } from './failure.ts';
 import { datasetsOf, epochSchema, receiveOrderSchema, receiverOrderSchema } from './orders.ts';
 import { perform, refused } from './perform.ts';
-import { type RunningReceive, startReceive } from './receive.ts';
+import { type RunningReceive, startReceive, whyNotSeen } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
 import { forgetReceived, rememberReceived } from './remembered.ts';
 import { finishAside, isRoleOrder, performRole, registerAside } from './roles.ts';
-import { Zfs } from './zfs.ts';
+import { type DatasetNow, PropertiesNotUnderstood, Zfs } from './zfs.ts';
 
 export interface ReceiverParts {
   readonly self: NodeId;
@@ -128,7 +128,7 @@ export class Receiver {
     try {
       // After the registration, never before: see registry.ts.
       await this.#requireRight(claimed, signal);
-      const now = await this.#zfs.stateOf(dataset, signal);
+      const now = await this.#stateOf(dataset, signal);
       const kind = now?.kind ?? null;
       if (kind === null && checked.kind === 'incremental')
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
@@ -156,6 +156,16 @@ export class Receiver {
     } catch (error) {
       await registration.remove();
       throw error;
+    }
+  }
+
+  /** A stream that was given up may have left what cannot be told: then nothing goes on, and no takeover mounts it. */
+  async #stateOf(dataset: string, signal: AbortSignal): Promise<DatasetNow | null> {
+    try {
+      return await this.#zfs.stateOf(dataset, signal);
+    } catch (error) {
+      if (!(error instanceof PropertiesNotUnderstood)) throw error;
+      throw refused(await whyNotSeen(error, dataset, this.#zfs, signal));
     }
   }
 

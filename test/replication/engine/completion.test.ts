@@ -91,6 +91,17 @@ describe('that everything has arrived', () => {
     expect(world.words).toEqual([ONE, TWO, THREE]);
   });
 
+  it('is said of what has arrived, however many newer ones there are already', async () => {
+    const world = new World();
+    world.round(ONE);
+    await world.arrives(FAST, ONE, null);
+    const many = Array.from({ length: 40 }, (_, minute) => nameAt(10 + minute));
+    for (const name of many) world.round(name);
+    await world.arrives(SLOW, ONE, null);
+    world.round(nameAt(60));
+    expect(await world.settled()).toEqual([ONE]);
+  });
+
   it('is said once of each, and never of an older one again', async () => {
     const world = new World();
     world.round(ONE, TWO);
