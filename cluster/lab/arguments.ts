@@ -63,7 +63,7 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
                  emulated (the default with qemu)
   --storage NAME of a lab that is made: what is on DRBD: ext4 (the default); raw, the records alone; zfs, a pool (with qemu, after
                  build-zfs); replicated: ext4, and beside it a pool on a disk of each node's own, kept alike by snapshots
-  --services NAME of a lab that is made: store (the default), or files: NFS, iSCSI and SMB beside it, with clients (with --storage zfs)
+  --services NAME of a lab that is made: store (the default), or files: NFS and iSCSI beside it, with clients (with --storage zfs)
   --channel NAME of a lab that is made: what carries the snapshots of --storage replicated: ssh (the default), or grpc
   --watchdog off of a lab that is made: without softdog, so that what outlives D ends by sysrq alone (with qemu)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)

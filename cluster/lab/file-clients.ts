@@ -1,5 +1,5 @@
 /**
- * Clients of what the data nodes serve beside the store: NFS 4.2, NFS 3, iSCSI and SMB through the elastic IP, from the kernel of the
+ * Clients of what the data nodes serve beside the store: NFS 4.2, NFS 3 and iSCSI through the elastic IP, from the kernel of the
  * witness's host. Each writes numbered records, synced and past the page cache, and reads every one back (guest/clients.sh).
  *
  * What they were told is stored is read at the end on the holder itself, past the server.
@@ -8,10 +8,8 @@ import { CLIENT_GATEWAY, type DataNode, ELASTIC_IP, type NodeName } from './host
 import { MOUNT_POINT, VOLUME_DEVICE } from './plan.ts';
 
 /** As in guest/clients.sh. */
-const WAYS = ['nfs4', 'nfs3', 'iscsi', 'smb'] as const;
+const WAYS = ['nfs4', 'nfs3', 'iscsi'] as const;
 type Way = (typeof WAYS)[number];
-/** Whose calls may fail in a failover: a server of SMB keeps no open files (docs/services.md). The others go on by themselves. */
-export const MAY_FAIL: ReadonlySet<Way> = new Set<Way>(['smb']);
 const RECORD_BYTES = 512;
 const HOST = 'w';
 const FOLDER = '/run/lab/clients';
@@ -26,7 +24,7 @@ export interface ClientResult {
   readonly way: Way;
   readonly acknowledged: number;
   readonly lost: number;
-  /** Reads and writes that ended with an error: none, but for those that may fail. */
+  /** Reads and writes that ended with an error: none, on a hard mount. */
   readonly errors: readonly string[];
   /** The longest time between two acknowledgements. */
   readonly longestGapMs: number;
@@ -61,7 +59,7 @@ export class FileClients {
   async served(): Promise<void> {
     const before = await this.#counts();
     await this.#guests.waitFor(
-      'the clients of NFS, iSCSI and SMB are served',
+      'NFS and iSCSI clients are served',
       async () => {
         const counts = await this.#counts();
         return counts.every((count, index) => count > (before[index] ?? 0));

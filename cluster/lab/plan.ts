@@ -64,7 +64,7 @@ export const RESOURCES = {
   drbd: ['block'],
   pool: ['data', 'tank'],
   address: ['port2', 'eip'],
-  service: ['store', 'nfs', 'target', 'smb', 'door'],
+  service: ['store', 'nfs', 'target', 'door'],
 } as const;
 
 /**
@@ -131,7 +131,7 @@ export const PACES: Readonly<Record<TimingName, Pace>> = {
   },
 };
 
-/** `store`: the store alone. `files`: the kernel's NFS server, an iSCSI target and Samba beside it, behind a door (port-block). */
+/** `store`: the store alone. `files`: the kernel's NFS server and an iSCSI target beside it, behind a door (port-block). */
 export const SERVICES = ['store', 'files'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
@@ -270,13 +270,12 @@ const served = (name: string, script: string, after: readonly string[]): Record<
 const FILE_SERVICES: readonly Record<string, unknown>[] = [
   served('nfs', 'nfs.sh', ['data', 'port2']),
   served('target', 'iscsi.sh', ['data', 'port2']),
-  served('smb', 'smb.sh', ['data', 'port2']),
   {
     name: 'door',
     kind: 'port-block',
     addresses: [],
-    ports: ['2049/tcp', '111/tcp', '20048/tcp', '20048/udp', '3260/tcp', '445/tcp'],
-    after: ['nfs', 'target', 'smb', 'store', 'eip'],
+    ports: ['2049/tcp', '111/tcp', '20048/tcp', '20048/udp', '3260/tcp'],
+    after: ['nfs', 'target', 'store', 'eip'],
   },
 ];
 

@@ -33,13 +33,11 @@ write_to() {
 case $1 in
   mount)
     ip route replace $address via "$gateway" dev eth1
-    mkdir -p $top /mnt/nfs4 /mnt/nfs3 /mnt/smb /etc/iscsi
-    modprobe -a nfsv4 nfsv3 iscsi_tcp sd_mod cifs
+    mkdir -p $top /mnt/nfs4 /mnt/nfs3 /etc/iscsi
+    modprobe -a nfsv4 nfsv3 iscsi_tcp sd_mod
     mountpoint -q /mnt/nfs4 || mount -t nfs -o vers=4.2,hard,noac $address:/ /mnt/nfs4 || exit 1
     # Without locks: their daemon wants more of a host than there is here.
     mountpoint -q /mnt/nfs3 || mount -t nfs -o vers=3,hard,nolock,noac $address:/srv/data /mnt/nfs3 || exit 1
-    # Without a helper of its own: the kernel takes everything from the options.
-    mountpoint -q /mnt/smb || mount -i -t cifs -o ip=$address,sec=none,vers=3.1.1,hard,cache=none //$address/export /mnt/smb || exit 1
     echo InitiatorName=iqn.2026-01.com.example:client >/etc/iscsi/initiatorname.iscsi
     pidof iscsid >/dev/null || iscsid || exit 1
     node="iscsiadm -m node -T $target -p $address:3260"
@@ -54,7 +52,7 @@ case $1 in
     ;;
   write)
     rm -f $top/stop $top/*.acknowledged $top/*.errors $top/*.pid
-    for way in "nfs4 /mnt/nfs4/records-nfs4" "nfs3 /mnt/nfs3/records-nfs3" "iscsi $disk" "smb /mnt/smb/records-smb"; do
+    for way in "nfs4 /mnt/nfs4/records-nfs4" "nfs3 /mnt/nfs3/records-nfs3" "iscsi $disk"; do
       write_to $way </dev/null >/dev/null 2>&1 &
       echo $! >"$top/${way%% *}.pid"
     done
