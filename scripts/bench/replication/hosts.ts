@@ -27,7 +27,17 @@ const ZFS = (state: string): string => `#!/bin/sh
 case "$1 $*" in
   "list "*"-t snapshot"*) [ -e '${state}' ] && printf 'tank/bench@s1\\t11\\t1\\t0\\n' && exit 0 ;;
   "list "*) [ -e '${state}' ] && echo filesystem && exit 0 ;;
-  "get "*) [ -e '${state}' ] && printf 'type\\t-\\tfilesystem\\nguid\\t-\\t7\\n' && exit 0 ;;
+  "get "*)
+    # get -H -p -o COLUMNS NAMES DATASET: a line for each, in the order in which they were asked for.
+    if [ -e '${state}' ]; then
+      IFS=,
+      for name in $6; do
+        case $name in type) value=filesystem ;; guid) value=7 ;; *) value=- ;; esac
+        printf '%s\\t-\\t%s\\n' "$name" "$value"
+      done
+      exit 0
+    fi
+    ;;
   "receive "*) cat >/dev/null && : >'${state}' && exit 0 ;;
 esac
 echo "cannot open: dataset does not exist" >&2
