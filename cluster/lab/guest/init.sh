@@ -57,6 +57,18 @@ keep_running() {
 # Any key will do for the embedded controller.
 export AWS_ACCESS_KEY_ID=LAB AWS_SECRET_ACCESS_KEY=lab AWS_EC2_METADATA_DISABLED=true
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
+# As udev would, which is not here: the product looks for a volume's device by the pool's name for it.
+volume_links() {
+  while :; do
+    for device in /sys/block/zd*; do
+      [ -e "$device" ] || continue
+      device=/dev/$(basename "$device")
+      name=$(/lib/udev/zvol_id "$device") || continue
+      mkdir -p "/dev/zvol/${name%/*}" && ln -sfn "$device" "/dev/zvol/$name"
+    done
+    sleep 5
+  done
+}
 # A replicated pool is there on both nodes all the time; the folder of keys outlives a power cut.
 replicated_pools() {
   mkdir -p -m 700 /var/lib/quorate/root-ssh /run/sshd
@@ -66,6 +78,7 @@ replicated_pools() {
   while read -r pool; do
     zpool list "$pool" >/dev/null 2>&1 || zpool import -N -f -o cachefile=none -d /dev/lab "$pool"
   done </etc/quorate/pools
+  volume_links &
 }
 services() {
   [ ! -e /etc/quorate/pools ] || replicated_pools
