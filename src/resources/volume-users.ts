@@ -29,7 +29,7 @@ export class VolumeUsers {
     const devices = await this.#devices(copies, context);
     const blurred = devices.find(({ use }) => use === 'unknown');
     if (blurred !== undefined)
-      return { kind: 'unknown', why: `whether ${blurred.path} is open cannot be found out` };
+      return { kind: 'unknown', why: `whether ${blurred.path} is open cannot be found out${blurred.hint}` };
     const taken = devices.filter(({ use }) => use === 'taken').map(({ name }) => name);
     const free = devices.filter(({ use }) => use === 'free');
     if (taken.length > 0 || free.length === 0) return { kind: 'read', value: taken };
@@ -57,8 +57,9 @@ export class VolumeUsers {
         const device = await this.deviceOf(name, context);
         // Without its key, or before its first stream has arrived, a volume has no device.
         const mayLack = isLocked || isPartial;
-        const use = device.use === 'absent' && !mayLack ? 'unknown' : device.use;
-        return { name, path: device.path, use };
+        const isMissing = device.use === 'absent' && !mayLack;
+        const hint = isMissing ? `: it is not there; does udev run? ("udevadm trigger" makes it)` : '';
+        return { name, path: device.path, use: isMissing ? ('unknown' as const) : device.use, hint };
       }),
     );
   }

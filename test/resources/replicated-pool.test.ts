@@ -113,7 +113,10 @@ describe('a node that does not hold', () => {
   it('H4: whether a volume is open that has no device to be asked is unknown, unless it cannot have one', async () => {
     await release();
     const deviceOf: Options['deviceOf'] = async (volume) => ({ path: `/dev/zvol/${volume}`, use: 'absent' });
-    expect((await probe(make({ deviceOf }))).probe).toBe('unknown');
+    expect(await probe(make({ deviceOf }))).toMatchObject({
+      probe: 'unknown',
+      detail: expect.stringMatching(/zvol\/tank\/disk is open .*it is not there.*udevadm trigger/),
+    });
     const disk = zfs.datasets.get('tank/disk');
     if (disk !== undefined) disk.isPartial = true;
     expect((await probe(make({ deviceOf }))).probe).toBe('not-held');
