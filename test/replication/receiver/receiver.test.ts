@@ -292,54 +292,40 @@ it('a first stream that is given up leaves no record', async () => {
   expect(registrations()).toEqual([]);
 });
 
-it('of a run that breaks off by itself it is looked at what came whole', async () => {
+/** A run of two for a copy that inherits `setuid=off`: the first brings `setuid=on`, of the second the end is missing. */
+function runThatBrings() {
   const inherited = { setuid: 'off' };
   host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), inherited } });
-  const first = { from: '51', bytes: 1000, properties: { setuid: 'on' } };
+  const [first, last] = [named('tank/home', 's2', 52), named('tank/home', 's3', 53)];
   const streams = [
-    makeStream(host.directory, named('tank/home', 's2', 52), first),
-    makeStream(host.directory, named('tank/home', 's3', 53), { from: '52', bytes: 1000 }),
+    makeStream(host.directory, first, { from: '51', bytes: 1000, properties: { setuid: 'on' } }),
+    makeStream(host.directory, last, { from: '52', bytes: 1000 }),
   ];
+  const payload = Buffer.concat(streams.map(({ file }) => readFileSync(file)));
+  const order = { dataset: 'tank/home', snapshot: last, kind: 'incremental', before: [first] } as const;
+  return { order, payload, cut: payload.subarray(0, payload.length - 10) };
+}
+
+const BROUGHT = { kind: 'broken', code: 'refused', why: expect.stringMatching(/brought setuid/) };
+
+it('of a run that breaks off by itself it is looked at what came whole', async () => {
+  const { order, payload, cut } = runThatBrings();
   const file = join(host.directory, 'run');
-  const bytes = Buffer.concat(streams.map((one) => readFileSync(one.file)));
-  writeFileSync(file, bytes.subarray(0, bytes.length - 10));
-  const snapshot = named('tank/home', 's3', 53);
-  const before = [named('tank/home', 's2', 52)];
-  const order = { dataset: 'tank/home', snapshot, kind: 'incremental', before } as const;
-  expect(await send({ file, order, payload: bytes })).toMatchObject({
-    ...{ kind: 'broken', code: 'refused' },
-    why: expect.stringMatching(/brought setuid/),
-  });
+  writeFileSync(file, cut);
+  expect(await send({ file, order, payload })).toMatchObject(BROUGHT);
   expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
 });
 
 it('a sender that goes away after the first of a run is looked after: what it has brought is mounted by no takeover', async () => {
-  const inherited = { setuid: 'off' };
-  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 51, 1)), inherited } });
-  const first = { from: '51', bytes: 1000, properties: { setuid: 'on' } };
-  const streams = [
-    makeStream(host.directory, named('tank/home', 's2', 52), first),
-    makeStream(host.directory, named('tank/home', 's3', 53), { from: '52', bytes: 1000 }),
-  ];
-  const bytes = Buffer.concat(streams.map((one) => readFileSync(one.file)));
-  const snapshot = named('tank/home', 's3', 53);
-  const order = {
-    dataset: 'tank/home',
-    snapshot,
-    kind: 'incremental',
-    before: [named('tank/home', 's2', 52)],
-  };
+  const { order, cut } = runThatBrings();
   const gone = new AbortController();
   const running = await receiver.receive(7, order, 'pipe', gone.signal);
-  running.input?.write(bytes.subarray(0, bytes.length - 10));
+  running.input?.write(cut);
   await until('the first is whole', () =>
     (host.datasets()['tank/home']?.snapshots ?? []).some(({ name }) => name === 's2'),
   );
   gone.abort();
-  expect(await running.ended).toMatchObject({
-    code: 'refused',
-    why: expect.stringMatching(/brought setuid/),
-  });
+  expect(await running.ended).toMatchObject(BROUGHT);
   expect(host.datasets()['tank/home']?.properties).toMatchObject({ canmount: 'off' });
 });
 
