@@ -90,3 +90,6 @@ export type PoolSide =
   /** Certainly not imported there. */
   | { readonly kind: 'absent'; readonly why: string }
   | { readonly kind: 'unknown'; readonly why: string };
+
+/** The dataset itself, or below it. */
+export const isWithin = (name: string, root: string): boolean => name === root || name.startsWith(`${root}/`);

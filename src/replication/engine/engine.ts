@@ -11,7 +11,7 @@ import { type Epoch, InvariantError } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { ReceiverChannel, ReceiverOrder } from '../channel.ts';
 import type { ChainStep, Task } from '../plan.ts';
-import type { Dataset, Guid, Snapshot } from '../pool.ts';
+import { type Dataset, type Guid, isWithin, type Snapshot } from '../pool.ts';
 import type { PoolsReading } from '../reading.ts';
 import { inRuns, MAX_RUN } from '../runs.ts';
 import { Completion } from './completion.ts';
@@ -23,7 +23,7 @@ import { isOpen, minuteOfDay, shortestPeriodMs } from './schedule.ts';
 import { Scope, type ScopeOptions } from './scope.ts';
 import { ALL, isAsked, Snapshots, type Taken } from './snapshots.ts';
 import type { Board } from './state.ts';
-import { commonOf, isWithin, type Transfer, Transfers, type TransfersOptions, wordsOf } from './transfers.ts';
+import { commonOf, type Transfer, Transfers, type TransfersOptions, wordsOf } from './transfers.ts';
 
 export interface EngineOptions extends ScopeOptions {
   readonly epoch: Epoch;

@@ -6,13 +6,13 @@ import type { Clock } from '../../clock.ts';
 import type { Epoch } from '../../core/index.ts';
 import type { ReceiverChannel, ReceiverOrder, Tail } from '../channel.ts';
 import { type PoolPlan, planReplication, type Step } from '../plan.ts';
-import { type Dataset, isFirstPart, type PoolSide } from '../pool.ts';
+import { type Dataset, isFirstPart, isWithin, type PoolSide } from '../pool.ts';
 import { type PoolsReading, sideOf } from '../reading.ts';
 import { ORDER_LIMITS } from '../receiver/index.ts';
 import { type KeptThere, keptThere, tailsOf } from '../roles/index.ts';
 import type { ScopeOptions } from './scope.ts';
 import type { Board } from './state.ts';
-import { isWithin, wordsOf } from './transfers.ts';
+import { wordsOf } from './transfers.ts';
 
 export interface PlanningOptions extends ScopeOptions {
   readonly epoch: Epoch;

@@ -15,7 +15,7 @@ import { assert, type Epoch, InvariantError } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { CallOptions, ReceiverChannel } from '../channel.ts';
 import type { ChainStep, Step, StreamStep } from '../plan.ts';
-import type { Dataset, Guid, Snapshot } from '../pool.ts';
+import { type Dataset, type Guid, isWithin, type Snapshot } from '../pool.ts';
 import { cutAfter, namesOfRun } from '../runs.ts';
 import { type Held, heldNow, letGoThere, namedOf } from './held.ts';
 import type { LocalPool } from './local-pool.ts';
@@ -288,9 +288,6 @@ function namesOf(step: Step): readonly string[] {
   const base = step.kind === 'incremental' ? [step.from.slice(1)] : [];
   return [...namesOfRun(step).toReversed(), ...base];
 }
-
-/** The dataset itself, or below it. */
-export const isWithin = (name: string, root: string): boolean => name === root || name.startsWith(`${root}/`);
 
 export function commonOf(snapshot: Snapshot): { name: string; takenAt: number | null } {
   return { name: snapshot.name, takenAt: readOwnName(snapshot.name)?.takenAtMs ?? null };

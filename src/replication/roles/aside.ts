@@ -1,5 +1,5 @@
 /**
- * Setting aside what only this node has: the one next command, from what the pool holds now. Pure.
+ * Setting aside what only this node has: the next commands, from what the pool holds now. Pure.
  *
  *     tank/home @s1 @s2 @s3 (+ data)            @s2 is the newest that the holder has too
  *       snapshot, hold, mark                     @quorate-diverged-20: what is there now; the mark says what is left to do
@@ -11,10 +11,13 @@
  * 1. No command destroys anything: ZFS could go back to @s2 under one name only by destroying @s3, so the names change instead.
  * 2. Every command leaves a pool from which the rest is known by its marks alone: after a crash anywhere it goes on.
  * 3. An encrypted dataset leaves its encryption root never: what inherits its key is set aside together with its root.
+ * 4. What is to be done of datasets that do not lie in each other is said at once: a reading of a large pool costs more than a command.
+ *    The outer one comes first.
  */
+import { assertNever } from '../../core/index.ts';
 import { KEPT } from '../../resources/index.ts';
 import type { Tail } from '../channel.ts';
-import type { Guid } from '../pool.ts';
+import { type Guid, isWithin } from '../pool.ts';
 import { type AsideDataset, type AsideMark, type AsidePool, keptWord, markText } from './aside-reading.ts';
 
 interface Wanted {
@@ -53,7 +56,8 @@ export type AsideStep =
       readonly snapshot: string;
       readonly to: string;
     }
-  | { readonly kind: 'promote'; readonly dataset: string }
+  /** `origin`: whose snapshots it takes over. */
+  | { readonly kind: 'promote'; readonly dataset: string; readonly origin: string }
   /** Nobody mounts what is kept; who has its name now is mounted as that was. */
   | {
       readonly kind: 'finish';
@@ -65,15 +69,19 @@ export type AsideStep =
     };
 
 export type AsideNext =
-  | { readonly kind: 'step'; readonly step: AsideStep }
-  | { readonly kind: 'done' }
-  | { readonly kind: 'stuck'; readonly why: string };
+  /** One or more (4). */
+  { readonly kind: 'steps'; readonly steps: readonly AsideStep[] } | Nothing;
+
+type Nothing = { readonly kind: 'done' } | { readonly kind: 'stuck'; readonly why: string };
+
+/** Of one dataset. */
+type Next = { readonly kind: 'step'; readonly step: AsideStep } | Nothing;
 
 const MAX_PLACES = 100;
 const DONE = { kind: 'done' } as const;
 
-const step = (one: AsideStep): AsideNext => ({ kind: 'step', step: one });
-const stuck = (why: string): AsideNext => ({ kind: 'stuck', why });
+const step = (one: AsideStep): Next => ({ kind: 'step', step: one });
+const stuck = (why: string): Nothing => ({ kind: 'stuck', why });
 
 /** `epoch`: of the tenure that sends now. Without tails: what a crash has left undone. */
 export function nextAside(
@@ -83,19 +91,50 @@ export function nextAside(
   tails: readonly Tail[],
 ): AsideNext {
   // Not without an order: it is no reason to change anything.
-  const out = tails.length > 0 ? [...pool.values()].find(({ isTakenOut }) => isTakenOut) : undefined;
-  if (out !== undefined) return step({ kind: 'forget', dataset: out.name });
-  for (const tail of withRoots(poolName, pool, tails)) {
-    const next = mark(pool, epoch, tail);
-    if (next.kind !== 'done') return next;
+  const out = tails.length > 0 ? [...pool.values()].filter(({ isTakenOut }) => isTakenOut) : [];
+  const forgotten = together(out.map(({ name }) => step({ kind: 'forget', dataset: name })));
+  if (forgotten.kind !== 'done') return forgotten;
+  const marked = together(withRoots(poolName, pool, tails).map((tail) => mark(pool, epoch, tail)));
+  if (marked.kind !== 'done') return marked;
+  return together(inOrder(pool).map((dataset) => goOn(poolName, pool, dataset)));
+}
+
+/** (4) In this order; what cannot be done hinders only once nothing else is left to do. */
+function together(all: readonly Next[]): AsideNext {
+  const steps: AsideStep[] = [];
+  const touched: string[] = [];
+  for (const next of all) {
+    if (next.kind !== 'step') continue;
+    const names = namesOf(next.step);
+    if (names.some((name) => touched.some((other) => isWithin(name, other) || isWithin(other, name))))
+      continue;
+    steps.push(next.step);
+    touched.push(...names);
   }
-  let hindrance: AsideNext = DONE;
-  for (const dataset of inOrder(pool)) {
-    const next = goOn(poolName, pool, dataset);
-    if (next.kind === 'step') return next;
-    if (next.kind === 'stuck') hindrance = next;
+  if (steps.length > 0) return { kind: 'steps', steps };
+  return all.findLast((next): next is Nothing => next.kind === 'stuck') ?? DONE;
+}
+
+/** What must stay as it is, or comes, meanwhile. Of marks too: what has the key of another is not marked before that. */
+function namesOf(one: AsideStep): readonly string[] {
+  switch (one.kind) {
+    case 'abandon':
+    case 'snapshot':
+    case 'keep':
+    case 'forget':
+    case 'create':
+      return [one.dataset];
+    case 'promote':
+      return [one.dataset, one.origin];
+    case 'rename':
+      return [one.from, one.to];
+    case 'clone':
+      return [one.of.name, one.to];
+    case 'finish':
+      return [one.kept.name, ...(one.heir === null ? [] : [one.heir])];
+    default:
+      return assertNever(one);
   }
-  return hindrance;
 }
 
 /** It has been renamed away, and what has its name now is not finished. */
@@ -125,8 +164,7 @@ function withRoots(poolName: string, pool: AsidePool, tails: readonly Tail[]): r
     if (isUnderWay(pool, dataset) || !hasTail(found, common)) continue;
     for (const name of parentsOf(dataset)) {
       const above = pool.get(name);
-      const isBelowKey = name === root || name.startsWith(`${root}/`);
-      if (above === undefined || !isBelowKey || all.has(name)) continue;
+      if (above === undefined || !isWithin(name, root) || all.has(name)) continue;
       all.set(name, { dataset: name, common: above.snapshots.at(-1)?.guid ?? null, isRoot: true });
     }
   }
@@ -134,7 +172,7 @@ function withRoots(poolName: string, pool: AsidePool, tails: readonly Tail[]): r
 }
 
 /** Snapshot, holds, mark. Nothing more where it has its mark, or has been renamed. */
-function mark(pool: AsidePool, epoch: number, { dataset, common, isRoot }: Wanted): AsideNext {
+function mark(pool: AsidePool, epoch: number, { dataset, common, isRoot }: Wanted): Next {
   const found = pool.get(dataset);
   if (found === undefined || found.mark !== null || found.isKept) return DONE;
   if (isUnderWay(pool, dataset)) return DONE;
@@ -162,7 +200,7 @@ function freeName({ snapshots }: AsideDataset, name: string): string {
   return name;
 }
 
-function goOn(poolName: string, pool: AsidePool, dataset: AsideDataset): AsideNext {
+function goOn(poolName: string, pool: AsidePool, dataset: AsideDataset): Next {
   const { mark: has, isKept, isDone } = dataset;
   if (has === null) return isKept ? bringBack(pool, dataset) : DONE;
   if (!isKept) return isBelowMarked(pool, dataset.name) ? DONE : park(poolName, pool, dataset, has);
@@ -173,12 +211,7 @@ function goOn(poolName: string, pool: AsidePool, dataset: AsideDataset): AsideNe
 const isBelowMarked = (pool: AsidePool, name: string): boolean =>
   parentsOf(name).some((above) => pool.get(above)?.mark != null);
 
-function park(
-  poolName: string,
-  pool: AsidePool,
-  { name, kind }: AsideDataset,
-  { epoch }: AsideMark,
-): AsideNext {
+function park(poolName: string, pool: AsidePool, { name, kind }: AsideDataset, { epoch }: AsideMark): Next {
   const rest = name.slice(poolName.length);
   for (let count = 1; count < MAX_PLACES; count++) {
     const folder = `${poolName}/${KEPT}/${epoch}${count === 1 ? '' : `.${count}`}`;
@@ -196,7 +229,7 @@ function park(
 }
 
 /** What has been renamed away, and its successor under the old name. */
-function replace(pool: AsidePool, kept: AsideDataset, mark: AsideMark): AsideNext {
+function replace(pool: AsidePool, kept: AsideDataset, mark: AsideMark): Next {
   const { common, original } = mark;
   const heir = pool.get(original);
   const base = kept.snapshots.find(({ guid }) => guid === common);
@@ -211,12 +244,12 @@ function replace(pool: AsidePool, kept: AsideDataset, mark: AsideMark): AsideNex
     return step({ kind: 'clone', of: kept, snapshot: base.name, to: original });
   }
   return heir.origin === `${kept.name}@${base.name}`
-    ? step({ kind: 'promote', dataset: original })
+    ? step({ kind: 'promote', dataset: original, origin: kept.name })
     : stuck(`${original} is there again, and is not what goes on from ${kept.name}@${base.name}`);
 }
 
 /** It was renamed only because it lay below what was set aside. */
-function bringBack(pool: AsidePool, { name, kind }: AsideDataset): AsideNext {
+function bringBack(pool: AsidePool, { name, kind }: AsideDataset): Next {
   const [parent = ''] = parentsOf(name);
   const above = pool.get(parent);
   // Deeper ones come back with it; a place that was made for others is below no mark.

@@ -1,6 +1,6 @@
 /**
  * Performs what `aside.ts` plans, on the node whose copy has the tail. It must not hold: nothing of the pool may be written to
- * meanwhile. Reads again before every command, so that it goes on wherever an earlier one ended.
+ * meanwhile. What is left to do is read from the pool, again and again, so that it goes on wherever an earlier one ended.
  */
 import type { Clock } from '../../clock.ts';
 import { assertNever, instant } from '../../core/index.ts';
@@ -62,11 +62,13 @@ export async function setAside(
     const next = nextAside(pool, read, epoch, tails);
     if (next.kind === 'done') return { commands: done };
     if (next.kind === 'stuck') throw new QuorateError('replication-conflict', next.why);
-    if (done.length >= limit)
-      throw new QuorateError('replication-conflict', `${pool}: setting aside did not come to an end`);
-    for (const command of await commandsOf(next.step, parts)) {
-      await changeAside(command, parts);
-      done.push(command.join(' '));
+    for (const step of next.steps) {
+      if (done.length >= limit)
+        throw new QuorateError('replication-conflict', `${pool}: setting aside did not come to an end`);
+      for (const command of await commandsOf(step, parts)) {
+        await changeAside(command, parts);
+        done.push(command.join(' '));
+      }
     }
   }
 }

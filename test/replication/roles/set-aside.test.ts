@@ -311,6 +311,38 @@ describe('one failover', () => {
     expect(pair.zfs.a.calls.filter((call) => / (destroy|rollback) /.test(call))).toEqual([]);
   });
 
+  it('reads a pool of many datasets a few times, however many there are', async () => {
+    const readings = async (count: number): Promise<number> => {
+      const pair = make();
+      const names = Array.from({ length: count }, (_, index) => `tank/fs${index}`);
+      for (const name of names) pair.pools.a.create(name);
+      pair.period();
+      await pair.round(null);
+      for (const name of names) pair.write(name);
+      await pair.failover();
+      let lists = 0;
+      const run = (command: readonly string[]) => {
+        if (command[1] === 'list') lists += 1;
+        return pair.zfs.a.run(command);
+      };
+      const tails = tailsOf(
+        parsePool(POOL, pair.source.texts()),
+        parsePool(POOL, pair.target.texts()),
+        pair.plan(),
+      );
+      expect(tails).toHaveLength(count);
+      await setAside(POOL, 20, tails, {
+        commands: { run },
+        clock: new VirtualClock(),
+        signal: new AbortController().signal,
+        mayChange: () => true,
+      });
+      await pair.quietDown();
+      return lists;
+    };
+    expect(await readings(30)).toBe(await readings(2));
+  });
+
   it(
     'goes on after a power cut before any single command',
     async () => {
