@@ -29,7 +29,7 @@ import {
 } from '../resources/index.ts';
 import { kernelFiles } from './kernel-files.ts';
 import { endReceives } from './receives.ts';
-import { volumeDevice } from './volume-device.ts';
+import { volumeDevices } from './volume-device.ts';
 
 export interface LocalParts {
   readonly runner: CommandRunner;
@@ -89,7 +89,7 @@ export function localResource(config: LocalResourceConfig, parts: LocalParts): R
           const done = await endAside(pool, { commands: runner, clock, signal, mayChange: () => true });
           return done.commands.length === 0 ? null : `ended a set-aside by ${done.commands.length} commands`;
         },
-        deviceOf: (volume, context) => volumeDevice(volume, context, clock),
+        devices: volumeDevices(clock),
       });
     }
     case 'port':

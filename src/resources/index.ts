@@ -62,7 +62,7 @@ export {
   type StartLimit,
 } from './types.ts';
 export { VirtualIpResource } from './virtual-ip.ts';
-export type { DeviceUse, VolumeDevice } from './volume-users.ts';
+export type { DeviceUse, VolumeDevices } from './volume-users.ts';
 
 export { VpcRouteResource } from './vpc-route.ts';
 export { ZfsPoolResource } from './zfs-pool.ts';

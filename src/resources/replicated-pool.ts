@@ -37,7 +37,7 @@ import type {
   ReleaseContext,
   Resource,
 } from './types.ts';
-import { VolumeUsers } from './volume-users.ts';
+import { type VolumeDevices, VolumeUsers } from './volume-users.ts';
 import { reachable } from './zfs-datasets.ts';
 import { type KernelFiles, usability } from './zfs-state.ts';
 import { namesOf, PoolTree, type TreeOptions } from './zfs-tree.ts';
@@ -60,8 +60,7 @@ export interface ReplicatedPoolOptions extends TreeOptions {
   readonly endReceives: (pool: string, context: ActionContext) => Promise<string | null>;
   /** Ends a set-aside that was under way, so that every name has its dataset again; null where there was none. */
   readonly endAside: (pool: string, context: ActionContext) => Promise<string | null>;
-  /** Whether the kernel has the device of a volume open for somebody, as iSCSI does; see `VolumeUsers`. */
-  readonly deviceOf: VolumeUsers['deviceOf'];
+  readonly devices: VolumeDevices;
 }
 
 export class ReplicatedPoolResource implements Resource {
@@ -81,7 +80,7 @@ export class ReplicatedPoolResource implements Resource {
     this.#pool = options.pool;
     this.#tools = new LinuxTools(options.runner, options.clock);
     this.#users = new MountUsers({ mayKill: options.mayKill, frozenIo: null, tools: this.#tools });
-    this.#volumes = new VolumeUsers(this.#tools, options.deviceOf);
+    this.#volumes = new VolumeUsers(options.pool, this.#tools, options.devices);
     this.#tree = new PoolTree({
       ...options,
       tools: this.#tools,

@@ -2,38 +2,82 @@
  * Who has the device of a ZFS volume open. The kernel itself does, as for iSCSI, and then no process is seen; so it is asked for
  * the device exclusively. `fuser` finds who has opened it otherwise.
  */
+import { firstWords } from './command-error.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
-import type { Copy } from './replicated-datasets.ts';
+import { type Copy, isKept } from './replicated-datasets.ts';
 import type { ActionContext } from './types.ts';
+import { linkName, volumeNames } from './volume-names.ts';
 
 /** `absent`: it has no device now. */
 export type DeviceUse = 'free' | 'taken' | 'absent' | 'unknown';
 
-export interface VolumeDevice {
-  readonly path: string;
-  readonly use: DeviceUse;
+/** None of them hangs, though an open waits in the kernel where the pool does. */
+export interface VolumeDevices {
+  /** As the kernel answers who wants it alone. Never rejects. */
+  use(path: string, context: ActionContext): Promise<DeviceUse>;
+  /** Whether it can be opened beside others, which nobody notices. Never rejects. */
+  reach(path: string, context: ActionContext): Promise<'there' | 'absent' | 'unknown'>;
+  /** Meanwhile nobody here opens one of these: it would be found, and killed. Without those that we are still about to open. */
+  leaveAlone<Value>(
+    paths: readonly string[],
+    context: ActionContext,
+    action: (paths: readonly string[]) => Promise<Value>,
+  ): Promise<Value>;
+  /** Paths of the devices that volumes have, of whatever pool; throws where that cannot be read. */
+  all(): readonly string[];
+  /** What a link leads to; the path itself where it leads nowhere. */
+  real(path: string): string;
 }
 
-export class VolumeUsers {
-  readonly #tools: LinuxTools;
-  /** Never rejects. Must not hang: an open waits in the kernel where the pool does. */
-  readonly deviceOf: (volume: string, context: ActionContext) => Promise<VolumeDevice>;
+interface Found {
+  readonly name: string;
+  readonly path: string;
+  readonly use: DeviceUse;
+  /** For `unknown`, with what can be done about it. */
+  readonly why: string;
+}
 
-  constructor(tools: LinuxTools, deviceOf: VolumeUsers['deviceOf']) {
+/** What udev makes; nobody else does. */
+const LINKS = '/dev/zvol';
+const REMEDY = 'does udev run? ("udevadm trigger" makes it)';
+
+export class VolumeUsers {
+  readonly #pool: string;
+  readonly #tools: LinuxTools;
+  readonly #devices: VolumeDevices;
+
+  constructor(pool: string, tools: LinuxTools, devices: VolumeDevices) {
+    this.#pool = pool;
     this.#tools = tools;
-    this.deviceOf = deviceOf;
+    this.#devices = devices;
   }
 
   /** Names of the volumes that somebody has open. */
   async open(copies: readonly Copy[], context: ActionContext): Promise<Reading<readonly string[]>> {
-    const devices = await this.#devices(copies, context);
+    const devices = await this.#find(copies, context);
     const blurred = devices.find(({ use }) => use === 'unknown');
     if (blurred !== undefined)
-      return { kind: 'unknown', why: `whether ${blurred.path} is open cannot be found out${blurred.hint}` };
+      return { kind: 'unknown', why: `whether ${blurred.path} is open cannot be found out${blurred.why}` };
     const taken = devices.filter(({ use }) => use === 'taken').map(({ name }) => name);
     const free = devices.filter(({ use }) => use === 'free');
     if (taken.length > 0 || free.length === 0) return { kind: 'read', value: taken };
-    const command = ['fuser', ...free.map(({ path }) => path)];
+    return this.#devices.leaveAlone(
+      free.map(({ path }) => path),
+      context,
+      (paths) => this.#opened(free, paths, context),
+    );
+  }
+
+  /** `paths`: those of them that can be looked at. */
+  async #opened(
+    free: readonly Found[],
+    paths: readonly string[],
+    context: ActionContext,
+  ): Promise<Reading<readonly string[]>> {
+    const left = free.find(({ path }) => !paths.includes(path));
+    if (left !== undefined)
+      return { kind: 'unknown', why: `whether ${left.path} is open cannot be found out` };
+    const command = ['fuser', ...paths];
     return this.#tools.judge(
       command,
       await this.#tools.run(command, context),
@@ -45,22 +89,65 @@ export class VolumeUsers {
 
   /** SIGKILL to every process that has one open; what the kernel has open stays. */
   async kill(copies: readonly Copy[], context: ActionContext): Promise<void> {
-    const devices = await this.#devices(copies, context);
-    const paths = devices.filter(({ use }) => use !== 'absent').map(({ path }) => path);
-    if (paths.length > 0) await this.#tools.run(['fuser', '-k', ...paths], context);
+    const devices = await this.#find(copies, context);
+    const there = devices.filter(({ use }) => use !== 'absent').map(({ path }) => path);
+    await this.#devices.leaveAlone(there, context, async (paths) => {
+      if (paths.length > 0) await this.#tools.run(['fuser', '-k', ...paths], context);
+    });
   }
 
-  async #devices(copies: readonly Copy[], context: ActionContext) {
+  async #find(copies: readonly Copy[], context: ActionContext): Promise<readonly Found[]> {
     const volumes = copies.filter(({ kind }) => kind === 'volume');
-    return Promise.all(
-      volumes.map(async ({ name, isLocked, isPartial }) => {
-        const device = await this.deviceOf(name, context);
-        // Without its key, or before its first stream has arrived, a volume has no device.
-        const mayLack = isLocked || isPartial;
-        const isMissing = device.use === 'absent' && !mayLack;
-        const hint = isMissing ? `: it is not there; does udev run? ("udevadm trigger" makes it)` : '';
-        return { name, path: device.path, use: isMissing ? ('unknown' as const) : device.use, hint };
+    const linked = await Promise.all(
+      volumes.map(async ({ name, isLocked }) => {
+        const path = `${LINKS}/${linkName(name)}`;
+        // Without its key a volume has no device.
+        return { name, path, use: await this.#devices.use(path, context), isLocked, why: '' };
       }),
     );
+    if (!linked.some((one) => isLacking(one))) return linked;
+    const names = await this.#names(linked, context);
+    return Promise.all(linked.map((one) => (isLacking(one) ? this.#unlinked(one, names, context) : one)));
   }
+
+  async #unlinked(
+    { name, path }: Found,
+    { paths, lacks }: Awaited<ReturnType<typeof volumeNames>>,
+    context: ActionContext,
+  ): Promise<Found> {
+    const device = paths.get(linkName(name));
+    const lost = (why: string): Found => ({
+      ...{ name, path, use: 'unknown' },
+      why: `: it is not there, and ${why}; ${REMEDY}`,
+    });
+    // R2: only where the kernel knows of none.
+    if (device === undefined) return lacks === null ? { name, path, use: 'absent', why: '' } : lost(lacks);
+    const use = await this.#devices.use(device, context);
+    return use === 'absent' ? lost(`${device} has just gone`) : { name, path: device, use, why: '' };
+  }
+
+  /** A device that a link leads to is looked at for the one that the link names; which of the pool's volumes it is of says nothing more. */
+  async #names(linked: readonly Found[], context: ActionContext) {
+    const known = linked.flatMap(({ path, use }) => (use === 'absent' ? [] : [this.#devices.real(path)]));
+    let candidates: readonly string[];
+    try {
+      candidates = this.#devices.all().filter((path) => !known.includes(path));
+    } catch (error) {
+      return { paths: new Map<string, string>(), lacks: firstWords(String(error)) };
+    }
+    const { paths, lacks } = await volumeNames(candidates, this.#devices, this.#tools, context);
+    const volumes = new Set(linked.map(({ name }) => linkName(name)));
+    // A rename reaches the device later: under the name of one that is not there it may be any of them.
+    const stray = [...paths.keys()].find((name) => this.#isOurs(name) && !volumes.has(wholeName(name)));
+    return { paths, lacks: lacks ?? (stray === undefined ? null : `${paths.get(stray)} is of ${stray}`) };
+  }
+
+  #isOurs = (name: string): boolean =>
+    name.startsWith(`${linkName(this.#pool)}/`) && !isKept(linkName(this.#pool), name);
 }
+
+const isLacking = ({ use, isLocked }: { use: DeviceUse; isLocked: boolean }): boolean =>
+  use === 'absent' && !isLocked;
+
+/** Snapshots have devices too where `snapdev` says so. */
+const wholeName = (name: string): string => name.split('@')[0] ?? name;

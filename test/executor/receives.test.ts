@@ -1,12 +1,11 @@
-/** What runs into a pool that is taken over, and whether a volume's device is open. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** What runs into a pool that is taken over. */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { type Instant, instant } from '../../src/core/index.ts';
 import { endReceives, type Receiving, readReceive } from '../../src/executor/receives.ts';
-import { volumeDevice } from '../../src/executor/volume-device.ts';
 import { endReceives as endRegisteredReceives } from '../../src/replication/receiver/index.ts';
 import { registerOrder } from '../../src/replication/receiver/registry.ts';
 
@@ -77,49 +76,6 @@ it('an order of the replication that is under way is waited for, and one that do
 
 let directory = '';
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'quorate-zvol-'));
+  directory = mkdtempSync(join(tmpdir(), 'quorate-receives-'));
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
-
-it('a device that is not there is absent, one that cannot be opened in time is unknown', async () => {
-  writeFileSync(join(directory, 'disk'), '');
-  expect((await volumeDevice('disk', inMs(1000), systemClock, directory)).use).toBe('free');
-  expect((await volumeDevice('none', inMs(1000), systemClock, directory)).use).toBe('absent');
-  expect((await volumeDevice('disk/below', inMs(1000), systemClock, directory)).use).toBe('unknown');
-});
-
-it('opens that hang in the kernel take two threads at most, however many volumes there are and however often they are asked for', async () => {
-  const hanging = new Map<string, (use: 'free') => void>();
-  let most = 0;
-  const ask = (path: string) =>
-    new Promise<'free'>((resolve) => {
-      hanging.set(path, resolve);
-      most = Math.max(most, hanging.size);
-    });
-  const names = ['v1', 'v2', 'v3', 'v4', 'v5'];
-  for (let times = 0; times < 3; times++) {
-    const all = await Promise.all(names.map((name) => volumeDevice(name, inMs(50), systemClock, '/d', ask)));
-    expect(all.map(({ use }) => use)).toEqual(names.map(() => 'unknown'));
-  }
-  expect([...hanging.keys()]).toEqual(['/d/v1', '/d/v2']);
-  expect(most).toBe(2);
-  for (const resolve of hanging.values()) resolve('free');
-  // All of them, one after the other, once the kernel answers again.
-  const quick = async () => 'free' as const;
-  const again = await Promise.all(
-    names.map((name) => volumeDevice(name, inMs(2000), systemClock, '/d', quick)),
-  );
-  expect(again.map(({ use }) => use)).toEqual(names.map(() => 'free'));
-});
-
-it('many volumes wait for each other longer than one may take, as long as it goes on', async () => {
-  const slow = async () => {
-    await systemClock.sleep(60);
-    return 'free' as const;
-  };
-  const names = Array.from({ length: 80 }, (_, at) => `many${at}`);
-  const all = await Promise.all(
-    names.map((name) => volumeDevice(name, inMs(10_000), systemClock, '/d', slow)),
-  );
-  expect(all.every(({ use }) => use === 'free')).toBe(true);
-});

@@ -114,7 +114,7 @@ class Node {
 
   resource(): ReplicatedPoolResource {
     const clock = this.#clock;
-    const { kernel, readMounts, deviceOf } = this.#mounts;
+    const { kernel, readMounts, devices } = this.#mounts;
     return new ReplicatedPoolResource({
       ...{
         name: 'tank',
@@ -124,7 +124,7 @@ class Node {
         memory: this.#memory,
         ownPaths: ['/'],
       },
-      ...{ kernel, readMounts, deviceOf, clock, runner: this.#runner() },
+      ...{ kernel, readMounts, devices, clock, runner: this.#runner() },
       endReceives: async () => {
         expect(await endReceives(this.#dataDir, instant(clock.now() + 1000), clock)).toEqual({
           kind: 'ended',

@@ -27,10 +27,10 @@ beforeEach(() => {
 
 type Options = ConstructorParameters<typeof ReplicatedPoolResource>[0];
 const make = (more: Partial<Options> = {}) => {
-  const { kernel, readMounts, runner, deviceOf } = zfs;
+  const { kernel, readMounts, runner, devices } = zfs;
   return new ReplicatedPoolResource({
     ...{ name: 'tank', pool: 'tank', loadKeys: false, mayKill: true, memory, ownPaths: ['/', '/var/lib/q'] },
-    ...{ kernel, readMounts, runner, clock, deviceOf },
+    ...{ kernel, readMounts, runner, clock, devices },
     endReceives: async (pool) => {
       receives.push(pool);
       zfs.calls.push('end receives');
@@ -110,16 +110,14 @@ describe('a node that does not hold', () => {
     expect(isReleased(await probe())).toBe(true);
   });
 
-  it('H4: whether a volume is open that has no device to be asked is unknown, unless it cannot have one', async () => {
+  it('H4: whether a volume is open whose device does not answer is unknown', async () => {
     await release();
-    const deviceOf: Options['deviceOf'] = async (volume) => ({ path: `/dev/zvol/${volume}`, use: 'absent' });
-    expect(await probe(make({ deviceOf }))).toMatchObject({
+    zfs.silent.add('/dev/zvol/tank/disk');
+    expect(await probe()).toEqual({
       probe: 'unknown',
-      detail: expect.stringMatching(/zvol\/tank\/disk is open .*it is not there.*udevadm trigger/),
+      detail: 'tank is ONLINE, read-only: whether /dev/zvol/tank/disk is open cannot be found out',
     });
-    const disk = zfs.datasets.get('tank/disk');
-    if (disk !== undefined) disk.isPartial = true;
-    expect((await probe(make({ deviceOf }))).probe).toBe('not-held');
+    await expect(release(make(), 'abrupt', 300)).rejects.toMatchObject({ code: 'release-unverified' });
   });
 
   it('what is kept aside of a former tenure is left alone, mounted or not', async () => {

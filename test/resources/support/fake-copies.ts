@@ -1,5 +1,10 @@
 /** One node's copy of a replicated pool, in memory: properties with what inherits them, mounts, volumes, and who uses them. */
-import type { CommandResult, CommandRunner, DeviceUse, KernelFiles } from '../../../src/resources/index.ts';
+import type {
+  CommandResult,
+  CommandRunner,
+  KernelFiles,
+  VolumeDevices,
+} from '../../../src/resources/index.ts';
 
 const ROOT = '27 1 259:1 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p1 rw';
 
@@ -20,6 +25,12 @@ export class FakeCopies {
   readonly busy = new Set<string>();
   /** Volumes that the kernel has open, as for iSCSI. */
   readonly exported = new Set<string>();
+  /** Paths of the devices, by what the kernel says they are of. */
+  readonly zds = new Map<string, string>();
+  /** Volumes without the link that udev makes. */
+  readonly unlinked = new Set<string>();
+  /** Paths that answer nobody. */
+  readonly silent = new Set<string>();
   stuck = false;
   hangs: string[] = [];
   readonly failures = new Map<string, string>();
@@ -36,6 +47,7 @@ export class FakeCopies {
   add(name: string, mountPoint: string, kind: FakeDataset['kind'] = 'filesystem'): FakeDataset {
     const dataset: FakeDataset = { kind, own: new Map(), mountPoint, snapshots: [`${name}@s1`] };
     this.datasets.set(name, dataset);
+    if (kind === 'volume') this.zds.set(name, `/dev/zd${16 * this.zds.size}`);
     return dataset;
   }
 
@@ -88,13 +100,32 @@ export class FakeCopies {
     return `${[ROOT, ...lines].join('\n')}\n`;
   };
 
-  readonly deviceOf = async (volume: string): Promise<{ path: string; use: DeviceUse }> => ({
-    path: `/dev/zvol/${volume}`,
-    use: this.exported.has(volume) ? 'taken' : 'free',
-  });
+  readonly devices: VolumeDevices = {
+    use: async (path) => {
+      if (this.silent.has(path)) return 'unknown';
+      const volume = this.#volumeAt(path);
+      if (volume === null) return 'absent';
+      return this.exported.has(volume) ? 'taken' : 'free';
+    },
+    reach: async (path) => {
+      if (this.silent.has(path)) return 'unknown';
+      return this.#volumeAt(path) === null ? 'absent' : 'there';
+    },
+    leaveAlone: (paths, _context, action) => action(paths),
+    all: () => [...this.zds.values()],
+    real: (path) => this.zds.get(this.#volumeAt(path) ?? '') ?? path,
+  };
+
+  #volumeAt(path: string): string | null {
+    const volumes = [...this.zds].filter(([volume, device]) => {
+      const link = `/dev/zvol/${volume.replaceAll(' ', '+')}`;
+      return path === device || (path === link && !this.unlinked.has(volume));
+    });
+    return volumes[0]?.[0] ?? null;
+  }
 
   get changes(): string[] {
-    return this.calls.filter((call) => !/^zfs (list|get)|^fuser (-v|\/)/.test(call));
+    return this.calls.filter((call) => !/^zfs (list|get)|^fuser (-v|\/)|zvol_id/.test(call));
   }
 
   #run(command: readonly string[], limitMs: number): CommandResult {
@@ -122,9 +153,17 @@ export class FakeCopies {
       case 'fuser -v':
         return exited(1);
       default:
+        if (command[0] === '/lib/udev/zvol_id') return this.#zvolId(last);
         if (command[0] === 'fuser') return exited(command.some((one) => this.busy.has(one)) ? 0 : 1);
         throw new Error(`nobody has taught the test "${line}"`);
     }
+  }
+
+  /** As 2.1.11 of Debian 12: a blank in the name is a "+". */
+  #zvolId(path: string): CommandResult {
+    const volume = this.#volumeAt(path);
+    if (volume === null) return exited(1, `Unable to access device file: ${path}\n`);
+    return exited(0, '', `${volume.replaceAll(' ', '+')}\n`);
   }
 
   #get(properties: readonly string[]): string {
