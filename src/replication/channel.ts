@@ -64,7 +64,7 @@ export interface ReceiveOrder {
 }
 
 /** What a receiver takes beyond the first version of the protocol: it says so with what it has read, to whom asks. */
-export const FEATURES = ['runs', 'settles'] as const;
+export const FEATURES = ['runs', 'settles', 'replays'] as const;
 export type Feature = (typeof FEATURES)[number];
 
 export type ReceiveEnd =

@@ -5,6 +5,8 @@
  * 2. The stream goes after the *newest* snapshot of the copy, and after no other: for an older one ZFS would have to roll the
  *    copy back, and what is newer would be destroyed. That is a conflict, left to people and to a change of roles.
  * 3. What the copy has, stays: the only thing that is ever thrown away is a stream that broke off and cannot go on.
+ * 4. `written` of a copy is no proof of a change: ZFS counts there too what it does to its own intent log when a dataset is cloned, rolled
+ *    back, mounted or imported. Whether there is more `zfs receive` knows, which without -F takes nothing where there is.
  */
 import { type Dataset, isFirstPart, type Point, type Resume, type Snapshot } from './pool.ts';
 
@@ -56,8 +58,11 @@ export interface Ends {
   readonly to: string;
 }
 
+/** Whether the copy is known to have been written to since its newest snapshot, or that cannot be known; otherwise `zfs receive` says. */
+export type IsChanged = (copy: Dataset) => boolean;
+
 /** `target`: the copy; null where there is none. */
-export function decide(source: Dataset, target: Dataset | null, ends: Ends): Decision {
+export function decide(source: Dataset, target: Dataset | null, ends: Ends, isChanged: IsChanged): Decision {
   if (source.resume !== null && source.snapshots.length === 0)
     return conflict('unfinished-source', `its own first copy has not arrived whole on ${ends.from}`);
   if (target === null) return full(source, ends, false);
@@ -66,14 +71,20 @@ export function decide(source: Dataset, target: Dataset | null, ends: Ends): Dec
       'encryption',
       `is encrypted on ${ends.from} and not on ${ends.to}: ZFS never mixes raw and other streams in one copy`,
     );
-  if (target.resume === null) return next(source, target, ends, false);
-  const partial = judgePartial(source, target, target.resume, ends);
+  if (target.resume === null) return next(source, target, ends, isChanged, false);
+  const partial = judgePartial(source, target, target.resume, ends, isChanged);
   if (partial !== null) return partial;
-  return isFirstPart(target) ? full(source, ends, true) : next(source, target, ends, true);
+  return isFirstPart(target) ? full(source, ends, true) : next(source, target, ends, isChanged, true);
 }
 
 /** Null: the stream that broke off was ours, and cannot go on. */
-function judgePartial(source: Dataset, target: Dataset, resume: Resume, { to }: Ends): Decision | null {
+function judgePartial(
+  source: Dataset,
+  target: Dataset,
+  resume: Resume,
+  { to }: Ends,
+  isChanged: IsChanged,
+): Decision | null {
   const { token, stream } = resume;
   const byHand = `finish it, or give it up with "zfs receive -A ${target.name}" on ${to}`;
   if (stream === null)
@@ -89,7 +100,7 @@ function judgePartial(source: Dataset, target: Dataset, resume: Resume, { to }: 
   // It was its own node's to write meanwhile: ZFS takes the whole stream, and refuses it at its end.
   const isStale =
     stream.fromGuid !== null &&
-    (target.snapshots.at(-1)?.guid !== stream.fromGuid || (target.written ?? 0) !== 0);
+    (target.snapshots.at(-1)?.guid !== stream.fromGuid || (target.written !== null && isChanged(target)));
   if (isStale) return null;
   const hasBase =
     stream.fromGuid === null ||
@@ -116,7 +127,13 @@ function full({ snapshots, origin }: Dataset, { from, to }: Ends, abandons: bool
 }
 
 /** After the newest snapshot of the copy (2). */
-function next(source: Dataset, target: Dataset, { from, to }: Ends, abandons: boolean): Decision {
+function next(
+  source: Dataset,
+  target: Dataset,
+  { from, to }: Ends,
+  isChanged: IsChanged,
+  abandons: boolean,
+): Decision {
   const newest = target.snapshots.at(-1);
   if (newest === undefined)
     return conflict(
@@ -127,7 +144,7 @@ function next(source: Dataset, target: Dataset, { from, to }: Ends, abandons: bo
   const bookmark = source.bookmarks.find(({ guid }) => guid === newest.guid);
   const base = snapshot ?? bookmark;
   if (base === undefined) return noBase(source, target, { from, to });
-  if (target.written !== 0) return modified(target, newest, to);
+  if (isChanged(target)) return modified(target, newest, to);
   const newer = source.snapshots.filter(({ createtxg }) => createtxg > base.createtxg);
   if (newer.length === 0)
     return { kind: 'nothing', why: `${to} has everything up to @${base.name}, the newest of ${from}` };

@@ -50,6 +50,8 @@ export function discover(
       target: side(to, pool),
       filters: replication,
       drbd: drbdBelow(config, pool),
+      // Whether more has changed than ZFS's own log is found out when something is sent.
+      isChanged: ({ written }) => written === null,
     }),
   );
   return {

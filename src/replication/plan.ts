@@ -7,7 +7,7 @@
  *    to do, never something else.
  */
 import { isKept } from '../resources/index.ts';
-import { type ConflictReason, type Decision, decide, type Ends } from './decide.ts';
+import { type ConflictReason, type Decision, decide, type Ends, type IsChanged } from './decide.ts';
 import { type Filters, whyFiltered, whyNotReplicated } from './filters.ts';
 import { type Match, matchDatasets } from './match.ts';
 import type { Dataset, Point, Pool, PoolSide } from './pool.ts';
@@ -21,6 +21,8 @@ export interface PlanInput {
   readonly filters: Filters;
   /** DRBD resources that the config puts below the pool. */
   readonly drbd: readonly string[];
+  /** Of the target's datasets. */
+  readonly isChanged: IsChanged;
 }
 
 export interface PoolPlan {
@@ -171,7 +173,7 @@ class Planner {
         'ambiguous',
         `${ends.to} has its snapshots as ${match.names.join(' and ')}, and which name is right is not clear: rename it there`,
       );
-    const decision = decide(source, copy, ends);
+    const decision = decide(source, copy, ends, this.#input.isChanged);
     if (decision.kind === 'conflict' || decision.kind === 'excluded') return { decision, ...NOTHING };
     const here = copy === null ? null : this.#tree.nameOf(copy.name);
     const isToMove = here !== null && here !== source.name;

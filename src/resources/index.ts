@@ -62,6 +62,7 @@ export {
   type StartLimit,
 } from './types.ts';
 export { VirtualIpResource } from './virtual-ip.ts';
+export { linkName, ZVOL_ID } from './volume-names.ts';
 export type { DeviceUse, VolumeDevices } from './volume-users.ts';
 
 export { VpcRouteResource } from './vpc-route.ts';

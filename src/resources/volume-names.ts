@@ -7,7 +7,7 @@ import type { ActionContext } from './types.ts';
 import type { VolumeDevices } from './volume-users.ts';
 
 /** What the rules of udev ask too, from the package of the links themselves; it opens the device, and prints the name for the link. */
-const ZVOL_ID = '/lib/udev/zvol_id';
+export const ZVOL_ID = '/lib/udev/zvol_id';
 const LIMITS = { atOnce: 4, devices: 1024 } as const;
 
 export interface VolumeNames {

@@ -1,5 +1,6 @@
 /** Does a planner's steps on the model: what sending and receiving will do on real pools. */
 import { isDeepStrictEqual } from 'node:util';
+import type { IsChanged } from '../../src/replication/decide.ts';
 import type { Step } from '../../src/replication/index.ts';
 import { parsePool } from '../../src/replication/list-text.ts';
 import { type PoolPlan, planReplication } from '../../src/replication/plan.ts';
@@ -8,7 +9,12 @@ import type { ModelPool } from './zfs-model.ts';
 
 export const ENDS = { from: 'a', to: 'b' } as const;
 
-export function planOf(source: ModelPool, target: ModelPool): PoolPlan {
+/** `isChanged`: as a receiver has it that replays nothing, where absent. */
+export function planOf(
+  source: ModelPool,
+  target: ModelPool,
+  isChanged: IsChanged = ({ written }) => written !== 0,
+): PoolPlan {
   return planReplication({
     pool: source.name,
     ends: ENDS,
@@ -16,6 +22,7 @@ export function planOf(source: ModelPool, target: ModelPool): PoolPlan {
     target: { kind: 'read', pool: parsePool(target.name, target.texts()) },
     filters: { include: [], exclude: [] },
     drbd: [],
+    isChanged,
   });
 }
 

@@ -32,6 +32,7 @@ const inputOf = (textsOfB: Partial<PoolTexts> = {}): PlanInput => ({
   target: { kind: 'read', pool: parsePool('tank', { ...b.texts(), ...textsOfB }) },
   filters: { include: [], exclude: [] },
   drbd: [],
+  isChanged: ({ written }) => written !== 0,
 });
 const conflictOf = (task: Task): string => {
   expect(task.steps).toEqual([]);

@@ -19,7 +19,7 @@ export class ZfsCommand implements Pick<CommandRunner, 'run'> {
 
   readonly run = async (command: readonly string[]): Promise<CommandResult> => {
     const [program = '', verb = ''] = command;
-    const isChange = program === 'zfs' && !READING.has(verb);
+    const isChange = program === 'unshare' || (program === 'zfs' && !READING.has(verb));
     if (isChange && this.changesLeft <= 0) throw new PowerCut();
     if (isChange) {
       this.changesLeft -= 1;

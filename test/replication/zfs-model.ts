@@ -17,6 +17,8 @@ export interface ModelSnapshot {
   holds: number;
   /** Of those holds that have one. */
   tags?: string[];
+  /** It was open, and written to, when this was taken: what is cloned of it, or rolled back to it, differs from it in its intent log. */
+  readonly hasLog?: boolean;
   /** Seconds since 1970; goes with the stream. */
   readonly takenAt?: number;
 }
@@ -39,6 +41,12 @@ export interface ModelDataset {
   snapshots: ModelSnapshot[];
   bookmarks: ModelPoint[];
   partial: BrokenOff | null;
+  /** It has been written to here. */
+  hasLog?: boolean;
+  /** Something was done to its intent log since its newest snapshot: `written` counts that too. */
+  isLogChanged?: boolean;
+  /** Synced, and in the intent log alone since the power went; replayed by the next mount. */
+  log?: string;
   isReadonly: boolean;
   isEncrypted: boolean;
   kind: 'filesystem' | 'volume';
@@ -145,7 +153,8 @@ export class ModelPool {
     const origin = find(source, of);
     this.create(to, source.isEncrypted, source.kind);
     const clone = this.get(to);
-    Object.assign(clone, { content: origin.content, origin, keyOf: source.keyOf });
+    const log = { hasLog: false, isLogChanged: origin.hasLog === true };
+    Object.assign(clone, { content: origin.content, origin, keyOf: source.keyOf, ...log });
   }
 
   ownerOf(snapshot: ModelSnapshot): ModelDataset {
@@ -181,6 +190,8 @@ export class ModelPool {
     const snapshot = find(dataset, to);
     if (snapshot !== dataset.snapshots.at(-1)) throw new ZfsRefusal('more recent snapshots exist');
     dataset.content = snapshot.content;
+    dataset.isLogChanged = snapshot.hasLog === true;
+    delete dataset.log;
   }
 
   destroyDataset(name: string): void {
@@ -195,6 +206,26 @@ export class ModelPool {
     const dataset = this.get(name);
     if (dataset.isReadonly) throw new ZfsRefusal('Read-only file system');
     dataset.content += text;
+    dataset.hasLog = true;
+  }
+
+  /** Its power goes, and comes: what was synced last, `late`, was in no transaction group yet. The devices of volumes come by themselves. */
+  powerCut(late: (name: string) => string | null): void {
+    for (const dataset of this.datasets.values()) {
+      if (dataset.isReadonly || dataset.hasLog !== true) continue;
+      const log = late(dataset.name);
+      if (log === null) continue;
+      Object.assign(dataset, { log, isLogChanged: true });
+      if (dataset.kind === 'volume') this.replay(dataset.name);
+    }
+  }
+
+  /** As every mount does, also a read-only one. */
+  replay(name: string): void {
+    const dataset = this.get(name);
+    if (dataset.log === undefined) return;
+    dataset.content += dataset.log;
+    delete dataset.log;
   }
 
   snapshot(name: string, as: string): void {
@@ -203,7 +234,9 @@ export class ModelPool {
     if (dataset.snapshots.some((one) => one.name === as)) throw new ZfsRefusal('dataset already exists');
     const point = { name: as, guid: this.#guids.next(), txg: this.#tick() };
     const time = this.wallMs === null ? {} : { takenAt: Math.floor(this.wallMs / 1000) };
-    dataset.snapshots.push({ ...point, content: dataset.content, holds: 0, ...time });
+    const { content, hasLog = false } = dataset;
+    dataset.snapshots.push({ ...point, content, holds: 0, hasLog, ...time });
+    dataset.isLogChanged = dataset.log !== undefined;
   }
 
   bookmark(name: string, of: string, as = of): void {
@@ -317,6 +350,9 @@ export class ModelPool {
     const time = takenAt === undefined ? {} : { takenAt };
     target.snapshots.push({ name: as, guid, content, txg: this.#tick(), holds: 0, ...time });
     target.content = content;
+    // The kernel puts another dataset in its place, and with the old one goes its log.
+    Object.assign(target, { hasLog: false, isLogChanged: false });
+    delete target.log;
   }
 
   #check(name: string, dataset: ModelDataset | null, { snapshot, fromGuid, isRaw }: Stream): void {
@@ -402,7 +438,7 @@ export class ModelPool {
 
   #cells(one: ModelDataset): readonly (string | number)[] {
     const newest = (one.snapshots.at(-1) ?? one.origin)?.content ?? '';
-    const isModified = newest !== one.content;
+    const isModified = newest !== one.content || one.isLogChanged === true;
     return [
       ...[one.name, one.kind, one.guid, one.content.length, this.availableBytes, one.content.length, 0],
       ...[

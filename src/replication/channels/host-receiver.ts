@@ -4,7 +4,7 @@ import { agentSocket, type Config, dataNodes } from '../../config/index.ts';
 import type { NodeId } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { ChildRunner, PoolsReader } from '../../executor/index.ts';
-import { localAuthority, Receiver } from '../receiver/index.ts';
+import { deviceFinder, localAuthority, Receiver } from '../receiver/index.ts';
 
 export interface HostReceiver {
   readonly receiver: Receiver;
@@ -32,6 +32,7 @@ export function hostReceiver(config: Config, peer: NodeId): HostReceiver {
     commands,
     clock: systemClock,
     read: () => pools.read(),
+    hasDevice: deviceFinder(commands, systemClock),
   });
   const stop = async (): Promise<void> => {
     await Promise.all([pools.stop(), commands.killInFlight(END_LIMIT_MS)]);

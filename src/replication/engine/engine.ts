@@ -14,6 +14,7 @@ import type { ChainStep, Task } from '../plan.ts';
 import { type Dataset, type Guid, isWithin, type Snapshot } from '../pool.ts';
 import type { PoolsReading } from '../reading.ts';
 import { inRuns, MAX_RUN } from '../runs.ts';
+import { ChangedCopies } from './changed.ts';
 import { Completion } from './completion.ts';
 import type { LocalPool } from './local-pool.ts';
 import { cursorName } from './names.ts';
@@ -67,8 +68,10 @@ export class Engine {
     const { pools, send } = options.replication;
     this.#scope = new Scope(options);
     this.#snapshots = new Snapshots({ ...options, pools, scope: this.#scope });
+    const changed = new ChangedCopies(options.channel);
     this.#planning = new Planning({
       ...options,
+      changed,
       order: (order, limitMs) => this.#order(order, limitMs),
       isBusyAround: (dataset) => this.#transfers.isBusyAround(dataset),
     });
@@ -85,6 +88,9 @@ export class Engine {
       bytesPerSecond: send.bytesPerSecond,
       answerMs: send.answerMs,
       onArrived: (guid) => this.#completion.arrived(guid),
+      onRefused: (why, copy) => {
+        if (changed.heard(why, copy)) this.#wake.abort();
+      },
       onDone: (dataset, isAll) => {
         if (isAll) this.#urgent.delete(dataset);
         else this.#wake.abort();

@@ -10,6 +10,7 @@ import { type Dataset, isFirstPart, isWithin, type PoolSide } from '../pool.ts';
 import { type PoolsReading, sideOf } from '../reading.ts';
 import { ORDER_LIMITS } from '../receiver/index.ts';
 import { type KeptThere, keptThere, tailsOf } from '../roles/index.ts';
+import type { ChangedCopies } from './changed.ts';
 import type { ScopeOptions } from './scope.ts';
 import type { Board } from './state.ts';
 import { wordsOf } from './transfers.ts';
@@ -20,6 +21,7 @@ export interface PlanningOptions extends ScopeOptions {
   readonly order: (order: ReceiverOrder, limitMs: number) => Promise<void>;
   /** By a stream: it cannot be renamed or set aside now. */
   readonly isBusyAround: (dataset: string) => boolean;
+  readonly changed: ChangedCopies;
   readonly board: Board;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -107,10 +109,11 @@ export class Planning {
   }
 
   #planPool(pool: string, own: PoolsReading, theirs: PoolsReading): Planned {
-    const { ends, replication, drbdBelow, epoch } = this.#options;
+    const { ends, replication, drbdBelow, epoch, changed } = this.#options;
     const [source, target] = [sideOf(own, pool), sideOf(theirs, pool)];
     const drbd = drbdBelow(pool);
-    const plan = planReplication({ pool, ends, source, target, filters: replication, drbd });
+    const { isChanged } = changed;
+    const plan = planReplication({ pool, ends, source, target, filters: replication, drbd, isChanged });
     const isRead = source.kind === 'read' && target.kind === 'read';
     const tails = isRead ? tailsOf(source.pool, target.pool, plan) : [];
     const kept = target.kind === 'read' ? keptThere(target.pool, epoch) : null;

@@ -52,6 +52,8 @@ export interface TransfersOptions {
   readonly onArrived: (guid: Guid) => void;
   /** Its chain has come to its end. `isAll`: with it everything that was there to send. */
   readonly onDone: (dataset: string, isAll: boolean) => void;
+  /** It, or its stream, was not taken; `copy` as it was planned for. */
+  readonly onRefused: (why: string, copy: Dataset | null) => void;
   readonly onBroken: (error: unknown) => void;
 }
 
@@ -146,7 +148,7 @@ export class Transfers {
   }
 
   #start(transfer: Transfer): void {
-    const { signal, board, clock, onBroken } = this.#options;
+    const { signal, board, clock, onBroken, onRefused } = this.#options;
     const { dataset } = transfer;
     const abort = new AbortController();
     this.#running.set(dataset, { transfer, abort });
@@ -156,7 +158,10 @@ export class Transfers {
         if (error instanceof InvariantError) return onBroken(error);
         if (abort.signal.aborted)
           board.set(dataset, { state: 'waiting', progress: null, why: String(abort.signal.reason) });
-        else if (!signal.aborted) board.fail(dataset, clock.wallMs(), wordsOf(error));
+        else if (!signal.aborted) {
+          onRefused(wordsOf(error), transfer.copy);
+          board.fail(dataset, clock.wallMs(), wordsOf(error));
+        }
         // It may lie in what has not arrived.
         this.#queue = this.#queue.filter((one) => !(isFirstCopy(one) && isWithin(one.dataset, dataset)));
       })

@@ -15,3 +15,4 @@ export {
   registerDropping,
   registered,
 } from './registry.ts';
+export { deviceFinder } from './replay.ts';

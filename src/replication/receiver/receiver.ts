@@ -6,7 +6,7 @@
  * 3. One receive for a dataset at a time.
  */
 import type { Clock } from '../../clock.ts';
-import type { NodeId } from '../../core/index.ts';
+import type { Epoch, NodeId } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { CommandRunner } from '../../resources/index.ts';
 import type { PoolsReading } from '../reading.ts';
@@ -17,6 +17,7 @@ import { perform, refused } from './perform.ts';
 import { type RunningReceive, startReceive, whyNotSeen } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
 import { forgetReceived, rememberReceived } from './remembered.ts';
+import { type HasDevice, replayLog } from './replay.ts';
 import { finishAside, isRoleOrder, performRole, registerAside } from './roles.ts';
 import { type DatasetNow, PropertiesNotUnderstood, Zfs } from './zfs.ts';
 
@@ -29,6 +30,7 @@ export interface ReceiverParts {
   readonly authority: Authority;
   readonly commands: Pick<CommandRunner, 'run'>;
   readonly clock: Clock;
+  readonly hasDevice: HasDevice;
   /** Reads the agreed pools. */
   read(): Promise<PoolsReading>;
 }
@@ -87,7 +89,7 @@ export class Receiver {
     try {
       // Asked again before each change: a takeover that has begun meanwhile waits for one, and for no more.
       if (isRoleOrder(checked)) await performRole(checked, claimed, { ...this.#parts, signal, mayChange });
-      else await perform(checked, new Zfs({ ...this.#parts, mayChange }), signal);
+      else await perform(checked, this.#forSender(claimed, signal), signal);
       if (checked.kind === 'abandon') await this.#forget({ ...what, dataset: checked.dataset }, signal);
     } finally {
       await registration.remove();
@@ -134,6 +136,9 @@ export class Receiver {
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
       const of = kind ?? checked.makes;
       if (of === undefined) throw refused(`${dataset} is not here, and nothing of it can go on`);
+      const zfsForSender = this.#forSender(claimed, signal);
+      if (now !== null && checked.kind !== 'full')
+        await replayLog(dataset, now, { zfs: zfsForSender, hasDevice: this.#parts.hasDevice }, signal);
       const before = await rememberReceived(dataDir, dataset, now);
       if (signal.aborted) throw refused('it was given up before it began');
       const never = new AbortController().signal;
@@ -144,7 +149,7 @@ export class Receiver {
         of,
         now: now?.properties ?? new Map(),
         before,
-        zfsForSender: new Zfs({ ...this.#parts, mayChange: () => this.#requireRight(claimed, never) }),
+        zfsForSender: this.#forSender(claimed, never),
         registration,
         mayGoOn: () => this.#ask(claimed, never),
       });
@@ -169,16 +174,21 @@ export class Receiver {
     }
   }
 
-  async #requireRight(claimed: ReturnType<typeof epochSchema.parse>, signal: AbortSignal): Promise<void> {
+  /** Asks before each change whether the sender still may. */
+  #forSender(claimed: Epoch, signal: AbortSignal): Zfs {
+    return new Zfs({ ...this.#parts, mayChange: () => this.#requireRight(claimed, signal) });
+  }
+
+  async #requireRight(claimed: Epoch, signal: AbortSignal): Promise<void> {
     const why = mustBeYes(await this.#ask(claimed, signal));
     if (why !== null) throw refused(why);
   }
 
-  async #mayBegin(claimed: ReturnType<typeof epochSchema.parse>, signal: AbortSignal): Promise<boolean> {
+  async #mayBegin(claimed: Epoch, signal: AbortSignal): Promise<boolean> {
     return (await this.#ask(claimed, signal)).kind === 'yes';
   }
 
-  async #ask(claimed: ReturnType<typeof epochSchema.parse>, signal: AbortSignal): Promise<Verdict> {
+  async #ask(claimed: Epoch, signal: AbortSignal): Promise<Verdict> {
     const { authority, self, peer } = this.#parts;
     return judge(await authority.ask(signal), self, peer, claimed);
   }

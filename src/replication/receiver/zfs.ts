@@ -34,6 +34,9 @@ export interface DatasetNow {
   readonly kind: DatasetKind;
   /** Its own; no other copy has it. */
   readonly guid: string;
+  /** Bytes since its newest snapshot, what ZFS does to its own log among them. */
+  readonly written: number | null;
+  readonly isMounted: boolean;
   /** Those of `NOT_TAKEN` that its kind has. */
   readonly properties: PropertiesNow;
 }
@@ -102,7 +105,7 @@ export class Zfs {
   /** Null: there is no such dataset. Kind and properties by one command. Rejects with `PropertiesNotUnderstood`, or what `zfs` said. */
   async stateOf(dataset: string, signal: AbortSignal): Promise<DatasetNow | null> {
     const columns = 'property,source,value';
-    const names: readonly string[] = ['type', 'guid', ...NOT_TAKEN.filesystem];
+    const names: readonly string[] = ['type', 'guid', 'written', 'mounted', ...NOT_TAKEN.filesystem];
     const text = await this.#ask(['get', '-H', '-p', '-o', columns, names.join(','), dataset], signal);
     if (text === null) return null;
     const all = propertiesIn(text, names);
@@ -113,7 +116,10 @@ export class Zfs {
       throw new PropertiesNotUnderstood(dataset, text);
     // What a volume does not have is "-" there.
     const own = [...all].filter(([name]) => NOT_TAKEN[kind].includes(name));
-    return { kind, guid, properties: new Map(own) };
+    const isMounted = all.get('mounted')?.value === 'yes';
+    const said = all.get('written')?.value ?? '';
+    const written = /^\d+$/.test(said) ? Number(said) : null;
+    return { kind, guid, written, isMounted, properties: new Map(own) };
   }
 
   /** Throws `command-failed` where it is refused, with what ZFS said; false where that is to be borne. */
@@ -122,12 +128,21 @@ export class Zfs {
     signal: AbortSignal,
     isBorne: (stderr: string) => boolean = () => false,
   ): Promise<boolean> {
+    return this.command(['zfs', ...words], signal, isBorne);
+  }
+
+  /** As `change`, by another program than `zfs`. */
+  async command(
+    command: readonly string[],
+    signal: AbortSignal,
+    isBorne: (stderr: string) => boolean = () => false,
+  ): Promise<boolean> {
     await this.#parts.mayChange?.();
     const mark = { [RECEIVE_MARK]: this.#parts.dataDir };
-    const { code, stderr } = await this.#result(words, ZFS_LIMITS.changeMs, signal, mark);
+    const { code, stderr } = await this.#result(command, ZFS_LIMITS.changeMs, signal, mark);
     if (code === 0) return true;
     if (isBorne(stderr)) return false;
-    throw exitError(['zfs', ...words], code, stderr);
+    throw exitError(command, code, stderr);
   }
 
   async #ask(words: readonly string[], signal: AbortSignal): Promise<string | null> {
@@ -140,18 +155,18 @@ export class Zfs {
   }
 
   async #run(words: readonly string[], limitMs: number, signal: AbortSignal): Promise<string> {
-    const { code, stdout, stderr } = await this.#result(words, limitMs, signal, {});
-    if (code !== 0) throw exitError(['zfs', ...words], code, stderr);
+    const command = ['zfs', ...words];
+    const { code, stdout, stderr } = await this.#result(command, limitMs, signal, {});
+    if (code !== 0) throw exitError(command, code, stderr);
     return stdout;
   }
 
   async #result(
-    words: readonly string[],
+    command: readonly string[],
     limitMs: number,
     signal: AbortSignal,
     mark: Readonly<Record<string, string>>,
   ) {
-    const command = ['zfs', ...words];
     const { commands, clock } = this.#parts;
     const result = await commands.run(command, {
       deadline: instant(clock.now() + limitMs),

@@ -94,7 +94,7 @@ export function nextAside(
   const out = tails.length > 0 ? [...pool.values()].filter(({ isTakenOut }) => isTakenOut) : [];
   const forgotten = together(out.map(({ name }) => step({ kind: 'forget', dataset: name })));
   if (forgotten.kind !== 'done') return forgotten;
-  const marked = together(withRoots(poolName, pool, tails).map((tail) => mark(pool, epoch, tail)));
+  const marked = together(withRoots(poolName, pool, epoch, tails).map((tail) => mark(pool, epoch, tail)));
   if (marked.kind !== 'done') return marked;
   return together(inOrder(pool).map((dataset) => goOn(poolName, pool, dataset)));
 }
@@ -141,8 +141,19 @@ function namesOf(one: AsideStep): readonly string[] {
 const isUnderWay = (pool: AsidePool, dataset: string): boolean =>
   [...pool.values()].some(({ mark: has, isDone }) => has?.original === dataset && !isDone);
 
-function hasTail({ snapshots, written }: AsideDataset, common: Guid): boolean {
-  return written !== 0 || snapshots.at(-1)?.guid !== common;
+/** `written` of what has just been cloned is ZFS's own (decide.ts, 4), and nobody but a tenure writes to it: of a later epoch, then. */
+function hasTail(
+  pool: AsidePool,
+  epoch: number,
+  { name, snapshots, written }: AsideDataset,
+  common: Guid,
+): boolean {
+  if (snapshots.at(-1)?.guid !== common) return true;
+  const isHeir = [...pool.values()].some(
+    ({ isKept, mark: has }) =>
+      isKept && has?.epoch === epoch && has.original === name && has.common === common,
+  );
+  return written !== 0 && !isHeir;
 }
 
 /** By the names that they have had: what lies below another comes after it. */
@@ -155,13 +166,18 @@ function inOrder(pool: AsidePool): readonly AsideDataset[] {
  * (3): the root of its key, and what lies between, without a tail: cloned from its newest snapshot. The pool's own file system is a
  * root that `.diverged` lies in too.
  */
-function withRoots(poolName: string, pool: AsidePool, tails: readonly Tail[]): readonly Wanted[] {
+function withRoots(
+  poolName: string,
+  pool: AsidePool,
+  epoch: number,
+  tails: readonly Tail[],
+): readonly Wanted[] {
   const all = new Map(tails.map((tail): [string, Wanted] => [tail.dataset, { ...tail, isRoot: false }]));
   for (const { dataset, common } of tails) {
     const found = pool.get(dataset);
     const root = found?.encryptionRoot ?? null;
     if (found === undefined || found.mark !== null || root === null || root === poolName) continue;
-    if (isUnderWay(pool, dataset) || !hasTail(found, common)) continue;
+    if (isUnderWay(pool, dataset) || !hasTail(pool, epoch, found, common)) continue;
     for (const name of parentsOf(dataset)) {
       const above = pool.get(name);
       if (above === undefined || !isWithin(name, root) || all.has(name)) continue;
@@ -180,7 +196,7 @@ function mark(pool: AsidePool, epoch: number, { dataset, common, isRoot }: Wante
     return stuck(`${dataset} has no snapshot to go on from, and something below it has its key, and a tail`);
   const at = found.snapshots.findIndex(({ guid }) => guid === common);
   if (at < 0) return stuck(`${dataset} does not have the snapshot ${common} any more: read again`);
-  if (!hasTail(found, common) && !isRoot) return DONE;
+  if (!hasTail(pool, epoch, found, common) && !isRoot) return DONE;
   if (found.isPartial) return step({ kind: 'abandon', dataset });
   const name = `quorate-diverged-${epoch}`;
   const newest = found.snapshots.at(-1);

@@ -8,6 +8,7 @@ import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
 import type { Tail } from '../channel.ts';
 import { batchesOf, HOLDS, heldIn } from '../holds.ts';
+import { replayCommand } from '../intent-log.ts';
 import { ListTextError } from '../list-text.ts';
 import { saysOnly } from '../says-only.ts';
 import { type AsideStep, nextAside } from './aside.ts';
@@ -65,6 +66,8 @@ export async function setAside(
     for (const step of next.steps) {
       if (done.length >= limit)
         throw new QuorateError('replication-conflict', `${pool}: setting aside did not come to an end`);
+      if (step.kind === 'snapshot' && read.get(step.dataset)?.kind === 'filesystem')
+        await replay(step.dataset, parts);
       for (const command of await commandsOf(step, parts)) {
         await changeAside(command, parts);
         done.push(command.join(' '));
@@ -191,6 +194,18 @@ export async function changeAside(command: readonly string[], parts: AsideParts)
 }
 
 const isHeldAlready = saysOnly(/tag already exists/);
+
+/**
+ * So that the snapshot has what was written last. Where that cannot be, as without the key, it stays in the log of what is kept, whose next
+ * mount replays it: nothing is lost by going on.
+ */
+async function replay(fileSystem: string, parts: AsideParts): Promise<void> {
+  try {
+    await changeAside(replayCommand(fileSystem), parts);
+  } catch (error) {
+    if (!(error instanceof QuorateError) || error.code !== 'command-failed') throw error;
+  }
+}
 
 export async function said(
   command: readonly string[],

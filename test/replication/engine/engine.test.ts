@@ -39,13 +39,13 @@ class Bench {
   readonly engine: Engine;
   #count = 0;
 
-  constructor(send: Partial<SendConfig> = {}, options: Partial<LocalChannelOptions> = {}) {
+  constructor(send: Partial<SendConfig> = {}, options: Partial<LocalChannelOptions> = {}, tenure = 5) {
     this.channel = new LocalChannel({ host: world.b, ...options });
     this.engine = new Engine({
       ends: { from: 'a', to: 'b' },
       replication: { pools: ['tank'], include: [], exclude: [], send: { ...SEND, ...send } },
       drbdBelow: () => [],
-      epoch: epoch(5),
+      epoch: epoch(tenure),
       local: new LocalPool({
         pools: ['tank'],
         commands: {
@@ -146,20 +146,22 @@ describe('the word that everything has arrived', () => {
       await world.b.zfs('set', 'readonly=off', 'quorate:readonly=off', 'tank/home');
       await world.b.zfs('set', 'quorate:written=6', 'tank');
       await world.b.zfs('write', 'tank/home', 'only there');
-      const bench = new Bench();
+      const bench = new Bench({}, {}, 7);
       await bench.round();
+      // ZFS has said that it was written to, and took nothing: only now it is known.
+      expect(bench.state('tank/home')).toBe('failed');
       bench.engine.ask(null);
       await bench.round();
       expect(bench.board.round.problem).toBeNull();
       expect(bench.state('tank/home')).toBe('current');
-      const kept = world.b.pool().get('tank/.diverged/5/home');
+      const kept = world.b.pool().get('tank/.diverged/7/home');
       expect(kept).toMatchObject({ content: 'only there', isReadonly: true });
       expect(guidsOf('b', 'tank/home')).toEqual(guidsOf('a', 'tank/home'));
       expect(world.b.pool().get('tank').properties.has('quorate:written')).toBe(false);
       expect(wordOf('b')).toContain(snapshotsOf('a', 'tank/home').at(-1)?.name);
       // The common one has a clone now: retention leaves it, and says nothing.
       const few = { ...POLICY, keep: { ...KEEP, last: 1 }, keepCopy: { ...KEEP, last: 1 } };
-      const pruning = new Bench({ policy: few });
+      const pruning = new Bench({ policy: few }, {}, 7);
       await pruning.round();
       pruning.engine.ask(null);
       await pruning.round();

@@ -30,6 +30,15 @@ export interface DatasetState {
   readonly received?: Readonly<Record<string, string>>;
   readonly inherited?: Readonly<Record<string, string>>;
   readonly snapshots: readonly SnapshotState[];
+  /** Bytes since the newest of them; 0 where absent. */
+  readonly written?: number;
+  readonly mounted?: string;
+  /** What is in its intent log alone. */
+  readonly log?: string;
+  /** More than ZFS's own log differs from the newest snapshot. */
+  readonly isChanged?: boolean;
+  /** Its key is not loaded. */
+  readonly isLocked?: boolean;
 }
 
 export interface Known {
@@ -72,6 +81,8 @@ export async function startHost({ node, channel }: Place): Promise<TestHost> {
     writeFileSync(join(bin, name), `#!/bin/sh\nexec '${process.execPath}' '${standIn}' '${state}' "$@"\n`);
     chmodSync(join(bin, name), 0o755);
   }
+  const unshare = `#!/bin/sh\nexec '${process.execPath}' '${standIn}' '${state}' unshare "$@"\n`;
+  writeFileSync(join(bin, 'unshare'), unshare, { mode: 0o755 });
   const tls = await testTls(CLUSTER, node);
   for (const [name, text] of Object.entries({ 'ca.pem': tls.ca, 'n.pem': tls.cert, 'n.key': tls.key }))
     writeFileSync(join(directory, name), text);

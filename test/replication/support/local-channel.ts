@@ -15,6 +15,7 @@ import {
   type Receiving,
 } from '../../../src/replication/channel.ts';
 import { markComplete, type PoolsReading, readPools, setAside } from '../../../src/replication/index.ts';
+import { replayCommand } from '../../../src/replication/intent-log.ts';
 import { commandsOf, type Host, KERNEL } from './stand-in.ts';
 
 export interface LocalChannelOptions {
@@ -61,6 +62,11 @@ export class LocalChannel implements ReceiverChannel {
   async receive(epoch: Epoch, order: ReceiveOrder, options: CallOptions): Promise<Receiving> {
     this.#check(epoch);
     this.orders.push(order);
+    if (this.features.has('replays') && order.kind !== 'full') {
+      const deadline = instant(systemClock.now() + options.limitMs);
+      const commands = commandsOf(this.#options.host);
+      await commands.run(replayCommand(order.dataset), { deadline, signal: options.signal });
+    }
     const args = ['receive', '-s', '-u', '-o', 'readonly=on', order.dataset];
     const breakAt = this.#options.breaksAt?.() ?? null;
     const env = { ...process.env, ...(breakAt === null ? {} : { STAND_IN_BREAK_AT: String(breakAt) }) };

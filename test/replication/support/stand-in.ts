@@ -12,7 +12,7 @@ import { runVerb } from './zfs-verbs.ts';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 export interface Host {
-  /** With `zfs` and `zpool`. */
+  /** With `zfs` and `zpool`, and `unshare` for a mount that nobody else sees. */
   readonly bin: string;
   readonly directory: string;
   zfs(...args: string[]): Promise<string>;
@@ -58,7 +58,7 @@ export async function bundle(entry: string, outfile: string): Promise<void> {
 function hostIn(directory: string, program: string): Host {
   const bin = join(directory, 'bin');
   mkdirSync(bin, { recursive: true });
-  for (const name of ['zfs', 'zpool']) {
+  for (const name of ['zfs', 'zpool', 'unshare']) {
     const path = join(bin, name);
     writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" "${program}" "${directory}" ${name} "$@"\n`);
     chmodSync(path, 0o755);

@@ -56,8 +56,10 @@ switch (verb) {
     const dataset = datasetOf(last);
     const { properties, received = {}, inherited = {} } = dataset;
     for (const name of words.at(-2).split(',')) {
-      if (name === 'type' || name === 'guid') {
-        process.stdout.write(`${name}\t-\t${name === 'type' ? dataset.type : (dataset.guid ?? '4711')}\n`);
+      const { type, guid = '4711', written = 0, mounted = type === 'volume' ? '-' : 'no' } = dataset;
+      const own = { type, guid, written, mounted }[name];
+      if (own !== undefined) {
+        process.stdout.write(`${name}\t-\t${own}\n`);
         continue;
       }
       if (dataset.type === 'volume' && OF_FILE_SYSTEMS.has(name)) {
@@ -121,6 +123,14 @@ switch (verb) {
       fail(`cannot rename '${from}': operation not applicable to datasets of this type`);
     state.datasets[to] = datasetOf(from);
     delete state.datasets[from];
+    save(state);
+    break;
+  }
+  // `unshare … -- mount -t zfs -o zfsutil,ro DATASET PLACE`: what was in the log is in the dataset then.
+  case 'unshare': {
+    const dataset = datasetOf(words.at(-2));
+    if (dataset.isLocked) fail('cannot mount: encryption key not loaded');
+    if (dataset.log !== undefined) Object.assign(dataset, { log: undefined, isChanged: true });
     save(state);
     break;
   }
@@ -235,6 +245,10 @@ function receive() {
       fail(
         `cannot receive incremental stream: most recent snapshot of ${last} does not match incremental source`,
       );
+    if (header.from !== null && dataset?.isChanged)
+      fail(
+        `cannot receive incremental stream: destination ${last} has been modified\nsince most recent snapshot`,
+      );
     file = openSync(path(`data-${header.guid}`), header.offset > 0 ? 'a' : 'w');
   };
   const end = () => {
@@ -250,6 +264,8 @@ function receive() {
     const now = load();
     now.datasets[last] ??= { type: header.type, token: null, partial: null, properties: {}, snapshots: [] };
     const dataset = now.datasets[last];
+    // With what the kernel replaces its log goes too.
+    Object.assign(dataset, { written: 0, log: undefined });
     Object.assign(dataset, { token: null, partial: null });
     dataset.received ??= {};
     // What comes is "received", and gives way to what was set here. `-x` is an explicit inherit, of what has been received before too; but

@@ -19,6 +19,13 @@ export function runOn(pool: ModelPool, program: string, words: readonly string[]
     const said = zfs(pool, words);
     return typeof said === 'string' ? said : '';
   }
+  if (program === 'unshare') {
+    // intent-log.ts: a mount that nobody else sees.
+    const at = words.indexOf('mount');
+    if (at < 0 || words[at + 2] !== 'zfs') throw new Error(`unknown: unshare ${words.join(' ')}`);
+    pool.replay(words[at + 5] ?? '');
+    return '';
+  }
   const texts = pool.texts();
   return words[0] === 'status' ? texts.status : texts.pool;
 }
@@ -197,7 +204,10 @@ function cellOf(pool: ModelPool, one: ModelDataset, property: string): [value: s
     case 'keystatus':
       return [one.isEncrypted ? 'available' : '-', '-'];
     case 'written':
-      return [String(Math.abs(one.content.length - newest.length)), '-'];
+      return [
+        String(Math.abs(one.content.length - newest.length) + (one.isLogChanged === true ? 1 : 0)),
+        '-',
+      ];
     case 'used':
       return [String(one.content.length), '-'];
     case 'creation':

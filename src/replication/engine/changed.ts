@@ -1,0 +1,42 @@
+/**
+ * Which copies somebody has written to, as far as is known here (decide.ts, 4): a receiver that replays intent logs first has ZFS say so
+ * when a stream comes; of any other receiver `written` has to do.
+ */
+import type { ReceiverChannel } from '../channel.ts';
+import type { Dataset, Guid } from '../pool.ts';
+
+/** ZFS's words, as the receiver passes them on (OpenZFS 2.1 to 2.3, libzfs_sendrecv.c). */
+const REFUSAL = /has been modified\W+since most recent snapshot/;
+
+interface Refused {
+  readonly newest: Guid | null;
+  readonly written: number;
+}
+
+export class ChangedCopies {
+  readonly #channel: Pick<ReceiverChannel, 'features'>;
+  readonly #refused = new Map<Guid, Refused>();
+
+  constructor(channel: Pick<ReceiverChannel, 'features'>) {
+    this.#channel = channel;
+  }
+
+  /** What a stream for it ended with. Returns whether that says something new of the copy. */
+  heard(why: string, copy: Dataset | null): boolean {
+    if (copy === null || !REFUSAL.test(why)) return false;
+    this.#refused.set(copy.guid, { newest: newestOf(copy), written: copy.written ?? 0 });
+    return true;
+  }
+
+  readonly isChanged = (copy: Dataset): boolean => {
+    const { guid, written } = copy;
+    if (written === null) return true;
+    if (written === 0) return false;
+    if (!this.#channel.features.has('replays')) return true;
+    const refused = this.#refused.get(guid);
+    // Received since, or rolled back by a person: then ZFS says it anew.
+    return refused !== undefined && refused.newest === newestOf(copy) && written >= refused.written;
+  };
+}
+
+const newestOf = ({ snapshots }: Dataset): Guid | null => snapshots.at(-1)?.guid ?? null;
