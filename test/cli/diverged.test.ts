@@ -9,7 +9,7 @@ import { setAside } from '../../src/replication/index.ts';
 import type { CommandResult } from '../../src/resources/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { ZfsCommand } from '../replication/zfs-command.ts';
-import { Guids, ModelPool } from '../replication/zfs-model.ts';
+import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { VirtualClock } from '../resources/support/virtual-clock.ts';
 import { type Captured, captured } from './captured.ts';
 

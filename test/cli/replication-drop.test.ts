@@ -10,7 +10,7 @@ import { isAsideOpen } from '../../src/replication/roles/index.ts';
 import { dropText } from '../../src/state/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { PowerCut, ZfsCommand } from '../replication/zfs-command.ts';
-import { Guids, ModelPool } from '../replication/zfs-model.ts';
+import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { VirtualClock } from '../resources/support/virtual-clock.ts';
 import { chain } from '../state/story.ts';
 import { captured } from './captured.ts';

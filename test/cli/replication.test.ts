@@ -12,7 +12,7 @@ import { packReading, type Said } from '../../src/replication/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { A, B, closeAll, startNode } from '../peer/harness.ts';
 import { perform, planOf, stepsIn } from '../replication/perform.ts';
-import { Guids, ModelPool } from '../replication/zfs-model.ts';
+import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { testTls } from '../support/pki.ts';
 import { type Captured, captured } from './captured.ts';
 

@@ -1,9 +1,9 @@
 /** The planner's stories: each one a state of two pools, and what it makes of it in which words. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Guids, ModelPool, tokenOf } from '../../cluster/zfs-model/index.ts';
 import { type PlanInput, planReplication, type Task } from '../../src/replication/index.ts';
 import { type PoolTexts, parsePool } from '../../src/replication/list-text.ts';
 import { ENDS, perform, planOf, stepsIn } from './perform.ts';
-import { Guids, ModelPool, tokenOf } from './zfs-model.ts';
 
 let a: ModelPool;
 let b: ModelPool;
