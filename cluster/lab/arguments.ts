@@ -23,6 +23,8 @@ export type LabCommand =
       readonly kind: 'run';
       readonly scenarios: readonly string[];
       readonly times: number;
+      /** Null: drawn anew for each. */
+      readonly seed: number | null;
       readonly isJson: boolean;
     }
   | { readonly kind: 'demo' | 'by-hand'; readonly isJson: boolean }
@@ -50,7 +52,7 @@ export interface KnownScenario {
 }
 
 export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
-       scripts/lab run SCENARIO… [--json] [--times N]   or: run all; in the lab that is up, or in one of its own
+       scripts/lab run SCENARIO… [--json] [--times N] [--seed N]   or: run all; in the lab that is up, or in one of its own
        scripts/lab demo [--json]                several scenarios, and one table: scripts/demo --real
        scripts/lab by-hand [--json]             a power cut without the product: what its takeover adds
        scripts/lab shell HOST COMMAND           in a guest (a, b, w)
@@ -81,6 +83,10 @@ export function parseArguments(words: readonly string[], known: readonly KnownSc
   const times = Number(values.times ?? 1);
   if (!Number.isSafeInteger(times) || times < 1)
     throw new RangeError(`--times ${values.times}: expected a number from 1`);
+  const seed = values.seed === undefined ? null : Number(values.seed);
+  if (seed !== null && (!Number.isSafeInteger(seed) || seed < 0))
+    throw new RangeError(`--seed ${values.seed}: expected a number from 0`);
+  if (name !== 'run' && seed !== null) throw new RangeError('--seed belongs to "run"');
   if (name !== 'run' && values.times !== undefined) throw new RangeError('--times belongs to "run"');
   if (!['run', 'demo', 'by-hand'].includes(name) && values.json === true)
     throw new RangeError('--json belongs to "run", "demo" and "by-hand"');
@@ -107,6 +113,7 @@ export function parseArguments(words: readonly string[], known: readonly KnownSc
     command: commandOf(name, rest, {
       scenarios: known.filter((scenario) => isFor(scenario, storage)).map((scenario) => scenario.name),
       times,
+      seed,
       isJson: values.json === true,
       isBare: values.bare === true,
     }),
@@ -139,6 +146,7 @@ function parse(words: readonly string[]) {
       options: {
         json: { type: 'boolean' },
         times: { type: 'string' },
+        seed: { type: 'string' },
         folder: { type: 'string' },
         engine: { type: 'string' },
         timing: { type: 'string' },
@@ -157,6 +165,7 @@ function parse(words: readonly string[]) {
 interface RunOptions {
   readonly scenarios: readonly string[];
   readonly times: number;
+  readonly seed: number | null;
   readonly isJson: boolean;
   readonly isBare: boolean;
 }
@@ -176,6 +185,7 @@ function commandOf(name: string, rest: readonly string[], options: RunOptions): 
         kind: 'run',
         scenarios: scenariosOf(rest, options.scenarios),
         times: options.times,
+        seed: options.seed,
         isJson: options.isJson,
       };
     case 'demo':

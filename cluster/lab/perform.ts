@@ -65,7 +65,7 @@ export async function perform(lab: Lab, command: LabCommand, output: Output): Pr
 
 async function runAll(
   lab: Lab,
-  { scenarios, times, isJson }: Extract<LabCommand, { kind: 'run' }>,
+  { scenarios, times, seed, isJson }: Extract<LabCommand, { kind: 'run' }>,
   output: Output,
 ): Promise<number> {
   let areAllGood = true;
@@ -76,7 +76,7 @@ async function runAll(
       throw new Error(`${name} does not belong into a lab with --storage ${lab.options.storage}`);
     for (let count = 0; count < times; count += 1) {
       output.say(`${scenario.name}: ${scenario.about}`);
-      const result = await runScenario(lab, scenario);
+      const result = await runScenario(lab, scenario, seed ?? drawnSeed());
       output.print(isJson ? JSON.stringify(result) : inWords(result));
       areAllGood &&= result.ok;
       // A lab that a failed scenario has left in pieces proves nothing about the next one.
@@ -85,6 +85,8 @@ async function runAll(
   }
   return areAllGood ? 0 : 1;
 }
+
+const drawnSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 /** Pure. */
 export function inWords(result: ScenarioResult): string {

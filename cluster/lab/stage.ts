@@ -49,14 +49,17 @@ export interface ScenarioResult {
 export class Stage {
   readonly lab: Lab;
   readonly observer: Observer;
+  /** Of what a scenario draws: said by whoever draws, so that it can be had again. */
+  readonly seed: number;
   readonly #start: Holder;
   readonly #failures: string[] = [];
   readonly #notes: string[] = [];
   #faultAt: number | null = null;
 
-  constructor(lab: Lab, observer: Observer, start: Holder) {
+  constructor(lab: Lab, observer: Observer, start: Holder, seed: number) {
     this.lab = lab;
     this.observer = observer;
+    this.seed = seed;
     this.#start = start;
   }
 
@@ -179,12 +182,12 @@ export class Stage {
   }
 }
 
-export async function runScenario(lab: Lab, scenario: Scenario): Promise<ScenarioResult> {
+export async function runScenario(lab: Lab, scenario: Scenario, seed = 1): Promise<ScenarioResult> {
   const start = await lab.healthy();
   const before = (await lab.entries()).length;
   const pace = PACES[lab.options.timing];
   const observer = new Observer(() => lab.addressLeadsTo(), pace);
-  const stage = new Stage(lab, observer, start);
+  const stage = new Stage(lab, observer, start, seed);
   observer.start();
   await lab.startWriting();
   const isServingFiles = lab.options.services === 'files' && scenario.stopsClientHost !== true;

@@ -9,6 +9,7 @@ export * from './io.ts';
 export { answers, MAX_MEMBERS, type MemberProposal, memberChecks } from './membership.ts';
 export * from './messages.ts';
 export type { CoreOptions } from './node.ts';
+export { seededRandom } from './random.ts';
 export { MAX_RESTART_MS, MIN_RESTART_MS, whyNoRestart } from './restart.ts';
 export {
   openSchedule,

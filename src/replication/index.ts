@@ -19,8 +19,9 @@ export {
   type Said,
 } from './discover.ts';
 export * from './engine/index.ts';
+export { COMMANDS as READ_COMMANDS, ListTextError, type PoolTexts, parsePool } from './list-text.ts';
 export { type PlanInput, type PoolPlan, planReplication, type Step, type Task } from './plan.ts';
-export type { PoolSide } from './pool.ts';
+export type { Dataset, Pool, PoolSide } from './pool.ts';
 export { yieldToOthers } from './priority.ts';
 export {
   type PoolsReading,

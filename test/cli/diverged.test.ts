@@ -1,6 +1,7 @@
 /** `quorate replication diverged`: what is kept, and what is different in it. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { ExitWith } from '../../src/cli/exit-with.ts';
 import { diff, list } from '../../src/cli/replication-diverged.ts';
 import { type Config, parseConfig } from '../../src/config/index.ts';
@@ -9,7 +10,6 @@ import { setAside } from '../../src/replication/index.ts';
 import type { CommandResult } from '../../src/resources/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { ZfsCommand } from '../replication/zfs-command.ts';
-import { Guids, ModelPool } from '../replication/zfs-model.ts';
 import { VirtualClock } from '../resources/support/virtual-clock.ts';
 import { type Captured, captured } from './captured.ts';
 

@@ -1,6 +1,7 @@
 /** `quorate replication diverged drop`: only what is kept, only by the word, which is in the log first; and nothing else. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { type DropLog, drop, lookFor, requireConfirmed } from '../../src/cli/replication-drop.ts';
 import { type Config, parseConfig } from '../../src/config/index.ts';
 import type { Entry } from '../../src/core/index.ts';
@@ -10,7 +11,6 @@ import { isAsideOpen } from '../../src/replication/roles/index.ts';
 import { dropText } from '../../src/state/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { PowerCut, ZfsCommand } from '../replication/zfs-command.ts';
-import { Guids, ModelPool } from '../replication/zfs-model.ts';
 import { VirtualClock } from '../resources/support/virtual-clock.ts';
 import { chain } from '../state/story.ts';
 import { captured } from './captured.ts';

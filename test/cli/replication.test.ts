@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { run } from '../../src/cli/program.ts';
 import { type Questions, show } from '../../src/cli/replication.ts';
 import { type Config, parseConfig } from '../../src/config/index.ts';
@@ -12,7 +13,6 @@ import { packReading, type Said } from '../../src/replication/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { A, B, closeAll, startNode } from '../peer/harness.ts';
 import { perform, planOf, stepsIn } from '../replication/perform.ts';
-import { Guids, ModelPool } from '../replication/zfs-model.ts';
 import { testTls } from '../support/pki.ts';
 import { type Captured, captured } from './captured.ts';
 

@@ -31,6 +31,10 @@ describe('the command line of scripts/lab', () => {
       times: 3,
       isJson: true,
     });
+    expect(parse('run power-cut --seed 7').command).toMatchObject({ seed: 7 });
+    expect(parse('run power-cut').command).toMatchObject({ seed: null });
+    expect(() => parse('run power-cut --seed seven')).toThrow(/--seed seven/);
+    expect(() => parse('demo --seed 7')).toThrow(/--seed belongs to "run"/);
     expect(parse('run all').command).toMatchObject({ scenarios: NAMES, times: 1, isJson: false });
     expect(parse('run isolation power-cut').command).toMatchObject({ scenarios: ['isolation', 'power-cut'] });
   });

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Guids, type ModelDataset, ModelPool } from '../../cluster/zfs-model/index.ts';
 import type { Clock } from '../../src/clock.ts';
 import type { KeepConfig } from '../../src/config/index.ts';
 import { durationMs, epoch, instant, nodeId } from '../../src/core/index.ts';
@@ -35,7 +36,6 @@ import {
 import { FakeCopies } from '../resources/support/fake-copies.ts';
 import { perform } from './perform.ts';
 import { ZfsCommand } from './zfs-command.ts';
-import { Guids, type ModelDataset, ModelPool } from './zfs-model.ts';
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 40);
 const LIMIT_MS = 120_000 + RUNS * 2000;
@@ -216,7 +216,7 @@ class Pair {
   }
 
   write(name: string): void {
-    if (this.source.pool.datasets.get(name)?.isReadonly === false)
+    if (this.source.pool.datasets.has(name) && !this.source.pool.isReadonly(name))
       this.source.pool.write(name, `${this.#writes++},`);
   }
 
@@ -300,12 +300,14 @@ class Pair {
     const order = { epoch: epoch(this.epoch), isFirst: true, previousReleased: false };
     await this.nodes[side].resource().acquire({ ...this.#within(60_000), ...order });
     expect(this.nodes[side].isMounted).toBe(true);
-    for (const one of this.ownOf(this.source)) expect([one.name, one.isReadonly]).toEqual([one.name, false]);
+    for (const { name } of this.ownOf(this.source))
+      expect([name, this.source.pool.isReadonly(name)]).toEqual([name, false]);
   }
 
   async #release(side: Side): Promise<void> {
     await this.nodes[side].resource().release({ ...this.#within(60_000), mode: 'abrupt' });
-    for (const one of this.ownOf(this.nodes[side])) expect(one.isReadonly).toBe(true);
+    for (const { name } of this.ownOf(this.nodes[side]))
+      expect(this.nodes[side].pool.isReadonly(name)).toBe(true);
   }
 
   #within = (ms: number) => ({ deadline: instant(this.#clock.now() + ms), signal });

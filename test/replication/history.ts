@@ -6,10 +6,10 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
+import { Guids, type ModelDataset, ModelPool, ZfsRefusal } from '../../cluster/zfs-model/index.ts';
 import type { PoolPlan, Step } from '../../src/replication/index.ts';
 import { MAX_RUN } from '../../src/replication/runs.ts';
 import { perform, planOf, runsIn, stepsIn } from './perform.ts';
-import { Guids, type ModelDataset, ModelPool, ZfsRefusal } from './zfs-model.ts';
 
 export const POOL = 'tank';
 const NAMES = ['tank/a', 'tank/a/x', 'tank/b', 'tank/c'] as const;

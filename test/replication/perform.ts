@@ -1,11 +1,11 @@
 /** Does a planner's steps on the model: what sending and receiving will do on real pools. */
 import { isDeepStrictEqual } from 'node:util';
+import type { ModelPool } from '../../cluster/zfs-model/index.ts';
 import type { IsChanged } from '../../src/replication/decide.ts';
 import type { Step } from '../../src/replication/index.ts';
 import { parsePool } from '../../src/replication/list-text.ts';
 import { type PoolPlan, planReplication } from '../../src/replication/plan.ts';
 import { inRuns } from '../../src/replication/runs.ts';
-import type { ModelPool } from './zfs-model.ts';
 
 export const ENDS = { from: 'a', to: 'b' } as const;
 

@@ -1,9 +1,9 @@
 /** The planner's stories: each one a state of two pools, and what it makes of it in which words. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Guids, ModelPool, tokenOf } from '../../cluster/zfs-model/index.ts';
 import { type PlanInput, planReplication, type Task } from '../../src/replication/index.ts';
 import { type PoolTexts, parsePool } from '../../src/replication/list-text.ts';
 import { ENDS, perform, planOf, stepsIn } from './perform.ts';
-import { Guids, ModelPool, tokenOf } from './zfs-model.ts';
 
 let a: ModelPool;
 let b: ModelPool;
@@ -157,7 +157,8 @@ describe('a stream that broke off', () => {
 
   it('of changes is no first copy, even where their base is gone: what is there is not overwritten', () => {
     a.destroySnapshot('tank/a', 's2');
-    b.destroySnapshot('tank/a', 's1');
+    // Not by a destroy, which ZFS refuses while the part is there; as the promotion of a clone leaves it.
+    b.get('tank/a').snapshots = [];
     expect(conflictOf(taskOf('tank/a'))).toMatch(/^no-common-snapshot/);
   });
 

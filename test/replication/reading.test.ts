@@ -1,5 +1,6 @@
 /** From commands to a reading, through its packed form, to a pool: what is not known stays so. */
 import { expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { systemClock } from '../../src/clock.ts';
 import {
   type PoolsReading,
@@ -10,7 +11,6 @@ import {
 } from '../../src/replication/index.ts';
 import { COMMANDS } from '../../src/replication/list-text.ts';
 import type { CommandResult } from '../../src/resources/index.ts';
-import { Guids, ModelPool } from './zfs-model.ts';
 
 const texts = new ModelPool('tank', new Guids()).texts();
 const KSTAT = '/proc/spl/kstat/zfs';

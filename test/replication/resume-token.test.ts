@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { tokenOf } from '../../cluster/zfs-model/index.ts';
 import { readResumeToken } from '../../src/replication/resume-token.ts';
-import { tokenOf } from './zfs-model.ts';
 
 /** Printed by ZFS 0.8 for an incremental stream; `zfs send -nvt` says fromguid 0x595d9f81aa9dddab of it. */
 const INCREMENTAL =

@@ -1,10 +1,10 @@
 /** Which snapshots go as one stream. */
 import { describe, expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { parsePool } from '../../src/replication/list-text.ts';
 import type { ChainStep, Step } from '../../src/replication/plan.ts';
 import { cutAfter, inRuns, MAX_RUN, MIN_SPARED } from '../../src/replication/runs.ts';
 import { planOf } from './perform.ts';
-import { Guids, ModelPool } from './zfs-model.ts';
 
 /** What is planned where the copy has the first `common` of these. */
 function planned(

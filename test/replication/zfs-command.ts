@@ -1,7 +1,8 @@
 /** The commands of `support/zfs-verbs.ts` on a pool in memory: each call is written down, with a power cut before any of them. */
+
+import { type ModelPool, ZfsRefusal } from '../../cluster/zfs-model/index.ts';
 import type { CommandResult, CommandRunner } from '../../src/resources/index.ts';
 import { runOn } from './support/zfs-verbs.ts';
-import { type ModelPool, ZfsRefusal } from './zfs-model.ts';
 
 export class PowerCut extends Error {}
 

@@ -1,5 +1,6 @@
 /** The word that everything of a pool has arrived as it was at one moment (H7): of which moment, and when. */
 import { describe, expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../../cluster/zfs-model/index.ts';
 import { epoch } from '../../../src/core/index.ts';
 import type { ReceiverOrder } from '../../../src/replication/channel.ts';
 import { Completion } from '../../../src/replication/engine/completion.ts';
@@ -7,7 +8,6 @@ import { newSnapshotName } from '../../../src/replication/engine/names.ts';
 import { parsePool } from '../../../src/replication/list-text.ts';
 import type { Guid } from '../../../src/replication/pool.ts';
 import { planOf } from '../perform.ts';
-import { Guids, ModelPool } from '../zfs-model.ts';
 
 const E = epoch(7);
 const START = Date.UTC(2026, 10, 27, 19, 0);

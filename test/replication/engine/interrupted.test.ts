@@ -7,6 +7,7 @@
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { Guids, ModelPool, ZfsRefusal } from '../../../cluster/zfs-model/index.ts';
 import type { Clock } from '../../../src/clock.ts';
 import { durationMs, epoch, instant } from '../../../src/core/index.ts';
 import { FEATURES } from '../../../src/replication/channel.ts';
@@ -19,7 +20,6 @@ import { perform } from '../perform.ts';
 import { commandsFor } from '../support/local-channel.ts';
 import { KERNEL } from '../support/stand-in.ts';
 import { runOn } from '../support/zfs-verbs.ts';
-import { Guids, ModelPool, ZfsRefusal } from '../zfs-model.ts';
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 40);
 const LIMIT_MS = 60_000 + RUNS * 50;

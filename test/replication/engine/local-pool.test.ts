@@ -1,10 +1,10 @@
 /** What replication changes on its own side is done in batches, and understood item by item; what it destroys on its own side is what the plan has read, and nothing that has its name since. */
 import { expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../../cluster/zfs-model/index.ts';
 import { LocalPool } from '../../../src/replication/engine/index.ts';
 import { guid } from '../../../src/replication/pool.ts';
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { ZfsCommand } from '../zfs-command.ts';
-import { Guids, ModelPool } from '../zfs-model.ts';
 
 function poolOf(...datasets: string[]) {
   const pool = new ModelPool('tank', new Guids());

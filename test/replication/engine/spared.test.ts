@@ -1,5 +1,6 @@
 /** What is not sent because the other side would destroy it at once, and what is sent all the same. */
 import { describe, expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../../cluster/zfs-model/index.ts';
 import { epoch } from '../../../src/core/index.ts';
 import { Completion } from '../../../src/replication/engine/completion.ts';
 import { newSnapshotName } from '../../../src/replication/engine/names.ts';
@@ -8,7 +9,6 @@ import type { Keep } from '../../../src/replication/engine/retention.ts';
 import { parsePool } from '../../../src/replication/list-text.ts';
 import type { Guid } from '../../../src/replication/pool.ts';
 import { planOf } from '../perform.ts';
-import { Guids, ModelPool } from '../zfs-model.ts';
 
 const E = epoch(7);
 const START = Date.UTC(2026, 10, 27, 19, 0);

@@ -1,11 +1,11 @@
 /** What a pool says of its datasets, where a property's value has line breaks in it. */
 import { expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../../cluster/zfs-model/index.ts';
 import { guid } from '../../../src/replication/pool.ts';
 import { ownNames, ownValues, parseAside } from '../../../src/replication/roles/aside-reading.ts';
 import { setAside } from '../../../src/replication/roles/index.ts';
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { ZfsCommand } from '../zfs-command.ts';
-import { Guids, ModelPool } from '../zfs-model.ts';
 
 const row = (name: string, id: string, mark: string): string =>
   [name, 'filesystem', id, '-', '-', '0', '0', '1790000000', 'on', '-', mark, '-'].join('\t');

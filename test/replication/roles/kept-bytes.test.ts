@@ -1,8 +1,8 @@
 /** What the other node keeps of a tenure, told from what its pool lists. */
 import { expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../../cluster/zfs-model/index.ts';
 import { parsePool } from '../../../src/replication/list-text.ts';
 import { keptThere } from '../../../src/replication/roles/index.ts';
-import { Guids, ModelPool } from '../zfs-model.ts';
 
 it('counts what the kept snapshots say, of that tenure only, and no folder', () => {
   const pool = new ModelPool('tank', new Guids());

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Guids, type ModelDataset, ModelPool, ZfsRefusal } from '../../../cluster/zfs-model/index.ts';
 import { QuorateError } from '../../../src/errors.ts';
 import { FEATURES } from '../../../src/replication/channel.ts';
 import { ChangedCopies } from '../../../src/replication/engine/changed.ts';
@@ -14,7 +15,6 @@ import { endAside, setAside, tailsOf } from '../../../src/replication/roles/inde
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { perform, stepsIn } from '../perform.ts';
 import { PowerCut, ZfsCommand } from '../zfs-command.ts';
-import { Guids, type ModelDataset, ModelPool, ZfsRefusal } from '../zfs-model.ts';
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 60);
 const LIMIT_MS = 120_000 + RUNS * 500;

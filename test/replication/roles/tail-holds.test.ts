@@ -1,10 +1,10 @@
 /** Holding a long tail before it is set aside: a few at a time, and whoever begins anew goes on where the one before was killed. */
 import { expect, it } from 'vitest';
+import { Guids, ModelPool } from '../../../cluster/zfs-model/index.ts';
 import { guid } from '../../../src/replication/pool.ts';
 import { setAside } from '../../../src/replication/roles/index.ts';
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { ZfsCommand } from '../zfs-command.ts';
-import { Guids, ModelPool } from '../zfs-model.ts';
 
 function tailOf(count: number) {
   const pool = new ModelPool('tank', new Guids());

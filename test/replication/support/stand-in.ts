@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deserialize } from 'node:v8';
 import { build } from 'esbuild';
+import { ModelPool, type ModelState, ZfsRefusal } from '../../../cluster/zfs-model/index.ts';
 import type { CommandRunner, KernelFiles } from '../../../src/resources/index.ts';
-import { ModelPool, type ModelState, ZfsRefusal } from '../zfs-model.ts';
 import { runVerb } from './zfs-verbs.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));

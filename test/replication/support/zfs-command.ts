@@ -9,8 +9,8 @@
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type ModelPool, type Stream, tokenOf, ZfsRefusal } from '../../../cluster/zfs-model/index.ts';
 import { readResumeToken } from '../../../src/replication/resume-token.ts';
-import { type ModelPool, type Stream, tokenOf, ZfsRefusal } from '../zfs-model.ts';
 import { locked as lockedIn, parse, runVerb, split } from './zfs-verbs.ts';
 
 const [, , directory = '', program = '', ...words] = process.argv;
@@ -21,6 +21,8 @@ const locked = <Result>(work: (pool: ModelPool) => Result): Promise<Result> => l
 
 interface Head extends Stream {
   readonly fillerBytes: number;
+  /** It goes on with one that broke off. */
+  readonly resumes: boolean;
 }
 
 async function send(args: readonly string[]): Promise<void> {
@@ -28,7 +30,11 @@ async function send(args: readonly string[]): Promise<void> {
   const total = Number(process.env.STAND_IN_FILLER ?? 0);
   const streams = await locked((pool) => streamsOf(pool, flags, rest[0] ?? ''));
   const heads = streams.map(
-    (stream): Head => ({ ...stream, fillerBytes: Math.max(0, total - (stream.bytes ?? 0)) }),
+    (stream): Head => ({
+      ...stream,
+      fillerBytes: Math.max(0, total - (stream.bytes ?? 0)),
+      resumes: flags.has('-t'),
+    }),
   );
   for (const { fromGuid, toName } of heads)
     process.stderr.write(`${fromGuid === null ? 'full' : 'incremental'}\t${toName}\n`);
@@ -125,8 +131,8 @@ class Receiving {
     [this.#head, this.#early, this.#received] = [head, Buffer.alloc(0), 0];
     // What is killed from here on has begun.
     await locked((pool) => {
-      const partial = pool.datasets.get(this.#name)?.partial ?? null;
-      pool.receive(this.#name, head, true, partial === null ? null : partial.token);
+      const token = head.resumes ? (pool.datasets.get(this.#name)?.partial?.token ?? '') : null;
+      pool.receive(this.#name, head, true, token);
     });
     await this.#keep(head);
     return body;
@@ -137,7 +143,8 @@ class Receiving {
     return locked((pool) => {
       const dataset = pool.get(this.#name);
       const stream = { ...head, bytes };
-      if (dataset.partial !== null) dataset.partial = { ...stream, token: tokenOf(stream) };
+      const { partial } = dataset;
+      if (partial !== null) dataset.partial = { ...stream, token: tokenOf(stream), on: partial.on ?? null };
     });
   }
 

@@ -4,7 +4,12 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import { type ModelDataset, ModelPool, type ModelState, ZfsRefusal } from '../zfs-model.ts';
+import {
+  type ModelDataset,
+  ModelPool,
+  type ModelState,
+  ZfsRefusal,
+} from '../../../cluster/zfs-model/index.ts';
 
 const POOL = 'tank';
 const guids = { next: () => String(randomBytes(8).readBigUInt64LE() | 1n) };
@@ -45,12 +50,15 @@ export async function locked<Result>(directory: string, work: (pool: ModelPool) 
   try {
     const state = existsSync(file) ? (deserialize(readFileSync(file)) as ModelState) : undefined;
     const pool = new ModelPool(POOL, guids, state);
-    const result = work(pool);
-    // With its references: a clone has the snapshot of another dataset.
-    const next = `${file}.${process.pid}`;
-    writeFileSync(next, serialize(pool.state()));
-    renameSync(next, file);
-    return result;
+    try {
+      return work(pool);
+    } finally {
+      // Also where something was refused: of several names the others are done. With its references: a clone has the snapshot of another
+      // dataset.
+      const next = `${file}.${process.pid}`;
+      writeFileSync(next, serialize(pool.state()));
+      renameSync(next, file);
+    }
   } finally {
     server.close();
   }
@@ -59,6 +67,7 @@ export async function locked<Result>(directory: string, work: (pool: ModelPool) 
 /** With -u it takes no volume. */
 function rename(pool: ModelPool, args: readonly string[]): void {
   const [from, to] = [args.at(-2) ?? '', args.at(-1) ?? ''];
+  if (from.includes('@')) return pool.renameSnapshot(...split(from, '@'), split(to, '@')[1]);
   if (args[0] === '-u' && pool.get(from).kind === 'volume')
     throw new ZfsRefusal(`cannot open '${from}': operation not applicable to datasets of this type`);
   pool.rename(from, to);
@@ -105,12 +114,9 @@ function ofEach(names: readonly string[], act: (dataset: string, of: string) => 
 function set(pool: ModelPool, words: readonly string[]): void {
   const isProperty = (word: string): boolean => word.includes('=');
   for (const name of words.filter((word) => !isProperty(word))) {
-    const dataset = pool.get(name);
     for (const property of words.filter(isProperty)) {
       const at = property.indexOf('=');
-      const [key, value] = [property.slice(0, at), property.slice(at + 1)];
-      if (key === 'readonly') dataset.isReadonly = value === 'on';
-      else dataset.properties.set(key, value);
+      pool.setProperty(name, property.slice(0, at), property.slice(at + 1));
     }
   }
 }
@@ -133,7 +139,8 @@ function get(pool: ModelPool, args: readonly string[]): string {
 }
 
 function ownOf({ properties, isReadonly }: ModelDataset, columns: readonly string[]): string {
-  const all = [...properties, ['readonly', isReadonly ? 'on' : 'off']];
+  const own = isReadonly === null ? [] : [['readonly', isReadonly ? 'on' : 'off']];
+  const all = [...properties, ...own];
   return all
     .map(([property = '', value = '']) => {
       const cells: Record<string, string> = { property, value };
@@ -186,7 +193,11 @@ function below(pool: ModelPool, name: string, depth: number | null): ModelDatase
 }
 
 /** With where it comes from. */
-function cellOf(pool: ModelPool, one: ModelDataset, property: string): [value: string, source: string] {
+function cellOf(
+  pool: ModelPool,
+  one: ModelDataset,
+  property: string,
+): readonly [value: string, source: string] {
   const newest = (one.snapshots.at(-1) ?? one.origin)?.content ?? '';
   switch (property) {
     case 'name':
@@ -212,8 +223,6 @@ function cellOf(pool: ModelPool, one: ModelDataset, property: string): [value: s
       return [String(one.content.length), '-'];
     case 'creation':
       return ['1790000000', '-'];
-    case 'readonly':
-      return [one.isReadonly ? 'on' : 'off', 'local'];
     case 'receive_resume_token':
       return [one.partial?.token ?? '-', '-'];
     case 'canmount':
@@ -221,16 +230,8 @@ function cellOf(pool: ModelPool, one: ModelDataset, property: string): [value: s
     case 'mountpoint':
       return [one.kind === 'volume' ? '-' : (one.properties.get('mountpoint') ?? `/${one.name}`), 'local'];
     default:
-      return inherited(pool, one.name, property);
+      return pool.property(one.name, property);
   }
-}
-
-function inherited(pool: ModelPool, name: string, property: string): [value: string, source: string] {
-  for (let at = name; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
-    const value = pool.datasets.get(at)?.properties.get(property);
-    if (value !== undefined) return [value, at === name ? 'local' : `inherited from ${at}`];
-  }
-  return ['-', '-'];
 }
 
 /** A text is what it prints. */
@@ -243,10 +244,10 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
     case 'set':
       return set(pool, args);
     case 'inherit':
-      return void pool.get(args.at(-1) ?? '').properties.delete(args[0] ?? '');
+      return pool.inheritProperty(args.at(-1) ?? '', args[0] ?? '');
     case 'create': {
       const name = args.at(-1) ?? '';
-      pool.create(name, args.includes('encryption=on'));
+      pool.create(name, args.includes('encryption=on'), args.includes('-V') ? 'volume' : 'filesystem');
       return set(pool, [...optionsOf(args).filter((one) => one !== 'encryption=on'), name]);
     }
     case 'clone': {
@@ -256,14 +257,16 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
     }
     case 'promote':
       return pool.promote(args[0] ?? '');
+    case 'rollback':
+      return pool.rollback(...split(args[0] ?? '', '@'));
     case 'snapshot': {
+      if (args[0] === '-r') return pool.snapshotBelow(...split(args[1] ?? '', '@'));
       const names = args.map((name) => split(name, '@'));
-      // All of them, or none.
-      for (const [dataset, as] of names)
-        if (pool.get(dataset).snapshots.some((one) => one.name === as))
-          throw new ZfsRefusal(`cannot create snapshot '${dataset}@${as}': dataset already exists`);
-      for (const [dataset, as] of names) pool.snapshot(dataset, as);
-      return;
+      // Of one name, as everybody here asks for them.
+      return pool.snapshotAll(
+        names.map(([dataset]) => dataset),
+        names[0]?.[1] ?? '',
+      );
     }
     case 'hold':
       return ofEach(args.slice(1), (dataset, of) => pool.hold(dataset, of, args[0] ?? ''));
@@ -286,9 +289,13 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
       return rename(pool, args);
     case 'receive':
       return pool.abandon(args.at(-1) ?? '');
-    // Not of ZFS: what a program writes into a file system.
+    // Not of ZFS: what a program writes into a file system, and reads in a snapshot of it.
     case 'write':
-      return pool.write(args[0] ?? '', args[1] ?? '');
+      return pool.write(args[0] ?? '', args[1] ?? '', false);
+    case 'read': {
+      const [dataset, of] = split(args[0] ?? '', '@');
+      return pool.get(dataset).snapshots.find(({ name }) => name === of)?.content ?? '';
+    }
     default:
       throw new ZfsRefusal(`unrecognized command '${verb}'`);
   }
@@ -303,13 +310,13 @@ function destroy(pool: ModelPool, name: string): void {
   const there = pool.get(dataset).snapshots.filter(({ name: of }) => names.includes(of));
   if (there.length === 0)
     throw new ZfsRefusal('could not find any snapshots to destroy; check snapshot names.');
-  const clones = [...pool.datasets.values()].filter(
-    ({ origin }) => origin !== null && there.includes(origin),
-  );
-  for (const { origin } of clones)
-    throw new ZfsRefusal(
-      `cannot destroy '${dataset}@${origin?.name}': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\n${clones.map((one) => one.name).join('\n')}`,
-    );
+  for (const one of there) {
+    const clones = pool.clonesOf(one);
+    if (clones.length > 0)
+      throw new ZfsRefusal(
+        `cannot destroy '${dataset}@${one.name}': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\n${clones.join('\n')}`,
+      );
+  }
   for (const { name: of, holds } of there)
     if (holds > 0) throw new ZfsRefusal(`cannot destroy snapshot ${dataset}@${of}: dataset is busy`);
   for (const { name: of } of there) pool.destroySnapshot(dataset, of);

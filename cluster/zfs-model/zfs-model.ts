@@ -2,8 +2,8 @@
  * ZFS pools as far as replication sees them: datasets, snapshots, bookmarks, holds, and what `zfs receive -s` takes and
  * refuses, in the words of zfs(8). What a pool holds is told as the commands print it, so that the parsers are in the loop.
  */
-import { deflateSync } from 'node:zlib';
-import type { PoolTexts } from '../../src/replication/list-text.ts';
+import type { PoolTexts } from '../../src/replication/index.ts';
+import { tokenOf } from './token.ts';
 
 /** ZFS said no; the message is its own. */
 export class ZfsRefusal extends Error {}
@@ -32,6 +32,8 @@ export interface ModelPoint {
 /** A stream that has not come to its end. */
 export interface BrokenOff extends Stream {
   readonly token: string;
+  /** The newest snapshot when it began: another one by its end, and ZFS does not take it (`dsl_dataset_clone_swap_check_impl`). */
+  readonly on?: string | null;
 }
 
 export interface ModelDataset {
@@ -41,13 +43,14 @@ export interface ModelDataset {
   snapshots: ModelSnapshot[];
   bookmarks: ModelPoint[];
   partial: BrokenOff | null;
-  /** It has been written to here. */
+  /** It has been written to here, with a sync. */
   hasLog?: boolean;
   /** Something was done to its intent log since its newest snapshot: `written` counts that too. */
   isLogChanged?: boolean;
   /** Synced, and in the intent log alone since the power went; replayed by the next mount. */
   log?: string;
-  isReadonly: boolean;
+  /** Null: not set on it, so as its parent is. */
+  isReadonly: boolean | null;
   isEncrypted: boolean;
   kind: 'filesystem' | 'volume';
   /** What it is a clone of; whose snapshot that is, is found by looking. */
@@ -123,7 +126,7 @@ export class ModelPool {
       snapshots: [],
       bookmarks: [],
       partial: null,
-      isReadonly: false,
+      isReadonly: null,
       isEncrypted,
       kind,
       origin: null,
@@ -143,6 +146,34 @@ export class ModelPool {
 
   #parentOf(name: string): ModelDataset | undefined {
     return this.datasets.get(name.slice(0, Math.max(0, name.lastIndexOf('/'))));
+  }
+
+  // ---- properties
+
+  isReadonly(name: string): boolean {
+    return this.property(name, 'readonly')[0] === 'on';
+  }
+
+  /** As `zfs get` says it: what is set on a dataset holds for those below it too. */
+  property(name: string, property: string): readonly [value: string, source: string] {
+    for (let at = name; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
+      const value = ownValue(this.datasets.get(at), property);
+      if (value !== null) return [value, at === name ? 'local' : `inherited from ${at}`];
+    }
+    return property === 'readonly' ? ['off', 'default'] : ['-', '-'];
+  }
+
+  setProperty(name: string, property: string, value: string): void {
+    const dataset = this.get(name);
+    if (property === 'readonly') dataset.isReadonly = value === 'on';
+    else dataset.properties.set(property, value);
+  }
+
+  /** `zfs inherit`. */
+  inheritProperty(name: string, property: string): void {
+    const dataset = this.get(name);
+    if (property === 'readonly') dataset.isReadonly = null;
+    else dataset.properties.delete(property);
   }
 
   // ---- clones
@@ -184,11 +215,14 @@ export class ModelPool {
     former.origin = origin;
   }
 
-  /** `zfs rollback`, without -r: never to an older snapshot than the newest. */
+  /** `zfs rollback`, without -r: never to an older snapshot than the newest, nor past a bookmark of one that was newer. */
   rollback(name: string, to: string): void {
     const dataset = this.get(name);
     const snapshot = find(dataset, to);
-    if (snapshot !== dataset.snapshots.at(-1)) throw new ZfsRefusal('more recent snapshots exist');
+    if (snapshot !== dataset.snapshots.at(-1) || dataset.bookmarks.some(({ txg }) => txg > snapshot.txg))
+      throw new ZfsRefusal(
+        `cannot rollback to '${name}@${to}': more recent snapshots or bookmarks exist\nuse '-r' to force deletion`,
+      );
     dataset.content = snapshot.content;
     dataset.isLogChanged = snapshot.hasLog === true;
     delete dataset.log;
@@ -202,17 +236,18 @@ export class ModelPool {
     this.datasets.delete(name);
   }
 
-  write(name: string, text: string): void {
+  write(name: string, text: string, isSynced = true): void {
     const dataset = this.get(name);
-    if (dataset.isReadonly) throw new ZfsRefusal('Read-only file system');
+    if (this.#isUnfinished(dataset)) throw new ZfsRefusal(`filesystem '${name}' is not there whole`);
+    if (this.isReadonly(name)) throw new ZfsRefusal('Read-only file system');
     dataset.content += text;
-    dataset.hasLog = true;
+    if (isSynced) dataset.hasLog = true;
   }
 
   /** Its power goes, and comes: what was synced last, `late`, was in no transaction group yet. The devices of volumes come by themselves. */
   powerCut(late: (name: string) => string | null): void {
     for (const dataset of this.datasets.values()) {
-      if (dataset.isReadonly || dataset.hasLog !== true) continue;
+      if (this.isReadonly(dataset.name) || dataset.hasLog !== true) continue;
       const log = late(dataset.name);
       if (log === null) continue;
       Object.assign(dataset, { log, isLogChanged: true });
@@ -229,14 +264,49 @@ export class ModelPool {
   }
 
   snapshot(name: string, as: string): void {
-    const dataset = this.get(name);
-    if (this.#isUnfinished(dataset)) throw new ZfsRefusal('dataset is inconsistent');
-    if (dataset.snapshots.some((one) => one.name === as)) throw new ZfsRefusal('dataset already exists');
-    const point = { name: as, guid: this.#guids.next(), txg: this.#tick() };
+    this.snapshotAll([name], as);
+  }
+
+  /** All of one moment, or none. */
+  snapshotAll(names: readonly string[], as: string): void {
+    const datasets = names.map((name) => this.get(name));
+    for (const dataset of datasets) {
+      const what = `cannot create snapshot '${dataset.name}@${as}'`;
+      if (this.#isUnfinished(dataset)) throw new ZfsRefusal(`${what}: dataset is busy`);
+      if (dataset.snapshots.some((one) => one.name === as))
+        throw new ZfsRefusal(`${what}: dataset already exists`);
+    }
+    const txg = this.#tick();
     const time = this.wallMs === null ? {} : { takenAt: Math.floor(this.wallMs / 1000) };
-    const { content, hasLog = false } = dataset;
-    dataset.snapshots.push({ ...point, content, holds: 0, hasLog, ...time });
-    dataset.isLogChanged = dataset.log !== undefined;
+    for (const dataset of datasets) {
+      const { snapshots, content, hasLog = false } = dataset;
+      snapshots.push({ name: as, guid: this.#guids.next(), txg, content, holds: 0, hasLog, ...time });
+      dataset.isLogChanged = dataset.log !== undefined;
+    }
+  }
+
+  /** `zfs snapshot -r`: leaves out what is not there whole yet. */
+  snapshotBelow(name: string, as: string): void {
+    const below = this.below(name).filter((one) => !this.#isUnfinished(one));
+    this.snapshotAll(
+      below.map((one) => one.name),
+      as,
+    );
+  }
+
+  /** Itself, and all below it. */
+  below(name: string): readonly ModelDataset[] {
+    const own = this.get(name);
+    return [...this.datasets.values()].filter((one) => one === own || one.name.startsWith(`${name}/`));
+  }
+
+  renameSnapshot(name: string, from: string, to: string): void {
+    const dataset = this.get(name);
+    const snapshot = dataset.snapshots.find((one) => one.name === from);
+    if (snapshot === undefined) throw new ZfsRefusal(`cannot open '${name}@${from}': dataset does not exist`);
+    if (dataset.snapshots.some((one) => one.name === to))
+      throw new ZfsRefusal(`cannot rename '${name}@${from}': dataset already exists`);
+    snapshot.name = to;
   }
 
   bookmark(name: string, of: string, as = of): void {
@@ -274,10 +344,21 @@ export class ModelPool {
   destroySnapshot(name: string, of: string): void {
     const dataset = this.get(name);
     const snapshot = find(dataset, of);
+    const [clone] = this.clonesOf(snapshot);
+    if (clone !== undefined)
+      throw new ZfsRefusal(
+        `cannot destroy '${name}@${of}': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\n${clone}`,
+      );
     if (snapshot.holds > 0) throw new ZfsRefusal(`cannot destroy '${name}@${of}': dataset is busy`);
-    if ([...this.datasets.values()].some(({ origin }) => origin === snapshot))
-      throw new ZfsRefusal(`cannot destroy '${name}@${of}': snapshot has dependent clones`);
     dataset.snapshots = dataset.snapshots.filter((one) => one.name !== of);
+  }
+
+  /** What an unfinished stream has brought for a dataset lies in a clone of its newest snapshot, until it is finished or given up. */
+  clonesOf(snapshot: ModelSnapshot): readonly string[] {
+    return [...this.datasets.values()].flatMap(({ name, origin, partial }) => [
+      ...(origin === snapshot ? [name] : []),
+      ...(partial?.on === snapshot.guid && this.ownerOf(snapshot).name === name ? [`${name}/%recv`] : []),
+    ]);
   }
 
   rename(from: string, to: string): void {
@@ -321,30 +402,41 @@ export class ModelPool {
     return run.slice(1).map((one, at) => this.send(name, one.name, `@${run[at]?.name}`, isRaw));
   }
 
-  /** `zfs send -t`: by the dataset's name in the token, and the snapshot's guid in that dataset. */
+  /**
+   * `zfs send -t`: the snapshot by its guid, in the dataset of the token or anywhere in its pool (`guid_to_name_redact_snaps`); what it
+   * is an increment of too, and there a bookmark will do.
+   */
   sendResumed({ toName, snapshot, fromGuid, isRaw, kind }: Stream): Stream {
-    const dataset = this.get(toName.split('@')[0] ?? '');
-    const present = dataset.snapshots.find(({ guid }) => guid === snapshot.guid);
-    if (present === undefined) throw new ZfsRefusal(`'${toName}' used in the initial send no longer exists`);
-    const bases: readonly ModelPoint[] = [...dataset.snapshots, ...dataset.bookmarks];
+    const named = this.datasets.get(toName.split('@')[0] ?? '');
+    const all = [...(named === undefined ? [] : [named]), ...this.datasets.values()];
+    const owner = all.find(({ snapshots }) => snapshots.some(({ guid }) => guid === snapshot.guid));
+    const present = owner?.snapshots.find(({ guid }) => guid === snapshot.guid);
+    if (owner === undefined || present === undefined)
+      throw new ZfsRefusal(`cannot resume send: '${toName}' used in the initial send no longer exists`);
+    const bases = all.flatMap((one): readonly ModelPoint[] => [...one.snapshots, ...one.bookmarks]);
     if (fromGuid !== null && !bases.some(({ guid }) => guid === fromGuid))
-      throw new ZfsRefusal('incremental source no longer exists');
-    return { toName, snapshot: present, fromGuid, isRaw, kind };
+      throw new ZfsRefusal(`cannot resume send: incremental source ${fromGuid} no longer exists`);
+    return { toName: `${owner.name}@${present.name}`, snapshot: present, fromGuid, isRaw, kind };
   }
 
   /** `zfs receive -s -u -o readonly=on`, without -F. `breaksOff`: the stream ends before its end. */
   receive(name: string, stream: Stream, breaksOff: boolean, token: string | null = null): void {
     const dataset = this.datasets.get(name) ?? null;
-    if (token === null) this.#check(name, dataset, stream);
-    else if (dataset?.partial?.token !== token) throw new ZfsRefusal('kernel modules must be upgraded');
-    else if (stream.fromGuid !== null && !breaksOff) this.#checkBase(name, dataset, stream.fromGuid);
+    if (token === null) {
+      this.#check(name, dataset, stream);
+      if (this.ignores(name, stream)) return;
+    } else if (dataset?.partial?.token !== token) throw new ZfsRefusal('kernel modules must be upgraded');
+    else if (!breaksOff) this.#checkEnd(name, dataset, dataset.partial, stream);
     if (dataset === null) this.create(name, stream.isRaw, stream.kind);
     const target = this.get(name);
-    if (dataset === null) target.isReadonly = true;
     if (breaksOff) {
-      target.partial = { ...stream, token: tokenOf(stream) };
+      // Of one that is new, what is set comes first; of one that was there, what is set is taken back where the stream fails.
+      if (dataset === null) target.isReadonly = true;
+      const on = target.partial?.on ?? target.snapshots.at(-1)?.guid ?? null;
+      target.partial = { ...stream, token: tokenOf(stream), on };
       return;
     }
+    target.isReadonly = true;
     target.partial = null;
     const { guid, content, name: as, takenAt } = stream.snapshot;
     const time = takenAt === undefined ? {} : { takenAt };
@@ -355,30 +447,68 @@ export class ModelPool {
     delete target.log;
   }
 
-  #check(name: string, dataset: ModelDataset | null, { snapshot, fromGuid, isRaw }: Stream): void {
+  /**
+   * An increment that is there already under whatever name, and that the kernel refuses for its name or for its base, is read to its end
+   * and ignored, without an error (libzfs, `zfs_receive_one`).
+   */
+  ignores(name: string, { snapshot, fromGuid }: Stream): boolean {
+    const dataset = this.datasets.get(name);
+    if (dataset === undefined || fromGuid === null || dataset.partial !== null) return false;
+    if (!dataset.snapshots.some(({ guid }) => guid === snapshot.guid)) return false;
+    const isNamed = dataset.snapshots.some((one) => one.name === snapshot.name);
+    return isNamed || !dataset.snapshots.some(({ guid }) => guid === fromGuid);
+  }
+
+  #check(name: string, dataset: ModelDataset | null, stream: Stream): void {
+    const { snapshot, fromGuid, isRaw } = stream;
     const parent = name.slice(0, name.lastIndexOf('/'));
-    if (!this.datasets.has(parent)) throw new ZfsRefusal(`parent '${parent}' does not exist`);
+    if (!this.datasets.has(parent)) throw new ZfsRefusal(`cannot receive: parent '${parent}' does not exist`);
     if (fromGuid === null) {
       if (dataset !== null)
-        throw new ZfsRefusal(`destination '${name}' exists\nmust specify -F to overwrite it`);
+        throw new ZfsRefusal(
+          `cannot receive new filesystem stream: destination '${name}' exists\nmust specify -F to overwrite it`,
+        );
       return;
     }
-    if (dataset === null) throw new ZfsRefusal(`destination '${name}' does not exist`);
+    const what = 'cannot receive incremental stream';
+    if (dataset === null) throw new ZfsRefusal(`${what}: destination '${name}' does not exist`);
     if (dataset.partial !== null)
-      throw new ZfsRefusal(`destination ${name} contains partially-complete state from "zfs receive -s".`);
-    this.#checkBase(name, dataset, fromGuid);
+      throw new ZfsRefusal(
+        `${what}: destination ${name} contains partially-complete state from "zfs receive -s".`,
+      );
+    if (this.ignores(name, stream)) return;
     if (dataset.snapshots.some((one) => one.name === snapshot.name))
-      throw new ZfsRefusal(`destination ${name}@${snapshot.name} exists`);
+      throw new ZfsRefusal(`${what}: destination ${name}@${snapshot.name} exists`);
+    this.#checkBase(name, dataset, fromGuid);
     if (isRaw && !dataset.isEncrypted) throw new ZfsRefusal('IV set guid mismatch');
   }
 
-  /** Of a resumed one too: at its end the kernel looks again (`dsl_dataset_clone_swap_check_impl`). */
+  /**
+   * The base need not be the newest snapshot: there must be no change since it (`recv_begin_check_existing_impl`). Snapshots that were taken
+   * after it of the very same content are in nobody's way.
+   */
   #checkBase(name: string, dataset: ModelDataset, fromGuid: string): void {
+    const base = dataset.snapshots.find(({ guid }) => guid === fromGuid);
+    if (base === undefined)
+      throw new ZfsRefusal(
+        `cannot receive incremental stream: most recent snapshot of ${name} does not\nmatch incremental source`,
+      );
+    if (dataset.content !== base.content)
+      throw new ZfsRefusal(
+        `cannot receive incremental stream: destination ${name} has been modified\nsince most recent snapshot`,
+      );
+  }
+
+  /** Of one that goes on: the kernel looks again. */
+  #checkEnd(name: string, dataset: ModelDataset, { on }: BrokenOff, { snapshot, fromGuid }: Stream): void {
+    if (fromGuid === null) return;
     const newest = dataset.snapshots.at(-1);
-    if (newest === undefined || newest.guid !== fromGuid)
-      throw new ZfsRefusal(`most recent snapshot of ${name} does not\nmatch incremental source`);
+    if (newest === undefined || newest.guid !== (on ?? fromGuid))
+      throw new ZfsRefusal(`cannot receive resume stream: most recent snapshot of ${name} is another one`);
     if (dataset.content !== newest.content)
-      throw new ZfsRefusal(`destination ${name} has been modified\nsince most recent snapshot`);
+      throw new ZfsRefusal(`cannot receive resume stream: destination ${name} has been modified`);
+    if (dataset.snapshots.some((one) => one.name === snapshot.name))
+      throw new ZfsRefusal(`cannot receive resume stream: destination ${name}@${snapshot.name} exists`);
   }
 
   /** `zfs receive -A`. */
@@ -445,10 +575,10 @@ export class ModelPool {
         isModified ? 1 : 0,
         one.kind === 'volume' ? 1024 : '-',
         one.isEncrypted ? 'aes-256-gcm' : 'off',
-        one.isReadonly ? 'on' : 'off',
+        this.isReadonly(one.name) ? 'on' : 'off',
         one.origin === null ? '-' : `${this.ownerOf(one.origin).name}@${one.origin.name}`,
       ],
-      ...[one.partial?.token ?? '-', '-'],
+      ...[one.partial?.token ?? '-', this.property(one.name, 'quorate:replicate')[0]],
     ];
   }
 }
@@ -466,46 +596,8 @@ function findToHold(dataset: ModelDataset, of: string): ModelSnapshot {
   return find(dataset, of);
 }
 
-/** As the kernel packs it: an nvlist in its native form, little endian, deflated. */
-export function tokenOf({
-  toName,
-  snapshot,
-  fromGuid,
-  bytes = 0,
-  isRaw = false,
-  more = [],
-}: Pick<Stream, 'toName' | 'fromGuid' | 'bytes'> & {
-  snapshot: { guid: string };
-  isRaw?: boolean;
-  /** Whatever somebody adds to it. */
-  more?: readonly (readonly [string, bigint | string])[];
-}): string {
-  const pairs = [
-    ...(fromGuid === null ? [] : [pair('fromguid', BigInt(fromGuid))]),
-    pair('object', 2n),
-    pair('offset', 0n),
-    pair('bytes', BigInt(bytes)),
-    pair('toguid', BigInt(snapshot.guid)),
-    pair('toname', toName),
-    ...(isRaw ? [pair('rawok', null)] : []),
-    ...more.map(([name, value]) => pair(name, value)),
-  ];
-  const packed = Buffer.concat([Buffer.from('000100000000000001000000', 'hex'), ...pairs, Buffer.alloc(4)]);
-  const hex = deflateSync(packed).toString('hex');
-  return `1-${snapshot.guid.length.toString(16)}-${packed.length.toString(16)}-${hex}`;
-}
-
-/** Null: a flag. */
-function pair(name: string, value: bigint | string | null): Buffer {
-  const start = Math.ceil((16 + name.length + 1) / 8) * 8;
-  const size = typeof value === 'string' ? Math.ceil((value.length + 1) / 8) * 8 : value === null ? 0 : 8;
-  const bytes = Buffer.alloc(start + size);
-  bytes.writeInt32LE(start + size, 0);
-  bytes.writeInt16LE(name.length + 1, 4);
-  bytes.writeInt32LE(value === null ? 0 : 1, 8);
-  bytes.writeInt32LE(typeof value === 'bigint' ? 8 : value === null ? 1 : 9, 12);
-  bytes.write(name, 16);
-  if (typeof value === 'bigint') bytes.writeBigUInt64LE(value, start);
-  else if (value !== null) bytes.write(value, start);
-  return bytes;
+function ownValue(dataset: ModelDataset | undefined, property: string): string | null {
+  if (property !== 'readonly') return dataset?.properties.get(property) ?? null;
+  if (dataset === undefined || dataset.isReadonly === null) return null;
+  return dataset.isReadonly ? 'on' : 'off';
 }
