@@ -10,10 +10,11 @@
  * one, and neither `written` nor anything else tells: replaying an empty one changes nothing.
  */
 
-/** Of whoever mounts it: a mount of this namespace alone, gone with the command; no takeover finds the file system mounted elsewhere. */
-const PLACE = '/tmp';
+/** `zfsutil` is for those with a mount point of ZFS's, and refused for `mountpoint=legacy`. */
+const MOUNT = 'mount -t zfs -o zfsutil,ro "$0" /tmp || exec mount -t zfs -o ro "$0" /tmp';
 
+/** A mount that this command alone sees, and that is gone with it: no takeover finds the file system mounted elsewhere. */
 export const replayCommand = (fileSystem: string): readonly string[] => [
-  ...['unshare', '--mount', '--propagation', 'private', '--'],
-  ...['mount', '-t', 'zfs', '-o', 'zfsutil,ro', fileSystem, PLACE],
+  ...['unshare', '--mount', '--propagation', 'private', '--', 'sh', '-c', MOUNT],
+  fileSystem,
 ];

@@ -6,7 +6,7 @@ import type { ReceiverChannel } from '../channel.ts';
 import type { Dataset, Guid } from '../pool.ts';
 
 /** ZFS's words, as the receiver passes them on (OpenZFS 2.1 to 2.3, libzfs_sendrecv.c). */
-const REFUSAL = /has been modified\W+since most recent snapshot/;
+const REFUSAL = /destination \S+ has been modified/;
 
 interface Refused {
   readonly newest: Guid | null;
@@ -24,8 +24,9 @@ export class ChangedCopies {
   /** What a stream for it ended with. Returns whether that says something new of the copy. */
   heard(why: string, copy: Dataset | null): boolean {
     if (copy === null || !REFUSAL.test(why)) return false;
-    this.#refused.set(copy.guid, { newest: newestOf(copy), written: copy.written ?? 0 });
-    return true;
+    const [newest, written, before] = [newestOf(copy), copy.written ?? 0, this.#refused.get(copy.guid)];
+    this.#refused.set(copy.guid, { newest, written });
+    return before?.newest !== newest || before.written !== written;
   }
 
   readonly isChanged = (copy: Dataset): boolean => {

@@ -126,9 +126,9 @@ switch (verb) {
     save(state);
     break;
   }
-  // `unshare … -- mount -t zfs -o zfsutil,ro DATASET PLACE`: what was in the log is in the dataset then.
+  // A mount that nobody else sees: what was in the log is in the dataset then.
   case 'unshare': {
-    const dataset = datasetOf(words.at(-2));
+    const dataset = datasetOf(last);
     if (dataset.isLocked) fail('cannot mount: encryption key not loaded');
     if (dataset.log !== undefined) Object.assign(dataset, { log: undefined, isChanged: true });
     save(state);

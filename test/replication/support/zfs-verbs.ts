@@ -26,9 +26,9 @@ export function runOn(pool: ModelPool, program: string, words: readonly string[]
   }
   if (program === 'unshare') {
     // intent-log.ts: a mount that nobody else sees.
-    const at = words.indexOf('mount');
-    if (at < 0 || words[at + 2] !== 'zfs') throw new Error(`unknown: unshare ${words.join(' ')}`);
-    pool.replay(words[at + 5] ?? '');
+    if (!words.some((word) => word.startsWith('mount -t zfs ')))
+      throw new Error(`unknown: unshare ${words.join(' ')}`);
+    pool.replay(words.at(-1) ?? '');
     return '';
   }
   const texts = pool.texts();
