@@ -1,3 +1,4 @@
 export { expectAlike } from './alike.ts';
 export { Copies, fileSystem, pathOf } from './copies.ts';
+export { failOverNfs } from './nfs-failover.ts';
 export { type RoleSwap, swapRoles } from './role-swap.ts';

@@ -12,6 +12,7 @@ import { powerCut } from './power-cut.ts';
 import { randomPowerCut } from './random-power-cut.ts';
 import { replicationConflict } from './replication-conflict.ts';
 import { replicationInterrupted } from './replication-interrupted.ts';
+import { replicationNfs } from './replication-nfs.ts';
 import { replicationFailover, replicationRoleSwap } from './replication-role-swap.ts';
 import { staleStandby } from './stale-standby.ts';
 import { switchover } from './switchover.ts';
@@ -36,4 +37,5 @@ export const SCENARIOS: readonly Scenario[] = [
   replicationRoleSwap,
   replicationInterrupted,
   replicationConflict,
+  replicationNfs,
 ];
