@@ -101,7 +101,7 @@ describe.skipIf(!knowsDirect())('nfs-clients.sh, with folders in the place of mo
       run('late', '7');
       await until('the late files are read', () => acknowledged('nfs4-late').length > 0);
       truncateSync(file('nfs4', 'late'));
-      writeFileSync(file('nfs3', 'late'), 'x'.repeat(1024 * 512));
+      writeFileSync(file('nfs3', 'late'), 'x'.repeat(128 * 512));
       await until('both are noted', () =>
         ['nfs4-late', 'nfs3-late'].every((way) => noted(`${way}.errors`) !== ''),
       );

@@ -56,8 +56,8 @@ case $1 in
     ;;
   late)
     for name in $names; do
-      make_blocks $name-late "$mounts/$name/late-$name-$2" 1024 || exit 1
-      in_background $name-late read_blocks $name-late "$mounts/$name/late-$name-$2" 1024 once
+      make_blocks $name-late "$mounts/$name/late-$name-$2" 128 || exit 1
+      in_background $name-late read_blocks $name-late "$mounts/$name/late-$name-$2" 128 once
     done
     ;;
   # As this client sees it: size and checksum of the records.

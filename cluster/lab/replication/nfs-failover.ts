@@ -86,6 +86,8 @@ class NfsFailover {
     await this.#clients.served(ALL);
     await this.#replicated();
     this.#stage.say(`replicated; ${PERIODS} periods of writing`);
+    const inodes = await this.#inodes(holder);
+    // Right after the beginning of a round: what follows has a period's time, and no snapshot comes into it.
     await this.#copies.rounds(holder, PERIODS, LIMIT_MS);
     const beforeSnapshot = await this.#numbers();
     await this.#replicated();
@@ -93,7 +95,6 @@ class NfsFailover {
     await this.#clients.served([...ALL, ...VERSIONS.map((version) => `${version}-late`)], SOME);
     // With this in the client's cache: what is gone must not be seen there afterwards.
     for (const version of VERSIONS) await this.#seenBy(version);
-    const inodes = await this.#inodes(holder);
     await this.#stage.fault(`${holder} loses its power`, () => lab.powerOff(holder));
     const atCut = await this.#numbers();
     const { timing, watchdog } = lab.options;
