@@ -34,9 +34,9 @@ it.each([
 });
 
 describe.each(['zfs', 'replicated'] as const)('file services on %s', (storage) => {
-  const before = ({ resources }: Config, name: string): readonly string[] => {
-    const after = resources.find((one) => one.name === name)?.after ?? [];
-    return [...after, ...after.flatMap((one) => before({ resources } as Config, one))];
+  const before = (config: Config, name: string): readonly string[] => {
+    const after = config.resources.find((one) => one.name === name)?.after ?? [];
+    return [...after, ...after.flatMap((one) => before(config, one))];
   };
 
   it('come after the pool and the port, and the door after everything that serves', () => {
@@ -57,5 +57,11 @@ describe.each(['zfs', 'replicated'] as const)('file services on %s', (storage) =
 
 it('what snapshots keep alike is what is served of a replicated pool', () => {
   const nfs = load('replicated', 'files').resources.find(({ name }) => name === 'nfs');
-  expect(nfs?.kind === 'service' && nfs.start).toEqual(expect.arrayContaining([SHARE_MOUNT]));
+  if (nfs?.kind !== 'service' || nfs.service.kind !== 'commands') throw new Error('no scripts serve NFS');
+  const { start, stop, probe } = nfs.service;
+  expect([start, stop, probe].map((words) => words.slice(1))).toEqual([
+    ['start', SHARE_MOUNT],
+    ['stop', SHARE_MOUNT],
+    ['probe', SHARE_MOUNT],
+  ]);
 });
