@@ -24,7 +24,7 @@ export interface ClientResult {
   readonly lost: number;
   /** Of a pool that snapshots keep alike: acknowledged by the old holder after the snapshot that the audit names. Not in `lost`. */
   readonly onlyOnOldHolder?: number;
-  /** Reads and writes that ended with an error: none, on a hard mount. */
+  /** Reads and writes that ended with an error, or with something else than was written: none, on a hard mount and with nothing lost. */
   readonly errors: readonly string[];
   /** The longest time between two acknowledgements. */
   readonly longestGapMs: number;
@@ -84,6 +84,11 @@ export class ClientHost {
   async errors(way: string): Promise<readonly string[]> {
     const text = await this.#guests.must(HOST, `cat ${FOLDER}/${way}.errors 2>/dev/null || :`);
     return text.split('\n').filter(Boolean);
+  }
+
+  /** By the clock of the acknowledgements. */
+  async uptimeS(): Promise<number> {
+    return Number.parseFloat(await this.#guests.must(HOST, 'cat /proc/uptime'));
   }
 
   /** The end of what the clients' kernel has to say of its disks and servers. */

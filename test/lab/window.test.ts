@@ -1,6 +1,6 @@
 /** What a takeover from a copy may lose of a client's records, and what it must not. */
 import { describe, expect, it } from 'vitest';
-import { hasReadNothing, judge, statedSnapshot } from '../../cluster/lab/replication/window.ts';
+import { hasReadNothing, judge, recordRead, statedSnapshot } from '../../cluster/lab/replication/window.ts';
 import type { Entry, Epoch, NodeId } from '../../src/core/index.ts';
 import { isoTime, lossText } from '../../src/state/index.ts';
 
@@ -73,4 +73,9 @@ it('a reader of a file that is gone was given an error, and nothing else', () =>
   // As guest/nfs-clients.sh writes them.
   expect(hasReadNothing("read 12:  dd: error reading 'standard input': Stale file handle")).toBe(true);
   expect(hasReadNothing('read 12: nfs4-late block 3 0+1 records in')).toBe(false);
+});
+
+it('an error of a writer names the record that it could not read back', () => {
+  expect(recordRead('read 12: 0+0 records in')).toBe(12);
+  expect(recordRead('write 12: dd: error writing: Stale file handle')).toBeNull();
 });

@@ -11,6 +11,13 @@ acknowledge() {
   echo "$2 $uptime" >>"$top/$1.acknowledged"
 }
 
+# note_error NAME WHAT: one line, with what the command said first.
+note_error() {
+  said=
+  read -r said <"$top/$1.last"
+  echo "$2 $said" >>"$top/$1.errors"
+}
+
 # write_to NAME FILE: numbered records without end; what a hard mount cannot write yet, it writes later.
 write_to() {
   name=$1 file=$2
@@ -18,7 +25,7 @@ write_to() {
     [ ! -e "$top/stop" ] || return 0
     printf "%-$((record - 1))s\n" "$name record $number" |
       dd of="$file" bs=$record seek=$number conv=notrunc oflag=direct,dsync 2>"$top/$name.last" || {
-      echo "write $number: $(<"$top/$name.last")" >>"$top/$name.errors"
+      note_error "$name" "write $number:"
       sleep 1
       continue
     }
@@ -26,7 +33,7 @@ write_to() {
     # Past the page cache: what the server has.
     dd if="$file" bs=$record skip=$number count=1 iflag=direct 2>"$top/$name.last" |
       { read -r one two three rest; [ "$one $two $three" = "$name record $number" ]; } ||
-      echo "read $number: $(<"$top/$name.last")" >>"$top/$name.errors"
+      note_error "$name" "read $number:"
     sleep 1
   done
 }

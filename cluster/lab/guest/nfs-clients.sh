@@ -12,7 +12,7 @@ make_blocks() {
   for ((block = 0; block < $3; block++)); do
     printf "%-$((record - 1))s\n" "$1 block $block"
   done | dd of="$2" bs=64k iflag=fullblock conv=fsync 2>"$top/$1.last" || {
-    echo "make: $(<"$top/$1.last")" >>"$top/$1.errors"
+    note_error "$1" make:
     return 1
   }
 }
@@ -30,7 +30,7 @@ read_blocks() {
       acknowledge "$name" $number
       block=$((block + 1))
     else
-      echo "read $number: ${text:0:40} $(head -n 1 "$top/$name.last")" >>"$top/$name.errors"
+      note_error "$name" "read $number: ${text:0:40}"
       [ "$4" != once ] || return 0
       # Where it is in the open file is not known any more.
       block=$count

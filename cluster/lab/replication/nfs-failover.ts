@@ -5,11 +5,11 @@
  * What must hold: no read of that file ends with an error or with anything else; every record up to the snapshot that the audit names
  * is there; what the old holder acknowledged after it is all that is gone; and what the new one acknowledges stays.
  */
-import { ClientHost, type ClientResult, longestGapMs, lostOf } from '../client-host.ts';
+import { type Acknowledgement, ClientHost, type ClientResult, longestGapMs, lostOf } from '../client-host.ts';
 import { POOL, promiseMs, SHARE, SHARE_MOUNT } from '../plan.ts';
 import type { Stage } from '../stage.ts';
 import { Copies } from './copies.ts';
-import { hasReadNothing, judge, statedSnapshot } from './window.ts';
+import { hasReadNothing, judge, recordRead, statedSnapshot } from './window.ts';
 
 const VERSIONS = ['nfs4', 'nfs3'] as const;
 type Version = (typeof VERSIONS)[number];
@@ -21,18 +21,27 @@ const SOME = 5;
 /** Two files of a MiB in an emulated guest. */
 const MAKE_LIMIT_MS = 300_000;
 const LIMIT_MS = 1_200_000;
+/** Of the promise: so long after the power cut nobody else can have acknowledged anything, however slowly that is noted. */
+const SAFE_PART = 1 / 3;
 
 /** Numbers of records, by the client that wrote them. */
 type Numbers = Readonly<Record<Version, readonly number[]>>;
 
-/** What is known right before and right after the power cut. */
+/** What is known when the power is cut. */
 interface Cut {
   readonly beforeSnapshot: Numbers;
-  readonly atCut: Numbers;
-  /** The newest that has arrived. */
-  readonly newest: string;
+  /** By the clients' clock: what was acknowledged until then was by the old holder, for nobody else may hold so soon. */
+  readonly oldHolderUntilS: number;
   /** Of the files that are read, as the old holder had them. */
   readonly inodes: string;
+}
+
+/** Snapshots that the takeover went on from. */
+interface Origin {
+  /** By the audit. */
+  readonly stated: string;
+  /** The newest that had arrived: usually the same. */
+  readonly newest: string;
 }
 
 export async function failOverNfs(stage: Stage): Promise<void> {
@@ -82,7 +91,7 @@ class NfsFailover {
 
   /** After some periods of replication, with something that has not been replicated. */
   async cutPower(): Promise<Cut> {
-    const { holder, standby, lab } = this.#stage;
+    const { holder, lab } = this.#stage;
     await this.#clients.served(ALL);
     await this.#replicated();
     this.#stage.say(`replicated; ${PERIODS} periods of writing`);
@@ -96,14 +105,20 @@ class NfsFailover {
     // With this in the client's cache: what is gone must not be seen there afterwards.
     for (const version of VERSIONS) await this.#seenBy(version);
     await this.#stage.fault(`${holder} loses its power`, () => lab.powerOff(holder));
-    const atCut = await this.#numbers();
-    const { timing, watchdog } = lab.options;
+    const oldHolderUntilS = await this.#oldHolderUntilS();
+    return { beforeSnapshot, oldHolderUntilS, inodes };
+  }
+
+  /** A client may still have to note what it was told right before the power cut: that has some time. */
+  async #oldHolderUntilS(): Promise<number> {
+    const { timing, watchdog } = this.#stage.lab.options;
+    const safeMs = promiseMs(timing, watchdog) * SAFE_PART;
+    const uptimeS = await this.#clients.uptimeS();
     this.#stage.expect(
-      this.#stage.sinceFaultMs() < promiseMs(timing, watchdog),
+      this.#stage.sinceFaultMs() < safeMs,
       'the clients could not be asked before somebody may have taken over',
     );
-    const newest = [...(await this.#copies.snapshots(standby, SHARE)).values()].at(-1) ?? '';
-    return { beforeSnapshot, atCut, newest, inodes };
+    return uptimeS + safeMs / 1_000;
   }
 
   /** Everything that is there now has arrived, and the other side has been told so: a takeover goes on from there, or from newer. */
@@ -126,27 +141,26 @@ class NfsFailover {
 
   async compare(cut: Cut, epoch: number): Promise<void> {
     const { standby } = this.#stage;
-    const stated = await this.#stated(epoch);
+    const from: Origin = { stated: await this.#stated(epoch), newest: await this.#newest(epoch) };
     const inodes = await this.#inodes(standby);
     this.#stage.expect(
       inodes === cut.inodes,
       `the files that are read were the inodes ${cut.inodes}, and are ${inodes}`,
     );
-    for (const version of VERSIONS) await this.#compareLate(version, cut.newest);
+    for (const version of VERSIONS) await this.#compareLate(version, from.newest);
     await this.#clients.stop();
     const results: ClientResult[] = [];
     for (const version of VERSIONS) {
-      results.push(await this.#compareRecords(version, cut, stated));
+      results.push(await this.#compareRecords(version, cut, from));
       await this.#compareViews(version);
     }
     for (const way of READS) {
       const reads = await this.#clients.acknowledged(way);
       const errors = await this.#clients.errors(way);
+      this.#stage.expect(errors.length === 0, `${way}: ${errors.length} errors, the first: ${errors[0]}`);
       const gap = longestGapMs(reads);
       results.push({ way, acknowledged: reads.length, lost: 0, errors, longestGapMs: gap });
     }
-    for (const { way, errors } of results)
-      this.#stage.expect(errors.length === 0, `${way}: ${errors.length} errors, the first: ${errors[0]}`);
     if (results.some(({ errors }) => errors.length > 0)) this.#stage.note(await this.#clients.kernelLog());
     this.#stage.report(results);
   }
@@ -161,25 +175,34 @@ class NfsFailover {
     return `${SHARE}@${snapshot ?? ''}`;
   }
 
-  async #compareRecords(version: Version, cut: Cut, stated: string): Promise<ClientResult> {
+  /** The newest that had arrived: the last one that is not of the new holder's own tenure, which its name says. */
+  async #newest(epoch: number): Promise<string> {
+    const names = [...(await this.#copies.snapshots(this.#stage.standby, SHARE)).values()];
+    const newest = names.findLast((name) => !name.endsWith(`-${epoch}`));
+    if (newest === undefined) throw new Error(`${SHARE} has no snapshot of the old holder`);
+    return newest;
+  }
+
+  async #compareRecords(version: Version, cut: Cut, { stated, newest }: Origin): Promise<ClientResult> {
     const { standby } = this.#stage;
     const acknowledged = await this.#clients.acknowledged(version);
+    const atCut = acknowledged.filter(({ uptimeS }) => uptimeS <= cut.oldHolderUntilS).map(numberOf);
     const file = this.#file('records', version);
     const missing = (content: Buffer): readonly number[] => lostOf(version, acknowledged, content);
     const inTheEnd = await this.#copies.must(standby, `base64 -w0 ${SHARE_MOUNT}/${file}`);
     const { window, onlyOnOldHolder, lost } = judge({
-      acknowledged: acknowledged.map(({ number }) => number),
+      acknowledged: acknowledged.map(numberOf),
       beforeSnapshot: cut.beforeSnapshot[version],
-      atCut: cut.atCut[version],
+      atCut,
       missing: {
         inStated: missing(await this.#copies.read(standby, stated, file)),
-        inNewest: missing(await this.#copies.read(standby, cut.newest, file)),
+        inNewest: missing(await this.#copies.read(standby, newest, file)),
         inTheEnd: missing(Buffer.from(inTheEnd.trim(), 'base64')),
       },
     });
-    const after = acknowledged.length - cut.atCut[version].length;
+    const after = acknowledged.length - atCut.length;
     this.#stage.note(
-      `${version}: ${cut.atCut[version].length} records before the power cut, ${window.length} of them after ${stated}: ${onlyOnOldHolder.length} are on the old holder only; ${after} records afterwards`,
+      `${version}: ${atCut.length} records before the power cut, ${window.length} of them after ${stated}: ${onlyOnOldHolder.length} are on the old holder only; ${after} records afterwards`,
     );
     this.#stage.expect(
       lost.length === 0,
@@ -188,17 +211,27 @@ class NfsFailover {
     // Without this nothing about the window was tried.
     this.#stage.expect(onlyOnOldHolder.length > 0, `${version}: the old holder had nothing of its own`);
     this.#stage.expect(
-      cut.newest !== stated || onlyOnOldHolder.length === window.length,
+      newest !== stated || onlyOnOldHolder.length === window.length,
       `${version}: ${window.length} records are in the window, and ${onlyOnOldHolder.length} are gone`,
     );
+    const errors = await this.#clients.errors(version);
+    this.#expectOnlyOf(version, errors, new Set(onlyOnOldHolder));
     return {
       way: version,
       acknowledged: acknowledged.length,
       lost: lost.length,
       onlyOnOldHolder: onlyOnOldHolder.length,
-      errors: await this.#clients.errors(version),
+      errors,
       longestGapMs: longestGapMs(acknowledged),
     };
+  }
+
+  /** A writer that was about to read back what the old holder had acknowledged does not find it. No other error may be. */
+  #expectOnlyOf(version: Version, errors: readonly string[], gone: ReadonlySet<number>): void {
+    const others = errors.filter((error) => !gone.has(recordRead(error) ?? 0));
+    for (const error of errors)
+      if (!others.includes(error)) this.#stage.note(`${version}: of a record that is gone: ${error}`);
+    this.#stage.expect(others.length === 0, `${version}: ${others.length} errors, the first: ${others[0]}`);
   }
 
   /** Of a file that the copy does not have, a client that has it open gets an error, and never something else in its place. */
@@ -250,3 +283,5 @@ class NfsFailover {
     return { nfs4, nfs3 };
   }
 }
+
+const numberOf = ({ number }: Acknowledgement): number => number;

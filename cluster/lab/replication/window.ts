@@ -58,5 +58,11 @@ export function judge({ acknowledged, beforeSnapshot, atCut, missing }: RecordsO
   };
 }
 
+/** Of a line that a writer has noted when it read its record back; null where it is of something else. */
+export function recordRead(error: string): number | null {
+  const [, number] = /^read (\d+):/.exec(error) ?? [];
+  return number === undefined ? null : Number(number);
+}
+
 /** Of a line that a reader has noted (guest/nfs-clients.sh): whether it was given anything at all. */
 export const hasReadNothing = (error: string): boolean => /^read \d+: {2}/.test(error);
