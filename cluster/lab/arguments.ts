@@ -49,6 +49,7 @@ export interface Arguments {
 export interface KnownScenario {
   readonly name: string;
   readonly storage?: StorageName;
+  readonly services?: ServiceName;
 }
 
 export const USAGE = `usage: scripts/lab up [--bare]              three guests, with everything; returns when one of them holds; --bare: DRBD only
@@ -65,7 +66,8 @@ export const USAGE = `usage: scripts/lab up [--bare]              three guests, 
                  emulated (the default with qemu)
   --storage NAME of a lab that is made: what is on DRBD: ext4 (the default); raw, the records alone; zfs, a pool (with qemu, after
                  build-zfs); replicated: ext4, and beside it a pool on a disk of each node's own, kept alike by snapshots
-  --services NAME of a lab that is made: store (the default), or files: NFS and iSCSI beside it, with clients (with --storage zfs)
+  --services NAME of a lab that is made: store (the default), or files: NFS and iSCSI beside it, with clients (with --storage zfs);
+                 with --storage replicated NFS on the pool that snapshots keep alike
   --channel NAME of a lab that is made: what carries the snapshots of --storage replicated: ssh (the default), or grpc
   --watchdog off of a lab that is made: without softdog, so that what outlives D ends by sysrq alone (with qemu)
   --folder DIR   for the logs, and where a lab that is up is found (.local/lab of the checkout)
@@ -100,9 +102,10 @@ export function parseArguments(words: readonly string[], known: readonly KnownSc
     throw new RangeError(
       `--storage ${storage} needs --engine qemu: there is no ZFS for the kernel of user-mode Linux`,
     );
-  const services = oneOf('--services', values.services ?? 'store', SERVICES);
-  if (services === 'files' && storage !== 'zfs')
-    throw new RangeError('--services files needs --storage zfs: the disk of iSCSI is a volume of the pool');
+  const ownServices = named.find((scenario) => scenario.services !== undefined)?.services;
+  const services = oneOf('--services', values.services ?? ownServices ?? 'store', SERVICES);
+  if (services === 'files' && !isOnZfs(storage))
+    throw new RangeError('--services files needs --storage zfs or replicated: what is served lies in a pool');
   const watchdog = oneOf('--watchdog', values.watchdog ?? 'softdog', WATCHDOGS);
   if (watchdog === 'off' && engine !== 'qemu')
     throw new RangeError('--watchdog off needs --engine qemu: sysrq does not end user-mode Linux');
@@ -111,7 +114,9 @@ export function parseArguments(words: readonly string[], known: readonly KnownSc
     throw new RangeError('--channel needs --storage replicated: nothing else is sent');
   return {
     command: commandOf(name, rest, {
-      scenarios: known.filter((scenario) => isFor(scenario, storage)).map((scenario) => scenario.name),
+      scenarios: known
+        .filter((scenario) => isFor(scenario, { storage, services }))
+        .map((scenario) => scenario.name),
       times,
       seed,
       isJson: values.json === true,
@@ -127,9 +132,17 @@ export function parseArguments(words: readonly string[], known: readonly KnownSc
   };
 }
 
-/** Those of the storage that they are about, and all others in any but such a lab. Pure. */
-export const isFor = (scenario: KnownScenario, storage: StorageName): boolean =>
-  (scenario.storage ?? 'ext4') === storage || (scenario.storage === undefined && storage !== 'replicated');
+/**
+ * Those of the storage that they are about, and all others in any but such a lab; those that need services, where these are. Pure.
+ */
+export const isFor = (
+  scenario: KnownScenario,
+  { storage, services }: Pick<Arguments, 'storage' | 'services'>,
+): boolean => {
+  const isOfStorage =
+    (scenario.storage ?? 'ext4') === storage || (scenario.storage === undefined && storage !== 'replicated');
+  return isOfStorage && (scenario.services === undefined || scenario.services === services);
+};
 
 function oneOf<Name extends string>(option: string, word: string, names: readonly Name[]): Name {
   const found = names.find((name) => name === word);
@@ -222,7 +235,9 @@ function scenariosOf(names: readonly string[], known: readonly string[]): readon
   if (names.length === 1 && names[0] === 'all') return known;
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined)
-    throw new RangeError(`no scenario ${unknown}; there are ${known.join(', ')}, with that storage`);
+    throw new RangeError(
+      `no scenario ${unknown}; there are ${known.join(', ')}, with that storage and those services`,
+    );
   return names;
 }
 

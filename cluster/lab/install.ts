@@ -1,6 +1,16 @@
 /** What an operator does once on new hosts (docs/install.md), by the same commands. */
+import { SHUT_PROPERTIES } from '../../src/resources/index.ts';
 import { DATA_NODES, isDataNode, type NodeName } from './hosts.ts';
-import { drbdDevice, MOUNT_POINT, POOL, REPLICATED_MOUNT, STORAGES, type StorageName } from './plan.ts';
+import {
+  drbdDevice,
+  MOUNT_POINT,
+  POOL,
+  REPLICATED_MOUNT,
+  type ServiceName,
+  SHARE,
+  STORAGES,
+  type StorageName,
+} from './plan.ts';
 
 const CONNECT_LIMIT_MS = 60_000;
 
@@ -29,7 +39,11 @@ const MAKE_REPLICATED = [
 ].join(' && ');
 
 /** Both disks are new, so they are declared equal instead of being copied. */
-export async function installData(guests: Guests, storage: StorageName): Promise<void> {
+export async function installData(
+  guests: Guests,
+  storage: StorageName,
+  services: ServiceName,
+): Promise<void> {
   await Promise.all(
     DATA_NODES.map((node) => guests.must(node, 'drbdadm create-md --force r0 && drbdadm up r0')),
   );
@@ -44,6 +58,26 @@ export async function installData(guests: Guests, storage: StorageName): Promise
   await guests.must('a', 'drbdadm secondary r0');
   if (storage === 'replicated')
     await Promise.all(DATA_NODES.map((node) => guests.must(node, MAKE_REPLICATED)));
+  if (storage === 'replicated' && services === 'files') await installShare(guests);
+}
+
+/**
+ * What NFS serves must be on whoever holds first: the config has the service from the beginning. So its first copy is taken there by
+ * hand, from where the replication goes on. Unmounted before its snapshot: afterwards nothing is written to it on either side.
+ */
+async function installShare(guests: Guests): Promise<void> {
+  const seed = `${SHARE}@seed`;
+  await guests.must('a', `zfs create ${SHARE} && zfs unmount ${SHARE} && zfs snapshot ${seed}`);
+  // What a command says on stderr comes with its output here.
+  const packed = await guests.must(
+    'a',
+    `set -o pipefail; zfs send ${seed} 2>/dev/null | busybox gzip -c | base64 -w0`,
+  );
+  const shut = SHUT_PROPERTIES.map((property) => `-o ${property}`).join(' ');
+  await guests.must(
+    'b',
+    `set -o pipefail; echo ${packed.trim()} | base64 -d | busybox gunzip -c | zfs receive -u ${shut} ${SHARE}`,
+  );
 }
 
 /** From here on init does what units would: DRBD, the store, the agent. */

@@ -129,7 +129,7 @@ export class Lab {
     }
     await Promise.all(NODES.map((node) => this.powerOn(node)));
     say('three guests are up');
-    await installData(this, storage);
+    await installData(this, storage, services);
     say(`DRBD is set up, with ${storage} on it`);
     if (this.options.isBare) return;
     // One after the other where they would be in each other's way.

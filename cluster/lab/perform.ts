@@ -72,8 +72,11 @@ async function runAll(
   for (const name of scenarios) {
     const scenario = SCENARIOS.find((one) => one.name === name);
     if (scenario === undefined) throw new Error(`no scenario ${name}`);
-    if (!isFor(scenario, lab.options.storage))
-      throw new Error(`${name} does not belong into a lab with --storage ${lab.options.storage}`);
+    const { storage, services } = lab.options;
+    if (!isFor(scenario, { storage, services }))
+      throw new Error(
+        `${name} does not belong into a lab with --storage ${storage} and --services ${services}`,
+      );
     for (let count = 0; count < times; count += 1) {
       output.say(`${scenario.name}: ${scenario.about}`);
       const result = await runScenario(lab, scenario, seed ?? drawnSeed());
@@ -100,8 +103,8 @@ export function inWords(result: ScenarioResult): string {
   return [
     `${scenario}: ${ok ? 'ok' : 'FAILED'}: outage ${outageMs} ms (${parts}); ${writes.acknowledged} writes acknowledged, ${writes.lost} lost; at most ${maxHolders} held`,
     ...clients.map(
-      ({ way, acknowledged, lost, longestGapMs }) =>
-        `  ${way}: ${acknowledged} acknowledged, ${lost} lost, longest gap ${longestGapMs} ms`,
+      ({ way, acknowledged, lost, onlyOnOldHolder = 0, longestGapMs }) =>
+        `  ${way}: ${acknowledged} acknowledged, ${lost} lost${onlyOnOldHolder === 0 ? '' : `, ${onlyOnOldHolder} only on the old holder`}, longest gap ${longestGapMs} ms`,
     ),
     ...notes.map((note) => `  ${note}`),
     ...failures.map((failure) => `  FAILED: ${failure}`),

@@ -5,6 +5,7 @@ import type { ControllerStateInput } from '../local/controller/index.ts';
 import type { Patience } from '../local/demo/writer.ts';
 import type { StandbyOptions, StoreScripts } from '../local/store/index.ts';
 import type { RouterOptions } from '../network/index.ts';
+import { type Export, fileServices } from './file-services.ts';
 import {
   CONTROLLER,
   DATA_NODES,
@@ -131,7 +132,9 @@ export const PACES: Readonly<Record<TimingName, Pace>> = {
   },
 };
 
-/** `store`: the store alone. `files`: the kernel's NFS server and an iSCSI target beside it, behind a door (port-block). */
+/**
+ * `store`: the store alone. `files`: the kernel's NFS server beside it, behind a door (port-block); on DRBD an iSCSI target too.
+ */
 export const SERVICES = ['store', 'files'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
@@ -188,7 +191,7 @@ export function planConfig(
     resources: [
       ...resources(storage, scripts),
       ...(storage === 'replicated' ? [{ name: 'tank', kind: 'replicated-pool', pool: POOL, after: [] }] : []),
-      ...(services === 'files' ? FILE_SERVICES : []),
+      ...(services === 'files' ? fileServices(exportOf(storage)) : []),
     ],
   };
 }
@@ -201,6 +204,9 @@ const FILE_SYSTEM: Readonly<Record<StorageName, Record<string, unknown> | null>>
 };
 /** Of the replicated pool's own file system; its children lie below. */
 export const REPLICATED_MOUNT = '/srv/tank';
+/** What NFS serves of it. */
+export const SHARE = `${POOL}/share`;
+export const SHARE_MOUNT = `${REPLICATED_MOUNT}/share`;
 /** Twice the product's own: a stream of nothing takes an emulated guest four seconds, and a scenario has 22 datasets. */
 const REPLICATION_PERIOD = '120s';
 /** More than a scenario sees: it looks whether anything was destroyed. */
@@ -256,28 +262,11 @@ function resources(
   ];
 }
 
-/** In QEMU's guests, which alone have what these need. */
-const SERVE_FOLDER = '/opt/quorate/guest/serve';
-
-const served = (name: string, script: string, after: readonly string[]): Record<string, unknown> => ({
-  ...{ name, kind: 'service', after },
-  start: [`${SERVE_FOLDER}/${script}`, 'start'],
-  stop: [`${SERVE_FOLDER}/${script}`, 'stop'],
-  probe: [`${SERVE_FOLDER}/${script}`, 'probe'],
-});
-
-/** As docs/services.md has them, with scripts in the place of units. */
-const FILE_SERVICES: readonly Record<string, unknown>[] = [
-  served('nfs', 'nfs.sh', ['data', 'port2']),
-  served('target', 'iscsi.sh', ['data', 'port2']),
-  {
-    name: 'door',
-    kind: 'port-block',
-    addresses: [],
-    ports: ['2049/tcp', '111/tcp', '20048/tcp', '20048/udp', '3260/tcp'],
-    after: ['nfs', 'target', 'store', 'eip'],
-  },
-];
+/** What the file services serve: a file system of what the storage is about. */
+const exportOf = (storage: StorageName): Export =>
+  storage === 'replicated'
+    ? { folder: SHARE_MOUNT, after: 'tank', hasDisk: false }
+    : { folder: MOUNT_POINT, after: 'data', hasDisk: true };
 
 function each<Value>(of: (node: DataNode) => Value): Readonly<Record<string, Value>> {
   return Object.fromEntries(DATA_NODES.map((node) => [node, of(node)]));

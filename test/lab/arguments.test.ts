@@ -5,6 +5,7 @@ const NAMES = ['power-cut', 'isolation'];
 const KNOWN = [
   ...NAMES.map((name) => ({ name })),
   { name: 'replication-role-swap', storage: 'replicated' },
+  { name: 'replication-nfs', storage: 'replicated', services: 'files' },
 ] as const;
 const parse = (line: string) => parseArguments(line.split(' ').filter(Boolean), KNOWN);
 
@@ -60,6 +61,23 @@ describe('the command line of scripts/lab', () => {
     expect(() => parse('up --channel grpc')).toThrow(/--channel needs --storage replicated/);
   });
 
+  it('a scenario that needs services brings them along; others of that storage go into its lab too', () => {
+    expect(parse('run replication-nfs')).toMatchObject({
+      command: { scenarios: ['replication-nfs'] },
+      engine: 'qemu',
+      storage: 'replicated',
+      services: 'files',
+    });
+    expect(parse('run replication-role-swap replication-nfs')).toMatchObject({ services: 'files' });
+    expect(parse('run all --engine qemu --storage replicated --services files').command).toMatchObject({
+      scenarios: ['replication-role-swap', 'replication-nfs'],
+    });
+    expect(() => parse('run replication-nfs --services store')).toThrow(/no scenario replication-nfs/);
+    expect(parse('run all --engine qemu --storage zfs --services files').command).toMatchObject({
+      scenarios: NAMES,
+    });
+  });
+
   it('QEMU has a timing of its own', () => {
     expect(parse('up --engine qemu')).toMatchObject({ engine: 'qemu', timing: 'emulated' });
     expect(parse('run all --engine=qemu --timing patient')).toMatchObject({
@@ -77,7 +95,10 @@ describe('the command line of scripts/lab', () => {
     expect(parse('up --engine qemu --storage zfs --services files')).toMatchObject({ services: 'files' });
     expect(parse('up --engine qemu --watchdog off')).toMatchObject({ watchdog: 'off' });
     expect(() => parse('up --watchdog off')).toThrow(/needs --engine qemu/);
-    expect(() => parse('up --engine qemu --services files')).toThrow(/needs --storage zfs/);
+    expect(() => parse('up --engine qemu --services files')).toThrow(/needs --storage zfs or replicated/);
+    expect(parse('up --engine qemu --storage replicated --services files')).toMatchObject({
+      services: 'files',
+    });
     expect(() => parse('up --engine qemu --storage btrfs')).toThrow(
       /--storage btrfs: raw, ext4, zfs or replicated/,
     );

@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseLook } from '../../cluster/lab/channel.ts';
+import { longestGapMs, lostOf, parseAcknowledged } from '../../cluster/lab/client-host.ts';
 import { eventOf, reportOf } from '../../cluster/lab/demo.ts';
-import { longestGapMs, lostOf, parseAcknowledged } from '../../cluster/lab/file-clients.ts';
 import { maxHolders, type Proof } from '../../cluster/lab/holders.ts';
 import { addressProofs } from '../../cluster/lab/observer.ts';
 import { outageMs } from '../../cluster/lab/outage.ts';

@@ -79,6 +79,7 @@ describe('the files', () => {
     ['zfs', 'store', 'off'],
     ['zfs', 'files', 'softdog'],
     ['replicated', 'store', 'softdog'],
+    ['replicated', 'files', 'softdog'],
   ] as const)(
     '%s, %s, %s: the nodes have the same config but for themselves',
     (storage, services, watchdog) => {

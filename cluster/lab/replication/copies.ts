@@ -3,6 +3,7 @@
  * made on the holder, and looked at from outside of the product, by ZFS's own commands in the guests.
  */
 import type { ReplicationDocument } from '../../../src/admin/index.ts';
+import { parseCopyWords } from '../../../src/replication/index.ts';
 import { DATA_NODES, type DataNode, peerOf } from '../hosts.ts';
 import type { Lab } from '../lab.ts';
 import { POOL, REPLICATED_MOUNT } from '../plan.ts';
@@ -125,6 +126,14 @@ export class Copies {
         .filter(Boolean)
         .map((line) => line.split('\t') as [string, string]),
     );
+  }
+
+  /** The one of whose moment everything has arrived there, by the word that a takeover goes by (docs/replication-roles.md). */
+  async whole(node: DataNode): Promise<string | null> {
+    const properties = 'quorate:complete,quorate:written,quorate:complete-of';
+    const text = await this.must(node, `zfs get -H -p -o property,value ${properties} ${POOL}`);
+    const words = parseCopyWords(POOL, text.trimEnd());
+    return words?.kind === 'read' ? (words.complete?.snapshot ?? null) : null;
   }
 
   async #newestOf(

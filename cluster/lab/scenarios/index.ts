@@ -13,6 +13,7 @@ import { randomPowerCut } from './random-power-cut.ts';
 import { replicationConflict } from './replication-conflict.ts';
 import { replicationInterrupted } from './replication-interrupted.ts';
 import { replicationModel } from './replication-model.ts';
+import { replicationNfs } from './replication-nfs.ts';
 import { replicationFailover, replicationRoleSwap } from './replication-role-swap.ts';
 import { staleStandby } from './stale-standby.ts';
 import { switchover } from './switchover.ts';
@@ -38,4 +39,5 @@ export const SCENARIOS: readonly Scenario[] = [
   replicationInterrupted,
   replicationConflict,
   replicationModel,
+  replicationNfs,
 ];

@@ -1,7 +1,8 @@
 #!/bin/bash
-# What systemd's nfs-server.service and its helpers do (docs/services.md), for hosts without systemd: nfs.sh start|stop|probe.
-# Exit codes of the probe: 0 runs, 3 does not run.
-state=/srv/data/.nfs
+# What systemd's nfs-server.service and its helpers do (docs/services.md), for hosts without systemd: nfs.sh start|stop|probe FOLDER.
+# FOLDER is a mount point, and what is exported. Exit codes of the probe: 0 runs, 3 does not run.
+folder=$2
+state=$folder/.nfs
 threads=/proc/fs/nfsd/threads
 
 ended() {
@@ -14,6 +15,8 @@ ended() {
 
 case $1 in
   start)
+    # Else an empty folder of the host's own root would be served, and written to.
+    mountpoint -q "$folder" || { echo "nothing is mounted on $folder" >&2; exit 1; }
     modprobe nfsd
     grep -q ' /proc/fs/nfsd ' /proc/mounts || mount -t nfsd nfsd /proc/fs/nfsd
     mkdir -p /var/lib/nfs/rpc_pipefs /var/lib/nfs/v4recovery
@@ -23,10 +26,11 @@ case $1 in
     mkdir -p /run/rpcbind
     pidof rpcbind >/dev/null || rpcbind
     # Which v4 clients had state, is on the device that moves.
-    mkdir -p $state
-    pidof nfsdcld >/dev/null || nfsdcld --storagedir=$state
-    # The root of version 4 is the export itself: a guest's own root is an overlay, which cannot be exported.
-    echo '/srv/data 198.51.100.0/24(rw,sync,no_subtree_check,no_root_squash,fsid=0)' >/etc/exports
+    mkdir -p "$state"
+    pidof nfsdcld >/dev/null || nfsdcld --storagedir="$state"
+    # The root of version 4 is the export itself: a guest's own root is an overlay, which cannot be exported. The number makes
+    # the handles of files the same on both nodes.
+    echo "$folder 198.51.100.0/24(rw,sync,no_subtree_check,no_root_squash,fsid=0)" >/etc/exports
     exportfs -ra || exit 1
     pidof rpc.mountd >/dev/null || rpc.mountd --port 20048
     rpc.nfsd --lease-time 10 --grace-time 10 2
