@@ -204,11 +204,14 @@ export class ReplicatedPoolResource implements Resource {
             : new QuorateError('command-failed', copies.why);
         isShut = shut === null;
       }
-      const [unmounted, closed] = await Promise.all([
-        this.#unmount.abruptly(context),
-        copies.kind === 'read' ? this.#closeVolumes(copies.value, context) : null,
-      ]);
-      return unmounted ?? closed ?? shut;
+      const closing = copies.kind === 'read' ? this.#closeVolumes(copies.value, context) : null;
+      let failure: QuorateError | null = null;
+      // Nothing of it is left running, whatever becomes of one.
+      for (const one of await Promise.allSettled([this.#unmount.abruptly(context), closing])) {
+        if (one.status === 'rejected') throw one.reason;
+        failure ??= one.value;
+      }
+      return failure ?? shut;
     };
   }
 

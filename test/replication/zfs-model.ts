@@ -48,6 +48,8 @@ export interface ModelDataset {
   keyOf: ModelDataset | null;
   /** Set on it itself, user properties too; but `readonly`, which is a field. */
   readonly properties: Map<string, string>;
+  /** Those of them that a stream has brought. */
+  received?: ReadonlySet<string>;
 }
 
 /** One for both pools of a test: a guid is never used twice. */

@@ -409,7 +409,7 @@ describe('whatever happened before', () => {
       }),
       { numRuns: 200 },
     );
-  });
+  }, 120_000);
 });
 
 describe('what "zfs get" printed', () => {
@@ -431,6 +431,13 @@ describe('what "zfs get" printed', () => {
     expect(parseCopies(whole.join('').replace('\ton\tlocal', '\tmaybe\tlocal'), 'tank')).toBeNull();
     expect(parseCopies(whole.join('').replaceAll('tank\t', 'tank2\t'), 'tank')).toBeNull();
     expect(parseCopies('', 'tank')).toBeNull();
+  });
+
+  it('a word that a stream has brought is not ours, but what it has made writable is to be shut', () => {
+    const seeded = whole.join('').replaceAll('on\tlocal', 'off\treceived');
+    expect(parseCopies(seeded, 'tank')).toMatchObject([
+      { mark: null, hasOwnReadonly: true, isReadonly: false },
+    ]);
   });
 
   it("a word that is inherited is not the dataset's own", () => {

@@ -114,10 +114,12 @@ function get(pool: ModelPool, args: readonly string[]): string {
   const columns = (flags.get('-o') ?? '').split(',');
   if (keys === 'all') return ownOf(pool.get(name), columns);
   const datasets = flags.has('-r') ? below(pool, name, null) : [pool.get(name)];
+  const sources = flags.get('-s')?.split(',');
   return datasets
     .flatMap((one) =>
       keys.split(',').map((property) => {
         const [value, source] = cellOf(pool, one, property);
+        if (sources?.includes(source) === false) return '';
         const cells: Record<string, string> = { name: one.name, property, value, source };
         return `${columns.map((column) => cells[column]).join('\t')}\n`;
       }),
@@ -217,8 +219,10 @@ function cellOf(pool: ModelPool, one: ModelDataset, property: string): [value: s
 
 function inherited(pool: ModelPool, name: string, property: string): [value: string, source: string] {
   for (let at = name; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
-    const value = pool.datasets.get(at)?.properties.get(property);
-    if (value !== undefined) return [value, at === name ? 'local' : `inherited from ${at}`];
+    const dataset = pool.datasets.get(at);
+    const value = dataset?.properties.get(property);
+    const own = dataset?.received?.has(property) === true ? 'received' : 'local';
+    if (value !== undefined) return [value, at === name ? own : `inherited from ${at}`];
   }
   return ['-', '-'];
 }
