@@ -59,6 +59,8 @@ export interface ModelDataset {
   keyOf: ModelDataset | null;
   /** Set on it itself, user properties too; but `readonly`, which is a field. */
   readonly properties: Map<string, string>;
+  /** Those of them that a stream has brought. */
+  received?: ReadonlySet<string>;
 }
 
 /** One for both pools of a test: a guid is never used twice. */
@@ -157,8 +159,10 @@ export class ModelPool {
   /** As `zfs get` says it: what is set on a dataset holds for those below it too. */
   property(name: string, property: string): readonly [value: string, source: string] {
     for (let at = name; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
-      const value = ownValue(this.datasets.get(at), property);
-      if (value !== null) return [value, at === name ? 'local' : `inherited from ${at}`];
+      const dataset = this.datasets.get(at);
+      const value = ownValue(dataset, property);
+      const own = dataset?.received?.has(property) === true ? 'received' : 'local';
+      if (value !== null) return [value, at === name ? own : `inherited from ${at}`];
     }
     return property === 'readonly' ? ['off', 'default'] : ['-', '-'];
   }

@@ -1,5 +1,5 @@
 /** Pools that snapshots keep alike: there all the time, and recent enough for a takeover by itself (`max_data_loss`). */
-import { parseCopyWords } from '../replication/index.ts';
+import { copyWordsCommand, parseCopyWords } from '../replication/index.ts';
 import { copyLoss, whyTooMuchIsLost } from '../state/index.ts';
 import { ask, complaint, ofKind } from './ask.ts';
 import type { Check, CheckContext } from './context.ts';
@@ -41,8 +41,7 @@ async function loss(context: CheckContext, pool: string): Promise<Finding> {
   const subject = `${pool} loss`;
   const { config, clock } = context;
   if (config.node === null) return unknown(subject, 'which node this is, is not known');
-  const properties = 'quorate:complete,quorate:written';
-  const told = await ask(context, ['zfs', 'get', '-H', '-p', '-o', 'property,value', properties, pool]);
+  const told = await ask(context, copyWordsCommand(pool));
   if (told.kind !== 'said' || told.code !== 0) return unknown(subject, complaint('zfs get', told));
   const words = parseCopyWords(pool, told.stdout);
   if (words === null) return unknown(subject, 'what the pool says of itself is not understood');

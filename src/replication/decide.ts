@@ -21,6 +21,7 @@ export type ConflictReason =
   /** Found by the plan of the whole pool. */
   | 'ambiguous'
   | 'no-parent'
+  | 'reserved-name'
   | 'too-small';
 
 /** `why` is one sentence for people. */

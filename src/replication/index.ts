@@ -35,6 +35,7 @@ export { readResumeToken } from './resume-token.ts';
 export {
   type AsideParts,
   type CompleteOrder,
+  copyWordsCommand,
   type Dropped,
   drop,
   dropWord,

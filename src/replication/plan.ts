@@ -6,7 +6,7 @@
  * 3. Steps are for the state that was read: after any of them, done or failed, one reads and plans again. Then there is less
  *    to do, never something else.
  */
-import { isKept } from '../resources/index.ts';
+import { isKept, isNearKept, KEPT } from '../resources/index.ts';
 import { type ConflictReason, type Decision, decide, type Ends, type IsChanged } from './decide.ts';
 import { type Filters, whyFiltered, whyNotReplicated } from './filters.ts';
 import { type Match, matchDatasets } from './match.ts';
@@ -168,6 +168,11 @@ class Planner {
 
   #decide(source: Dataset, match: Match, copy: Dataset | null): Made {
     const { ends } = this.#input;
+    if (isNearKept(source.name))
+      return refused(
+        'reserved-name',
+        `has a name that is a beginning of ${KEPT}, and ${ends.to} takes nothing of that: rename it, or exclude it`,
+      );
     if (match.kind === 'unclear')
       return refused(
         'ambiguous',

@@ -39,7 +39,7 @@ export type { FrozenIo } from './mount-users.ts';
 export { PortResource } from './port.ts';
 export { PortBlockResource } from './port-block.ts';
 export { PrivateIpResource } from './private-ip.ts';
-export { isKept, KEPT, SHUT as SHUT_PROPERTIES, WRITTEN } from './replicated-datasets.ts';
+export { isKept, isNearKept, KEPT, SHUT as SHUT_PROPERTIES, WRITTEN } from './replicated-datasets.ts';
 export { ReplicatedPoolResource } from './replicated-pool.ts';
 export { RouteTableResource } from './route-table.ts';
 export { ServiceResource } from './service.ts';

@@ -11,7 +11,7 @@ export interface Copy {
   readonly isReadonly: boolean;
   /** Set on this dataset itself, and not inherited. */
   readonly hasOwnReadonly: boolean;
-  /** Quorate's own word about it, where this dataset itself has one. */
+  /** Quorate's own word about it, where it was set on this dataset, and here: what came with a stream is the word of another node. */
   readonly mark: 'on' | 'off' | null;
   /** Encrypted, and its key is not loaded: such a volume has no device. */
   readonly isLocked: boolean;
@@ -38,6 +38,7 @@ export const copiesCommand = (pool: string): string[] => [
 interface Cell {
   readonly value: string;
   readonly isOwn: boolean;
+  readonly isLocal: boolean;
 }
 
 /** Parents first, without what is kept aside. Null where a line is not as documented, or something is missing. */
@@ -49,7 +50,8 @@ export function parseCopies(text: string, pool: string): readonly Copy[] | null 
     if (name === '' || source === '' || more.length > 0 || !isOf(pool, name)) return null;
     const row = rows.get(name) ?? new Map<string, Cell>();
     if (row.has(property)) return null;
-    row.set(property, { value, isOwn: source === 'local' || source === 'received' });
+    const isLocal = source === 'local';
+    row.set(property, { value, isLocal, isOwn: isLocal || source === 'received' });
     rows.set(name, row);
   }
   const copies = [...rows].map(([name, row]) => readCopy(name, row));
@@ -69,7 +71,7 @@ function readCopy(name: string, row: ReadonlyMap<string, Cell>): Copy | null {
     kind: kind.value,
     isReadonly: readonly.value === 'on',
     hasOwnReadonly: readonly.isOwn,
-    mark: mark.isOwn && (mark.value === 'on' || mark.value === 'off') ? mark.value : null,
+    mark: mark.isLocal && (mark.value === 'on' || mark.value === 'off') ? mark.value : null,
     isLocked: key.value === 'unavailable',
     isPartial: token.value !== '-',
   };
@@ -79,6 +81,12 @@ const isOf = (pool: string, name: string): boolean => name === pool || name.star
 
 export const isKept = (pool: string, name: string): boolean =>
   name === `${pool}/${KEPT}` || name.startsWith(`${pool}/${KEPT}/`);
+
+/** As "tank/.d": what compares by the beginning of a name would take it for the other. So no receiver changes such a dataset. */
+export function isNearKept(name: string): boolean {
+  const part = name.split('/')[1] ?? '';
+  return part !== '' && part !== KEPT && KEPT.startsWith(part);
+}
 
 /** What a takeover opens, the pool's own file system first. */
 export const toOpen = (copies: readonly Copy[]): readonly string[] =>

@@ -17,6 +17,7 @@ import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linu
 import { BUSY_POLL_MS, busyEnd, MountUsers } from './mount-users.ts';
 import type { MountEntry } from './mountinfo.ts';
 import { type Found, findPool, placesOf } from './pool-mounts.ts';
+import { PoolUnmount } from './pool-unmount.ts';
 import {
   type Copy,
   copiesCommand,
@@ -73,6 +74,7 @@ export class ReplicatedPoolResource implements Resource {
   readonly #users: MountUsers;
   readonly #volumes: VolumeUsers;
   readonly #tree: PoolTree;
+  readonly #unmount: PoolUnmount;
 
   constructor(options: ReplicatedPoolOptions) {
     this.name = options.name;
@@ -85,6 +87,10 @@ export class ReplicatedPoolResource implements Resource {
       ...options,
       tools: this.#tools,
       readEntries: () => this.#mustRead().entries,
+    });
+    this.#unmount = new PoolUnmount({
+      ...{ pool: this.#pool, tools: this.#tools, users: this.#users },
+      read: () => this.#mustRead(),
     });
   }
 
@@ -157,9 +163,12 @@ export class ReplicatedPoolResource implements Resource {
   async release(context: ReleaseContext): Promise<string> {
     const { clock } = this.#options;
     const end = busyEnd(context, clock);
-    const theirs = context.mode === 'abrupt' ? new Set<string>() : laterMounts(this.#mustRead().mounts);
+    const pass =
+      context.mode === 'abrupt'
+        ? this.#abruptly(context)
+        : this.#orderly(context, laterMounts(this.#mustRead().mounts));
     for (;;) {
-      const failure = await this.#releaseOnce(context, theirs);
+      const failure = this.#isGone() ? null : await pass();
       if (failure === null) return `${this.#pool} is read-only and not mounted`;
       const isOver = context.signal.aborted || clock.now() + BUSY_POLL_MS >= end;
       const mayPass = context.mode === 'abrupt' || /busy/.test(failure.message);
@@ -168,66 +177,70 @@ export class ReplicatedPoolResource implements Resource {
     }
   }
 
-  /** Null when everything is given up. */
-  async #releaseOnce(context: ReleaseContext, theirs: ReadonlySet<string>): Promise<QuorateError | null> {
+  #isGone(): boolean {
     const { state, mounts } = this.#mustRead();
-    if (state.kind === 'absent' && mounts.length === 0) return null;
     if (state.kind === 'imported' && usability(state.word) === 'broken')
       throw new QuorateError(
         'pool-unusable',
         `${this.#pool} is ${state.word}: it cannot be made read-only, only a reset of this host (its watchdog) ends that`,
       );
-    const isAbrupt = context.mode === 'abrupt';
-    const shutFirst = isAbrupt ? await this.#shut(context) : null;
-    const unmounted = (await this.#unmount(context, theirs)) ?? (await this.#closeVolumes(context));
-    // Planned: what cannot be unmounted is taken back, so until then its users may write.
-    const shut = isAbrupt || unmounted !== null ? shutFirst : await this.#shut(context);
-    return unmounted ?? shut ?? (await this.#whatIsLeft(context));
+    return state.kind === 'absent' && mounts.length === 0;
   }
 
-  async #shut(context: ReleaseContext): Promise<QuorateError | null> {
-    const copies = await this.#tools.mustRead(this.#readCopies(context));
-    const errors = await this.#set(SHUT, toShut(copies, this.#pool), context);
-    return errors[0] ?? null;
+  /**
+   * (4), then everything else beside it. D is short, and a reading of many datasets takes long on a slow host: they are read once, however
+   * often what is busy is asked again; what the commands say that they did is read back by whoever needs it (R2).
+   */
+  #abruptly(context: ReleaseContext): () => Promise<QuorateError | null> {
+    let copies: Reading<readonly Copy[]> = { kind: 'unknown', why: 'not read yet' };
+    let shut: QuorateError | null = null;
+    let isShut = false;
+    return async () => {
+      if (!isShut) {
+        copies = await this.#readCopies(context);
+        shut =
+          copies.kind === 'read'
+            ? await this.#shut(copies.value, context)
+            : new QuorateError('command-failed', copies.why);
+        isShut = shut === null;
+      }
+      const closing = copies.kind === 'read' ? this.#closeVolumes(copies.value, context) : null;
+      let failure: QuorateError | null = null;
+      // Nothing of it is left running, whatever becomes of one.
+      for (const one of await Promise.allSettled([this.#unmount.abruptly(context), closing])) {
+        if (one.status === 'rejected') throw one.reason;
+        failure ??= one.value;
+      }
+      return failure ?? shut;
+    };
   }
 
-  async #unmount(context: ReleaseContext, theirs: ReadonlySet<string>): Promise<QuorateError | null> {
-    const { entries, mounts } = this.#mustRead();
-    if (this.#users.mayKill(context))
-      await this.#users.kill(
-        reachable(entries, mounts).map(({ mountPoint }) => mountPoint),
-        context,
-      );
-    let failure: QuorateError | null = null;
-    // The last one first: it may lie on top of the others.
-    for (const { mountPoint } of reachable(entries, mounts).toReversed()) {
-      if (theirs.has(mountPoint)) continue;
-      const command = ['umount', ...(context.mode === 'abrupt' ? ['-R'] : []), '--', mountPoint];
-      const result = await this.#tools.run(command, context);
-      if (result.kind !== 'exited') failure ??= commandError(command, result);
-      else if (result.code !== 0 && !/not mounted/.test(result.stderr))
-        failure ??= exitError(command, result.code, result.stderr);
-    }
-    return failure ?? this.#whatIsMounted();
+  /** What cannot be unmounted is taken back, so until then its users may write. */
+  #orderly(context: ReleaseContext, theirs: ReadonlySet<string>): () => Promise<QuorateError | null> {
+    return async () => {
+      const unmounted = await this.#unmount.orderly(context, theirs);
+      if (unmounted !== null) return unmounted;
+      const copies = await this.#copies(context);
+      const open = (await this.#closeVolumes(copies, context)) ?? (await this.#shut(copies, context));
+      return open ?? (await this.#whatIsLeft(context));
+    };
   }
 
-  #whatIsMounted(): QuorateError | null {
-    const { mounts } = this.#mustRead();
-    if (mounts.length === 0) return null;
-    return new QuorateError('release-unverified', `${this.#pool} is busy: mounted on ${placesOf(mounts)}`);
+  async #shut(copies: readonly Copy[], context: ReleaseContext): Promise<QuorateError | null> {
+    return (await this.#set(SHUT, toShut(copies, this.#pool), context))[0] ?? null;
   }
 
-  async #closeVolumes(context: ReleaseContext): Promise<QuorateError | null> {
-    const copies = await this.#tools.mustRead(this.#readCopies(context));
-    if (this.#users.mayKill(context)) await this.#volumes.kill(copies, context);
-    const open = await this.#volumes.open(copies, context);
+  async #closeVolumes(copies: readonly Copy[], context: ReleaseContext): Promise<QuorateError | null> {
+    const open = this.#users.mayKill(context)
+      ? await this.#volumes.close(copies, context)
+      : await this.#volumes.open(copies, context);
     if (open.kind === 'unknown') return new QuorateError('release-unverified', open.why);
     if (open.value.length === 0) return null;
     return new QuorateError('release-unverified', `busy: the volume ${nameSome(open.value)} is open`);
   }
 
   async #whatIsLeft(context: ReleaseContext): Promise<QuorateError | null> {
-    const left = writable(await this.#tools.mustRead(this.#readCopies(context)));
+    const left = writable(await this.#copies(context));
     if (left.length === 0) return null;
     return new QuorateError('release-unverified', `${nameSome(left)} was shut, and can be written to`);
   }

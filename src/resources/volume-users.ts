@@ -5,7 +5,7 @@
 import { firstWords } from './command-error.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
 import { type Copy, isKept } from './replicated-datasets.ts';
-import type { ActionContext } from './types.ts';
+import type { ActionContext, CommandResult } from './types.ts';
 import { linkName, volumeNames } from './volume-names.ts';
 
 /** `absent`: it has no device now. */
@@ -54,18 +54,11 @@ export class VolumeUsers {
 
   /** Names of the volumes that somebody has open. */
   async open(copies: readonly Copy[], context: ActionContext): Promise<Reading<readonly string[]>> {
-    const devices = await this.#find(copies, context);
-    const blurred = devices.find(({ use }) => use === 'unknown');
-    if (blurred !== undefined)
-      return { kind: 'unknown', why: `whether ${blurred.path} is open cannot be found out${blurred.why}` };
-    const taken = devices.filter(({ use }) => use === 'taken').map(({ name }) => name);
-    const free = devices.filter(({ use }) => use === 'free');
+    const known = readDevices(await this.#find(copies, context));
+    if (known.kind === 'unknown') return known;
+    const { taken, free } = known.value;
     if (taken.length > 0 || free.length === 0) return { kind: 'read', value: taken };
-    return this.#devices.leaveAlone(
-      free.map(({ path }) => path),
-      context,
-      (paths) => this.#opened(free, paths, context),
-    );
+    return this.#devices.leaveAlone(pathsOf(free), context, (paths) => this.#opened(free, paths, context));
   }
 
   /** `paths`: those of them that can be looked at. */
@@ -78,22 +71,28 @@ export class VolumeUsers {
     if (left !== undefined)
       return { kind: 'unknown', why: `whether ${left.path} is open cannot be found out` };
     const command = ['fuser', ...paths];
+    const result = await this.#tools.run(command, context);
     return this.#tools.judge(
       command,
-      await this.#tools.run(command, context),
+      result,
       () => free.map(({ name }) => name),
-      // Nobody, and no complaint: code 1 says both that nobody was found and that something went wrong.
-      ({ code, stdout, stderr }) => (code === 1 && stdout === '' && stderr === '' ? [] : null),
+      () => (foundNobody(result) ? [] : null),
     );
   }
 
-  /** SIGKILL to every process that has one open; what the kernel has open stays. */
-  async kill(copies: readonly Copy[], context: ActionContext): Promise<void> {
+  /** SIGKILL to every process that has one open; what the kernel has open stays. Names of those that are open then. */
+  async close(copies: readonly Copy[], context: ActionContext): Promise<Reading<readonly string[]>> {
     const devices = await this.#find(copies, context);
-    const there = devices.filter(({ use }) => use !== 'absent').map(({ path }) => path);
-    await this.#devices.leaveAlone(there, context, async (paths) => {
-      if (paths.length > 0) await this.#tools.run(['fuser', '-k', ...paths], context);
+    const there = pathsOf(devices.filter(({ use }) => use !== 'absent'));
+    const known = readDevices(devices);
+    if (there.length === 0) return { kind: 'read', value: [] };
+    const isAlone = await this.#devices.leaveAlone(there, context, async (paths) => {
+      if (paths.length === 0) return false;
+      const result = await this.#tools.run(['fuser', '-k', ...paths], context);
+      return paths.length === there.length && foundNobody(result);
     });
+    if (known.kind === 'unknown') return known;
+    return isAlone ? { kind: 'read', value: known.value.taken } : this.open(copies, context);
   }
 
   async #find(copies: readonly Copy[], context: ActionContext): Promise<readonly Found[]> {
@@ -145,6 +144,23 @@ export class VolumeUsers {
   #isOurs = (name: string): boolean =>
     name.startsWith(`${linkName(this.#pool)}/`) && !isKept(linkName(this.#pool), name);
 }
+
+/** What the kernel has said; unknown where it has not of one of them. */
+function readDevices(
+  devices: readonly Found[],
+): Reading<{ readonly taken: readonly string[]; readonly free: readonly Found[] }> {
+  const blurred = devices.find(({ use }) => use === 'unknown');
+  if (blurred !== undefined)
+    return { kind: 'unknown', why: `whether ${blurred.path} is open cannot be found out${blurred.why}` };
+  const taken = devices.filter(({ use }) => use === 'taken').map(({ name }) => name);
+  return { kind: 'read', value: { taken, free: devices.filter(({ use }) => use === 'free') } };
+}
+
+const pathsOf = (devices: readonly Found[]): readonly string[] => devices.map(({ path }) => path);
+
+/** By `fuser`, and no complaint: code 1 says both that nobody was found and that something went wrong. */
+const foundNobody = (result: CommandResult): boolean =>
+  result.kind === 'exited' && result.code === 1 && result.stdout === '' && result.stderr === '';
 
 const isLacking = ({ use, isLocked }: { use: DeviceUse; isLocked: boolean }): boolean =>
   use === 'absent' && !isLocked;

@@ -6,7 +6,8 @@ import { GOOD } from '../config/fixture.ts';
 import { a, b, chain, elected, config as firstEntry, granted } from '../state/story.ts';
 import { brief, configOf, contextOf, exited, type FakeHost, one } from './support.ts';
 
-const COMMAND = 'zfs get -H -p -o property,value quorate:complete,quorate:written tank';
+const COMMAND =
+  'zfs get -H -p -o property,value,source quorate:complete,quorate:written,quorate:complete-of tank';
 const STATE = '/proc/spl/kstat/zfs/tank/state';
 const TEXT = `${GOOD.slice(0, GOOD.indexOf('resources:')).replace('max_data_loss: 0s', 'max_data_loss: 90s')}resources:
   - {name: tank, kind: replicated-pool, pool: tank}
@@ -15,7 +16,10 @@ replication: {pools: [tank]}
 /** Entry 3 is the grant. */
 const heldBy = (node: typeof a): Entry[] => chain([1, firstEntry()], [1, elected(node)], [1, granted(node)]);
 const words = (complete: string, written = '-') =>
-  exited(0, `quorate:complete\t${complete}\nquorate:written\t${written}\n`);
+  exited(
+    0,
+    `quorate:complete\t${complete}\tlocal\nquorate:written\t${written}\tlocal\nquorate:complete-of\t-\t-\n`,
+  );
 
 function look(fake: FakeHost, entries = heldBy(b)) {
   const context = contextOf(fake, { config: configOf(TEXT), entries: async () => entries });

@@ -221,6 +221,15 @@ describe('a first copy that broke off', () => {
   });
 });
 
+it('a dataset whose name is a beginning of .diverged is in conflict, with what to do: no receiver would take it', () => {
+  a.create('tank/.d');
+  a.snapshot('tank/.d', 's1');
+  expect(conflictOf(taskOf('tank/.d'))).toMatch(
+    /^reserved-name: has a name that is a beginning of \.diverged, and b takes nothing of that: rename it, or exclude it$/,
+  );
+  expect(stepsIn(planOf(a, b)).some((step) => 'dataset' in step && step.dataset === 'tank/.d')).toBe(false);
+});
+
 describe('a conflict', () => {
   beforeEach(replicate);
 

@@ -300,7 +300,61 @@ describe('a release', () => {
             : runner.run(command, options),
       },
     });
-    await expect(release(liar, 'abrupt', 300)).rejects.toMatchObject({ code: 'release-unverified' });
+    await expect(release(liar, 'planned')).rejects.toMatchObject({ code: 'release-unverified' });
+    // Whoever needs it reads it back, once everything has ended.
+    await release(liar, 'abrupt', 300);
+    expect(isReleased(await probe())).toBe(false);
+  });
+
+  describe('of many file systems, abruptly', () => {
+    const count = (start: string) => zfs.calls.filter((call) => call.startsWith(start)).length;
+    beforeEach(async () => {
+      for (let at = 0; at < 20; at++) zfs.add(`tank/fs${at}`, `/tank/fs${at}`);
+      zfs.add('tank/disk2', '-', 'volume');
+      for (const name of zfs.datasets.keys()) zfs.set(name, 'readonly=on', 'quorate:readonly=on');
+      await acquire();
+      zfs.calls.length = 0;
+    });
+
+    it('R1: takes few processes: one reading, one command for a tree', async () => {
+      await release();
+      expect([zfs.mounts, isShut()]).toEqual([[], true]);
+      expect([count('zfs get'), count('zfs set'), count('umount'), count('fuser')]).toEqual([1, 8, 2, 2]);
+      expect(zfs.calls).toHaveLength(13);
+      expect(isReleased(await probe())).toBe(true);
+    });
+
+    it('R1: reads no more often where somebody is busy for a while', async () => {
+      zfs.busy.add('/tank/fs7');
+      zfs.stuck = true;
+      await expect(release(make(), 'abrupt', 500)).rejects.toThrow(/busy/);
+      expect(count('fuser -k')).toBeGreaterThan(5);
+      expect(count('zfs get')).toBe(1);
+    });
+
+    it('R1: one that is busy keeps what it lies in, and nothing else', async () => {
+      zfs.busy.add('/tank/fs7');
+      zfs.stuck = true;
+      await expect(release(make(), 'abrupt', 300)).rejects.toThrow(/busy/);
+      expect(zfs.mounts.map(({ mountPoint }) => mountPoint)).toEqual(['/tank', '/tank/fs7']);
+    });
+
+    it.each(['zfs get', 'umount -R -- /srv', 'umount'])(
+      'R1: what hangs (%s) keeps nothing else from being given up',
+      async (what) => {
+        zfs.hangs.push(what);
+        zfs.busy.add('/dev/zvol/tank/disk2');
+        await expect(release(make(), 'abrupt', 1000)).rejects.toMatchObject({
+          code: what === 'zfs get' ? 'command-failed' : 'command-timed-out',
+        });
+        const left = { 'zfs get': [], 'umount -R -- /srv': ['/srv/home', '/srv/home/deep'] }[what];
+        if (left !== undefined) expect(zfs.mounts.map(({ mountPoint }) => mountPoint)).toEqual(left);
+        expect(zfs.busy.has('/dev/zvol/tank/disk2')).toBe(what === 'zfs get');
+        zfs.hangs = [];
+        await release();
+        expect(isReleased(await probe())).toBe(true);
+      },
+    );
   });
 
   it('what Quorate runs from is never touched', async () => {
@@ -355,7 +409,7 @@ describe('whatever happened before', () => {
       }),
       { numRuns: 200 },
     );
-  });
+  }, 120_000);
 });
 
 describe('what "zfs get" printed', () => {
@@ -377,6 +431,13 @@ describe('what "zfs get" printed', () => {
     expect(parseCopies(whole.join('').replace('\ton\tlocal', '\tmaybe\tlocal'), 'tank')).toBeNull();
     expect(parseCopies(whole.join('').replaceAll('tank\t', 'tank2\t'), 'tank')).toBeNull();
     expect(parseCopies('', 'tank')).toBeNull();
+  });
+
+  it('a word that a stream has brought is not ours, but what it has made writable is to be shut', () => {
+    const seeded = whole.join('').replaceAll('on\tlocal', 'off\treceived');
+    expect(parseCopies(seeded, 'tank')).toMatchObject([
+      { mark: null, hasOwnReadonly: true, isReadonly: false },
+    ]);
   });
 
   it("a word that is inherited is not the dataset's own", () => {

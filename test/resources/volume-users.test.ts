@@ -61,7 +61,7 @@ describe('without udev', () => {
   });
 
   it('R1: its users are killed by the path that it has', async () => {
-    await users().kill([DISK], context());
+    await users().close([DISK], context());
     expect(zfs.calls.at(-1)).toBe('fuser -k /dev/zd0');
   });
 
@@ -162,6 +162,6 @@ it('R2: unknown where it cannot be left alone for long enough to be looked at', 
   };
   const of = new VolumeUsers('tank', new LinuxTools(zfs.runner, clock), devices);
   expect(await of.open([DISK], context())).toEqual(unknown(/zvol\/tank\/disk is open cannot be found out/));
-  await of.kill([DISK], context());
+  expect(await of.close([DISK], context())).toEqual(unknown(/cannot be found out/));
   expect(zfs.calls.filter((call) => call.startsWith('fuser'))).toEqual([]);
 });

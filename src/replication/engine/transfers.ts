@@ -4,8 +4,9 @@
  * 1. What is sent is held here before its first byte, so that whatever the other side may have by now can be gone on from. Of a run
  *    for which that takes long, what is held by then goes first, and the rest after it.
  * 2. After each stream that has arrived: its last snapshot is held there, marked by a cursor here, and then the holds of the ones before
- *    let go. Killed in between, or where letting go does not work, there is a hold too many, which the next one lets go. Of a run that
- *    breaks off what has come stays, with all its holds here: the next round reads, and goes on after the newest that is there.
+ *    let go; what is newer and held, by an earlier attempt, is still to be sent, and stays so. Killed in between, or where letting go does
+ *    not work, there is a hold too many, which the next one lets go. Of a run that breaks off what has come stays, with all its holds
+ *    here: the next round reads, and goes on after the newest that is there.
  * 3. A chain ends with its first failure, and takes first copies below with it: the next round reads and plans anew.
  * 4. No first copy begins while the first copy of what it lies in is on its way. A later one waits for nothing.
  * 5. Where a round has more to send than a period has time for, each dataset gets its turn all the same (turns.ts).
@@ -270,10 +271,11 @@ export class Transfers {
     const cursor = cursorName(keep.guid);
     for (const old of held.cursors) if (old !== cursor) await local.dropCursor(dataset, old);
     held.cursors = [cursor];
-    const rest = held.here.filter(({ guid }) => guid !== keep.guid).map(({ name }) => name);
+    const before = held.here.filter(({ createtxg }) => createtxg < keep.createtxg).map(({ name }) => name);
     try {
-      await local.letGo(dataset, [...new Set(rest)]);
-      Object.assign(held, { here: [keep], why: null });
+      await local.letGo(dataset, [...new Set(before)]);
+      const after = held.here.filter(({ createtxg }) => createtxg > keep.createtxg);
+      Object.assign(held, { here: [keep, ...after], why: null });
     } catch (error) {
       // What has arrived has arrived, and is held: the next one lets go.
       if (!(error instanceof QuorateError) || error.code === 'order-ended') throw error;

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { type Epoch, epoch } from '../../core/index.ts';
-import { KEPT } from '../../resources/index.ts';
+import { isNearKept, KEPT } from '../../resources/index.ts';
 import type { NamedSnapshot, ReceiveOrder, ReceiverOrder } from '../channel.ts';
 import { guid } from '../pool.ts';
 import { MAX_RUN } from '../runs.ts';
@@ -26,16 +26,13 @@ const SNAPSHOT = /^[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*$/;
 /** Of ZFS itself. */
 const DOTS = /(^|\/)\.{1,2}(\/|$)/;
 
-const isBeginningOfKept = (part: string): boolean => part !== KEPT && KEPT.startsWith(part);
-
 const datasetName = z
   .string()
   .max(ORDER_LIMITS.nameCharacters)
   .regex(DATASET, 'is not the name of a dataset below a pool')
   .refine((name) => !DOTS.test(name), 'has a part that is "." or ".."')
   .refine((name) => name.split('/')[1] !== KEPT, `lies in ${KEPT}, which no sender touches`)
-  // Of itself it would be nobody's business; but what compares by the beginning of a name would take the one for the other.
-  .refine((name) => !isBeginningOfKept(name.split('/')[1] ?? ''), `lies in a beginning of the name ${KEPT}`);
+  .refine((name) => !isNearKept(name), `lies in a beginning of the name ${KEPT}`);
 
 const guidText = z.string().transform((text, context) => {
   const id = guid(text);

@@ -59,7 +59,7 @@ async function allowed({ mayChange }: RoleParts): Promise<boolean> {
 function askingFirst({ commands, mayChange }: RoleParts): Pick<CommandRunner, 'run'> {
   return {
     run: async (command, options) => {
-      if (command[1] !== 'list') await mayChange();
+      if (!READING.has(command[1] ?? '')) await mayChange();
       return commands.run(command, options);
     },
   };

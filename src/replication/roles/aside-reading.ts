@@ -57,8 +57,15 @@ export type AsidePool = ReadonlyMap<string, AsideDataset>;
 
 const DATASETS = [
   ...['name', 'type', 'guid', 'origin', 'encryptionroot', 'written', 'used', 'creation', 'canmount'],
-  ...['receive_resume_token', ASIDE_MARK, 'quorate:readonly'],
+  'receive_resume_token',
 ] as const;
+const WORD = 'quorate:readonly';
+
+export interface AsideTexts {
+  readonly datasets: string;
+  readonly snapshots: string;
+  readonly marks: string;
+}
 
 export const ASIDE_COMMANDS = {
   datasets: (pool: string) => [
@@ -69,13 +76,18 @@ export const ASIDE_COMMANDS = {
     ...['zfs', 'list', '-H', '-p', '-r', '-t', 'snapshot', '-o', 'name,guid,createtxg'],
     pool,
   ],
-} as const;
+  /** What was set here: a stream can bring a mark too, whose sender knows the GUIDs of this side, and would keep it from taking over. */
+  marks: (pool: string) => [
+    ...['zfs', 'get', '-H', '-p', '-r', '-t', 'filesystem,volume', '-s', 'local'],
+    ...['-o', 'name,property,value', `${ASIDE_MARK},${WORD}`, pool],
+  ],
+} as const satisfies Record<keyof AsideTexts, (pool: string) => readonly string[]>;
 
 /** "1": under way; "2": finished. */
 export const markText = ({ epoch, common, original }: AsideMark, own: Guid, isDone = false): string =>
   `${isDone ? 2 : 1}:${epoch}:${own}:${common}:${original}`;
 
-/** Null: none, inherited from a dataset above, or not ours. */
+/** Null: none, or not ours. */
 function readMark(text: string, own: Guid): (AsideMark & { readonly isDone: boolean }) | null {
   const [, version = '', epoch = '', of = '', common = '', original = ''] =
     /^([12]):(\d{1,15}):(\d{1,20}):(\d{1,20}):(.+)$/.exec(text) ?? [];
@@ -85,9 +97,9 @@ function readMark(text: string, own: Guid): (AsideMark & { readonly isDone: bool
 }
 
 /** What has been set aside whole counts below `.diverged` only: out of there somebody has taken it, to work with it or to keep it. */
-function readState(mark: string, readonly: string | undefined, own: Guid, kept: boolean) {
-  const hasKeptWord = readonly === keptWord(own);
-  const found = readMark(mark, own);
+function readState(marks: ReadonlyMap<string, string> | undefined, own: Guid, kept: boolean) {
+  const hasKeptWord = marks?.get(WORD) === keptWord(own);
+  const found = readMark(marks?.get(ASIDE_MARK) ?? '', own);
   // The word alone: of one that was finished before the marks said it.
   const isDone = found !== null && (found.isDone || hasKeptWord);
   const isTakenOut = isDone && !kept;
@@ -97,12 +109,13 @@ function readState(mark: string, readonly: string | undefined, own: Guid, kept: 
 }
 
 /** Throws `ListTextError`. */
-export function parseAside(pool: string, datasets: string, snapshots: string): AsidePool {
+export function parseAside(pool: string, { datasets, snapshots, marks }: AsideTexts): AsidePool {
   const points = parseSnapshots(snapshots);
+  const marked = parseMarks(marks);
   const found = new Map<string, AsideDataset>();
   for (const cells of rowsOf('zfs list', datasets, DATASETS.length)) {
     const [name = '', kind, id = '', origin = '', root = '', written = '', used = '', creation = ''] = cells;
-    const [canmount = '', token, mark = '', readonly] = cells.slice(8);
+    const [canmount = '', token] = cells.slice(8);
     const own = guid(id);
     if (own === null || (kind !== 'filesystem' && kind !== 'volume')) throw notUnderstood(cells);
     if (name !== pool && !name.startsWith(`${pool}/`)) throw notUnderstood(cells);
@@ -119,11 +132,15 @@ export function parseAside(pool: string, datasets: string, snapshots: string): A
       createdAt: numberOf(creation, cells),
       canmount,
       isPartial: token !== '-',
-      ...readState(mark, readonly, own, isKept(pool, name)),
+      ...readState(marked.get(name), own, isKept(pool, name)),
       isKept: isKept(pool, name),
       snapshots: (points.get(name) ?? []).toSorted((left, right) => left.createtxg - right.createtxg),
     });
   }
+  // Renamed between the two readings, or it hides in a line break: it would be lost sight of.
+  for (const name of marked.keys())
+    if (!found.has(name))
+      throw new ListTextError(`"zfs get" printed a mark of ${name}, "zfs list" nothing of it`);
   if (!found.has(pool)) throw new ListTextError(`"zfs list" printed nothing of ${pool} itself`);
   return found;
 }
@@ -138,6 +155,18 @@ function parseSnapshots(text: string): ReadonlyMap<string, readonly AsideSnapsho
     const of = found.get(dataset) ?? [];
     of.push({ name, guid: own, createtxg: numberOf(txg, cells) });
     found.set(dataset, of);
+  }
+  return found;
+}
+
+/** By dataset and property. */
+function parseMarks(text: string): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const found = new Map<string, Map<string, string>>();
+  for (const cells of rowsOf('zfs get', text, 3)) {
+    const [name = '', property = '', value = ''] = cells;
+    const of = found.get(name) ?? new Map<string, string>();
+    if ((property !== ASIDE_MARK && property !== WORD) || of.has(property)) throw notUnderstood(cells);
+    found.set(name, of.set(property, value));
   }
   return found;
 }
@@ -160,7 +189,7 @@ function numberOf(text: string, cells: readonly string[]): number {
 
 const notUnderstood = (cells: readonly string[]): ListTextError =>
   new ListTextError(
-    `a line of "zfs list" is not understood: ${JSON.stringify(cells.join(' ').slice(0, 120))}`,
+    `a line of what ZFS printed is not understood: ${JSON.stringify(cells.join(' ').slice(0, 120))}`,
   );
 
 /** Of the names that `zfs get -o property` printed, those that a clone must have of its own: everything else it inherits or has by its data. */

@@ -6,6 +6,7 @@ import type { Clock } from '../../clock.ts';
 import { instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import {
+  type CommandResult,
   type CommandRunner,
   commandError,
   exitError,
@@ -40,17 +41,37 @@ export interface CompleteOrder {
 /**
  * On the receiver, by the holder's order after a whole round. Everything is looked for here by name and GUID; the oldest of their
  * times counts. Rejects `replication-conflict` where one is missing: then the word stays as it was.
+ *
+ * Of one tenure the word never goes back: a sender that was started anew goes by what it has read, which may be older than the last order
+ * of the one before. The last one of a planned release is never older.
  */
 export async function markComplete(pool: string, order: CompleteOrder, parts: CompleteParts): Promise<void> {
   const [first] = order.snapshots;
   if (first === undefined)
     throw new QuorateError('replication-conflict', `${pool}: nothing was said to have arrived`);
   const takenAt = await findAll(order.snapshots, parts);
+  if (!order.isFinal && (await isBehind(pool, order.epoch, first.name, parts))) return;
   const text = `1:${order.epoch}:${takenAt}:${order.isFinal ? 'final' : 'running'}:${first.name}`;
   // What this node wrote before is in common now, or set aside: the next tail here is nobody's tenure.
   await must(['zfs', 'inherit', WRITTEN, pool], parts);
   const of = `${COMPLETE_OF}=${first.guid}:${first.dataset}`;
   await must(['zfs', 'set', `${COMPLETE}=${text}`, of, pool], parts);
+}
+
+/** By how this pool orders them; false where what the word is about is not here any more. */
+async function isBehind(pool: string, epoch: number, name: string, parts: CompleteParts): Promise<boolean> {
+  const words = parseCopyWords(pool, await must(copyWordsCommand(pool), parts));
+  const now = words?.kind === 'read' ? words.complete : null;
+  if (now === null || now.epoch !== epoch || !now.of || now.snapshot === name) return false;
+  const { guid, dataset } = now.of;
+  const names = [`${dataset}@${now.snapshot}`, `${dataset}@${name}`];
+  const command = ['zfs', 'list', '-H', '-p', '-t', 'snapshot', '-o', 'name,guid,createtxg', ...names];
+  const result = await run(command, parts);
+  if (result.kind !== 'exited') throw commandError(command, result);
+  const rows = result.stdout.split('\n').map((line) => line.split('\t'));
+  const [written, ordered] = names.map((of) => rows.find(([found]) => found === of));
+  const isSame = result.code === 0 && written?.[1] === guid;
+  return isSame && Number(written?.[2]) > Number(ordered?.[2]);
 }
 
 /** The oldest of their times, in seconds. Rejects `replication-conflict` where one is not here. */
@@ -90,21 +111,35 @@ export async function readCopyWords(
   // Of a pool that waits for a lost disk no command comes back.
   if (usability(state.word) !== 'usable') return unknown(`the pool is ${state.word}`);
   try {
-    const properties = `${COMPLETE},${WRITTEN},${COMPLETE_OF}`;
-    const text = await must(['zfs', 'get', '-H', '-p', '-o', 'property,value', properties, pool], parts);
-    return parseCopyWords(pool, text) ?? unknown('what it says of itself is not understood');
+    return (
+      parseCopyWords(pool, await must(copyWordsCommand(pool), parts)) ??
+      unknown('what it says of itself is not understood')
+    );
   } catch (error) {
     if (error instanceof QuorateError) return unknown(error.message);
     throw error;
   }
 }
 
-/** Null where it is not understood. */
+const WORDS = [COMPLETE, WRITTEN, COMPLETE_OF];
+
+export const copyWordsCommand = (pool: string): readonly string[] => [
+  ...['zfs', 'get', '-H', '-p', '-o', 'property,value,source', WORDS.join(',')],
+  pool,
+];
+
+/** Null where it is not understood. Only what was set here: what has come with a stream is the word of another node about itself. */
 export function parseCopyWords(pool: string, text: string): CopyWords | null {
-  const lines = text.split('\n').map((line) => line.split('\t') as [string, string]);
-  const values = new Map(lines);
+  if (!text.endsWith('\n')) return null;
+  const lines = text
+    .slice(0, -1)
+    .split('\n')
+    .map((line) => line.split('\t'));
   // A line break in a value can look like another property.
-  if (values.size !== lines.length) return null;
+  if (lines.length !== WORDS.length || lines.some((line) => line.length !== 3)) return null;
+  const values = new Map(
+    lines.map(([property = '', value = '', source]) => [property, source === 'local' ? value : '-']),
+  );
   const [complete, written] = [values.get(COMPLETE), values.get(WRITTEN)];
   if (complete === undefined || written === undefined) return null;
   const [, epoch, seconds, end, snapshot = ''] =
@@ -132,11 +167,15 @@ function parseOf(pool: string, text: string): CompleteCopy['of'] {
   return dataset.startsWith(`${pool}/`) ? { guid, dataset } : null;
 }
 
-async function must(command: readonly string[], { commands, clock, signal }: CompleteParts): Promise<string> {
-  const deadline = instant(clock.now() + LIMITS.commandMs);
-  const options = { deadline, signal, environment: { LC_ALL: 'C' }, maxOutputBytes: LIMITS.outputBytes };
-  const result = await commands.run(command, options);
+async function must(command: readonly string[], parts: CompleteParts): Promise<string> {
+  const result = await run(command, parts);
   if (result.kind !== 'exited') throw commandError(command, result);
   if (result.code !== 0) throw exitError(command, result.code, result.stderr);
   return result.stdout;
+}
+
+function run(command: readonly string[], { commands, clock, signal }: CompleteParts): Promise<CommandResult> {
+  const deadline = instant(clock.now() + LIMITS.commandMs);
+  const options = { deadline, signal, environment: { LC_ALL: 'C' }, maxOutputBytes: LIMITS.outputBytes };
+  return commands.run(command, options);
 }

@@ -1,5 +1,12 @@
 /** What a change of roles does to a copy: see `docs/replication-roles.md`. */
-export { type CompleteOrder, findAll, markComplete, parseCopyWords, readCopyWords } from './complete.ts';
+export {
+  type CompleteOrder,
+  copyWordsCommand,
+  findAll,
+  markComplete,
+  parseCopyWords,
+  readCopyWords,
+} from './complete.ts';
 export { type Dropped, drop, dropWord, requireOnlyOwnHolds, toDrop } from './drop.ts';
 export { type Kept, keptIn } from './kept.ts';
 export { type KeptThere, keptThere } from './kept-bytes.ts';

@@ -97,8 +97,8 @@ export async function endAside(pool: string, parts: AsideParts): Promise<SetAsid
 
 /** A snapshot that a person, or a timer, has taken of a copy comes again and again, and is theirs to keep or to destroy. */
 async function mustBeOwn(pool: string, tails: readonly Tail[], parts: AsideParts): Promise<void> {
-  const written = await said(['zfs', 'get', '-H', '-p', '-o', 'value', WRITTEN, pool], parts);
-  if (/^\d+$/.test(written.trim())) return;
+  const written = await said(['zfs', 'get', '-H', '-p', '-o', 'value,source', WRITTEN, pool], parts);
+  if (/^\d+\tlocal$/.test(written.trim())) return;
   const names = tails.map(({ dataset }) => dataset).join(', ');
   throw new QuorateError(
     'replication-conflict',
@@ -110,8 +110,9 @@ async function mustBeOwn(pool: string, tails: readonly Tail[], parts: AsideParts
 export async function readAside(pool: string, parts: Omit<AsideParts, 'mayChange'>): Promise<AsidePool> {
   const datasets = await said(ASIDE_COMMANDS.datasets(pool), parts);
   const snapshots = await said(ASIDE_COMMANDS.snapshots(pool), parts);
+  const marks = await said(ASIDE_COMMANDS.marks(pool), parts);
   try {
-    return parseAside(pool, datasets, snapshots);
+    return parseAside(pool, { datasets, snapshots, marks });
   } catch (error) {
     if (error instanceof ListTextError) throw new QuorateError('command-failed', error.message);
     throw error;

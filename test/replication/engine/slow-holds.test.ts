@@ -133,3 +133,25 @@ it(
   },
   LIMIT_MS,
 );
+
+it(
+  'what an earlier attempt has held already is not let go of between the parts of a run, and held again',
+  async () => {
+    const asked: string[] = [];
+    const { round, next, runs } = bench(([, verb, , ...names]) => {
+      if (verb === 'hold') asked.push(...names);
+      return verb === 'hold' ? names.length * 5000 : 0;
+    });
+    await round();
+    for (let at = 0; at < 20; at++) await world.a.zfs('snapshot', `tank/home@by-hand-${at}`);
+    for (let at = 12; at < 20; at++) await world.a.zfs('hold', 'quorate', `tank/home@by-hand-${at}`);
+    asked.length = 0;
+    await next();
+    expect(runs()).toEqual([1, 8, 13]);
+    const byHand = Array.from({ length: 12 }, (_, at) => `tank/home@by-hand-${at}`);
+    expect(asked.slice(0, 12)).toEqual(byHand);
+    expect(asked).toHaveLength(13);
+    expect([heldOf('a'), heldOf('b')]).toEqual([guidsOf('a').slice(-1), guidsOf('b').slice(-1)]);
+  },
+  LIMIT_MS,
+);

@@ -3,22 +3,76 @@ import { expect, it } from 'vitest';
 import { Guids, ModelPool } from '../../../cluster/zfs-model/index.ts';
 import { guid } from '../../../src/replication/pool.ts';
 import { ownNames, ownValues, parseAside } from '../../../src/replication/roles/aside-reading.ts';
-import { setAside } from '../../../src/replication/roles/index.ts';
+import { endAside, isAsideOpen, readAside, setAside } from '../../../src/replication/roles/index.ts';
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { ZfsCommand } from '../zfs-command.ts';
 
-const row = (name: string, id: string, mark: string): string =>
-  [name, 'filesystem', id, '-', '-', '0', '0', '1790000000', 'on', '-', mark, '-'].join('\t');
+const row = (name: string, id: string, token = '-'): string =>
+  [name, 'filesystem', id, '-', '-', '0', '0', '1790000000', 'on', token].join('\t');
+const texts = (rows: readonly string[], marks: readonly string[] = []) => ({
+  datasets: rows.map((line) => `${line}\n`).join(''),
+  snapshots: '',
+  marks: marks.map((line) => `${line}\n`).join(''),
+});
 
 it('a dataset that is listed twice is not understood', () => {
-  const [pool, own, other] = [row('tank', '1', '-'), row('tank/a', '2', '-'), row('tank/b', '3', '-')];
-  expect([...parseAside('tank', `${pool}\n${own}\n${other}\n`, '').keys()]).toEqual([
-    'tank',
-    'tank/a',
-    'tank/b',
-  ]);
-  const forged = row('tank/a', '2', `-\t-\n${row('tank/b', '3', '1:7:3:3:tank/c').slice(0, -2)}`);
-  expect(() => parseAside('tank', `${pool}\n${forged}\n${other}\n`, '')).toThrow(/tank\/b twice/);
+  const [pool, own, other] = [row('tank', '1'), row('tank/a', '2'), row('tank/b', '3')];
+  expect([...parseAside('tank', texts([pool, own, other])).keys()]).toEqual(['tank', 'tank/a', 'tank/b']);
+  const forged = row('tank/a', '2', `-\n${row('tank/b', '3')}`);
+  expect(() => parseAside('tank', texts([pool, forged, other]))).toThrow(/tank\/b twice/);
+});
+
+it('marks are of what is listed, and of the two properties, each once', () => {
+  const rows = [row('tank', '1'), row('tank/a', '2')];
+  const mark = 'tank/a\tquorate:set-aside\t1:7:2:9:tank/b';
+  expect(parseAside('tank', texts(rows, [mark])).get('tank/a')?.mark).toEqual({
+    ...{ epoch: 7, original: 'tank/b' },
+    common: guid('9'),
+  });
+  for (const wrong of [
+    [mark.replace('tank/a', 'tank/c')],
+    [mark, mark],
+    [mark.replace('set-aside', 'other')],
+    [`${mark}\tlocal`],
+    ['tank/a'],
+  ])
+    expect(() => parseAside('tank', texts(rows, wrong))).toThrow(/zfs get|not understood/);
+});
+
+it('a mark that a stream has brought is nobody’s here: it stops no takeover, and nothing is set aside by it', async () => {
+  const pool = new ModelPool('tank', new Guids());
+  pool.create('tank/a');
+  pool.snapshot('tank/a', 'p0');
+  const { guid: id, properties, snapshots } = pool.get('tank/a');
+  properties.set('quorate:set-aside', `1:7:${id}:${snapshots[0]?.guid}:tank/b`);
+  properties.set('quorate:readonly', `kept:${id}`);
+  const zfs = new ZfsCommand(pool);
+  const parts = {
+    ...{ commands: zfs, clock: new VirtualClock(), signal: new AbortController().signal },
+    mayChange: () => true,
+  };
+  expect((await readAside('tank', parts)).get('tank/a')).toMatchObject({ isDone: false, hasKeptWord: true });
+  pool.get('tank/a').received = new Set(['quorate:set-aside', 'quorate:readonly']);
+  expect((await readAside('tank', parts)).get('tank/a')).toMatchObject({ mark: null, hasKeptWord: false });
+  expect(await endAside('tank', parts)).toEqual({ commands: [] });
+  expect(await isAsideOpen('tank', parts)).toBe(false);
+});
+
+it('that this node has written is told by its own word only, not by one that came with a stream', async () => {
+  const pool = new ModelPool('tank', new Guids());
+  pool.create('tank/a');
+  for (const name of ['p0', 'p1']) pool.snapshot('tank/a', name);
+  pool.get('tank').properties.set('quorate:written', '10');
+  pool.get('tank').received = new Set(['quorate:written']);
+  const common = guid(pool.get('tank/a').snapshots[0]?.guid ?? '');
+  if (common === null) throw new Error('a model with a wrong GUID');
+  const aside = setAside('tank', 20, [{ dataset: 'tank/a', common }], {
+    commands: new ZfsCommand(pool),
+    clock: new VirtualClock(),
+    signal: new AbortController().signal,
+    mayChange: () => true,
+  });
+  await expect(aside).rejects.toThrow(/not written by a tenure of this node/);
 });
 
 it('values are told apart only where there is a line for each name', () => {

@@ -36,6 +36,59 @@ describe('a round that has arrived whole', () => {
     ]);
   });
 
+  describe('and is older than what is written down already', () => {
+    const now = (complete: string, source = 'local') =>
+      `quorate:complete\t${complete}\t${source}\nquorate:written\t-\t-\nquorate:complete-of\t11:tank/a\t${source}\n`;
+    const points = (written: string, ordered: string) => `tank/a@p9\t${written}\ntank/a@p7\t${ordered}\n`;
+    async function changes(
+      said: string,
+      of: CommandResult,
+      order: { isFinal?: boolean; epoch?: number } = {},
+    ) {
+      const { calls, parts } = host((line) => {
+        if (line.startsWith('zfs get')) return exited(said);
+        if (line.includes('createtxg')) return of;
+        return exited(line.startsWith('zfs list') ? listed : '');
+      });
+      await markComplete('tank', { epoch: 20, snapshots, isFinal: false, ...order }, parts);
+      return calls.filter((call) => !/^zfs (list|get)/.test(call)).length;
+    }
+    const newer = exited(points('11\t900', '11\t800'));
+
+    it('is no word: of one tenure it never goes back, whoever was started anew', async () => {
+      expect(await changes(now('1:20:1790000099:running:p9'), newer)).toBe(0);
+      expect(await changes(now('1:20:1790000099:final:p9'), newer)).toBe(0);
+    });
+
+    it.each([
+      ['it is newer', now('1:20:1790000099:running:p9'), exited(points('11\t800', '11\t900'))],
+      ['it is the same', now('1:20:1790000099:running:p7'), newer],
+      ['that word is of an earlier tenure', now('1:19:1790000099:running:p9'), newer],
+      ['that word came with a stream', now('1:20:1790000099:running:p9', 'received'), newer],
+      [
+        'that snapshot is another one',
+        now('1:20:1790000099:running:p9'),
+        exited(points('12\t900', '11\t800')),
+      ],
+      ['that snapshot is not there any more', now('1:20:1790000099:running:p9'), exited('', 1)],
+      ['that word is not understood', now('soon'), newer],
+      ['there is none', now('-', '-'), newer],
+    ])('but where %s', async (_, said, of) => {
+      expect(await changes(said, of)).toBe(2);
+    });
+
+    it('but where it is the last one of a planned release', async () => {
+      expect(await changes(now('1:20:1790000099:running:p9'), newer, { isFinal: true })).toBe(2);
+    });
+
+    it('and nothing is changed where that cannot be found out', async () => {
+      const late = { kind: 'timed-out', limitMs: 1 } as const;
+      await expect(changes(now('1:20:1790000099:running:p9'), late)).rejects.toMatchObject({
+        code: 'command-timed-out',
+      });
+    });
+  });
+
   it.each([
     ['one has another id', listed.replace('\t12\t', '\t13\t')],
     ['one is missing', listed.split('\n')[0] ?? ''],
@@ -60,20 +113,27 @@ describe('a round that has arrived whole', () => {
 });
 
 describe('the words of a copy', () => {
-  const text = (complete: string, written: string) =>
-    `quorate:complete\t${complete}\nquorate:written\t${written}\n`;
+  const text = (complete: string, written: string, of = '-', source = 'local') =>
+    [`complete\t${complete}`, `written\t${written}`, `complete-of\t${of}`]
+      .map((line) => `quorate:${line}\t${source}\n`)
+      .join('');
 
   it('are read as they were written', () => {
     expect(parseCopyWords('tank', text('1:20:1790000000:final:p7', '-'))).toEqual({
       ...{ kind: 'read', pool: 'tank', written: null },
       complete: { epoch: 20, snapshot: 'p7', takenAtMs: 1_790_000_000_000, isFinal: true, of: null },
     });
-    const of = (value: string) =>
-      parseCopyWords('tank', `${text('1:20:1790000000:final:p7', '-')}quorate:complete-of\t${value}\n`);
+    const of = (value: string) => parseCopyWords('tank', text('1:20:1790000000:final:p7', '-', value));
     expect(of('11:tank/a')).toMatchObject({ complete: { of: { guid: '11', dataset: 'tank/a' } } });
     for (const value of ['-', 'tank/a', '11:other/a', '0:tank/a'])
       expect(of(value)).toMatchObject({ complete: { of: null } });
     expect(parseCopyWords('tank', text('-', '30'))).toMatchObject({ written: 30, complete: null });
+  });
+
+  it('are only what was set here: what came with a stream another node has said of itself', () => {
+    expect(parseCopyWords('tank', text('1:20:1790000000:final:p7', '30', '11:tank/a', 'received'))).toEqual({
+      ...{ kind: 'read', pool: 'tank', written: null, complete: null },
+    });
   });
 
   it.each([
@@ -81,9 +141,11 @@ describe('the words of a copy', () => {
     text('1:20:1790000000:maybe:p7', '-'),
     text('1:20:final:p7', '-'),
     text('-', 'soon'),
-    'quorate:written\t-\n',
+    'quorate:written\t-\t-\n',
     // A line break in a value: which of them it is, nobody knows.
-    `${text('1:20:1790000000:final:p7', '30')}quorate:written\t-\n`,
+    `${text('1:20:1790000000:final:p7', '30')}quorate:written\t-\tlocal\n`,
+    text('1:20:1790000000:final:p7', '30').replace('\tlocal', ''),
+    text('1:20:1790000000:final:p7', '30').slice(0, -1),
     '',
   ])('or not at all: %j', (broken) => {
     expect(parseCopyWords('tank', broken)).toBeNull();

@@ -127,10 +127,12 @@ function get(pool: ModelPool, args: readonly string[]): string {
   const columns = (flags.get('-o') ?? '').split(',');
   if (keys === 'all') return ownOf(pool.get(name), columns);
   const datasets = flags.has('-r') ? below(pool, name, null) : [pool.get(name)];
+  const sources = flags.get('-s')?.split(',');
   return datasets
     .flatMap((one) =>
       keys.split(',').map((property) => {
         const [value, source] = cellOf(pool, one, property);
+        if (sources?.includes(source) === false) return '';
         const cells: Record<string, string> = { name: one.name, property, value, source };
         return `${columns.map((column) => cells[column]).join('\t')}\n`;
       }),

@@ -145,11 +145,14 @@ export class FakeCopies {
       case 'zfs mount':
         return this.#mount(last);
       case 'umount --':
-      case 'umount -R':
         return this.#unmount(last);
-      case 'fuser -k':
-        if (!this.stuck) this.busy.clear();
-        return exited(0);
+      case 'umount -R':
+        return this.#unmountTree(last);
+      case 'fuser -k': {
+        const users = command.filter((one) => this.busy.has(one));
+        if (!this.stuck) for (const one of users) this.busy.delete(one);
+        return exited(users.length > 0 ? 0 : 1);
+      }
       case 'fuser -v':
         return exited(1);
       default:
@@ -218,6 +221,16 @@ export class FakeCopies {
       return exited(1, `cannot mount '${name}': dataset is busy\n`);
     this.mounts.push({ source: name, mountPoint: dataset?.mountPoint ?? '' });
     return exited(0);
+  }
+
+  /** What lies below first, up to one that is busy. */
+  #unmountTree(mountPoint: string): CommandResult {
+    const isBelow = (one: { mountPoint: string }) => one.mountPoint.startsWith(`${mountPoint}/`);
+    for (const below of this.mounts.filter(isBelow).toReversed()) {
+      const result = this.#unmount(below.mountPoint);
+      if (result.kind !== 'exited' || result.code !== 0) return result;
+    }
+    return this.#unmount(mountPoint);
   }
 
   #unmount(mountPoint: string): CommandResult {
