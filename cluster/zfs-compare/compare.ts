@@ -5,7 +5,8 @@
 import { seededRandom } from '../../src/core/index.ts';
 import { ListTextError } from '../../src/replication/index.ts';
 import { Guids, ModelPool } from '../zfs-model/index.ts';
-import { BEGINNING, Chance, drawStep } from './draw.ts';
+import { Chance } from './chance.ts';
+import { BEGINNING, drawStep } from './draw.ts';
 import { differences, type Listing, listingOf, SameGuids, tokenIn, viewOf } from './listing.ts';
 import { type ModelPools, performOnModel } from './on-model.ts';
 import { DONE, type Outcome, refusedBy } from './refusals.ts';

@@ -1,6 +1,7 @@
 /** What is drawn: on the model alone. */
 import { expect, it } from 'vitest';
-import { BEGINNING, Chance, drawStep } from '../../cluster/zfs-compare/draw.ts';
+import { Chance } from '../../cluster/zfs-compare/chance.ts';
+import { BEGINNING, drawStep } from '../../cluster/zfs-compare/draw.ts';
 import { performOnModel } from '../../cluster/zfs-compare/on-model.ts';
 import { inWords } from '../../cluster/zfs-compare/step.ts';
 import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
