@@ -1,44 +1,14 @@
 /** What this node has written last, while it held, before a stream is taken: seen on real ZFS, where a receive throws an intent log away. */
-import { createReadStream } from 'node:fs';
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
-import { nodeId } from '../../../src/core/index.ts';
-import { hostReceiver } from '../../../src/replication/channels/index.ts';
-import type { Receiver } from '../../../src/replication/receiver/index.ts';
-import { type DatasetState, startHost, type TestHost } from '../support/hosts.ts';
+import { expect, it } from 'vitest';
+import type { DatasetState } from '../support/hosts.ts';
+import { filesystem, held, host, send as sendStream, startReceiver } from '../support/receiving.ts';
 import { makeStream, named } from '../support/streams.ts';
 
-const path = process.env.PATH;
-let host: TestHost;
-let receiver: Receiver;
-let stop = async (): Promise<void> => {};
-beforeEach(async () => {
-  host = await startHost({ node: 'b', channel: () => '{kind: ssh}' });
-  host.known = { mayHold: false, tenure: { epoch: 7, node: 'a', isReleased: false } };
-  process.env.PATH = `${host.bin}:${path}`;
-  ({ receiver, stop } = hostReceiver(host.config, nodeId('a')));
-});
-afterEach(async () => {
-  await stop();
-  await host.close();
-});
-afterAll(() => {
-  process.env.PATH = path;
-});
+startReceiver();
 
-function has(state: Partial<DatasetState>): void {
-  const copy = { type: 'filesystem', token: null, partial: null, properties: {} } as const;
-  const snapshots = [{ name: 's1', guid: '11', createtxg: 1, holds: [] }];
-  host.setDatasets({ 'tank/home': { ...copy, snapshots, ...state } });
-}
-
-async function send() {
-  const stream = makeStream(host.directory, named('tank/home', 's2', 12), { from: '11' });
-  const running = await receiver.receive(7, stream.order, 'pipe', new AbortController().signal);
-  if (running.input === null) throw new Error('no input');
-  createReadStream(stream.file).pipe(running.input);
-  return running.ended;
-}
-
+const has = (state: Partial<DatasetState>): void =>
+  host.setDatasets({ 'tank/home': { ...filesystem(held('s1', 11, 1)), ...state } });
+const send = () => sendStream(makeStream(host.directory, named('tank/home', 's2', 12), { from: '11' }));
 const calls = (verb: string): number => host.calls().filter(([one]) => one === verb).length;
 
 it('a log is replayed first, and ZFS takes nothing then', async () => {
