@@ -20,8 +20,8 @@ import { COMMANDS, ListTextError, type PoolTexts, parsePool } from './list-text.
 import type { PoolSide } from './pool.ts';
 
 const LIMITS = {
-  /** For one pool, all its commands. */
-  readMs: 10_000,
+  /** For one pool, all its commands: with some ten thousand snapshots, or on a slow host, they take longer than ten seconds. */
+  readMs: 60_000,
   /** Of one command: some 40,000 snapshots. */
   outputBytes: 4 * 1024 * 1024,
   /** Of all pools, packed: some 25,000 snapshots. More is not carried, and said to be unknown. */

@@ -2,6 +2,7 @@
  * Which volumes the devices are of, as the kernel says: where nobody makes the links of /dev/zvol, for want of udev or by its delay,
  * a volume's device is found by nothing else.
  */
+import { firstWords } from './command-error.ts';
 import type { LinuxTools } from './linux-tools.ts';
 import type { ActionContext } from './types.ts';
 import type { VolumeDevices } from './volume-users.ts';
@@ -22,7 +23,7 @@ export const linkName = (volume: string): string => volume.replaceAll(' ', '+');
 
 export async function volumeNames(
   candidates: readonly string[],
-  devices: Pick<VolumeDevices, 'reach'>,
+  devices: Pick<VolumeDevices, 'reach' | 'all'>,
   tools: LinuxTools,
   context: ActionContext,
 ): Promise<VolumeNames> {
@@ -52,12 +53,12 @@ type Named =
  */
 async function nameOf(
   path: string,
-  devices: Pick<VolumeDevices, 'reach'>,
+  devices: Pick<VolumeDevices, 'reach' | 'all'>,
   tools: LinuxTools,
   context: ActionContext,
 ): Promise<Named> {
   const first = await devices.reach(path, context);
-  if (first === 'absent') return { kind: 'gone' };
+  if (first === 'absent') return goneOr(path, devices, 'it cannot be opened here');
   if (first === 'unknown') return { kind: 'unknown', why: `${path} cannot be opened in time` };
   const said = await tools.read(
     [ZVOL_ID, path],
@@ -66,6 +67,15 @@ async function nameOf(
   );
   if (said.kind === 'read') return { kind: 'named', name: said.value };
   return (await devices.reach(path, context)) === 'absent'
-    ? { kind: 'gone' }
+    ? goneOr(path, devices, said.why)
     : { kind: 'unknown', why: said.why };
+}
+
+/** R2: what the kernel lists still has only no node in this /dev. */
+function goneOr(path: string, devices: Pick<VolumeDevices, 'all'>, why: string): Named {
+  try {
+    return devices.all().includes(path) ? { kind: 'unknown', why: `${path}: ${why}` } : { kind: 'gone' };
+  } catch (error) {
+    return { kind: 'unknown', why: firstWords(String(error)) };
+  }
 }

@@ -115,7 +115,8 @@ class Node {
   async replayLog(dataset: string): Promise<void> {
     const zfs = new Zfs({ dataDir: this.#dataDir, commands: this.zfs, clock: this.#clock });
     const now = await zfs.stateOf(dataset, signal);
-    if (now !== null) await replayLog(dataset, now, { zfs, hasDevice: async () => true }, signal);
+    if (now !== null)
+      await replayLog(dataset, now, { zfs, hasDevice: async () => true, isHeir: async () => false }, signal);
   }
 
   words() {

@@ -5,8 +5,8 @@
 import type { ReceiverChannel } from '../channel.ts';
 import type { Dataset, Guid } from '../pool.ts';
 
-/** ZFS's words, as the receiver passes them on (OpenZFS 2.1 to 2.3, libzfs_sendrecv.c). */
-const REFUSAL = /destination \S+ has been modified/;
+/** ZFS's words, as the receiver passes them on (OpenZFS 2.1 to 2.3, libzfs_sendrecv.c), or says them itself (receiver/replay.ts). */
+const REFUSAL = /destination .+ has been modified/;
 
 interface Refused {
   readonly newest: Guid | null;

@@ -17,7 +17,7 @@ import { wordsOf } from './transfers.ts';
 
 export interface PlanningOptions extends ScopeOptions {
   readonly epoch: Epoch;
-  readonly channel: Pick<ReceiverChannel, 'read'>;
+  readonly channel: Pick<ReceiverChannel, 'read' | 'features'>;
   readonly order: (order: ReceiverOrder, limitMs: number) => Promise<void>;
   /** By a stream: it cannot be renamed or set aside now. */
   readonly isBusyAround: (dataset: string) => boolean;
@@ -78,16 +78,17 @@ export class Planning {
     let theirs = first;
     const failed: Rename[] = [];
     const stuck = new Set<string>();
+    let last = '';
     for (let count = 0, asides = 0; ; ) {
       const planned = this.#options.replication.pools.map((pool) => this.#planPool(pool, own, theirs));
       const aside = asides < LIMITS.asides ? this.#nextAside(planned, stuck) : null;
       if (aside !== null && !signal.aborted) {
         asides += 1;
-        try {
-          await order(aside, LIMITS.asideMs);
-        } catch (error) {
+        const why = await this.#setAside(aside, last);
+        last = JSON.stringify(aside);
+        if (why !== null) {
           stuck.add(aside.pool);
-          problems.push(`${aside.pool}: not set aside: ${wordsOf(error)}`);
+          problems.push(`${aside.pool}: not set aside: ${why}`);
         }
         theirs = await this.readTheirs();
         continue;
@@ -108,6 +109,21 @@ export class Planning {
     }
   }
 
+  /** Resolves with why it is not done. */
+  async #setAside(aside: SetAsideOrder, last: string): Promise<string | null> {
+    const { order, ends, channel } = this.#options;
+    // One of before sets aside what it has just cloned, again and again.
+    if (!channel.features.has('replays')) return `${ends.to} has an older version, which cannot: upgrade it`;
+    if (JSON.stringify(aside) === last)
+      return `${aside.tails.map(({ dataset }) => dataset).join(', ')} is as it was before ${ends.to} has done it`;
+    try {
+      await order(aside, LIMITS.asideMs);
+      return null;
+    } catch (error) {
+      return wordsOf(error);
+    }
+  }
+
   #planPool(pool: string, own: PoolsReading, theirs: PoolsReading): Planned {
     const { ends, replication, drbdBelow, epoch, changed } = this.#options;
     const [source, target] = [sideOf(own, pool), sideOf(theirs, pool)];
@@ -122,8 +138,8 @@ export class Planning {
 
   /** Null: nothing is only there, or it cannot be touched now. */
   #nextAside(planned: readonly Planned[], stuck: ReadonlySet<string>): SetAsideOrder | null {
-    for (const { plan, tails } of planned) {
-      const free = tails.filter(({ dataset }) => !this.#options.isBusyAround(dataset));
+    for (const { plan, tails, target } of planned) {
+      const free = tails.filter(({ dataset }) => !this.#options.isBusyAround(movedWith(dataset, target)));
       if (free.length > 0 && !stuck.has(plan.pool))
         return { kind: 'set-aside', pool: plan.pool, tails: free.slice(0, ORDER_LIMITS.tails) };
     }
@@ -139,6 +155,13 @@ export class Planning {
     const isFree = !this.#options.isBusyAround(step.from) && !this.#options.isBusyAround(step.to);
     return isFree && parent !== undefined && !isFirstPart(parent) ? step : null;
   }
+}
+
+/** With an encrypted dataset the root of its key goes, and what lies below that: the highest that is encrypted is as far as that can be. */
+function movedWith(dataset: string, target: ReadonlyMap<string, Dataset>): string {
+  const parts = dataset.split('/');
+  const above = parts.map((_, at) => parts.slice(0, at + 1).join('/'));
+  return above.find((name) => (target.get(name)?.encryption ?? null) !== null) ?? dataset;
 }
 
 export const isRename = (step: Step): step is Rename => step.kind === 'rename';

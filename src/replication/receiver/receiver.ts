@@ -18,7 +18,7 @@ import { type RunningReceive, startReceive, whyNotSeen } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
 import { forgetReceived, rememberReceived } from './remembered.ts';
 import { type HasDevice, replayLog } from './replay.ts';
-import { finishAside, isRoleOrder, performRole, registerAside } from './roles.ts';
+import { finishAside, isHeirOf, isRoleOrder, performRole, registerAside } from './roles.ts';
 import { type DatasetNow, PropertiesNotUnderstood, Zfs } from './zfs.ts';
 
 export interface ReceiverParts {
@@ -136,9 +136,7 @@ export class Receiver {
         throw refused(`${dataset} is not here, and what is to come are only its changes`);
       const of = kind ?? checked.makes;
       if (of === undefined) throw refused(`${dataset} is not here, and nothing of it can go on`);
-      const zfsForSender = this.#forSender(claimed, signal);
-      if (now !== null && checked.kind !== 'full')
-        await replayLog(dataset, now, { zfs: zfsForSender, hasDevice: this.#parts.hasDevice }, signal);
+      if (now !== null && checked.kind !== 'full') await this.#replay(dataset, now, claimed, signal);
       const before = await rememberReceived(dataDir, dataset, now);
       if (signal.aborted) throw refused('it was given up before it began');
       const never = new AbortController().signal;
@@ -172,6 +170,12 @@ export class Receiver {
       if (!(error instanceof PropertiesNotUnderstood)) throw error;
       throw refused(await whyNotSeen(error, dataset, this.#zfs, signal));
     }
+  }
+
+  async #replay(dataset: string, now: DatasetNow, claimed: Epoch, signal: AbortSignal): Promise<void> {
+    const { hasDevice } = this.#parts;
+    const isHeir = (): Promise<boolean> => isHeirOf(dataset, claimed, { ...this.#parts, signal });
+    await replayLog(dataset, now, { zfs: this.#forSender(claimed, signal), hasDevice, isHeir }, signal);
   }
 
   /** Asks before each change whether the sender still may. */

@@ -1,6 +1,10 @@
 /**
  * Before a stream is taken: what this node has written last, while it held, may be in the intent log alone, and `zfs receive` would throw it
  * away unseen (intent-log.ts). Once it is replayed ZFS sees that the copy has been written to, and takes nothing.
+ *
+ * 1. Whether there is a log nothing tells: a snapshot that was taken of a file system that nobody had mounted lacks it, and `written` is 0 then.
+ *    So it is replayed wherever this node has held since everything was in common, and wherever `written` says something.
+ * 2. What cannot be replayed counts as written to, and is set aside, with its log: but what has just been cloned for that has none.
  */
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -13,35 +17,49 @@ import { oneLine } from './failure.ts';
 import { refused } from './perform.ts';
 import type { DatasetNow, Zfs } from './zfs.ts';
 
-const QUESTION_MS = 10_000;
-
 /** Whether the device of a volume is there: with it the kernel has replayed the log. */
 export type HasDevice = (volume: string, signal: AbortSignal) => Promise<boolean>;
+
+/** All devices together. */
+const LOOK_MS = 10_000;
+
+export interface ReplayParts {
+  readonly zfs: Zfs;
+  readonly hasDevice: HasDevice;
+  /** It was cloned for a set-aside of this tenure, and nobody has held since (2). */
+  readonly isHeir: () => Promise<boolean>;
+}
 
 /** Rejects `replication-refused` where it cannot be replayed; nothing has been changed then. */
 export async function replayLog(
   dataset: string,
-  { kind, written, isMounted, properties }: DatasetNow,
-  { zfs, hasDevice }: { readonly zfs: Zfs; readonly hasDevice: HasDevice },
+  now: DatasetNow,
+  { zfs, hasDevice, isHeir }: ReplayParts,
   signal: AbortSignal,
 ): Promise<void> {
-  if (written === 0 || isMounted) return;
+  if (now.isMounted || (now.written === 0 && !now.hasHeld)) return;
   // Of a first copy that has not come whole there is nothing yet that could have been written to.
   if (((await zfs.snapshotsOf(dataset, signal)) ?? []).length === 0) return;
-  const what = `${dataset} has been written to since its newest snapshot, and what was written last may be in ZFS's intent log alone`;
-  if (kind === 'volume') {
-    if (await hasDevice(dataset, signal)) return;
-    const volmode = properties.get('volmode')?.value;
-    const remedy = volmode === 'none' ? `: "zfs set volmode=default ${dataset}"` : '';
-    throw refused(`${what}, which is replayed when its device is made, and it has none${remedy}`);
+  const why = now.kind === 'volume' ? await whyNoDevice() : await whyNotReplayed();
+  if (why === null || (await isHeir())) return;
+  // The sender takes it for ZFS's own words (engine/changed.ts).
+  throw refused(`destination ${dataset} has been modified, perhaps: ${why}`);
+
+  async function whyNoDevice(): Promise<string | null> {
+    if (await hasDevice(dataset, signal)) return null;
+    const isHidden = now.properties.get('volmode')?.value === 'none';
+    const remedy = isHidden ? `: "zfs set volmode=default ${dataset}"` : ' (is its key loaded?)';
+    return `its intent log is replayed when its device is made, and it has none${remedy}`;
   }
-  try {
-    await zfs.command(replayCommand(dataset), signal);
-  } catch (error) {
-    if (!(error instanceof QuorateError) || error.code !== 'command-failed') throw error;
-    throw refused(
-      `${what}, which cannot be replayed (is its key loaded? "zfs load-key -r"): ${oneLine(error.message)}`,
-    );
+
+  async function whyNotReplayed(): Promise<string | null> {
+    try {
+      await zfs.command(replayCommand(dataset), signal);
+      return null;
+    } catch (error) {
+      if (!(error instanceof QuorateError) || error.code !== 'command-failed') throw error;
+      return `its intent log cannot be replayed (is its key loaded?): ${oneLine(error.message)}`;
+    }
   }
 }
 
@@ -51,8 +69,9 @@ export const deviceFinder =
   async (volume, signal) => {
     const name = linkName(volume);
     if (existsSync(`/dev/zvol/${name}`)) return true;
+    const deadline = instant(clock.now() + LOOK_MS);
     for (const block of (await readdir('/sys/block')).filter((one) => /^zd\d+$/.test(one))) {
-      const deadline = instant(clock.now() + QUESTION_MS);
+      if (clock.now() >= deadline) return false;
       const said = await commands.run([ZVOL_ID, `/dev/${block}`], { deadline, signal });
       if (said.kind === 'exited' && said.code === 0 && said.stdout.trim() === name) return true;
     }

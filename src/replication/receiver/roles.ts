@@ -7,7 +7,7 @@ import type { Epoch } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { CommandRunner } from '../../resources/index.ts';
 import type { ReceiverOrder } from '../channel.ts';
-import { findAll, isAsideOpen, markComplete, setAside } from '../roles/index.ts';
+import { findAll, isAsideOpen, isHeir, markComplete, readAside, setAside } from '../roles/index.ts';
 import { refused } from './perform.ts';
 import { RECEIVE_MARK, type Registration, register } from './registry.ts';
 
@@ -36,6 +36,22 @@ export async function performRole(order: RoleOrder, epoch: Epoch, host: RolePart
     return;
   }
   await markComplete(order.pool, { ...order, epoch }, { ...parts, commands: askingFirst(parts) });
+}
+
+/** It was cloned when this tenure's sender had its tail set aside. False also where that cannot be read. */
+export async function isHeirOf(
+  dataset: string,
+  epoch: Epoch,
+  parts: Omit<RoleParts, 'dataDir' | 'mayChange'>,
+): Promise<boolean> {
+  try {
+    const pool = await readAside(dataset.split('/')[0] ?? '', parts);
+    const own = pool.get(dataset);
+    return own !== undefined && isHeir(pool, epoch, own);
+  } catch (error) {
+    if (error instanceof QuorateError) return false;
+    throw error;
+  }
 }
 
 /** What changes something may outlive its limit, and who has started it: by its mark a takeover finds and ends it (registry.ts). */

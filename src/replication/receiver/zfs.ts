@@ -2,7 +2,7 @@
 import type { Clock } from '../../clock.ts';
 import { type Instant, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
-import { type CommandRunner, commandError, exitError } from '../../resources/index.ts';
+import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
 import { type DatasetKind, NOT_TAKEN, type PropertiesNow, type PropertyNow } from './not-taken.ts';
 import { RECEIVE_MARK } from './registry.ts';
 
@@ -37,6 +37,8 @@ export interface DatasetNow {
   /** Bytes since its newest snapshot, what ZFS does to its own log among them. */
   readonly written: number | null;
   readonly isMounted: boolean;
+  /** This node has held since everything of its pool was last in common (`quorate:written`). */
+  readonly hasHeld: boolean;
   /** Those of `NOT_TAKEN` that its kind has. */
   readonly properties: PropertiesNow;
 }
@@ -105,7 +107,7 @@ export class Zfs {
   /** Null: there is no such dataset. Kind and properties by one command. Rejects with `PropertiesNotUnderstood`, or what `zfs` said. */
   async stateOf(dataset: string, signal: AbortSignal): Promise<DatasetNow | null> {
     const columns = 'property,source,value';
-    const names: readonly string[] = ['type', 'guid', 'written', 'mounted', ...NOT_TAKEN.filesystem];
+    const names = ['type', 'guid', 'written', 'mounted', WRITTEN, ...NOT_TAKEN.filesystem];
     const text = await this.#ask(['get', '-H', '-p', '-o', columns, names.join(','), dataset], signal);
     if (text === null) return null;
     const all = propertiesIn(text, names);
@@ -119,7 +121,9 @@ export class Zfs {
     const isMounted = all.get('mounted')?.value === 'yes';
     const said = all.get('written')?.value ?? '';
     const written = /^\d+$/.test(said) ? Number(said) : null;
-    return { kind, guid, written, isMounted, properties: new Map(own) };
+    // Set on the pool, and inherited: a word that came with a stream makes it true at worst.
+    const hasHeld = (all.get(WRITTEN)?.source ?? '-') !== '-';
+    return { kind, guid, written, isMounted, hasHeld, properties: new Map(own) };
   }
 
   /** Throws `command-failed` where it is refused, with what ZFS said; false where that is to be borne. */

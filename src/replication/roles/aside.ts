@@ -148,12 +148,20 @@ function hasTail(
   { name, snapshots, written }: AsideDataset,
   common: Guid,
 ): boolean {
-  if (snapshots.at(-1)?.guid !== common) return true;
-  const isHeir = [...pool.values()].some(
+  return snapshots.at(-1)?.guid !== common || (written !== 0 && !isHeir(pool, epoch, { name, snapshots }));
+}
+
+/** In this tenure it has taken the place of what was set aside, and has received nothing yet. */
+export function isHeir(
+  pool: AsidePool,
+  epoch: number,
+  { name, snapshots }: Pick<AsideDataset, 'name' | 'snapshots'>,
+): boolean {
+  const newest = snapshots.at(-1)?.guid;
+  return [...pool.values()].some(
     ({ isKept, mark: has }) =>
-      isKept && has?.epoch === epoch && has.original === name && has.common === common,
+      isKept && has?.epoch === epoch && has.original === name && has.common === newest,
   );
-  return written !== 0 && !isHeir;
 }
 
 /** By the names that they have had: what lies below another comes after it. */

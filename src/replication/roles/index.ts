@@ -1,4 +1,5 @@
 /** What a change of roles does to a copy: see `docs/replication-roles.md`. */
+export { isHeir } from './aside.ts';
 export {
   type CompleteOrder,
   copyWordsCommand,

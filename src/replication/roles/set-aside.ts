@@ -88,8 +88,10 @@ export async function isAsideOpen(pool: string, parts: Omit<AsideParts, 'mayChan
 export async function endAside(pool: string, parts: AsideParts): Promise<SetAside> {
   const read = await readAside(pool, parts);
   const open = [...read.values()].filter(({ mark, isDone }) => mark !== null && !isDone);
+  // What lay below is brought back last, and has no mark of its own.
+  const isToBringBack = open.length === 0 && nextAside(pool, read, 0, []).kind === 'steps';
+  if (open.some(({ isKept }) => isKept) || isToBringBack) return setAside(pool, 0, [], parts);
   if (open.length === 0) return { commands: [] };
-  if (open.some(({ isKept }) => isKept)) return setAside(pool, 0, [], parts);
   const command = ['zfs', 'inherit', ASIDE_MARK];
   for (const { name } of open) await changeAside([...command, name], parts);
   return { commands: open.map(({ name }) => [...command, name].join(' ')) };

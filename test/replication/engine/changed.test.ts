@@ -40,6 +40,12 @@ it('what ZFS has refused is changed, until there is less of it, or something new
   expect(changed.heard(WHY, copy)).toBe(false);
 });
 
+it('a name may have blanks', () => {
+  const why =
+    'the other node: cannot receive: destination tank/my data has been modified; since most recent snapshot';
+  expect(of(...FEATURES).heard(why, copyWith(8192))).toBe(true);
+});
+
 it('another failure says nothing of the copy', () => {
   const changed = of(...FEATURES);
   expect(changed.heard('the other node: out of space', copyWith(8192))).toBe(false);

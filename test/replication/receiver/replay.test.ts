@@ -1,7 +1,10 @@
 /** What this node has written last, while it held, before a stream is taken: seen on real ZFS, where a receive throws an intent log away. */
 import { expect, it } from 'vitest';
+import { QuorateError } from '../../../src/errors.ts';
+import { replayLog } from '../../../src/replication/receiver/replay.ts';
+import type { Zfs } from '../../../src/replication/receiver/zfs.ts';
 import type { DatasetState } from '../support/hosts.ts';
-import { filesystem, held, host, send as sendStream, startReceiver } from '../support/receiving.ts';
+import { filesystem, held, host, send as sendStream, signal, startReceiver } from '../support/receiving.ts';
 import { makeStream, named } from '../support/streams.ts';
 
 startReceiver();
@@ -36,11 +39,19 @@ it.each([{ written: 0 }, { written: 8192, mounted: 'yes' }])(
   },
 );
 
-it('a log that cannot be replayed is thrown away by no stream: refused, with the remedy', async () => {
+it('a log of which a snapshot has taken every sign is replayed where this node has held since', async () => {
+  has({ written: 0, log: 'the last words', inherited: { 'quorate:written': '6' } });
+  expect(await send()).toMatchObject({ kind: 'broken', why: expect.stringMatching(/has been modified/) });
+  expect(calls('unshare')).toBe(1);
+});
+
+it('a log that cannot be replayed is thrown away by no stream: it counts as written to', async () => {
   has({ written: 8192, log: 'the last words', isLocked: true });
   await expect(send()).rejects.toMatchObject({
     code: 'replication-refused',
-    message: expect.stringMatching(/cannot be replayed \(is its key loaded\? "zfs load-key -r"\)/),
+    message: expect.stringMatching(
+      /^destination tank\/home has been modified, perhaps: its intent log cannot be replayed \(is its key loaded\?\)/,
+    ),
   });
   expect(calls('receive')).toBe(0);
   expect(host.datasets()['tank/home']?.log).toBe('the last words');
@@ -52,3 +63,18 @@ it('a volume without its device has not been replayed', async () => {
   await expect(send()).rejects.toMatchObject({ code: 'replication-refused', message });
   expect(calls('receive')).toBe(0);
 });
+
+it.each([true, false])(
+  'of what was cloned for a set-aside there is no log to be replayed: %s',
+  async (isHeir) => {
+    const now = { kind: 'filesystem', guid: '1', written: 8192, isMounted: false, hasHeld: true } as const;
+    const locked = async (): Promise<boolean> => {
+      throw new QuorateError('command-failed', 'encryption key not loaded');
+    };
+    const zfs = { snapshotsOf: async () => [held('s1', 11, 1)], command: locked } as unknown as Zfs;
+    const parts = { zfs, hasDevice: async () => true, isHeir: async () => isHeir };
+    const replayed = replayLog('tank/home', { ...now, properties: new Map() }, parts, signal);
+    if (isHeir) await replayed;
+    else await expect(replayed).rejects.toThrow('has been modified, perhaps');
+  },
+);
