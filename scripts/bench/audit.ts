@@ -15,7 +15,7 @@ import {
   term,
 } from '../../src/core/index.ts';
 import { parseEntry, sha256 } from '../../src/log/index.ts';
-import { audit, gapsOf } from '../../src/state/index.ts';
+import { audit, auditParts } from '../../src/state/index.ts';
 import { quantile } from './floor.ts';
 
 const ENTRIES = 100_000;
@@ -44,7 +44,7 @@ export function benchAudit(): AuditBench {
   for (let run = 0; run < RUNS; run += 1) {
     const entries = measured(read, () => texts.map((text) => parseEntry(JSON.parse(text), sha256)));
     const document = measured(replay, () => audit(entries, sha256));
-    measured(page, () => renderPage({ entries, document, gaps: gapsOf(entries, document.tenures) }, 'bench'));
+    measured(page, () => renderPage(auditParts(entries, document), 'bench'));
     if (document.violations.length > 0) throw new Error('the log of the benchmark breaks a rule');
   }
   return { entries: ENTRIES, read: spread(read), replay: spread(replay), page: spread(page) };

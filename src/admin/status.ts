@@ -1,5 +1,6 @@
 /** `quorate status --json`: one type for the agent that makes it, the wire, and the commands that read it. */
 import { z } from 'zod';
+import { BY_ITSELF, COPIES, type PoolCopyFacts, TROUBLES } from '../pool-copies.ts';
 import type { ResyncFacts } from '../resync.ts';
 
 export { DEGRADED } from '../degraded.ts';
@@ -58,6 +59,32 @@ export const resyncSchema = z.object({
   outOfSyncBytes: orNull(index),
 }) satisfies z.ZodType<ResyncFacts>;
 
+/** A pool that snapshots keep alike on two nodes, as the observer knows of it. */
+export const poolCopySchema = z.object({
+  pool: z.string(),
+  role: z.enum(['source', 'target']),
+  peer: orNull(z.string()),
+  copy: z.enum(COPIES),
+  upTo: orNull(z.string()),
+  why: orNull(z.string()),
+  byItself: orNull(z.enum(BY_ITSELF)),
+  problem: orNull(z.string()),
+  sending: z
+    .array(
+      z.object({
+        dataset: z.string(),
+        bytes: index,
+        totalBytes: orNull(index),
+        bytesPerSecond: orNull(milliseconds),
+      }),
+    )
+    .default([]),
+  conflicts: index,
+  late: index,
+  trouble: z.array(z.object({ dataset: z.string(), kind: z.enum(TROUBLES), why: z.string() })).default([]),
+  omitted: index,
+}) satisfies z.ZodType<PoolCopyFacts>;
+
 /** A switchover at a later time. */
 export const scheduledSchema = z.object({
   /** Index of the entry that ordered it; null before it is written. */
@@ -101,6 +128,8 @@ export const statusSchema = z.object({
   warnings: z.array(z.string()).default([]),
   /** Of DRBD, on the observer; older agents tell none. */
   resync: z.array(resyncSchema).default([]),
+  /** Pools that are replicated by snapshots; older agents tell of none. */
+  replication: z.array(poolCopySchema).default([]),
 });
 
 export type StatusDocument = z.infer<typeof statusSchema>;

@@ -2,10 +2,13 @@
 import type { Config } from '../config/index.ts';
 import type { NodeId } from '../core/index.ts';
 import type { ExecutorClient } from '../executor/index.ts';
+import type { PoolCopyFacts } from '../pool-copies.ts';
+import type { CopyLoss } from '../state/index.ts';
 import type { AgentParts } from './agent-parts.ts';
 import type { Driver } from './driver.ts';
 import type { Heard } from './heard.ts';
 import { metricFactsOf } from './metrics.ts';
+import { poolCopiesOf } from './pool-copies.ts';
 import { roleFactsOf } from './role-facts.ts';
 import { statusOf } from './status.ts';
 import { statusFactsOf } from './status-facts.ts';
@@ -21,6 +24,8 @@ export interface AgentFactsOptions {
   readonly degraded: () => ReadonlyMap<string, string>;
   /** Why it does not take what others may be ahead of, by resource. */
   readonly refusals: () => ReadonlyMap<string, string>;
+  /** Of the own copies of replicated pools; null where nothing is known of them. */
+  readonly copies: () => readonly CopyLoss[] | null;
   readonly isEnding: () => boolean;
 }
 
@@ -42,6 +47,18 @@ export class AgentFacts {
       degraded: new Map([...degraded(), ...refusals()]),
       warnings: parts.certificateWarnings?.() ?? [],
       resync: heard.resync.running,
+      replication: this.poolCopies(),
+    });
+  }
+
+  poolCopies(): readonly PoolCopyFacts[] {
+    const { config, driver, parts, heard, copies } = this.#options;
+    return poolCopiesOf({
+      config,
+      tenure: driver.view.state.tenure,
+      sent: heard.replication.facts,
+      losses: copies(),
+      wallMs: parts.clock.wallMs(),
     });
   }
 
@@ -70,6 +87,7 @@ export class AgentFacts {
       probes: heard.probes,
       failedChecks: heard.failedChecks,
       replication: heard.replication.facts.datasets,
+      pools: this.poolCopies(),
       wallMs: parts.clock.wallMs(),
     });
   }

@@ -175,6 +175,7 @@ export class Agent {
       isUp: (peer) => transport.isUp(peer),
       degraded: () => this.#around?.failures.degraded ?? new Map(),
       refusals: () => this.#dataLoss?.refusals ?? new Map(),
+      copies: () => this.#around?.copies?.known ?? null,
       isEnding: () => this.#isEnding,
     });
     this.#facts = facts;

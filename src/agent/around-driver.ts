@@ -3,12 +3,13 @@
  * They are there together, from the instant at which there is a driver.
  */
 import type { Logger } from 'pino';
-import type { Config } from '../config/index.ts';
+import { type Config, memberOf } from '../config/index.ts';
 import type { CoreEvent, Entry, NodeId } from '../core/index.ts';
 import type { ExecutorEvent } from '../executor/index.ts';
 import type { AgentFacts } from './agent-facts.ts';
 import type { AgentParts, Transport } from './agent-parts.ts';
 import { Backend } from './backend.ts';
+import { CopyView } from './copy-view.ts';
 import type { DataLook } from './data-look.ts';
 import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
@@ -51,6 +52,8 @@ export class AroundDriver {
   readonly restart: Restart;
   readonly newCluster: NewCluster;
   readonly backend: Backend;
+  /** Null: no pool of this node is replicated by snapshots. */
+  readonly copies: CopyView | null;
   readonly #standAlone: StandAlone;
   readonly #keptTails: KeptTails;
   readonly #dataLoss: DataLoss | null;
@@ -114,10 +117,20 @@ export class AroundDriver {
       dataLoss,
       fence: { begins: (peer) => upkeep.fenceBegins(peer), ends: () => upkeep.fenceEnds() },
     });
+    const isWitness = memberOf(config, config.node)?.witness === true;
+    this.copies =
+      dataLoss === null || isWitness
+        ? null
+        : new CopyView({
+            ...{ driver, clock, read: () => dataLoss.losses() },
+            onChanged: () => this.backend.onChanged(),
+          });
+    this.copies?.start();
   }
 
   /** After the core has heard it. */
   onExecutorEvent(event: ExecutorEvent): void {
+    this.copies?.onExecutorEvent(event);
     switch (event.kind) {
       case 'taken':
         void this.fencing.after(event.epoch);
@@ -151,6 +164,7 @@ export class AroundDriver {
 
   onCommitted(entry: Entry): void {
     this.fencing.onCommitted();
+    this.copies?.onCommitted(entry);
     this.backend.onCommitted(entry);
   }
 
@@ -163,5 +177,6 @@ export class AroundDriver {
     this.failures.end();
     this.fencing.end();
     this.backend.end();
+    this.copies?.end();
   }
 }

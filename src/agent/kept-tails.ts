@@ -6,7 +6,7 @@
 import type { Config } from '../config/index.ts';
 import { otherDataNode, type Report } from '../replication/index.ts';
 import { KEPT } from '../resources/index.ts';
-import { isDropAllowed } from '../state/index.ts';
+import { isDropAllowed, keptBegin, keptText } from '../state/index.ts';
 import type { Driver } from './driver.ts';
 
 export interface KeptTailsOptions {
@@ -31,12 +31,10 @@ export class KeptTails {
     const other = otherDataNode(config, config.node);
     // A replicator of before does not say up to where: then once.
     for (const { pool, datasets, bytes, largest, upTo = 0 } of kept) {
-      const begin = `epoch ${hold.epoch}: kept on ${other}, of ${pool}, up to `;
+      const begin = keptBegin(hold.epoch, other, pool);
       if (upTo <= this.#saidOf(begin, driver)) continue;
-      const what = `${bytes} bytes that only ${other} had, in ${datasets} dataset${datasets === 1 ? '' : 's'}`;
       const isDropped = isDropAllowed(driver.view.log.all, other, `${pool}/${KEPT}/${hold.epoch}`);
-      const dropped = isDropped ? `, without what ${other} was let destroy of it` : '';
-      const text = `${begin}${upTo}: ${what}, the most in ${largest}${dropped}; setting it aside destroyed nothing`;
+      const text = keptText(begin, { upTo, bytes, datasets, largest }, other, isDropped);
       // A leader that takes no entries now is told again with the next report.
       if (!('refused' in driver.propose({ kind: 'note', text }))) this.#said.set(begin, upTo);
     }

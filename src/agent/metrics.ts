@@ -76,6 +76,7 @@ export interface MetricSources {
   readonly probes: Extract<ExecutorEvent, { kind: 'probes' }> | null;
   readonly failedChecks: readonly string[] | null;
   readonly replication: MetricFacts['replication'];
+  readonly pools: MetricFacts['pools'];
   readonly wallMs: number;
 }
 
@@ -98,6 +99,7 @@ export function metricFactsOf(sources: MetricSources): MetricFacts {
     probes: isLost ? null : sources.probes,
     failedChecks: isLost ? null : (failedChecks?.length ?? null),
     replication: sources.replication,
+    pools: sources.pools,
     wallMs: sources.wallMs,
     counted,
   };

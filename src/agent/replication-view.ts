@@ -4,7 +4,13 @@ import type { Config } from '../config/index.ts';
 import type { NodeId } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
-import { BoardView, type DatasetState, otherDataNode, type Round } from '../replication/index.ts';
+import {
+  BoardView,
+  type DatasetState,
+  otherDataNode,
+  type Report,
+  type Round,
+} from '../replication/index.ts';
 
 /** Under gRPC's limit of 4 MiB a message, at 1.5 KiB each. */
 const MAX_TOLD = 2000;
@@ -14,19 +20,30 @@ export class ReplicationView {
   readonly #executor: Pick<ExecutorClient, 'replicate' | 'connected'>;
   #view = new BoardView();
   #isSending = false;
+  /** An agent that has adopted a tenure (L7) hears only what changes from then on: see `#isWholeAfter`. */
+  #isWhole = false;
+  #firstRound: number | null = null;
 
   constructor(config: Config, executor: Pick<ExecutorClient, 'replicate' | 'connected'>) {
     this.#config = config;
     this.#executor = executor;
   }
 
-  get facts(): { readonly round: Round; readonly datasets: readonly DatasetState[] } {
-    return this.#view;
+  get facts(): {
+    readonly isSending: boolean;
+    /** Nothing is missing that was told before this agent began. */
+    readonly isWhole: boolean;
+    readonly round: Round;
+    readonly datasets: readonly DatasetState[];
+  } {
+    const { round, datasets } = this.#view;
+    return { isSending: this.#isSending, isWhole: this.#isWhole, round, datasets };
   }
 
   onExecutorEvent(event: ExecutorEvent): void {
     if (event.kind === 'replication') {
       this.#view.apply(event.report);
+      this.#isWhole = this.#isWholeAfter(event.report);
       // Nothing has begun after a reset by the executor itself.
       this.#isSending = event.report.round.number > 0 || event.report.round.problem !== null;
     }
@@ -34,7 +51,16 @@ export class ReplicationView {
     if (event.kind === 'gone' || event.kind === 'released') {
       this.#view = new BoardView();
       this.#isSending = false;
+      this.#isWhole = false;
+      this.#firstRound = null;
     }
+  }
+
+  /** Every round tells of every dataset anew; the first one that is heard may be half told. */
+  #isWholeAfter({ isReset, round }: Report): boolean {
+    if (isReset || this.#isWhole) return true;
+    this.#firstRound ??= round.number;
+    return round.number >= this.#firstRound + 2;
   }
 
   document(holder: NodeId | null): ReplicationDocument {

@@ -4,6 +4,7 @@ import type { ResourceStatus, StatusDocument } from '../admin/index.ts';
 import { type Config, memberOf } from '../config/index.ts';
 import type { NodeId } from '../core/index.ts';
 import { DEGRADED } from '../degraded.ts';
+import type { PoolCopyFacts } from '../pool-copies.ts';
 import type { ResyncFacts } from '../resync.ts';
 import type { Driver } from './driver.ts';
 import { scheduleToShow } from './schedule-document.ts';
@@ -18,6 +19,7 @@ export interface StatusSources {
   readonly degraded: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
   readonly resync: readonly ResyncFacts[];
+  readonly replication: readonly PoolCopyFacts[];
 }
 
 export function statusOf({
@@ -29,6 +31,7 @@ export function statusOf({
   degraded,
   warnings,
   resync,
+  replication,
 }: StatusSources): StatusDocument {
   const { view } = driver;
   const { leadership, state, log } = view;
@@ -76,6 +79,11 @@ export function statusOf({
     scheduled: scheduleToShow(state),
     warnings: [...warnings],
     resync: [...resync],
+    replication: replication.map((one) => ({
+      ...one,
+      sending: [...one.sending],
+      trouble: [...one.trouble],
+    })),
   };
 }
 

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Entry } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
-import { type AuditDocument, type AuditParts, audit, gapsOf, windowed } from '../state/index.ts';
+import { type AuditDocument, type AuditParts, audit, auditParts, windowed } from '../state/index.ts';
 import { renderAudit } from './audit-text.ts';
 import { checkNode, nodesOf, readWindow, type WindowOptions } from './audit-window.ts';
 import { type ConnectionOptions, hasConnection, withClient, withConnection } from './connection.ts';
@@ -51,7 +51,7 @@ async function runAudit(options: AuditOptions): Promise<void> {
   const window = readWindow(options, Date.now());
   const { entries, document } = await readSource(options);
   checkNode(window, nodesOf(entries));
-  const shown = windowed({ entries, document, gaps: gapsOf(entries, document.tenures) }, window);
+  const shown = windowed(auditParts(entries, document), window);
   if (options.json === true) printJson(shown.document);
   else if (options.html !== undefined) await writePage(options.html, shown, clusterOf(entries));
   else

@@ -1,7 +1,8 @@
 /** How far each copy is, within the columns of a terminal: what needs somebody first. */
 import type { ReplicationDocument } from '../admin/index.ts';
 import { formatDuration } from '../config/index.ts';
-import { type Cell, type Colour, humanBytes, type Paint, TERMINAL_COLUMNS, table, wrap } from './output.ts';
+import { agoText, lagMs, progressText } from '../pool-copies.ts';
+import { type Cell, type Colour, type Paint, TERMINAL_COLUMNS, table, wrap } from './output.ts';
 
 type Dataset = ReplicationDocument['datasets'][number];
 type State = Dataset['state'];
@@ -27,7 +28,7 @@ export function renderReplication(document: ReplicationDocument, nowMs: number, 
       TERMINAL_COLUMNS,
     );
   }
-  const began = round.startedAt === null ? 'not begun yet' : `${age(nowMs - round.startedAt)} ago`;
+  const began = round.startedAt === null ? 'not begun yet' : `${agoText(nowMs - round.startedAt)} ago`;
   const sorted = ORDER.flatMap((state) => datasets.filter((one) => one.state === state));
   const rows = sorted.map((one): Cell[] => [
     { text: one.state, colour: COLOURS[one.state] },
@@ -54,7 +55,7 @@ function notes({ dataset, state, why, lastError }: Dataset, nowMs: number): read
   const error =
     lastError === null || (state === 'failed' && lastError.why === why)
       ? []
-      : [`${dataset}: ${age(nowMs - lastError.at)} ago: ${lastError.why}`];
+      : [`${dataset}: ${agoText(nowMs - lastError.at)} ago: ${lastError.why}`];
   return [...(needsWords ? [`${dataset}: ${why}`] : []), ...error].flatMap((text) => {
     const [first = '', ...more] = wrap(text, TERMINAL_COLUMNS - INDENT);
     return [first, ...more.map((line) => `${' '.repeat(INDENT)}${line}`)];
@@ -64,21 +65,5 @@ function notes({ dataset, state, why, lastError }: Dataset, nowMs: number): read
 /** Age of the newest snapshot that both have. */
 function lag({ common }: Dataset, nowMs: number): string {
   if (common === null) return 'no copy';
-  return common.takenAt === null ? '?' : age(nowMs - common.takenAt);
-}
-
-function progressText({ bytes, totalBytes, bytesPerSecond }: NonNullable<Dataset['progress']>): string {
-  const whole = totalBytes === null ? '' : ` of ${humanBytes(totalBytes)}`;
-  const rate = bytesPerSecond === null ? '' : `, ${humanBytes(bytesPerSecond)}/s`;
-  const isKnown = totalBytes !== null && bytesPerSecond !== null && bytesPerSecond > 0;
-  const left = isKnown ? `, ${age((Math.max(0, totalBytes - bytes) / bytesPerSecond) * 1000)} left` : '';
-  return `${humanBytes(bytes)}${whole}${rate}${left}`;
-}
-
-/** 5 s, 3 min, 7 h, 12 d. */
-function age(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
+  return common.takenAt === null ? '?' : agoText(lagMs(common.takenAt, nowMs));
 }

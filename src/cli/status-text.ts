@@ -1,5 +1,6 @@
 import type { NodeStatus, ResourceStatus, StatusDocument } from '../admin/index.ts';
 import { DEGRADED } from '../degraded.ts';
+import { isPoolInTrouble, poolSentence } from '../pool-copies.ts';
 import { resyncSentence } from '../resync.ts';
 import { scheduledSentence } from '../scheduled.ts';
 import {
@@ -14,7 +15,8 @@ import {
 } from './output.ts';
 
 /** The lines of `quorate status`, at most 80 columns wide. */
-export function renderStatus(status: StatusDocument, paint: Paint): string[] {
+/** @param wallMs null: without ages, where the lines stay while time goes by */
+export function renderStatus(status: StatusDocument, paint: Paint, wallMs: number | null): string[] {
   const { lastTakeover } = status;
   return [
     ...summary(status, paint),
@@ -24,6 +26,7 @@ export function renderStatus(status: StatusDocument, paint: Paint): string[] {
         paint('yellow', clip(line, TERMINAL_COLUMNS)),
       ),
     ),
+    ...status.replication.flatMap((pool) => poolLines(pool, wallMs, paint)),
     ...status.resources.flatMap((resource) => degradedLines(resource, paint)),
     ...status.warnings.flatMap((warning) =>
       wrap(`warning: ${warning}`, TERMINAL_COLUMNS).map((line) => paint('yellow', line)),
@@ -70,6 +73,15 @@ function scheduledLines({ scheduled }: StatusDocument, paint: Paint): string[] {
   if (scheduled === null) return [];
   const colour = scheduled.state === 'ended' ? 'red' : 'yellow';
   return wrap(scheduledSentence(scheduled), TERMINAL_COLUMNS).map((line) => paint(colour, line));
+}
+
+function poolLines(
+  pool: StatusDocument['replication'][number],
+  wallMs: number | null,
+  paint: Paint,
+): string[] {
+  const lines = wrap(`replication: ${poolSentence(pool, wallMs)}`, TERMINAL_COLUMNS);
+  return isPoolInTrouble(pool) ? lines.map((line) => paint('yellow', line)) : lines;
 }
 
 /** H6: the one thing that somebody has to do something about. */

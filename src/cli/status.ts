@@ -30,15 +30,16 @@ export function registerStatus(program: Command): void {
 async function show(options: StatusOptions): Promise<void> {
   const status = await withClient(options, (client) => client.status());
   if (options.json === true) printJson(documentOf(status));
-  else process.stdout.write(`${renderStatus(status, paintFor(process.stdout)).join('\n')}\n`);
+  else process.stdout.write(`${renderStatus(status, paintFor(process.stdout), Date.now()).join('\n')}\n`);
 }
 
-/** The contract's fields; `scheduled`, `resync` and `warnings` only where there is something. */
-function documentOf({ warnings, scheduled, resync, ...status }: StatusDocument): object {
+/** The contract's fields; `scheduled`, `resync`, `replication` and `warnings` only where there is something. */
+function documentOf({ warnings, scheduled, resync, replication, ...status }: StatusDocument): object {
   return {
     ...status,
     ...(scheduled === null ? {} : { scheduled }),
     ...(resync.length === 0 ? {} : { resync }),
+    ...(replication.length === 0 ? {} : { replication }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
 }
@@ -85,8 +86,8 @@ class Screen {
   note: string | null = null;
 
   show(status: StatusDocument): void {
-    // What is left of the lease was true for a moment.
-    const lines = renderStatus({ ...status, lease: { remainingMs: null } }, this.#paint);
+    // What is left of the lease, and the age of a copy, were true for a moment.
+    const lines = renderStatus({ ...status, lease: { remainingMs: null } }, this.#paint, null);
     const note = this.note === null ? [] : wrap(this.note, TERMINAL_COLUMNS);
     this.#draw([...note.map((line) => this.#paint('yellow', line)), ...lines]);
   }

@@ -3,9 +3,10 @@
  * than 0. `docs/metrics.md`, the dashboard and the alert rules are checked against these names.
  */
 import type { NodeId } from '../core/index.ts';
+import type { PoolCopyFacts } from '../pool-copies.ts';
 import type { Family, HistogramCounts } from './exposition.ts';
 import { counter, gauge, known, knownMs, named, seconds, states } from './families.ts';
-import { type DatasetReplication, replicationFamilies } from './replication-metrics.ts';
+import { type DatasetReplication, poolLagFamily, replicationFamilies } from './replication-metrics.ts';
 import { CHECKS, decide } from './role-checks.ts';
 import type { RoleFacts, RoleName } from './role-facts.ts';
 
@@ -39,6 +40,8 @@ export interface MetricFacts {
   readonly counted: Counted;
   /** Of the snapshots that this node sends; none where it does not. */
   readonly replication: readonly DatasetReplication[];
+  /** Pools that snapshots keep alike, as this node knows of them. */
+  readonly pools: readonly PoolCopyFacts[];
   /** Now, by the clock on the wall: as the names of snapshots are. */
   readonly wallMs: number;
 }
@@ -87,6 +90,7 @@ export function metricsOf(facts: MetricFacts, process: ProcessFacts): Family[] {
     ...storageFamilies(facts),
     ...changeFamilies(facts.counted),
     ...replicationFamilies(facts.replication, facts.wallMs),
+    poolLagFamily(facts.pools, facts.wallMs),
     gauge('quorate_release_bound_seconds', 'D: what an abrupt release may take at most.', [
       seconds(facts.releaseBoundMs),
     ]),

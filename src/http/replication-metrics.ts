@@ -1,4 +1,5 @@
 /** Of the snapshots that this node sends, by dataset: only on the holder, and only where something is sent. */
+import { lagMs, type PoolCopyFacts, poolLagMs } from '../pool-copies.ts';
 import type { Family, Sample } from './exposition.ts';
 import { counter, gauge, seconds, states } from './families.ts';
 
@@ -35,7 +36,7 @@ export function replicationFamilies(all: readonly DatasetReplication[], wallMs: 
       'Age of the newest snapshot that the other node has too: what would be lost.',
       of(({ common }) => {
         const takenAt = common?.takenAt ?? null;
-        return takenAt === null ? null : seconds(Math.max(0, wallMs - takenAt)).value;
+        return takenAt === null ? null : seconds(lagMs(takenAt, wallMs)).value;
       }),
     ),
     gauge(
@@ -65,3 +66,14 @@ export function replicationFamilies(all: readonly DatasetReplication[], wallMs: 
     ),
   ];
 }
+
+/** Of whole pools, on the node that sends and on the one that receives; none where it is not known up to when the copy is whole. */
+export const poolLagFamily = (pools: readonly PoolCopyFacts[], wallMs: number): Family =>
+  gauge(
+    'quorate_replication_pool_lag_seconds',
+    'Age of what is whole of that pool on the node that receives: what a takeover would lose.',
+    pools.flatMap((one): Sample[] => {
+      const lag = poolLagMs(one, wallMs);
+      return lag === null ? [] : [{ labels: { pool: one.pool, role: one.role }, value: seconds(lag).value }];
+    }),
+  );

@@ -7,7 +7,8 @@
  */
 import { assertNever, type Entry, type EntryBody, type NodeId } from '../core/index.ts';
 import type { AuditDocument, AuditTenure } from './audit-document.ts';
-import type { AuditGap } from './audit-gaps.ts';
+import { type AuditGap, gapsOf } from './audit-gaps.ts';
+import { type AuditLoss, lossesOf } from './audit-losses.ts';
 import { isoTime } from './iso-time.ts';
 
 /** Ends belong to it, in ms since 1970; null: no limit. */
@@ -22,7 +23,15 @@ export interface AuditParts {
   readonly entries: readonly Entry[];
   readonly document: AuditDocument;
   readonly gaps: readonly AuditGap[];
+  readonly losses: readonly AuditLoss[];
 }
+
+export const auditParts = (entries: readonly Entry[], document: AuditDocument): AuditParts => ({
+  entries,
+  document,
+  gaps: gapsOf(entries, document.tenures),
+  losses: lossesOf(entries),
+});
 
 export function windowed(whole: AuditParts, window: AuditWindow): AuditParts {
   const { since, until, node } = window;
@@ -56,6 +65,11 @@ export function windowed(whole: AuditParts, window: AuditWindow): AuditParts {
   const gaps = whole.gaps.filter(
     (gap) => isNodeIn(gap.from, gap.to) && touches(window, gap.beganAt ?? timeAt(gap.epoch), gap.endedAt),
   );
+  const losses = whole.losses.filter(
+    (loss) =>
+      isNodeIn(loss.node, loss.from, loss.kept?.node ?? null) &&
+      touches(window, loss.grantedAt ?? timeAt(loss.epoch), loss.grantedAt ?? timeAt(loss.epoch)),
+  );
   const leftOut = {
     entries: whole.entries.length - entries.length,
     terms: document.terms.length - terms.length,
@@ -63,7 +77,7 @@ export function windowed(whole: AuditParts, window: AuditWindow): AuditParts {
     operators: document.operators.length - operators.length,
   };
   const statement = { since: isoTime(since), until: isoTime(until), node, leftOut };
-  return { entries, gaps, document: { ...document, window: statement, terms, tenures, operators } };
+  return { entries, gaps, losses, document: { ...document, window: statement, terms, tenures, operators } };
 }
 
 /** Null: not known; then it reaches as far as it can. */

@@ -133,6 +133,27 @@ export function lossText(loss: CopyLoss, isoTime: (ms: number) => string | null)
   }
 }
 
+/** What the old holder had of that window (KeptTails): read again by the audit (audit-losses.ts), as the sentence above. */
+export const keptBegin = (epoch: number, node: string, pool: string): string =>
+  `epoch ${epoch}: kept on ${node}, of ${pool}, up to `;
+
+export function keptText(
+  begin: string,
+  kept: {
+    readonly upTo: number;
+    readonly bytes: number;
+    readonly datasets: number;
+    readonly largest: string;
+  },
+  node: string,
+  isSomeDropped: boolean,
+): string {
+  const { upTo, bytes, datasets, largest } = kept;
+  const what = `${bytes} bytes that only ${node} had, in ${datasets} dataset${datasets === 1 ? '' : 's'}`;
+  const dropped = isSomeDropped ? `, without what ${node} was let destroy of it` : '';
+  return `${begin}${upTo}: ${what}, the most in ${largest}${dropped}; setting it aside destroyed nothing`;
+}
+
 const seconds = (ms: number): string => `${(Math.ceil(ms / 100) / 10).toString()} s`;
 
 // ---- an operator accepts it

@@ -1,7 +1,8 @@
 export { audit } from './audit.ts';
 export * from './audit-document.ts';
 export { type AuditGap, gapsOf } from './audit-gaps.ts';
-export { type AuditParts, type AuditWindow, ownTime, windowed } from './audit-window.ts';
+export { type AuditLoss, lossesOf } from './audit-losses.ts';
+export { type AuditParts, type AuditWindow, auditParts, ownTime, windowed } from './audit-window.ts';
 export * from './data-loss.ts';
 export * from './eligibility.ts';
 export { isoTime } from './iso-time.ts';

@@ -14,6 +14,7 @@ import {
   FakeBackend,
   type Identities,
   identities,
+  POOLS,
   REPLICATION,
   RESYNCS,
   STATUS,
@@ -84,10 +85,15 @@ describe('status', () => {
     expect((await as(known.a, (client) => client.status())).resync).toEqual(RESYNCS);
   });
 
-  it('has exactly the fields of the contract, with scheduled, warnings and resync, which --json has only where there is something', () => {
+  it('has the pools that snapshots keep alike; what is not known of one arrives as null', async () => {
+    agent.backend.statusDocument = { ...STATUS, replication: POOLS };
+    expect((await as(known.a, (client) => client.status())).replication).toEqual(POOLS);
+  });
+
+  it('has exactly the fields of the contract, with scheduled, warnings, resync and replication, which --json has only where there is something', () => {
     const keys = (schema: { shape: object }): string[] => Object.keys(schema.shape);
     expect(keys(statusSchema)).toEqual(
-      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover scheduled warnings resync'.split(
+      'cluster observer term leader holder epoch quorum paused commitIndex chain nodes lease resources lastTakeover scheduled warnings resync replication'.split(
         ' ',
       ),
     );

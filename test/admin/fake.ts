@@ -95,6 +95,7 @@ export const STATUS: StatusDocument = {
   scheduled: null,
   warnings: [],
   resync: [],
+  replication: [],
 };
 
 /** One whose progress is known, and one of which DRBD tells nothing but that it runs. */
@@ -106,6 +107,36 @@ export const RESYNCS: StatusDocument['resync'] = [
   {
     ...{ resource: 'block', volume: 1, peer: null, role: 'target', paused: true },
     ...{ donePercent: null, outOfSyncBytes: null },
+  },
+];
+
+/** One that is sent, with everything that can be said of it; and one that was received. */
+export const POOLS: StatusDocument['replication'] = [
+  {
+    ...{ pool: 'tank', role: 'source', peer: 'b', copy: 'up-to', upTo: '2026-01-02T03:04:00.000Z' },
+    ...{ why: null, byItself: null, problem: null, conflicts: 1, late: 1, omitted: 0 },
+    sending: [
+      {
+        ...{ dataset: 'tank/bulk', bytes: 1024 ** 3, totalBytes: 4 * 1024 ** 3 },
+        bytesPerSecond: 64 * 1024 ** 2,
+      },
+      { dataset: 'tank/new', bytes: 4096, totalBytes: null, bytesPerSecond: null },
+    ],
+    trouble: [
+      {
+        ...{ dataset: 'tank/mail', kind: 'conflict' },
+        why: 'b has @by-hand that a does not have, newer than the newest that both know: nothing is sent',
+      },
+      {
+        ...{ dataset: 'tank/home', kind: 'late' },
+        why: 'its copy is older than 3 periods: the next round sends what is newer',
+      },
+    ],
+  },
+  {
+    ...{ pool: 'vault', role: 'target', peer: 'b', copy: 'up-to', upTo: '2026-01-02T03:00:00.000Z' },
+    ...{ why: null, byItself: 'too-old', problem: null, sending: [], conflicts: 0, late: 0 },
+    ...{ trouble: [], omitted: 0 },
   },
 ];
 

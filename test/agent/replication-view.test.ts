@@ -66,3 +66,23 @@ it('leaves out what is well before what is not', () => {
 it('says that nothing is sent where the config does not want it', () => {
   expect(() => bench(null).view.document(null)).toThrow(/no "replication" with "send"/);
 });
+
+it('L7: after an adoption, not all is known before a whole round was told', () => {
+  const { view, board } = bench();
+  board.set('tank/home', { state: 'current' });
+  board.set('tank/mail', { state: 'conflict' });
+  for (const _ of board.take());
+  const hear = (number: number): boolean => {
+    board.setRound({ number });
+    board.set('tank/home', { state: 'current' });
+    for (const report of board.take()) view.onExecutorEvent({ kind: 'replication', report });
+    return view.facts.isWhole;
+  };
+  expect([7, 7, 8, 9, 9].map(hear)).toEqual([false, false, false, true, true]);
+  view.onExecutorEvent({ kind: 'gone' });
+  expect(view.facts).toMatchObject({ isWhole: false, isSending: false });
+  expect(hear(10)).toBe(false);
+  // One that begins tells everything.
+  for (const report of new Board().take()) view.onExecutorEvent({ kind: 'replication', report });
+  expect(view.facts.isWhole).toBe(true);
+});

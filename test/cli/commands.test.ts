@@ -7,7 +7,7 @@ import { run } from '../../src/cli/program.ts';
 import { EXIT, QuorateError } from '../../src/errors.ts';
 import { LogStore, sha256 } from '../../src/log/index.ts';
 import { audit } from '../../src/state/index.ts';
-import { type FakeAgent, identities, RESYNCS, STATUS, startFakeAgent } from '../admin/fake.ts';
+import { type FakeAgent, identities, POOLS, RESYNCS, STATUS, startFakeAgent } from '../admin/fake.ts';
 import { a, b, chain, config, elected, FAILOVER, granted } from '../state/story.ts';
 import { captured } from './captured.ts';
 
@@ -39,7 +39,7 @@ describe('status', () => {
   it('--json prints exactly one document, of the contract', async () => {
     const { code, out, err } = await quorate('status', '--json', ...withConfig());
     expect({ code, err }).toEqual({ code: EXIT.done, err: '' });
-    const { warnings: _, scheduled: _none, resync: _noneEither, ...contract } = STATUS;
+    const { warnings: _, scheduled: _none, resync: _noneEither, replication: _nor, ...contract } = STATUS;
     expect(JSON.parse(out)).toEqual(contract);
     expect(statusSchema.parse(JSON.parse(out))).toEqual(STATUS);
   });
@@ -72,6 +72,19 @@ describe('status', () => {
     agent.backend.statusDocument = { ...STATUS, resync: long };
     const lines = (await quorate('status', ...withConfig())).out.split('\n');
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  it('has a line for each pool that snapshots keep alike, in 80 columns, and --json only where there is one', async () => {
+    expect((await quorate('status', ...withConfig())).out).not.toContain('replication');
+    agent.backend.statusDocument = { ...STATUS, replication: POOLS };
+    const { out } = await quorate('status', ...withConfig());
+    for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    const text = out.replaceAll(/\s+/g, ' ');
+    expect(text).toMatch(
+      /replication: tank to b: whole up to 2026-01-02T03:04:00\.000Z, \d+ d ago; 1 in conflict; 1 late; sending 2/,
+    );
+    expect(text).toMatch(/replication: vault from b: .* too old for a takeover by itself/);
+    expect(JSON.parse((await quorate('status', '--json', ...withConfig())).out).replication).toEqual(POOLS);
   });
 
   it('H6: says at its head what the tenure goes on without, in full', async () => {

@@ -36,8 +36,10 @@ it('status --json: logs nowhere, one document on stdout', async () => {
   const { code, out, err } = await quorate('status', '--json', '--config', config);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   // Warnings are there only where there are some.
-  const { warnings, scheduled, resync, ...contract } = STATUS;
-  expect({ warnings, scheduled, resync }).toEqual({ warnings: [], scheduled: null, resync: [] });
+  const { warnings, scheduled, resync, replication, ...contract } = STATUS;
+  expect({ warnings, scheduled, resync, replication }).toEqual({
+    ...{ warnings: [], scheduled: null, resync: [], replication: [] },
+  });
   expect(JSON.parse(out)).toEqual(contract);
 });
 

@@ -82,7 +82,7 @@ describe('quorate status', () => {
     agent.backend.statusDocument = { ...STATUS, scheduled: SCHEDULED };
     expect(JSON.parse((await status('--json')).out).scheduled).toEqual(SCHEDULED);
     const expired = { ...SCHEDULED, state: 'ended', outcome: 'expired', result: 'y '.repeat(100) } as const;
-    const lines = renderStatus({ ...STATUS, scheduled: expired }, plain);
+    const lines = renderStatus({ ...STATUS, scheduled: expired }, plain, null);
     expect(lines.join(' ')).toContain('has expired: y');
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });

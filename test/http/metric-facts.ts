@@ -58,6 +58,13 @@ export function metricFacts(change: Partial<MetricFacts> = {}): MetricFacts {
         failures: 2,
       },
     ],
+    pools: [
+      {
+        ...{ pool: 'tank', role: 'source', peer: 'b', copy: 'up-to', upTo: '2026-01-01T23:58:30.000Z' },
+        ...{ why: null, byItself: null, problem: null, sending: [], conflicts: 0, late: 0 },
+        ...{ trouble: [], omitted: 0 },
+      },
+    ],
     wallMs: Date.UTC(2026, 0, 2),
     ...change,
   };

@@ -121,6 +121,20 @@ describe('what is told', () => {
     expect(families.get('quorate_term')?.samples).toMatchObject([{ value: 0 }]);
   });
 
+  it('of a pool how old the copy is, on either node; nothing where that is not known', () => {
+    expect(numberOf('quorate_replication_lag_seconds', { dataset: 'tank/home' })).toBe(90);
+    expect(numberOf('quorate_replication_pool_lag_seconds', { pool: 'tank', role: 'source' })).toBe(90);
+    const [pool] = metricFacts().pools;
+    if (pool === undefined) throw new Error('a pool');
+    const as = (change: object) => ({ pools: [{ ...pool, role: 'target' as const, ...change }] });
+    const labels = { pool: 'tank', role: 'target' };
+    expect(
+      numberOf('quorate_replication_pool_lag_seconds', labels, as({ copy: 'everything', upTo: null })),
+    ).toBe(0);
+    for (const copy of ['none', 'unknown'])
+      expect(told(as({ copy, upTo: null })).has('quorate_replication_pool_lag_seconds')).toBe(false);
+  });
+
   it('of a follower its leader, and of a witness no disk', () => {
     expect(numberOf('quorate_leader_info', { leader: 'a' }, { role: STANDBY })).toBe(1);
     expect(numberOf('quorate_leader_contact_age_seconds', {}, { role: STANDBY })).toBe(0.04);

@@ -1,7 +1,7 @@
 /** A part of an audit, and the gaps between tenures. */
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/log/index.ts';
-import { type AuditWindow, audit, gapsOf, windowed } from '../../src/state/index.ts';
+import { type AuditWindow, audit, auditParts, windowed } from '../../src/state/index.ts';
 import {
   a,
   b,
@@ -20,7 +20,7 @@ import {
 type Log = typeof FAILOVER;
 const whole = (entries: Log) => {
   const document = audit(entries, sha256);
-  return { entries, document, gaps: gapsOf(entries, document.tenures) };
+  return auditParts(entries, document);
 };
 const ALL: AuditWindow = { since: null, until: null, node: null };
 const part = (window: Partial<AuditWindow>, entries: Log = FAILOVER) =>

@@ -8,6 +8,7 @@ export const MAX_ROWS = {
   tenures: 200,
   elections: 200,
   gaps: 50,
+  losses: 200,
   operators: 200,
   violations: 500,
   lines: 500,

@@ -7,6 +7,7 @@ import { causeOf } from '../../page/index.ts';
 import {
   type AuditDocument,
   type AuditGap,
+  type AuditLoss,
   type AuditParts,
   type AuditTenure,
   type AuditTerm,
@@ -18,7 +19,7 @@ import {
 import { VERSION } from '../../version.ts';
 import { type AuditLine, auditLines } from '../audit-text.ts';
 import { windowSentences } from '../audit-window.ts';
-import { humanMs, plain } from '../output.ts';
+import { humanBytes, humanMs, plain } from '../output.ts';
 import { Html, html } from './html.ts';
 import { first, largest, MAX_ROWS, newest } from './limits.ts';
 import { STYLE } from './style.ts';
@@ -31,7 +32,7 @@ const POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').upd
 
 /** @param cluster null where the log does not begin with its name */
 export function renderPage(parts: AuditParts, cluster: string | null): string {
-  const { document, gaps } = parts;
+  const { document, gaps, losses } = parts;
   const title = `Audit of ${cluster ?? 'an unknown cluster'}`;
   return html`<!doctype html>
 <html lang="en">
@@ -51,6 +52,7 @@ ${facts(document, gaps)}
 ${violations(document)}
 ${timeline(parts)}
 ${gapSection(gaps)}
+${lossSection(losses)}
 ${tenureSection(document)}
 ${electionSection(document)}
 ${operatorSection(parts)}
@@ -104,10 +106,11 @@ function timeline(parts: AuditParts): Html {
   const drawn = timelineOf(parts);
   const heading = html`<h2 id="timeline">Timeline</h2>`;
   if (drawn === null) return html`${heading}<p>Nothing in it has a time: there is no timeline.</p>`;
-  const { document, gaps } = parts;
+  const { document, gaps, losses } = parts;
+  const left = losses.length === 0 ? '' : `${losses.length} takeovers that left data behind, `;
   const described =
     `${document.tenures.length} tenures, ${gaps.length} gaps, ${document.terms.length} elections, ` +
-    `${document.operators.length} operators' actions and ${document.violations.length} violations between ` +
+    `${left}${document.operators.length} operators' actions and ${document.violations.length} violations between ` +
     `${isoTime(drawn.from)} and ${isoTime(drawn.to)}. The tables below say the same.`;
   const thinned = [
     ...(gaps.length === 0 ? [] : ['The shortest gaps are drawn wider than they are.']),
@@ -157,6 +160,32 @@ function spentOn({ parts }: AuditGap): string | null {
   if (parts === null) return null;
   const { noticeMs, electMs, grantMs } = parts;
   return `noticing ${humanMs(noticeMs)}, election ${humanMs(electMs)}, grant ${humanMs(grantMs)}`;
+}
+
+/** Only where there is one: most clusters have no pool that is replicated by snapshots. */
+function lossSection(losses: readonly AuditLoss[]): Html | null {
+  if (losses.length === 0) return null;
+  const columns: Column<AuditLoss>[] = [
+    { title: 'Epoch', cell: ({ epoch }) => epoch },
+    { title: 'Node', cell: ({ node }) => node },
+    { title: 'Pool', cell: ({ pool }) => pool },
+    { title: 'Went on from', cell: ({ upTo }) => timeOf(upTo) ?? 'what was there' },
+    { title: 'Lag', cell: ({ ageMs }) => (ageMs === null ? 'not known' : humanMs(ageMs)) },
+    { title: 'Left behind', cell: leftBehind },
+  ];
+  return html`<h2 id="losses">Data that was left behind</h2>
+<p>These takeovers went on from an older copy of a pool that is replicated by snapshots: what was written after it stayed on the old holder.</p>
+${tableOf(newest(losses, MAX_ROWS.losses), columns, {
+  caption: 'Takeovers that went on without the newest data',
+  leftOut: 'older ones',
+  none: 'There was none.',
+})}`;
+}
+
+function leftBehind({ kept, from, why }: AuditLoss): string {
+  if (kept !== null)
+    return `${humanBytes(kept.bytes)} in ${kept.datasets} ${kept.datasets === 1 ? 'dataset' : 'datasets'}, kept on ${kept.node}`;
+  return why ?? `on ${from} only; how much is not known`;
 }
 
 function tenureSection({ tenures }: AuditDocument): Html {

@@ -9,6 +9,7 @@ svg text.label { font-size: 12px; stroke: var(--panel); stroke-width: 3; paint-o
 .rail, .tick { stroke: var(--line); stroke-width: 1; }
 .held rect { fill: var(--held); } .held line { stroke: var(--held); }
 .nobody rect { fill: url(#hatch); } .nobody line { stroke: var(--gap); }
+.lost rect { fill: none; stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 3; } .lost line { stroke: var(--bad); }
 .held.many rect { fill: url(#many); }
 .nobody.many rect { fill: url(#many-gaps); }
 .many-ground { fill: var(--panel); } .many-line { fill: var(--held); }

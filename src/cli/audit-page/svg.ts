@@ -4,7 +4,15 @@
  * say the same in words.
  */
 import { type Html, html } from './html.ts';
-import { type Bar, isLeft, type Lane, type Mark, type Shape, type Timeline } from './timeline.ts';
+import {
+  type Bar,
+  type BarKind,
+  isLeft,
+  type Lane,
+  type Mark,
+  type Shape,
+  type Timeline,
+} from './timeline.ts';
 
 const LANE_PX = 46;
 const BAR_TOP_PX = 20;
@@ -51,7 +59,7 @@ function nameOf({ kind, name }: Lane): string {
   return kind === 'held' ? `${short} may hold` : kind === 'nobody' ? 'Nobody may hold' : short;
 }
 
-function barSvg(kind: 'held' | 'nobody', bar: Bar, top: number): Html {
+function barSvg(kind: BarKind, bar: Bar, top: number): Html {
   const { from, to, what, count } = bar;
   const tip = count === 1 ? what : `${what}, and ${count - 1} more`;
   const y = top + BAR_TOP_PX;
@@ -101,6 +109,7 @@ const percent = (share: number): string => `${Number((share * 100).toFixed(3))}%
 export function legendOf({ lanes }: Timeline): Html {
   const bars = lanes.flatMap((lane) => (lane.kind === 'held' ? lane.bars : []));
   const gaps = lanes.flatMap((lane) => (lane.kind === 'nobody' ? lane.bars : []));
+  const losses = lanes.flatMap((lane) => (lane.kind === 'lost' ? lane.bars : []));
   const isMarked = (shape: Shape) =>
     lanes.some((lane) => lane.kind === 'marks' && lane.shape === shape && lane.marks.length > 0);
   return html`<ul class="legend">
@@ -108,6 +117,7 @@ ${bars.length > 0 ? sample('held', 'may hold') : null}
 ${gaps.length > 0 ? sample('nobody', 'nobody may hold') : null}
 ${bars.some(({ count }) => count > 1) ? sample('held many', 'several, too short to be drawn apart') : null}
 ${gaps.some(({ count }) => count > 1) ? sample('nobody many', 'several gaps, with tenures between them') : null}
+${losses.length > 0 ? sample('lost', 'written, and left behind by a takeover') : null}
 ${isMarked('election') ? shapeSample('election', 'election') : null}
 ${isMarked('operator') ? shapeSample('operator', "operator's action") : null}
 ${isMarked('violation') ? shapeSample('violation', 'violation') : null}

@@ -25,8 +25,11 @@ export interface Mark {
   readonly count: number;
 }
 
+/** `lost`: from the newest whole copy to the takeover that went on from it. */
+export type BarKind = 'held' | 'nobody' | 'lost';
+
 export type Lane =
-  | { readonly kind: 'held' | 'nobody'; readonly name: string; readonly bars: readonly Bar[] }
+  | { readonly kind: BarKind; readonly name: string; readonly bars: readonly Bar[] }
   | { readonly kind: 'marks'; readonly name: string; readonly shape: Shape; readonly marks: readonly Mark[] };
 
 export interface Timeline {
@@ -48,7 +51,7 @@ interface Span {
 
 /** Null where nothing in it has a time. */
 export function timelineOf(parts: AuditParts): Timeline | null {
-  const { document, gaps } = parts;
+  const { document, gaps, losses } = parts;
   const times = timesOf(parts);
   const span = spanOf(document, [...times.values()]);
   if (span === null) return null;
@@ -74,6 +77,16 @@ export function timelineOf(parts: AuditParts): Timeline | null {
         to: gap.endedAt ?? (gap.to === null ? scale.to : gap.beganAt),
         what: `gap after epoch ${gap.epoch}`,
         label: gap.totalMs === null ? null : humanMs(gap.totalMs),
+      })),
+    ),
+    scale.bars(
+      'lost',
+      'Data left behind',
+      losses.map(({ epoch, pool, upTo, ageMs, grantedAt }) => ({
+        from: parse(upTo),
+        to: grantedAt,
+        what: `${pool}, by the takeover of epoch ${epoch}`,
+        label: ageMs === null ? null : humanMs(ageMs),
       })),
     ),
     scale.marks(
@@ -150,7 +163,7 @@ class Scale {
     return Math.min(1, Math.max(0, (at - this.from) / (this.to - this.from)));
   }
 
-  bars(kind: 'held' | 'nobody', name: string, spans: readonly Span[]): Lane {
+  bars(kind: BarKind, name: string, spans: readonly Span[]): Lane {
     const cell = 1 / TIMELINE_CELLS;
     const bars: Bar[] = [];
     const placed = spans

@@ -7,6 +7,7 @@
  */
 import type { NodeStatus, ResourceStatus, StatusDocument, TakeoverStep } from '../../admin/index.ts';
 import { assertNever } from '../../core/index.ts';
+import type { PoolCopyFacts } from '../../pool-copies.ts';
 import type { ResyncFacts } from '../../resync.ts';
 import type { ScheduledFacts } from '../../scheduled.ts';
 import type { MetricFacts, ProcessFacts } from '../metrics.ts';
@@ -119,6 +120,8 @@ export interface PageState {
   readonly ioSuspended: boolean | null;
   /** Of this node's DRBD, while they run. */
   readonly resync: readonly ResyncFacts[];
+  /** Pools that snapshots keep alike, as this node knows of them. */
+  readonly replication: readonly PoolCopyFacts[];
   /** Of this node; null where its executor has told nothing, or is gone. */
   readonly resources: readonly ResourceStatus[] | null;
   /** Newest first. */
@@ -167,6 +170,7 @@ export function newsOf(facts: StatusFacts, process: ProcessFacts): News {
     ioSuspended: metrics.probes?.ioSuspended ?? null,
     // What a lost executor has told says nothing about now.
     resync: metrics.probes === null ? [] : status.resync,
+    replication: status.replication.map(clippedPool),
     takeovers: facts.takeovers.map(clipped).reverse(),
   };
   return {
@@ -264,6 +268,13 @@ const clip = (text: string): string => (text.length <= MAX_TEXT ? text : `${text
 function clippedSchedule({ id, to, at, until, state, outcome, result }: ScheduledFacts): ScheduledFacts {
   return { id, to, at, until, state, outcome, result: result === null ? null : clip(result) };
 }
+
+const clippedPool = (pool: PoolCopyFacts): PoolCopyFacts => ({
+  ...pool,
+  why: pool.why === null ? null : clip(pool.why),
+  problem: pool.problem === null ? null : clip(pool.problem),
+  trouble: pool.trouble.map((one) => ({ ...one, why: clip(one.why) })),
+});
 
 const clipped = (takeover: PastTakeover): PastTakeover => ({
   ...takeover,

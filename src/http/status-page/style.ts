@@ -53,10 +53,12 @@ footer p { max-width: none; }
 .node.holder text { fill: var(--on); }
 .node.taking rect { fill: var(--gap-ground); stroke: var(--gap); stroke-width: 2.5; }
 .node.gone rect { stroke: var(--bad); stroke-dasharray: 6 4; stroke-width: 2; }
-.resyncs { list-style: none; margin: 0 0 .8rem; padding: 0; display: grid; gap: .6rem; }
-.resyncs svg { display: block; width: 100%; max-width: 30rem; height: .8rem; margin-top: .25rem; }
-.resyncs .track { fill: var(--panel); stroke: var(--muted); }
-.resyncs .done { fill: var(--step); }
+.progress { list-style: none; margin: .8rem 0; padding: 0; display: grid; gap: .6rem; }
+.progress svg { display: block; width: 100%; max-width: 30rem; height: .8rem; margin-top: .25rem; }
+.progress .track { fill: var(--panel); stroke: var(--muted); }
+.progress .done { fill: var(--step); }
+.troubles { margin: .4rem 0 .8rem; padding-left: 1.2rem; }
+.troubles li { margin: .3rem 0; }
 .warnings { list-style: none; margin: 0; padding: 0; display: grid; gap: .4rem; }
 .warnings li { display: flex; gap: .8rem; padding: .5rem .8rem; background: var(--panel); border-radius: .5rem; border-left: .3rem solid var(--line); }
 .warnings strong { flex: 0 0 2.8rem; }

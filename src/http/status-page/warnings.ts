@@ -36,6 +36,7 @@ export function warningsOf(facts: WarningFacts): Warning[] {
     ...holdingWarnings(facts),
     ...ownWarnings(facts),
     ...copyWarnings(facts),
+    ...poolWarnings(facts),
     ...nodeWarnings(facts),
     ...resourceWarnings(facts),
     ...certificateWarnings(facts),
@@ -95,6 +96,29 @@ function copyWarnings({ nodes, holding }: WarningFacts): Warning[] {
       .filter(() => holding.kind === 'held')
       .map(({ id }) => warning(`mirror-${id}`, `The mirror to ${id} is not in sync now.`)),
   ];
+}
+
+/** A stream that has failed once is tried again, and told when the copy is late by it. */
+function poolWarnings({ replication, observer }: WarningFacts): Warning[] {
+  return replication.flatMap(({ pool, peer, conflicts, late, byItself }) => [
+    ...(conflicts === 0
+      ? []
+      : [
+          warning(
+            `conflict-${pool}`,
+            `Snapshots of ${pool} are in conflict with what ${peer} has: nothing is sent of that until somebody has looked.`,
+          ),
+        ]),
+    ...(late === 0 ? [] : [warning(`late-${pool}`, `The copy of ${pool} on ${peer} is late.`)]),
+    ...(byItself === 'too-old'
+      ? [
+          warning(
+            `loss-${pool}`,
+            `${observer} would not take over by itself: its copy of ${pool} is older than max_data_loss, or not known.`,
+          ),
+        ]
+      : []),
+  ]);
 }
 
 function nodeWarnings({ nodes, observer }: WarningFacts): Warning[] {

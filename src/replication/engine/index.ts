@@ -2,6 +2,7 @@ export { Engine, type EngineOptions } from './engine.ts';
 export { LocalPool, type LocalPoolOptions } from './local-pool.ts';
 export { readOwnName } from './names.ts';
 export { type Keep, toPrune } from './retention.ts';
+export { policyOf } from './schedule.ts';
 export {
   Board,
   BoardView,

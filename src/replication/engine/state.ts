@@ -177,6 +177,8 @@ const blank = (dataset: string): DatasetState => ({
 /** The other end: puts the changes together. */
 export class BoardView {
   readonly #datasets = new Map<string, DatasetState>();
+  /** Made when it is asked for: there can be 10,000, and a page asks every second. */
+  #sorted: readonly DatasetState[] | null = null;
   #round: Round = NO_ROUND;
 
   get round(): Round {
@@ -185,10 +187,14 @@ export class BoardView {
 
   /** By name. */
   get datasets(): readonly DatasetState[] {
-    return [...this.#datasets.values()].toSorted((left, right) => (left.dataset < right.dataset ? -1 : 1));
+    this.#sorted ??= [...this.#datasets.values()].sort((left, right) =>
+      left.dataset < right.dataset ? -1 : 1,
+    );
+    return this.#sorted;
   }
 
   apply({ isReset, round, datasets, gone }: Report): void {
+    this.#sorted = null;
     if (isReset) this.#datasets.clear();
     for (const dataset of gone) this.#datasets.delete(dataset);
     for (const state of datasets)

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renderPage } from '../../../src/cli/audit-page/index.ts';
 import { a, b, chain, config, elected, granted, note, START } from '../../state/story.ts';
 import { Browser, CHROMIUM, picture, runAxe, type View } from '../../support/browser.ts';
-import { logOf, partsOf, WEEK } from './logs.ts';
+import { LEFT_BEHIND, logOf, partsOf, WEEK } from './logs.ts';
 
 const LIMIT_MS = 60_000;
 /** With QUORATE_SCREENSHOTS=1 the pictures of the docs are made anew. */
@@ -23,6 +23,7 @@ const PAGES = {
   week: WEEK,
   broken: BROKEN,
   long: logOf(300),
+  'left behind': LEFT_BEHIND,
   empty: [],
 } as const;
 
@@ -102,6 +103,7 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
         writeFileSync(file, await picture((await browser.open(urlOf(name), view)).page, limitPx));
       await take(join(IMAGES, 'audit-phone.png'), 'week', { width: 390 }, 1400);
       await take(join(IMAGES, 'audit-desktop.png'), 'week', { width: 1280, isDark: true }, 1000);
+      await take(join(IMAGES, 'audit-losses.png'), 'left behind', { width: 1280 }, 1000);
       if (process.env.QUORATE_SCREENSHOTS_ALL === undefined) return;
       for (const name of ['broken', 'long', 'empty'] as const)
         await take(join(process.env.QUORATE_SCREENSHOTS_ALL, `${name}.png`), name, { width: 600 }, 1500);

@@ -9,7 +9,16 @@ import {
   term,
 } from '../../../src/core/index.ts';
 import { sha256 } from '../../../src/log/index.ts';
-import { type AuditParts, audit, gapsOf } from '../../../src/state/index.ts';
+import {
+  type AuditParts,
+  audit,
+  auditParts,
+  type CopyLoss,
+  isoTime,
+  keptBegin,
+  keptText,
+  lossText,
+} from '../../../src/state/index.ts';
 import {
   a,
   b,
@@ -18,6 +27,7 @@ import {
   elected,
   granted,
   inSync,
+  note,
   outdated,
   released,
   START,
@@ -84,7 +94,47 @@ export function logOf(tenures: number): Entry[] {
   return entries;
 }
 
-export function partsOf(entries: readonly Entry[]): AuditParts {
-  const document = audit(entries, sha256);
-  return { entries, document, gaps: gapsOf(entries, document.tenures) };
+/** b takes over from copies of two pools, and a comes back with what only it had of one of them. */
+export const LEFT_BEHIND: readonly Entry[] = chain(
+  [0, config()],
+  [1, elected(a, START, { reason: 'boot', detectMs: null, electMs: 315 })],
+  [1, granted(a, START + 30)],
+  [2, elected(b, START + 60_000, { detectMs: 1642, electMs: 31 })],
+  [2, granted(b, START + 60_050)],
+  [2, takeover(5, b, START + 60_300, 240)],
+  [2, note(`epoch 5: ${lossText(since('tank', START + 18_050), isoTime)}`)],
+  [
+    2,
+    note(
+      `epoch 5: ${lossText({ kind: 'unknown', pool: 'big pool', why: 'nothing whole has come from a' }, isoTime)}`,
+    ),
+  ],
+  [
+    2,
+    note(
+      keptText(
+        keptBegin(5, 'a', 'tank'),
+        { upTo: 4711, bytes: 1_048_576, datasets: 2, largest: 'tank/.diverged/5/home' },
+        'a',
+        false,
+      ),
+    ),
+  ],
+);
+
+function since(pool: string, takenAtMs: number): CopyLoss {
+  return {
+    ...{
+      kind: 'since',
+      pool,
+      from: a,
+      epoch: 3 as Epoch,
+      snapshot: 'p7',
+      takenAtMs,
+      ageMs: START + 60_050 - takenAtMs,
+    },
+    of: { guid: '1234', dataset: `${pool}/home` },
+  };
 }
+
+export const partsOf = (entries: readonly Entry[]): AuditParts => auditParts(entries, audit(entries, sha256));

@@ -7,7 +7,7 @@ import { timelineOf } from '../../../src/cli/audit-page/timeline.ts';
 import { type Entry, nodeId } from '../../../src/core/index.ts';
 import { windowed } from '../../../src/state/index.ts';
 import { a, b, chain, config, elected, granted, START } from '../../state/story.ts';
-import { logOf, partsOf, takeover, WEEK } from './logs.ts';
+import { LEFT_BEHIND, logOf, partsOf, takeover, WEEK } from './logs.ts';
 
 const pageOf = (entries: readonly Entry[]): string => renderPage(partsOf(entries), 'nas-prod');
 
@@ -41,6 +41,41 @@ describe('one page that needs nothing else', () => {
     expect([...page.matchAll(/<h2 id="(\w+)"/g)].map(([, id]) => id)).toEqual([
       ...['violations', 'timeline', 'gaps', 'tenures', 'elections', 'operators', 'log'],
     ]);
+  });
+});
+
+describe('data that takeovers left behind', () => {
+  const text = pageOf(LEFT_BEHIND)
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/\s+/g, ' ');
+
+  it('is in a table, with its window, and what of it was found later', () => {
+    expect(text).toContain('5 b tank 2026-01-02 03:04:23.728 42 s 1 MiB in 2 datasets, kept on a');
+    expect(text).toContain('5 b big pool what was there not known nothing whole has come from a');
+  });
+
+  it('and in the picture, from the newest whole copy to the grant', () => {
+    const lane = timelineOf(partsOf(LEFT_BEHIND))?.lanes.find(({ kind }) => kind === 'lost');
+    expect(lane).toMatchObject({
+      kind: 'lost',
+      bars: [{ count: 1, what: 'tank, by the takeover of epoch 5' }],
+    });
+    const [bar] = lane?.kind === 'lost' ? lane.bars : [];
+    expect((bar?.to ?? 0) - (bar?.from ?? 0)).toBeGreaterThan(0.6);
+  });
+
+  it('where there is none nothing is said of it', () => {
+    const page = pageOf(WEEK);
+    expect(page).not.toContain('id="losses"');
+    expect(page).not.toContain('left behind');
+  });
+
+  it('is shown to who asks for a node that it concerns', () => {
+    const of = (node: string) =>
+      windowed(partsOf(LEFT_BEHIND), { since: null, until: null, node: nodeId(node) }).losses.length;
+    expect(['a', 'b', 'w'].map(of)).toEqual([1, 2, 0]);
+    const later = { since: START + 90_000, until: null, node: null };
+    expect(windowed(partsOf(LEFT_BEHIND), later).losses).toEqual([]);
   });
 });
 

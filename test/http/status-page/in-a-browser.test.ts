@@ -6,11 +6,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { epoch, instant, nodeId, term } from '../../../src/core/index.ts';
 import type { StatusFacts } from '../../../src/http/index.ts';
 import { MAX_READERS } from '../../../src/http/status-page/index.ts';
-import { RESYNCS } from '../../admin/fake.ts';
+import { POOLS, RESYNCS } from '../../admin/fake.ts';
 import { Browser, CHROMIUM, type Opened, picture, runAxe, type View } from '../../support/browser.ts';
-import { HOLDER, NOW } from '../facts.ts';
+import { HOLDER, NOW, STANDBY } from '../facts.ts';
 import { PageServer } from './page-server.ts';
-import { statusFacts, TAKEOVERS } from './status-facts.ts';
+import { statusFacts, TAKEOVERS, WALL } from './status-facts.ts';
 
 const LIMIT_MS = 60_000;
 /** With QUORATE_SCREENSHOTS=1 the pictures of the docs are made anew (scripts/screenshots). */
@@ -21,13 +21,21 @@ const WAIT = { timeout: 20_000 };
 
 /** As at a running agent: its clocks go on, whatever it tells. */
 function running(facts: StatusFacts): () => StatusFacts {
+  // Copies are as old as they are when it begins, and older from then on.
+  const beganAfterMs = performance.now() - BEGAN;
+  const replication = facts.status.replication.map((one) => ({
+    ...one,
+    upTo: one.upTo === null ? null : new Date(Date.parse(one.upTo) + beganAfterMs).toISOString(),
+  }));
   return () => {
     const { role } = facts.metrics;
     const passedMs = performance.now() - BEGAN;
     const now = instant(role.now + passedMs);
     const leaseUntil = role.leaseUntil === null ? null : instant(now + 300 + ((passedMs / 7) % 290));
-    const metrics = { ...facts.metrics, role: { ...role, now, leaseUntil } };
-    return { ...facts, metrics, wallMs: facts.wallMs + passedMs };
+    const { following } = role;
+    const heard = following && { ...following, heardAt: instant(following.heardAt + passedMs) };
+    const metrics = { ...facts.metrics, role: { ...role, now, leaseUntil, following: heard } };
+    return { ...facts, status: { ...facts.status, replication }, metrics, wallMs: facts.wallMs + passedMs };
   };
 }
 
@@ -85,6 +93,51 @@ const RESYNCING = statusFacts({
   },
 });
 
+/** Two pools that snapshots keep alike, as the node that sends them sees it: one is well, one is not. */
+const [TANK, VAULT] = POOLS;
+if (TANK === undefined || VAULT === undefined) throw new Error('two pools');
+const beforeNow = (ms: number): string => new Date(WALL - ms).toISOString();
+const SENDING = statusFacts({
+  metrics: { role: { ...HOLDER, ...TENURE, term: term(9) } },
+  status: {
+    ...{ term: 9, epoch: 23, commitIndex: 24 },
+    nodes: WELL.status.nodes,
+    resources: [
+      { name: 'tank', kind: 'replicated-pool', probe: 'held', detail: 'tank can be written to, 5 mounted' },
+      { name: 'vault', kind: 'replicated-pool', probe: 'held', detail: 'vault can be written to, 2 mounted' },
+      { name: 'vip', kind: 'virtual-ip', probe: 'held', detail: '10.0.0.50/24 on eth1' },
+      { name: 'nfs', kind: 'service', probe: 'held', detail: 'active' },
+    ],
+    replication: [
+      { ...VAULT, role: 'source', peer: 'b', upTo: beforeNow(42_000), byItself: null },
+      { ...TANK, upTo: beforeNow(1_260_000) },
+    ],
+  },
+});
+
+/** The same as `b` sees it, which receives. */
+const RECEIVING = statusFacts({
+  status: {
+    observer: 'b',
+    nodes: WELL.status.nodes,
+    resources: [
+      {
+        name: 'tank',
+        kind: 'replicated-pool',
+        probe: 'not-held',
+        detail: 'tank is read-only, nothing mounted',
+      },
+      { name: 'vault', kind: 'replicated-pool', probe: 'not-held', detail: 'vault is read-only' },
+    ],
+    replication: [
+      { ...VAULT, peer: 'a', upTo: beforeNow(42_000), byItself: 'yes' },
+      { ...VAULT, pool: 'tank', peer: 'a', upTo: beforeNow(1_260_000) },
+    ],
+  },
+  metrics: { role: { ...STANDBY, now: HOLDER.now } },
+  facts: { answering: null },
+});
+
 /** The holder has lost its mirror, and more. */
 const ILL = statusFacts({
   status: {
@@ -137,7 +190,10 @@ const EMPTY = statusFacts({
   facts: { takeovers: [], tenure: null, answering: null },
 });
 
-const STATES = { well: WELL, alone: ALONE, ill: ILL, 'cut off': CUT_OFF, taking: TAKING, empty: EMPTY };
+const STATES = {
+  ...{ well: WELL, alone: ALONE, ill: ILL, 'cut off': CUT_OFF, taking: TAKING, empty: EMPTY },
+  ...{ sending: SENDING, receiving: RECEIVING },
+};
 const VIEWS: readonly View[] = [
   { width: 360 },
   { width: 360, isDark: true },
@@ -235,10 +291,46 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
       const part = (await known.locator('.done').boundingBox())?.width ?? 0;
       const whole = (await known.locator('.track').boundingBox())?.width ?? 0;
       expect(part / whole).toBeCloseTo(0.1876, 1);
-      expect(await page.locator('.resyncs li').nth(0).textContent()).toContain('52 MiB to go');
+      expect(await page.locator('.progress li').nth(0).textContent()).toContain('52 MiB to go');
       expect(await bars.nth(1).getAttribute('aria-valuenow')).toBeNull();
       expect(await bars.nth(1).getAttribute('aria-valuetext')).toBe('not known');
       expect(await bars.nth(1).locator('.done').count()).toBe(0);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'replication: how old each copy is, what is on its way, and what needs somebody; nothing where nothing is replicated',
+    async () => {
+      const { page } = await live({ width: 1280 });
+      const section = page.locator('section[aria-labelledby=replication]');
+      expect(await section.count()).toBe(0);
+      server.change(running(SENDING));
+      await section.waitFor();
+      const cells = section.locator('tbody tr').nth(1).locator('td');
+      expect(await section.locator('tbody th').allTextContents()).toEqual(['vault', 'tank']);
+      expect(await cells.nth(0).textContent()).toBe('to b');
+      expect(await cells.nth(2).textContent()).toBe('21 min');
+      const first = section.locator('tbody tr').nth(0).locator('td');
+      // The age goes on without the node telling anything new.
+      const lag = await first.nth(2).textContent();
+      expect(lag).toMatch(/^\d+ s$/);
+      await expect.poll(() => first.nth(2).textContent(), WAIT).not.toBe(lag);
+      const bars = section.locator('[role=progressbar]');
+      expect(await bars.nth(0).getAttribute('aria-label')).toBe('Stream of tank/bulk');
+      expect(await bars.nth(0).getAttribute('aria-valuenow')).toBe('25');
+      expect(await bars.nth(1).getAttribute('aria-valuenow')).toBeNull();
+      const text = await section.textContent();
+      expect(text).toContain('tank/bulk: 1 GiB of 4 GiB, 64 MiB/s, 48 s left');
+      expect(text).toContain('Conflict tank/mail: b has @by-hand that a does not have');
+      expect(text).toContain('Late tank/home: its copy is older than 3 periods');
+      expect(await page.locator('.warnings').textContent()).toContain('The copy of tank on b is late.');
+      expect(await section.locator('thead th').allTextContents()).not.toContain('A takeover');
+      server.change(running(RECEIVING));
+      await expect.poll(() => cells.nth(0).textContent(), WAIT).toBe('from a');
+      expect(await cells.nth(3).textContent()).toBe('not by itself: too old');
+      expect(await first.nth(3).textContent()).toBe('by itself');
+      expect(await bars.count()).toBe(0);
     },
     LIMIT_MS,
   );
@@ -400,6 +492,7 @@ describe.skipIf(CHROMIUM === null)('in Chromium (skipped where none is installed
       await take('status-desktop.png', WELL, { width: 1280 }, 1725);
       await take('status-phone.png', ALONE, { width: 390, isDark: true }, 1420);
       await take('status-resync.png', RESYNCING, { width: 1280 }, 1300);
+      await take('status-replication.png', SENDING, { width: 1280 }, 1110);
       const { page } = await live({ width: 390, height: 320 });
       await server.close();
       await page.locator('.lost').waitFor();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { epoch, instant, nodeId } from '../../../src/core/index.ts';
 import type { RoleFacts, StatusFacts } from '../../../src/http/index.ts';
 import { type News, newsOf } from '../../../src/http/status-page/index.ts';
-import { RESYNCS, SCHEDULED } from '../../admin/fake.ts';
+import { POOLS, RESYNCS, SCHEDULED } from '../../admin/fake.ts';
 import { HOLDER, L, NOW, STANDBY } from '../facts.ts';
 import { PROCESS } from '../metric-facts.ts';
 import { statusFacts, TAKEOVERS, WALL } from './status-facts.ts';
@@ -165,6 +165,30 @@ describe('warnings', () => {
     expect(newsOf(statusFacts({ status: { resync: RESYNCS } }), PROCESS).state.resync).toEqual(RESYNCS);
     const lost = statusFacts({ status: { resync: RESYNCS }, metrics: { probes: null } });
     expect(newsOf(lost, PROCESS).state.resync).toEqual([]);
+  });
+
+  it('pools that snapshots keep alike: as they are told, their sentences cut, and what is wrong as warnings', () => {
+    expect(stateOf(statusFacts()).replication).toEqual([]);
+    const facts = statusFacts({ status: { replication: POOLS } });
+    expect(stateOf(facts).replication).toEqual(POOLS);
+    expect(warned(facts)).toEqual(['conflict-tank', 'late-tank', 'loss-vault']);
+    const [sent, received] = POOLS;
+    if (sent === undefined || received === undefined) throw new Error('two pools');
+    const why = 'x'.repeat(1_000);
+    const long = {
+      ...sent,
+      why,
+      problem: why,
+      trouble: [{ dataset: 'tank/mail', kind: 'failed' as const, why }],
+    };
+    const [cut] = stateOf(statusFacts({ status: { replication: [long] } })).replication;
+    expect([cut?.why, cut?.problem, cut?.trouble[0]?.why].map((text) => text?.length)).toEqual([
+      300, 300, 300,
+    ]);
+    // What the config wants, and what has failed once, is no warning.
+    const well = { ...sent, conflicts: 0, late: 0 };
+    for (const byItself of ['never', 'yes', null] as const)
+      expect(warned(statusFacts({ status: { replication: [well, { ...received, byItself }] } }))).toEqual([]);
   });
 
   it('what is worst comes first', () => {

@@ -81,6 +81,7 @@ export function statusFacts({ metrics = {}, status = {}, facts = {} }: Change = 
         scheduled: null,
         warnings: [],
         resync: [],
+        replication: [],
       },
       nodes: [
         { ...node, id: 'a', kind: 'data', role: 'leader', inSync: true },

@@ -3,6 +3,7 @@ import { humanMs } from '../../../page/index.ts';
 import { Announcer } from './announcer.tsx';
 import type { Known, View } from './follow.ts';
 import { Holder } from './holder.tsx';
+import { Replication } from './replication.tsx';
 import { NodeTable, ResourceTable } from './tables.tsx';
 import { Takeovers } from './takeovers.tsx';
 import { Time } from './time.tsx';
@@ -92,6 +93,7 @@ function State({ known }: { known: Known }) {
         <Topology state={state} />
       </div>
       <NodeTable state={state} />
+      <Replication state={state} pulse={pulse} />
       <ResourceTable state={state} />
       <Takeovers state={state} />
     </>
