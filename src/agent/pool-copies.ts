@@ -2,10 +2,10 @@
  * What this node can say of pools that snapshots keep alike. Pure. Of what it sends by what its replicator has told, of what it has
  * received by the very look that decides whether a takeover would lose too much (`copyLoss`, H2): nobody reads a second truth.
  */
-import { type Config, memberOf, replicatedPools } from '../config/index.ts';
+import { type Config, dataNodes, memberOf, replicatedPools } from '../config/index.ts';
 import type { NodeId } from '../core/index.ts';
 import { lagMs, type PoolCopyFacts, type SendingFacts, TROUBLES, type TroubleFacts } from '../pool-copies.ts';
-import { type DatasetState, otherDataNode, policyOf, type Round } from '../replication/index.ts';
+import { type DatasetState, policyOf, type Round } from '../replication/index.ts';
 import { type CopyLoss, isoTime, whyTooMuchIsLost } from '../state/index.ts';
 
 /** Two run at a time; what else is told as under way was so a moment ago. */
@@ -47,7 +47,7 @@ function sentPools({ config, sent, wallMs }: PoolCopySources): readonly PoolCopy
     if (known === undefined) byPool.set(pool, [one]);
     else known.push(one);
   }
-  const peer = byPool.size === 0 ? null : otherDataNode(config, config.node);
+  const peer = dataNodes(config).find(({ id }) => id !== config.node)?.id ?? null;
   return [...byPool].map(([pool, datasets]): PoolCopyFacts => {
     const late = datasets.filter((one) => isLate(one, config, wallMs));
     const trouble = troubleOf(datasets, new Set(late));

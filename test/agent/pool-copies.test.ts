@@ -183,6 +183,11 @@ describe('the node that receives', () => {
   });
 });
 
+it('a node without another one sends to nobody', () => {
+  const alone = configOf(a, { members: [{ id: a, witness: false }], replication: null });
+  expect(holding([], { config: alone })).toMatchObject([{ peer: null, copy: 'unknown' }]);
+});
+
 it('a witness, a cluster that has not begun, and one without such pools say nothing', () => {
   expect(receiving([since(1)], { config: configOf(w) })).toEqual([]);
   expect(receiving([since(1)], { tenure: null })).toEqual([]);

@@ -108,6 +108,11 @@ describe('the agent', () => {
     expect(agent.has('Service.ExecStopPost')).toBe(false);
   });
 
+  it('has not failed where it ends to be started again: otherwise a reload that works is said to have failed (L7)', () => {
+    expect(only(agent, 'Service.SuccessExitStatus')).toBe(String(EXIT.restart));
+    expect(only(agent, 'Service.Restart')).toBe('always');
+  });
+
   it('is not started again on a directory that cannot be trusted (D2)', () => {
     expect(only(agent, 'Service.RestartPreventExitStatus')).toBe(String(EXIT.hardState));
   });
