@@ -49,7 +49,6 @@ const ANSWER_LIMIT_MS = 10_000;
 const HEALTHY_LIMIT_MS = 240_000;
 const STATUS_LIMIT_MS = 3_000;
 const SWITCHOVER_LIMIT_MS = 60_000;
-const POLL_MS = 300;
 const QUICK_ANSWERS = 5;
 /** A machine takes a while before its kernel runs again. */
 const FIRMWARE_MS = 500;
@@ -362,7 +361,7 @@ export class Lab {
         last = ` (last: ${error instanceof Error ? error.message : String(error)})`;
       }
       if (now() >= deadline) throw new Error(`not in ${limitMs} ms: ${what}${last}`);
-      await new Promise((next) => setTimeout(next, POLL_MS));
+      await new Promise((next) => setTimeout(next, PACES[this.options.timing].waitPauseMs));
     }
   }
 

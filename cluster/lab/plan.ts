@@ -109,6 +109,8 @@ export interface Pace {
   readonly lookLimitMs: number;
   /** An agent that answers in that time is through with its start. */
   readonly quickMs: number;
+  /** Between two looks for what a scenario waits for: a status, or a list of ZFS's, that takes a guest's processor from what is waited for. */
+  readonly waitPauseMs: number;
 }
 
 const LIVELY: Pace = {
@@ -118,6 +120,7 @@ const LIVELY: Pace = {
   lookPauseMs: 100,
   lookLimitMs: 500,
   quickMs: 300,
+  waitPauseMs: 300,
 };
 export const PACES: Readonly<Record<TimingName, Pace>> = {
   product: LIVELY,
@@ -129,6 +132,7 @@ export const PACES: Readonly<Record<TimingName, Pace>> = {
     lookPauseMs: 500,
     lookLimitMs: 3_000,
     quickMs: 2_000,
+    waitPauseMs: 3_000,
   },
 };
 
