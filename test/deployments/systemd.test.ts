@@ -77,7 +77,7 @@ describe('both units', () => {
       [...unit].filter(
         ([key]) =>
           key.startsWith('Service.') &&
-          !/\.(Exec\w+|Restart\w*|Timeout\w+|KillMode|RefuseManualStop)$/.test(key),
+          !/\.(Exec\w+|Restart\w*|SuccessExitStatus|Timeout\w+|KillMode|RefuseManualStop)$/.test(key),
       );
     expect(surroundings(agent)).toEqual(surroundings(executor));
   });
