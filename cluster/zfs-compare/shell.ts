@@ -128,7 +128,8 @@ export class ShellSubject implements Subject {
 
 /** What a shell must not read anything into. Pure. */
 const quoted = (word: string): string =>
-  /^[A-Za-z0-9_./:=@#,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  // A word that begins with # is a comment.
+  /^[A-Za-z0-9_./:=@,+-][A-Za-z0-9_./:=@#,+-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 const on = (side: Side, [program = '', ...words]: readonly string[]): string =>
   [`${program}_${side}`, ...words.map(quoted)].join(' ');

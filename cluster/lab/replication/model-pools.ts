@@ -20,7 +20,10 @@ zfs_b() { zfs "$@"; }
 zpool_a() { zpool "$@"; }
 zpool_b() { zpool "$@"; }
 write_into() {
-  mount -t zfs "$2" ${FOLDER}/mnt || return
+  # Without saying so it is mounted to be written to, whatever its property says.
+  local how=rw
+  [ "$(zfs get -H -o value readonly "$2")" = off ] || how=ro
+  mount -t zfs -o $how "$2" ${FOLDER}/mnt || return
   printf %s "$3" >>${FOLDER}/mnt/data
   local written=$?
   umount ${FOLDER}/mnt && return $written
