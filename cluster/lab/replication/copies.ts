@@ -207,9 +207,10 @@ export class Copies {
 
   /** Datasets with what only this node has, as ZFS lists them. */
   async setAside(node: DataNode, epoch: number): Promise<readonly string[]> {
-    const folder = `${POOL}/.diverged/${epoch}`;
-    const text = await this.must(node, `zfs list -H -o name -r ${folder} 2>/dev/null || :`);
-    return text.split('\n').filter((name) => name !== '' && name !== folder);
+    const text = await this.must(node, `zfs list -H -o name -r ${POOL}/.diverged 2>/dev/null || :`);
+    // What lay in something that is kept there itself has another place: EPOCH.2.
+    const place = new RegExp(`^${POOL}/\\.diverged/${epoch}(\\.\\d+)?/`);
+    return text.split('\n').filter((name) => place.test(name));
   }
 
   /** The bytes of a file in a snapshot; empty when there is no such file. */
