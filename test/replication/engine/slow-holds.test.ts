@@ -1,31 +1,16 @@
 /** A pool on which each hold, or each release, takes long: what has to be sent goes all the same, over a stand-in for ZFS. */
-import { delimiter } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../../src/clock.ts';
-import { durationMs, epoch, instant } from '../../../src/core/index.ts';
+import { epoch, instant } from '../../../src/core/index.ts';
 import { Board, Engine, LocalPool } from '../../../src/replication/engine/index.ts';
 import type { CommandResult } from '../../../src/resources/index.ts';
+import { LIMIT_MS, POLICY, startWorld, world } from '../support/engine-bench.ts';
 import { LocalChannel } from '../support/local-channel.ts';
-import { commandsOf, KERNEL, type StandIn, standIn } from '../support/stand-in.ts';
+import { commandsOf, KERNEL } from '../support/stand-in.ts';
 
-const KEEP = { last: 1000, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
-const POLICY = { periodMs: durationMs(3_600_000), keep: KEEP, keepCopy: KEEP, windows: [] };
-const LIMIT_MS = 60_000;
-
-let world: StandIn;
-const path = process.env.PATH;
-beforeAll(() => {
-  process.env.STAND_IN_FILLER = '1000';
-});
+startWorld();
 beforeEach(async () => {
-  world = await standIn();
-  process.env.PATH = `${world.a.bin}${delimiter}${path}`;
   await world.a.zfs('create', 'tank/home');
-});
-afterEach(() => world.remove());
-afterAll(() => {
-  process.env.PATH = path;
-  delete process.env.STAND_IN_FILLER;
 });
 
 /** `meanwhile` is asked before each command of the sending side: ms that it takes, or what comes of it. */
