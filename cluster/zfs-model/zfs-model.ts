@@ -1,8 +1,9 @@
 /**
  * ZFS pools as far as replication sees them: datasets, snapshots, bookmarks, holds, and what `zfs receive -s` takes and
- * refuses, in the words of zfs(8). What a pool holds is told as the commands print it, so that the parsers are in the loop.
+ * refuses, in the words of zfs(8).
  */
 import type { PoolTexts } from '../../src/replication/index.ts';
+import { textsOf } from './texts.ts';
 import { tokenOf } from './token.ts';
 
 /** ZFS said no; the message is its own. */
@@ -542,48 +543,9 @@ export class ModelPool {
     return this.#txg;
   }
 
-  // ---- as the commands print it
-
+  /** As the commands print it. */
   texts(): PoolTexts {
-    const datasets = [...this.datasets.values()];
-    const line = (cells: readonly (string | number)[]): string => `${cells.join('\t')}\n`;
-    return {
-      pool: line([this.name, '800996640596712129', 1e9, 1e9]),
-      status: `  pool: ${this.name}\n state: ONLINE\nconfig:\n\n\tNAME        STATE     READ WRITE CKSUM\n\t${this.name}        ONLINE       0     0     0\n\t  /dev/vdb  ONLINE       0     0     0\n\nerrors: No known data errors\n`,
-      datasets: datasets.map((one) => line(this.#cells(one))).join(''),
-      points: datasets
-        .flatMap(({ name, snapshots, bookmarks }) => [
-          ...snapshots.map((one, at) => {
-            const written = one.content.length - (snapshots[at - 1]?.content.length ?? 0);
-            return line([
-              `${name}@${one.name}`,
-              'snapshot',
-              one.guid,
-              one.txg,
-              Math.max(0, written),
-              one.holds,
-            ]);
-          }),
-          ...bookmarks.map((one) => line([`${name}#${one.name}`, 'bookmark', one.guid, one.txg, '-', '-'])),
-        ])
-        .join(''),
-    };
-  }
-
-  #cells(one: ModelDataset): readonly (string | number)[] {
-    const newest = (one.snapshots.at(-1) ?? one.origin)?.content ?? '';
-    const isModified = newest !== one.content || one.isLogChanged === true;
-    return [
-      ...[one.name, one.kind, one.guid, one.content.length, this.availableBytes, one.content.length, 0],
-      ...[
-        isModified ? 1 : 0,
-        one.kind === 'volume' ? 1024 : '-',
-        one.isEncrypted ? 'aes-256-gcm' : 'off',
-        this.isReadonly(one.name) ? 'on' : 'off',
-        one.origin === null ? '-' : `${this.ownerOf(one.origin).name}@${one.origin.name}`,
-      ],
-      ...[one.partial?.token ?? '-', this.property(one.name, 'quorate:replicate')[0]],
-    ];
+    return textsOf(this);
   }
 }
 
