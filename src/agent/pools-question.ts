@@ -2,9 +2,10 @@
 import type { Clock } from '../clock.ts';
 import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
+import { READ_LIMIT_MS } from '../replication/index.ts';
 
 /** Its own commands have ended by then. */
-const ANSWER_LIMIT_MS = 12_000;
+const ANSWER_LIMIT_MS = READ_LIMIT_MS + 2000;
 /** Of the whole answer; no executor of ours says so much. */
 const MAX_CHARACTERS = 1_048_576;
 

@@ -79,13 +79,21 @@ function render({ pools }: DivergedDocument): string[] {
       { text: `${one.usedBytes} bytes` },
       {
         text: one.isDone
-          ? `of ${one.original} since ${one.common ?? 'a snapshot that is gone'}: ${one.snapshots.map((name) => `@${name}`).join(' ')}`
+          ? `of ${one.original} since ${one.common ?? 'a snapshot that is gone'}: ${one.snapshots.map((name) => `@${name}`).join(' ')}${unreplayed(one)}`
           : 'is being set aside',
       },
     ]);
     return [`${pool}:`, ...table(rows, paint, Number.POSITIVE_INFINITY)];
   });
 }
+
+/** Its snapshots do not have it, and `zfs diff` does not show it. */
+const unreplayed = ({ dataset, kind, isUnreplayed }: Kept): string => {
+  if (!isUnreplayed) return '';
+  const remedy =
+    kind === 'volume' ? 'give it its device (key, volmode) once' : `load its key and mount ${dataset} once`;
+  return `; what was written last is perhaps in its intent log alone: ${remedy}`;
+};
 
 export async function diff(
   config: Config,

@@ -99,8 +99,11 @@ const bytesOf = (found: readonly Dropped[]): number =>
 
 const namesOf = ({ snapshots }: Dropped): string => snapshots.map(({ name }) => `@${name}`).join(' ');
 
-const writtenSince = ({ written }: Dropped): string =>
-  written === 0 ? '' : `, ${written ?? 'unknown'} bytes of them in no snapshot`;
+const writtenSince = ({ written, isUnreplayed }: Dropped): string =>
+  [
+    written === 0 ? '' : `, ${written ?? 'unknown'} bytes of them in no snapshot`,
+    isUnreplayed ? ', and perhaps what was written last, in its intent log alone' : '',
+  ].join('');
 
 const linesOf = (found: readonly Dropped[]): string[] =>
   found.map((one) => `  ${one.dataset}, ${one.usedBytes} bytes${writtenSince(one)}: ${namesOf(one)}`);

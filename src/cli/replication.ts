@@ -3,7 +3,14 @@ import type { Command } from 'commander';
 import { type Config, dataNodes, loadConfig, memberOf } from '../config/index.ts';
 import { assert, type NodeId } from '../core/index.ts';
 import { EXIT, QuorateError } from '../errors.ts';
-import { type Direction, discover, otherDataNode, type Said, unpackReading } from '../replication/index.ts';
+import {
+  type Direction,
+  discover,
+  otherDataNode,
+  READ_LIMIT_MS,
+  type Said,
+  unpackReading,
+} from '../replication/index.ts';
 import { withClient } from './connection.ts';
 import { ExitWith } from './exit-with.ts';
 import { parseNodeOption } from './node-option.ts';
@@ -22,8 +29,9 @@ interface DiscoverOptions {
 }
 
 /** Longer than its agent and its executor take to say that they cannot. */
-const ANSWER_LIMIT_MS = 15_000;
-const REACH_LIMIT_MS = 4_000;
+const ANSWER_LIMIT_MS = READ_LIMIT_MS + 5000;
+/** A handshake while this host reads its own pools: a slow one needed more than four seconds. */
+const REACH_LIMIT_MS = 10_000;
 
 export function registerReplication(program: Command): void {
   const group = program.command('replication').description('replication of ZFS pools by snapshots');

@@ -26,6 +26,7 @@ export { yieldToOthers } from './priority.ts';
 export {
   type PoolsReading,
   packReading,
+  READ_LIMIT_MS,
   type ReadingParts,
   readPools,
   sideOf,

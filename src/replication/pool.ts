@@ -93,3 +93,9 @@ export type PoolSide =
 
 /** The dataset itself, or below it. */
 export const isWithin = (name: string, root: string): boolean => name === root || name.startsWith(`${root}/`);
+
+/** The datasets that it lies in, nearest first. */
+export function parentsOf(name: string): readonly string[] {
+  const parts = name.split('/');
+  return parts.slice(1).map((_, at) => parts.slice(0, parts.length - 1 - at).join('/'));
+}

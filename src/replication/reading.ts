@@ -19,9 +19,12 @@ import {
 import { COMMANDS, ListTextError, type PoolTexts, parsePool } from './list-text.ts';
 import type { PoolSide } from './pool.ts';
 
+/**
+ * Milliseconds for one pool, all its commands: with some ten thousand snapshots, or on a slow host, they take longer than ten seconds. All
+ * pools are read at once.
+ */
+export const READ_LIMIT_MS = 60_000;
 const LIMITS = {
-  /** For one pool, all its commands: with some ten thousand snapshots, or on a slow host, they take longer than ten seconds. */
-  readMs: 60_000,
   /** Of one command: some 40,000 snapshots. */
   outputBytes: 4 * 1024 * 1024,
   /** Of all pools, packed: some 25,000 snapshots. More is not carried, and said to be unknown. */
@@ -76,7 +79,7 @@ async function readPool(name: string, parts: ReadingParts): Promise<PoolReading>
   if (state.kind === 'absent') return { kind: 'absent', name, why: `the pool ${state.why}` };
   // Of a pool that waits for a lost disk no command comes back.
   if (usability(state.word) !== 'usable') return unknown(`the pool is ${state.word} there`);
-  const deadline = instant(parts.clock.now() + LIMITS.readMs);
+  const deadline = instant(parts.clock.now() + READ_LIMIT_MS);
   const said = async (command: readonly string[]): Promise<string> => {
     const { signal } = parts;
     const options = { deadline, signal, environment: { LC_ALL: 'C' }, maxOutputBytes: LIMITS.outputBytes };

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Guids, ModelPool } from '../../cluster/zfs-model/index.ts';
 import { ExitWith } from '../../src/cli/exit-with.ts';
 import { diff, list } from '../../src/cli/replication-diverged.ts';
+import { lookFor, requireConfirmed } from '../../src/cli/replication-drop.ts';
 import { type Config, parseConfig } from '../../src/config/index.ts';
 import { QuorateError } from '../../src/errors.ts';
 import { setAside } from '../../src/replication/index.ts';
@@ -42,7 +43,10 @@ function configOf(): Config {
   return config;
 }
 
-async function kept(answer: (command: readonly string[]) => CommandResult | null = () => null) {
+async function kept(
+  answer: (command: readonly string[]) => CommandResult | null = () => null,
+  hasDevice = true,
+) {
   const pool = new ModelPool('tank', new Guids());
   pool.get('tank').properties.set('quorate:written', '10');
   pool.create('tank/home');
@@ -58,7 +62,10 @@ async function kept(answer: (command: readonly string[]) => CommandResult | null
     dataset,
     common: pool.get(dataset).snapshots[0]?.guid as never,
   }));
-  await setAside('tank', 20, tails, { ...parts, mayChange: () => true });
+  await setAside(
+    { pool: 'tank', epoch: 20, tails },
+    { ...parts, mayChange: () => true, hasDevice: async () => hasDevice },
+  );
   return parts;
 }
 
@@ -75,7 +82,25 @@ it('lists what is kept, of what, since when, and how much it is', async () => {
   expect(JSON.parse(json.out).pools[0].kept[0]).toEqual({
     ...{ dataset: 'tank/.diverged/20/disk', kind: 'volume', original: 'tank/disk', epoch: 20 },
     ...{ common: 'tank/disk@p1', snapshots: ['quorate-diverged-20'], usedBytes: 4, isDone: true },
+    isUnreplayed: false,
   });
+});
+
+it('says of what could not be replayed that it is in no snapshot, with the remedy; drop says so too', async () => {
+  const locked = { kind: 'exited', code: 32, stdout: '', stderr: 'mount: Permission denied' } as const;
+  const parts = await kept((command) => (command[0] === 'unshare' ? locked : null), false);
+  const perhaps = 'what was written last is perhaps in its intent log alone';
+  const { out } = await said(() => list(configOf(), {}, parts));
+  expect(out).toContain(
+    `@quorate-diverged-20-unreplayed; ${perhaps}: load its key and mount tank/.diverged/20/home once\n`,
+  );
+  expect(out).toContain(
+    `@quorate-diverged-20-unreplayed; ${perhaps}: give it its device (key, volmode) once\n`,
+  );
+  const found = await lookFor('20', configOf(), parts);
+  expect(() => requireConfirmed('20', found, {})).toThrow(
+    'tank/.diverged/20/home, 4 bytes, and perhaps what was written last, in its intent log alone: @quorate-diverged-20-unreplayed',
+  );
 });
 
 it('a pool that cannot be read is not known, and not empty', async () => {

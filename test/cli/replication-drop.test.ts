@@ -7,7 +7,7 @@ import { type Config, parseConfig } from '../../src/config/index.ts';
 import type { Entry } from '../../src/core/index.ts';
 import { QuorateError } from '../../src/errors.ts';
 import { dropWord, setAside } from '../../src/replication/index.ts';
-import { isAsideOpen } from '../../src/replication/roles/index.ts';
+import { finishAside, isAsideOpen } from '../../src/replication/roles/index.ts';
 import { dropText } from '../../src/state/index.ts';
 import { configDirectory, GOOD } from '../config/fixture.ts';
 import { PowerCut, ZfsCommand } from '../replication/zfs-command.ts';
@@ -64,7 +64,7 @@ class World {
       dataset,
       common: pool.get(dataset).snapshots[0]?.guid as never,
     }));
-    await setAside('tank', 20, tails, { ...parts, mayChange: () => true });
+    await setAside({ pool: 'tank', epoch: 20, tails }, { ...parts, ...yes });
     world.zfs.calls.length = 0;
     return world;
   }
@@ -90,12 +90,16 @@ class World {
   }
 }
 
-const yes = { mayChange: () => true };
+const yes = { mayChange: () => true, hasDevice: async () => true };
 const aside = (world: World, dataset: string) =>
-  setAside('tank', 20, [{ dataset, common: world.pool.get(dataset).snapshots[0]?.guid as never }], {
-    ...world.parts,
-    ...yes,
-  });
+  setAside(
+    {
+      pool: 'tank',
+      epoch: 20,
+      tails: [{ dataset, common: world.pool.get(dataset).snapshots[0]?.guid as never }],
+    },
+    { ...world.parts, ...yes },
+  );
 const tagsOf = ({ pool }: World, dataset: string) =>
   pool.get(dataset).snapshots.map(({ name, tags = [] }) => [name, ...tags]);
 
@@ -269,7 +273,7 @@ describe('diverged drop', () => {
     pool.snapshot('tank/rescued', 'mine');
     for (let tenure = 0; tenure < 2; tenure++) {
       expect(await isAsideOpen('tank', parts)).toBe(false);
-      expect(await setAside('tank', 0, [], { ...parts, ...yes })).toEqual({ commands: [] });
+      expect(await finishAside('tank', { ...parts, ...yes })).toEqual({ commands: [] });
       await expect(world.look('20')).rejects.toMatchObject({ code: 'usage' });
       await expect(world.look('tank/rescued')).rejects.toMatchObject({ code: 'usage' });
       // As a release shuts it.

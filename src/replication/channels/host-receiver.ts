@@ -4,7 +4,8 @@ import { agentSocket, type Config, dataNodes } from '../../config/index.ts';
 import type { NodeId } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { ChildRunner, PoolsReader } from '../../executor/index.ts';
-import { deviceFinder, localAuthority, Receiver } from '../receiver/index.ts';
+import { deviceFinder } from '../intent-log.ts';
+import { localAuthority, Receiver } from '../receiver/index.ts';
 
 export interface HostReceiver {
   readonly receiver: Receiver;

@@ -15,4 +15,3 @@ export {
   registerDropping,
   registered,
 } from './registry.ts';
-export { deviceFinder } from './replay.ts';

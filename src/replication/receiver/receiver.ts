@@ -9,6 +9,7 @@ import type { Clock } from '../../clock.ts';
 import type { Epoch, NodeId } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { CommandRunner } from '../../resources/index.ts';
+import type { HasDevice } from '../intent-log.ts';
 import type { PoolsReading } from '../reading.ts';
 import { type Authority, judge, mustBeYes, type Verdict } from './authority.ts';
 import { oneLine } from './failure.ts';
@@ -17,8 +18,8 @@ import { perform, refused } from './perform.ts';
 import { type RunningReceive, startReceive, whyNotSeen } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
 import { forgetReceived, rememberReceived } from './remembered.ts';
-import { type HasDevice, replayLog } from './replay.ts';
-import { finishAside, isHeirOf, isRoleOrder, performRole, registerAside } from './roles.ts';
+import { replayLog } from './replay.ts';
+import { finishOpen, isHeirOf, isRoleOrder, performRole, registerAside } from './roles.ts';
 import { type DatasetNow, PropertiesNotUnderstood, Zfs } from './zfs.ts';
 
 export interface ReceiverParts {
@@ -59,7 +60,7 @@ export class Receiver {
     for (const { kind, name } of first.pools) {
       if (kind !== 'read') continue;
       const mayChange = (): Promise<void> => this.#requireIdle(signal);
-      const finished = await finishAside(name, { ...this.#parts, signal, mayChange });
+      const finished = await finishOpen(name, { ...this.#parts, signal, mayChange });
       if (finished === 'done') isChanged = true;
       else if (finished !== 'nothing') why.set(name, finished.why);
     }

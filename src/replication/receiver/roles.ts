@@ -7,7 +7,16 @@ import type { Epoch } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { CommandRunner } from '../../resources/index.ts';
 import type { ReceiverOrder } from '../channel.ts';
-import { findAll, isAsideOpen, isHeir, markComplete, readAside, setAside } from '../roles/index.ts';
+import type { HasDevice } from '../intent-log.ts';
+import {
+  findAll,
+  finishAside,
+  isAsideOpen,
+  isHeir,
+  markComplete,
+  readAside,
+  setAside,
+} from '../roles/index.ts';
 import { refused } from './perform.ts';
 import { RECEIVE_MARK, type Registration, register } from './registry.ts';
 
@@ -25,10 +34,14 @@ interface RoleParts {
   readonly mayChange: () => Promise<void>;
 }
 
-export async function performRole(order: RoleOrder, epoch: Epoch, host: RoleParts): Promise<void> {
+export async function performRole(
+  order: RoleOrder,
+  epoch: Epoch,
+  host: RoleParts & { readonly hasDevice: HasDevice },
+): Promise<void> {
   const parts = { ...host, commands: marked(host) };
   if (order.kind === 'set-aside') {
-    await setAside(order.pool, epoch, order.tails, { ...parts, mayChange: () => allowed(parts) });
+    await setAside({ ...order, epoch }, { ...parts, mayChange: () => allowed(parts) });
     return;
   }
   if (order.hasMore === true) {
@@ -93,7 +106,7 @@ export async function registerAside(
 }
 
 /** Null: every name has its dataset; or why not, so that nobody takes what is missing for what is not there. */
-export async function finishAside(
+export async function finishOpen(
   pool: string,
   host: RoleParts & { readonly peer: string },
 ): Promise<'nothing' | 'done' | { readonly why: string }> {
@@ -103,7 +116,7 @@ export async function finishAside(
     // Of no tenure: it goes on with what an order has begun.
     const registration = await registerAside(parts.dataDir, pool, { peer: parts.peer, epoch: 0 });
     try {
-      await setAside(pool, 0, [], { ...parts, mayChange: () => allowed(parts) });
+      await finishAside(pool, { ...parts, mayChange: () => allowed(parts) });
       return 'done';
     } finally {
       await registration.remove();

@@ -1,7 +1,7 @@
 /** What a pool must be asked for before anything of it is set aside, and reading the answers. Strict: what is skipped would be lost sight of. */
 import { isKept } from '../../resources/index.ts';
 import { ListTextError } from '../list-text.ts';
-import { type Guid, guid } from '../pool.ts';
+import { type Guid, guid, parentsOf } from '../pool.ts';
 
 /** Stands on a dataset whose tail is being, or has been, set aside: what is left to do is told by it alone. */
 export const ASIDE_MARK = 'quorate:set-aside';
@@ -81,7 +81,12 @@ export const ASIDE_COMMANDS = {
     ...['zfs', 'get', '-H', '-p', '-r', '-t', 'filesystem,volume', '-s', 'local'],
     ...['-o', 'name,property,value', `${ASIDE_MARK},${WORD}`, pool],
   ],
-} as const satisfies Record<keyof AsideTexts, (pool: string) => readonly string[]>;
+  /** For `isPerhapsOpen`. */
+  open: (pool: string) => [
+    ...['zfs', 'list', '-H', '-p', '-r', '-t', 'filesystem,volume', '-o', `name,guid,${ASIDE_MARK},${WORD}`],
+    pool,
+  ],
+} as const satisfies Record<keyof AsideTexts | 'open', (pool: string) => readonly string[]>;
 
 /** "1": under way; "2": finished. */
 export const markText = ({ epoch, common, original }: AsideMark, own: Guid, isDone = false): string =>
@@ -106,6 +111,38 @@ function readState(marks: ReadonlyMap<string, string> | undefined, own: Guid, ke
   if (found === null || isTakenOut) return { mark: null, isDone: false, isTakenOut, hasKeptWord };
   const { epoch, common, original } = found;
   return { mark: { epoch, common, original }, isDone, isTakenOut, hasKeptWord };
+}
+
+/**
+ * False: nothing is left to do of any set-aside: all that is marked is finished, and what is kept without a mark lies below nothing that has
+ * one. True also where only a whole reading can tell, as of a mark that came with a stream.
+ */
+export function isPerhapsOpen(pool: string, text: string): boolean {
+  if (!text.endsWith('\n')) return true;
+  const marked = new Set<string>();
+  const rows = text
+    .slice(0, -1)
+    .split('\n')
+    .map((line) => line.split('\t'));
+  for (const [name = '', id = '', mark = '', word = '', ...more] of rows) {
+    const own = guid(id);
+    if (own === null || more.length > 0) return true;
+    const found = readState(
+      new Map([
+        [ASIDE_MARK, mark],
+        [WORD, word],
+      ]),
+      own,
+      isKept(pool, name),
+    );
+    if (found.mark !== null && !found.isDone) return true;
+    if (found.mark !== null) marked.add(name);
+  }
+  // Unmarked ones below a marked one, which was renamed with them.
+  return rows.some(
+    ([name = '']) =>
+      !marked.has(name) && isKept(pool, name) && parentsOf(name).some((above) => marked.has(above)),
+  );
 }
 
 /** Throws `ListTextError`. */

@@ -17,7 +17,7 @@
 import { assertNever } from '../../core/index.ts';
 import { KEPT } from '../../resources/index.ts';
 import type { Tail } from '../channel.ts';
-import { type Guid, isWithin } from '../pool.ts';
+import { type Guid, isWithin, parentsOf } from '../pool.ts';
 import { type AsideDataset, type AsideMark, type AsidePool, keptWord, markText } from './aside-reading.ts';
 
 interface Wanted {
@@ -31,7 +31,7 @@ interface Wanted {
 export type AsideStep =
   /** Part of a stream that can never go on behind a tail. */
   | { readonly kind: 'abandon'; readonly dataset: string }
-  | { readonly kind: 'snapshot'; readonly dataset: string; readonly name: string }
+  | { readonly kind: 'snapshot'; readonly of: AsideDataset; readonly name: string }
   | {
       readonly kind: 'keep';
       readonly dataset: string;
@@ -77,6 +77,12 @@ type Nothing = { readonly kind: 'done' } | { readonly kind: 'stuck'; readonly wh
 /** Of one dataset. */
 type Next = { readonly kind: 'step'; readonly step: AsideStep } | Nothing;
 
+/** At the end of the name of a snapshot that lacks what was in the intent log. */
+export const UNREPLAYED = '-unreplayed';
+
+/** A snapshot that a set-aside has taken; of an earlier order's epoch where a crash lay between. */
+export const TAKEN = new RegExp(`^quorate-diverged-\\d+(\\.\\d+)?(${UNREPLAYED})?$`);
+
 const MAX_PLACES = 100;
 const DONE = { kind: 'done' } as const;
 
@@ -119,11 +125,12 @@ function together(all: readonly Next[]): AsideNext {
 function namesOf(one: AsideStep): readonly string[] {
   switch (one.kind) {
     case 'abandon':
-    case 'snapshot':
     case 'keep':
     case 'forget':
     case 'create':
       return [one.dataset];
+    case 'snapshot':
+      return [one.of.name];
     case 'promote':
       return [one.dataset, one.origin];
     case 'rename':
@@ -208,15 +215,17 @@ function mark(pool: AsidePool, epoch: number, { dataset, common, isRoot }: Wante
   if (found.isPartial) return step({ kind: 'abandon', dataset });
   const name = `quorate-diverged-${epoch}`;
   const newest = found.snapshots.at(-1);
-  const isTaken = newest?.name.startsWith(name) === true && (found.written ?? 0) === 0;
-  if (!isTaken) return step({ kind: 'snapshot', dataset, name: freeName(found, name) });
+  // A log that is left there may count as written.
+  const hasAll = found.written === 0 || found.written === null || newest?.name.endsWith(UNREPLAYED) === true;
+  const isTaken = newest?.name.startsWith(name) === true && hasAll;
+  if (!isTaken) return step({ kind: 'snapshot', of: found, name: freeName(found, name) });
   const snapshots = found.snapshots.slice(at + 1).map((one) => `${dataset}@${one.name}`);
   const text = markText({ epoch, common, original: dataset }, found.guid);
   return step({ kind: 'keep', dataset, snapshots, mark: text, isAgain: found.hasKeptWord });
 }
 
 function freeName({ snapshots }: AsideDataset, name: string): string {
-  const taken = new Set(snapshots.map((one) => one.name));
+  const taken = new Set(snapshots.map((one) => one.name.replace(UNREPLAYED, '')));
   for (let count = 2; taken.has(name) && count < MAX_PLACES; count++) {
     const next = `${name.replace(/\.\d+$/, '')}.${count}`;
     if (!taken.has(next)) return next;
@@ -284,10 +293,4 @@ function bringBack(pool: AsidePool, { name, kind }: AsideDataset): Next {
   return pool.has(home)
     ? stuck(`${name} belongs to ${home}, which is another dataset now`)
     : step({ kind: 'rename', of: kind, from: name, to: home });
-}
-
-/** Nearest first. */
-function parentsOf(name: string): readonly string[] {
-  const parts = name.split('/');
-  return parts.slice(1).map((_, at) => parts.slice(0, parts.length - 1 - at).join('/'));
 }

@@ -24,6 +24,8 @@ export interface Dropped {
   readonly snapshots: readonly { readonly name: string; readonly guid: Guid }[];
   /** Bytes since the newest of them: what somebody has written to it since it was set aside. Null where ZFS does not say. */
   readonly written: number | null;
+  /** As of `Kept`. */
+  readonly isUnreplayed: boolean;
   /** That will be free. */
   readonly usedBytes: number;
 }
@@ -54,12 +56,13 @@ export function toDrop(what: string, pools: ReadonlyMap<string, AsidePool>): rea
     if (why !== null) throw new QuorateError('refused-unsafe', `${kept.dataset} ${why}`);
   }
   return chosen
-    .map(({ pool, found }) => ({
+    .map(({ pool, found, kept }) => ({
       pool,
       dataset: found.name,
       guid: found.guid,
       snapshots: found.snapshots.map(({ name, guid }) => ({ name, guid })),
       written: found.written,
+      isUnreplayed: kept.isUnreplayed,
       usedBytes: found.used,
     }))
     .toSorted((left, right) => right.dataset.length - left.dataset.length);

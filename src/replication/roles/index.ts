@@ -11,5 +11,13 @@ export {
 export { type Dropped, drop, dropWord, requireOnlyOwnHolds, toDrop } from './drop.ts';
 export { type Kept, keptIn } from './kept.ts';
 export { type KeptThere, keptThere } from './kept-bytes.ts';
-export { type AsideParts, endAside, isAsideOpen, readAside, type SetAside, setAside } from './set-aside.ts';
+export {
+  type AsideParts,
+  endAside,
+  finishAside,
+  isAsideOpen,
+  readAside,
+  type SetAside,
+  setAside,
+} from './set-aside.ts';
 export { tailsOf } from './tails.ts';

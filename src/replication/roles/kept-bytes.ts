@@ -7,6 +7,7 @@
  */
 import { KEPT } from '../../resources/index.ts';
 import type { Pool } from '../pool.ts';
+import { TAKEN } from './aside.ts';
 
 export interface KeptThere {
   readonly pool: string;
@@ -17,9 +18,6 @@ export interface KeptThere {
   /** The newest snapshot that a set-aside has taken of any of them, as that pool counts: it grows by a new tail, and by nothing else. */
   readonly upTo: number;
 }
-
-/** As aside.ts names them; of an earlier order's epoch where a crash lay between. */
-const TAKEN = /^quorate-diverged-\d+(\.\d+)?$/;
 
 /** Of one tenure, the one in which it was set aside. Null: nothing is kept of it. */
 export function keptThere({ name: pool, datasets }: Pool, epoch: number): KeptThere | null {

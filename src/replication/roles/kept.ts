@@ -1,4 +1,5 @@
 /** What is kept on this node of its own earlier tenures, for people. Pure. */
+import { TAKEN, UNREPLAYED } from './aside.ts';
 import type { AsideDataset, AsidePool } from './aside-reading.ts';
 
 export interface Kept {
@@ -12,6 +13,8 @@ export interface Kept {
   readonly common: string | null;
   /** What the other node never had, oldest first. */
   readonly snapshots: readonly string[];
+  /** What was written last may be in its intent log alone, and in no snapshot: that could not be replayed when it was set aside. */
+  readonly isUnreplayed: boolean;
   /** Bytes that are here only for it. */
   readonly usedBytes: number;
   /** False: setting it aside is under way, and goes on with the next round. */
@@ -35,6 +38,7 @@ export function keptIn(pool: AsidePool): readonly Kept[] {
           snapshots: one.snapshots
             .filter(({ createtxg }) => common === undefined || createtxg > common.createtxg)
             .map(({ name }) => name),
+          isUnreplayed: isUnreplayed(one),
           usedBytes: one.used,
           isDone: one.isDone,
         },
@@ -42,3 +46,6 @@ export function keptIn(pool: AsidePool): readonly Kept[] {
     })
     .toSorted((left, right) => (left.dataset < right.dataset ? -1 : 1));
 }
+
+const isUnreplayed = ({ snapshots }: Pick<AsideDataset, 'snapshots'>): boolean =>
+  snapshots.findLast(({ name }) => TAKEN.test(name))?.name.endsWith(UNREPLAYED) === true;

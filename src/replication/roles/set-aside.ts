@@ -8,14 +8,16 @@ import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
 import type { Tail } from '../channel.ts';
 import { batchesOf, HOLDS, heldIn } from '../holds.ts';
-import { replayCommand } from '../intent-log.ts';
+import { type HasDevice, whyNotReplayed } from '../intent-log.ts';
 import { ListTextError } from '../list-text.ts';
 import { saysOnly } from '../says-only.ts';
-import { type AsideStep, nextAside } from './aside.ts';
+import { type AsideStep, nextAside, UNREPLAYED } from './aside.ts';
 import {
   ASIDE_COMMANDS,
   ASIDE_MARK,
+  type AsideDataset,
   type AsidePool,
+  isPerhapsOpen,
   ownNames,
   ownValues,
   parseAside,
@@ -44,17 +46,34 @@ export interface SetAside {
   readonly commands: readonly string[];
 }
 
-/**
- * `epoch` and `tails` come with the sender's order; without tails only what a crash has left undone is finished. Rejects
- * `replication-conflict` where it cannot go on, with the remedy in its sentence.
- */
+export interface AsideOrder {
+  readonly pool: string;
+  /** Of the tenure that sends now. */
+  readonly epoch: number;
+  readonly tails: readonly Tail[];
+}
+
+/** By the sender's order. Rejects `replication-conflict` where it cannot go on, with the remedy in its sentence. */
 export async function setAside(
-  pool: string,
-  epoch: number,
-  tails: readonly Tail[],
-  parts: AsideParts,
+  order: AsideOrder,
+  parts: AsideParts & { readonly hasDevice: HasDevice },
 ): Promise<SetAside> {
-  if (tails.length > 0) await mustBeOwn(pool, tails, parts);
+  const command = (words: readonly string[]): Promise<void> => changeAside(words, parts);
+  const logs = { hasDevice: parts.hasDevice, command };
+  await mustBeOwn(order, parts);
+  return perform(order, parts, (dataset) => whyNotReplayed(dataset, logs, parts.signal));
+}
+
+/** What a crash has left undone. Rejects as `setAside` does. */
+export const finishAside = (pool: string, parts: AsideParts): Promise<SetAside> =>
+  // No snapshot is taken without a tail.
+  perform({ pool, epoch: 0, tails: [] }, parts, async () => null);
+
+async function perform(
+  { pool, epoch, tails }: AsideOrder,
+  parts: AsideParts,
+  replay: (dataset: AsideDataset) => Promise<string | null>,
+): Promise<SetAside> {
   const done: string[] = [];
   let limit = Number.POSITIVE_INFINITY;
   for (;;) {
@@ -66,18 +85,27 @@ export async function setAside(
     for (const step of next.steps) {
       if (done.length >= limit)
         throw new QuorateError('replication-conflict', `${pool}: setting aside did not come to an end`);
-      if (step.kind === 'snapshot' && read.get(step.dataset)?.kind === 'filesystem')
-        await replay(step.dataset, parts);
-      for (const command of await commandsOf(step, parts)) {
+      for (const command of await commandsOf(await afterReplay(step), parts)) {
         await changeAside(command, parts);
         done.push(command.join(' '));
       }
     }
   }
+
+  /**
+   * The snapshot is to have what was written last. Where its log cannot be replayed, as without the key, that stays in the log of what is
+   * kept, whose next mount replays it: nothing is lost by going on, and the name of the snapshot says it.
+   */
+  async function afterReplay(step: AsideStep): Promise<AsideStep> {
+    if (step.kind !== 'snapshot' || (await replay(step.of)) === null) return step;
+    return { ...step, name: `${step.name}${UNREPLAYED}` };
+  }
 }
 
 /** Whether a crash has left something undone: until it is done, names are missing. Rejects where the pool cannot be read. */
 export async function isAsideOpen(pool: string, parts: Omit<AsideParts, 'mayChange'>): Promise<boolean> {
+  // Nearly always not, which the marks tell; all the snapshots of a large pool cost many times as much.
+  if (!isPerhapsOpen(pool, await said(ASIDE_COMMANDS.open(pool), parts))) return false;
   return nextAside(pool, await readAside(pool, parts), 0, []).kind !== 'done';
 }
 
@@ -90,7 +118,7 @@ export async function endAside(pool: string, parts: AsideParts): Promise<SetAsid
   const open = [...read.values()].filter(({ mark, isDone }) => mark !== null && !isDone);
   // What lay below is brought back last, and has no mark of its own.
   const isToBringBack = open.length === 0 && nextAside(pool, read, 0, []).kind === 'steps';
-  if (open.some(({ isKept }) => isKept) || isToBringBack) return setAside(pool, 0, [], parts);
+  if (open.some(({ isKept }) => isKept) || isToBringBack) return finishAside(pool, parts);
   if (open.length === 0) return { commands: [] };
   const command = ['zfs', 'inherit', ASIDE_MARK];
   for (const { name } of open) await changeAside([...command, name], parts);
@@ -98,7 +126,7 @@ export async function endAside(pool: string, parts: AsideParts): Promise<SetAsid
 }
 
 /** A snapshot that a person, or a timer, has taken of a copy comes again and again, and is theirs to keep or to destroy. */
-async function mustBeOwn(pool: string, tails: readonly Tail[], parts: AsideParts): Promise<void> {
+async function mustBeOwn({ pool, tails }: AsideOrder, parts: AsideParts): Promise<void> {
   const written = await said(['zfs', 'get', '-H', '-p', '-o', 'value,source', WRITTEN, pool], parts);
   if (/^\d+\tlocal$/.test(written.trim())) return;
   const names = tails.map(({ dataset }) => dataset).join(', ');
@@ -126,7 +154,7 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
     case 'abandon':
       return [['zfs', 'receive', '-A', step.dataset]];
     case 'snapshot':
-      return [['zfs', 'snapshot', `${step.dataset}@${step.name}`]];
+      return [['zfs', 'snapshot', `${step.of.name}@${step.name}`]];
     case 'keep': {
       const held = new Set<string>();
       for (const some of batchesOf(step.snapshots, HOLDS.asked))
@@ -197,18 +225,6 @@ export async function changeAside(command: readonly string[], parts: AsideParts)
 }
 
 const isHeldAlready = saysOnly(/tag already exists/);
-
-/**
- * So that the snapshot has what was written last. Where that cannot be, as without the key, it stays in the log of what is kept, whose next
- * mount replays it: nothing is lost by going on.
- */
-async function replay(fileSystem: string, parts: AsideParts): Promise<void> {
-  try {
-    await changeAside(replayCommand(fileSystem), parts);
-  } catch (error) {
-    if (!(error instanceof QuorateError) || error.code !== 'command-failed') throw error;
-  }
-}
 
 export async function said(
   command: readonly string[],

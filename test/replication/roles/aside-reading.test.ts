@@ -1,8 +1,13 @@
 /** What a pool says of its datasets, where a property's value has line breaks in it. */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Guids, ModelPool } from '../../../cluster/zfs-model/index.ts';
 import { guid } from '../../../src/replication/pool.ts';
-import { ownNames, ownValues, parseAside } from '../../../src/replication/roles/aside-reading.ts';
+import {
+  isPerhapsOpen,
+  ownNames,
+  ownValues,
+  parseAside,
+} from '../../../src/replication/roles/aside-reading.ts';
 import { endAside, isAsideOpen, readAside, setAside } from '../../../src/replication/roles/index.ts';
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { ZfsCommand } from '../zfs-command.ts';
@@ -66,12 +71,16 @@ it('that this node has written is told by its own word only, not by one that cam
   pool.get('tank').received = new Set(['quorate:written']);
   const common = guid(pool.get('tank/a').snapshots[0]?.guid ?? '');
   if (common === null) throw new Error('a model with a wrong GUID');
-  const aside = setAside('tank', 20, [{ dataset: 'tank/a', common }], {
-    commands: new ZfsCommand(pool),
-    clock: new VirtualClock(),
-    signal: new AbortController().signal,
-    mayChange: () => true,
-  });
+  const aside = setAside(
+    { pool: 'tank', epoch: 20, tails: [{ dataset: 'tank/a', common }] },
+    {
+      commands: new ZfsCommand(pool),
+      clock: new VirtualClock(),
+      signal: new AbortController().signal,
+      mayChange: () => true,
+      hasDevice: async () => true,
+    },
+  );
   await expect(aside).rejects.toThrow(/not written by a tenure of this node/);
 });
 
@@ -93,16 +102,51 @@ it('what goes on under the old name has no mount point that hides in another pro
   pool.get('tank').properties.set('quorate:written', '10');
   const common = guid(pool.get('tank/a').snapshots[0]?.guid ?? '');
   if (common === null) throw new Error('a model with a wrong GUID');
-  await setAside('tank', 20, [{ dataset: 'tank/a', common }], {
-    commands: new ZfsCommand(pool),
-    clock: new VirtualClock(),
-    signal: new AbortController().signal,
-    mayChange: () => true,
-  });
+  await setAside(
+    { pool: 'tank', epoch: 20, tails: [{ dataset: 'tank/a', common }] },
+    {
+      commands: new ZfsCommand(pool),
+      clock: new VirtualClock(),
+      signal: new AbortController().signal,
+      mayChange: () => true,
+      hasDevice: async () => true,
+    },
+  );
   const { properties } = pool.get('tank/a');
   expect([properties.get('com.x:note'), properties.get('mountpoint'), properties.get('setuid')]).toEqual([
     note,
     undefined,
     undefined,
   ]);
+});
+
+describe('whether something is left to do', () => {
+  const row = (name: string, own: string, mark = '-', word = '-'): string =>
+    `${name}\t${own}\t${mark}\t${word}\n`;
+  const home = row('tank', '1') + row('tank/home', '2');
+  const markOf = (version: 1 | 2, own: string): string => `${version}:20:${own}:77:tank/home`;
+  const KEPT_HOME = 'tank/.diverged/20/home';
+  const kept =
+    row('tank/.diverged', '3') + row('tank/.diverged/20', '4') + row(KEPT_HOME, '5', markOf(2, '5'));
+
+  it.each([
+    ['nothing was ever set aside', home],
+    ['all is finished', home + kept],
+    ['by the word of a version before', home + row(KEPT_HOME, '5', markOf(1, '5'), 'kept:5')],
+    ['somebody has taken it out', home + row('tank/mine', '5', markOf(2, '5'))],
+    ['its child has its own', home + kept + row(`${KEPT_HOME}/a`, '6', markOf(2, '6'))],
+  ])('no: %s', (_, text) => {
+    expect(isPerhapsOpen('tank', text)).toBe(false);
+  });
+
+  it.each([
+    ['it is marked, and not renamed yet', home + row('tank/b', '5', markOf(1, '5'))],
+    ['it is renamed, and not finished', home + row(KEPT_HOME, '5', markOf(1, '5'))],
+    ['one below it has come along', home + kept + row(`${KEPT_HOME}/a`, '6')],
+    ['one below it has its inherited mark', home + kept + row(`${KEPT_HOME}/a`, '6', markOf(2, '5'))],
+    ['a line is not understood', `${home}mountpoint\t/etc\n`],
+    ['nothing was printed', ''],
+  ])('perhaps: %s', (_, text) => {
+    expect(isPerhapsOpen('tank', text)).toBe(true);
+  });
 });

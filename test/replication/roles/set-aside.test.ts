@@ -6,12 +6,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Guids, type ModelDataset, ModelPool, ZfsRefusal } from '../../../cluster/zfs-model/index.ts';
 import { QuorateError } from '../../../src/errors.ts';
-import { FEATURES } from '../../../src/replication/channel.ts';
+import { FEATURES, type Tail } from '../../../src/replication/channel.ts';
 import { ChangedCopies } from '../../../src/replication/engine/changed.ts';
 import { parsePool } from '../../../src/replication/list-text.ts';
 import { type PoolPlan, planReplication, type Step } from '../../../src/replication/plan.ts';
 import type { Guid } from '../../../src/replication/pool.ts';
-import { endAside, setAside, tailsOf } from '../../../src/replication/roles/index.ts';
+import {
+  endAside,
+  finishAside,
+  keptIn,
+  readAside,
+  setAside,
+  tailsOf,
+} from '../../../src/replication/roles/index.ts';
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { perform, stepsIn } from '../perform.ts';
 import { PowerCut, ZfsCommand } from '../zfs-command.ts';
@@ -140,18 +147,26 @@ class Pair {
     }
   }
 
-  async #aside(tails: Parameters<typeof setAside>[2]): Promise<void> {
-    await setAside(POOL, this.epoch, tails, this.#parts(other(this.holder)));
+  async #aside(tails: readonly Tail[]): Promise<void> {
+    const parts = this.#parts(other(this.holder));
+    if (tails.length === 0) await finishAside(POOL, parts);
+    else await setAside({ pool: POOL, epoch: this.epoch, tails }, parts);
   }
 
-  #parts(side: Side): Parameters<typeof setAside>[3] {
+  #parts(side: Side): Parameters<typeof setAside>[1] {
     const run = async (command: readonly string[]) => {
       const result = await this.zfs[side].run(command);
       this.check();
       return result;
     };
     const { signal } = new AbortController();
-    return { commands: { run }, clock: new VirtualClock(), signal, mayChange: () => true };
+    return {
+      commands: { run },
+      clock: new VirtualClock(),
+      signal,
+      mayChange: () => true,
+      hasDevice: async () => true,
+    };
   }
 
   remember(): void {
@@ -362,12 +377,16 @@ describe('one failover', () => {
         return pair.zfs.a.run(command);
       };
       const tails = names.map((dataset) => ({ dataset, common: commonOf(pair, dataset) }));
-      await setAside(POOL, 20, tails, {
-        commands: { run },
-        clock: new VirtualClock(),
-        signal: new AbortController().signal,
-        mayChange: () => true,
-      });
+      await setAside(
+        { pool: POOL, epoch: 20, tails },
+        {
+          commands: { run },
+          hasDevice: async () => true,
+          clock: new VirtualClock(),
+          signal: new AbortController().signal,
+          mayChange: () => true,
+        },
+      );
       await pair.quietDown();
       return lists;
     };
@@ -386,6 +405,39 @@ describe('one failover', () => {
     const { snapshots, content } = pair.pools.a.get('tank/.diverged/20/a');
     expect([content, snapshots.at(-1)?.content]).toEqual(['0,1,', '0,1,']);
     expect(pair.pools.a.get('tank/a').content).toBe('0,');
+  });
+
+  it('says of a log that cannot be replayed that it is left: in the name of the snapshot, and of what is kept', async () => {
+    const pair = make();
+    pair.period();
+    await pair.round(null);
+    for (const name of ['tank/a', 'tank/disk']) pair.write(name);
+    pair.period();
+    await pair.failover(['tank/a', 'tank/disk']);
+    const { a } = pair.pools;
+    const run = (command: readonly string[]) => {
+      const isLocked = command[0] === 'unshare' && command.at(-1) === 'tank/a';
+      const stderr = "mount: /tmp: can't read superblock\n";
+      return isLocked ? ({ kind: 'exited', code: 32, stdout: '', stderr } as const) : pair.zfs.a.run(command);
+    };
+    const parts = { clock: new VirtualClock(), signal: new AbortController().signal, mayChange: () => true };
+    const tails = ['tank/a', 'tank/b', 'tank/disk'].map((dataset) => ({
+      dataset,
+      common: a.get(dataset).snapshots[0]?.guid as Guid,
+    }));
+    const commands = { run: async (command: readonly string[]) => run(command) };
+    const hasDevice = async (): Promise<boolean> => false;
+    await setAside({ pool: POOL, epoch: 20, tails }, { ...parts, commands, hasDevice });
+    const kept = keptIn(await readAside(POOL, { ...parts, commands }));
+    expect(
+      kept.map(({ original, snapshots, isUnreplayed }) => [original, ...snapshots, isUnreplayed]),
+    ).toEqual([
+      ['tank/a', 'p2', 'quorate-diverged-20-unreplayed', true],
+      ['tank/b', 'p2', 'quorate-diverged-20', false],
+      ['tank/disk', 'p2', 'quorate-diverged-20-unreplayed', true],
+    ]);
+    const logs = ['a', 'b'].map((name) => a.get(`tank/.diverged/20/${name}`).log ?? null);
+    expect(logs).toEqual([expect.stringMatching(/^\d,$/), null]);
   });
 
   it(
@@ -416,9 +468,17 @@ describe('one failover', () => {
   it('changes nothing once the node may hold', async () => {
     const pair = await diverged();
     const { signal } = new AbortController();
-    const parts = { commands: pair.zfs.a, clock: new VirtualClock(), signal, mayChange: () => false };
+    const parts = {
+      commands: pair.zfs.a,
+      clock: new VirtualClock(),
+      signal,
+      mayChange: () => false,
+      hasDevice: async () => true,
+    };
     const common = pair.pools.a.get('tank/a').snapshots[0]?.guid as never;
-    await expect(setAside(POOL, 20, [{ dataset: 'tank/a', common }], parts)).rejects.toMatchObject({
+    await expect(
+      setAside({ pool: POOL, epoch: 20, tails: [{ dataset: 'tank/a', common }] }, parts),
+    ).rejects.toMatchObject({
       code: 'order-refused',
     });
     expect(pair.zfs.a.calls).toEqual([]);
@@ -450,17 +510,25 @@ describe('one failover', () => {
     zfs.changesLeft = 0;
     expect(a).toBeDefined();
     const { signal } = new AbortController();
-    const parts = { commands: zfs, clock: new VirtualClock(), signal, mayChange: () => true };
+    const parts = {
+      commands: zfs,
+      clock: new VirtualClock(),
+      signal,
+      mayChange: () => true,
+      hasDevice: async () => true,
+    };
     const common = fresh.pools.a.get('tank/b').snapshots[0]?.guid as never;
     for (let cut = 1; !zfs.calls.some((call) => call.startsWith('zfs rename')); cut++) {
       // A hold and the mark go together.
       zfs.changesLeft = zfs.calls.some((call) => call.startsWith('zfs set')) ? 1 : 2;
-      await setAside(POOL, 20, [{ dataset: 'tank/b', common }], parts).catch(() => undefined);
+      await setAside({ pool: POOL, epoch: 20, tails: [{ dataset: 'tank/b', common }] }, parts).catch(
+        () => undefined,
+      );
       expect(cut).toBeLessThan(20);
     }
     fresh.pools.a.create('tank/b');
     zfs.changesLeft = 100;
-    const error: unknown = await setAside(POOL, 20, [], parts).catch((caught: unknown) => caught);
+    const error: unknown = await finishAside(POOL, parts).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(QuorateError);
     expect(String(error)).toContain(
       'tank/b is there again, and is not what goes on from tank/.diverged/20/b@p1',

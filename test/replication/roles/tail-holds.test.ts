@@ -41,8 +41,9 @@ function tailOf(count: number) {
       clock: new VirtualClock(),
       signal: new AbortController().signal,
       mayChange: () => true,
+      hasDevice: async () => true,
     };
-    return setAside('tank', 20, [{ dataset: 'tank/a', common }], parts);
+    return setAside({ pool: 'tank', epoch: 20, tails: [{ dataset: 'tank/a', common }] }, parts);
   };
   const held = () =>
     [...zfs.calls].filter((call) => call.startsWith('zfs hold ')).map((call) => call.slice(26));

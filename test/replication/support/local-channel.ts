@@ -15,7 +15,7 @@ import {
   type Receiving,
 } from '../../../src/replication/channel.ts';
 import { markComplete, type PoolsReading, readPools, setAside } from '../../../src/replication/index.ts';
-import { replayCommand } from '../../../src/replication/intent-log.ts';
+import { whyNotReplayed } from '../../../src/replication/intent-log.ts';
 import { commandsOf, type Host, KERNEL } from './stand-in.ts';
 
 export interface LocalChannelOptions {
@@ -54,7 +54,7 @@ export class LocalChannel implements ReceiverChannel {
     this.orders.push(order);
     const parts = { commands: commandsOf(this.#options.host), clock: systemClock, signal: options.signal };
     if (order.kind === 'set-aside')
-      await setAside(order.pool, epoch, order.tails, { ...parts, mayChange: () => true });
+      await setAside({ ...order, epoch }, { ...parts, mayChange: () => true, hasDevice: async () => true });
     else if (order.kind === 'complete') await markComplete(order.pool, { ...order, epoch }, parts);
     else for (const command of commandsFor(order)) await this.#zfs(command, options);
   }
@@ -63,9 +63,12 @@ export class LocalChannel implements ReceiverChannel {
     this.#check(epoch);
     this.orders.push(order);
     if (this.features.has('replays') && order.kind !== 'full') {
-      const deadline = instant(systemClock.now() + options.limitMs);
-      const commands = commandsOf(this.#options.host);
-      await commands.run(replayCommand(order.dataset), { deadline, signal: options.signal });
+      const { signal, limitMs } = options;
+      const deadline = instant(systemClock.now() + limitMs);
+      const run = (words: readonly string[]) =>
+        commandsOf(this.#options.host).run(words, { deadline, signal });
+      const of = { name: order.dataset, kind: 'filesystem' } as const;
+      await whyNotReplayed(of, { hasDevice: async () => true, command: run }, signal);
     }
     const args = ['receive', '-s', '-u', '-o', 'readonly=on', order.dataset];
     const breakAt = this.#options.breaksAt?.() ?? null;
