@@ -30,7 +30,6 @@ import type {
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/index.ts';
 import type { CoreEvent, CoreView, Entry, LogIndex, NodeId, Timing } from '../core/index.ts';
-import { QuorateError } from '../errors.ts';
 import type { MetricFacts, RoleFacts, StatusFacts } from '../http/index.ts';
 import {
   failoverAgain,
@@ -46,13 +45,13 @@ import { authorityOf } from './authority.ts';
 import type { DataLoss } from './data-loss.ts';
 import type { Driver } from './driver.ts';
 import { Failover } from './failover.ts';
+import { FenceRequests, type FenceWatch } from './fence-requests.ts';
+import { requireLeader, requireSettledLeader } from './leadership.ts';
 import { Membership } from './members.ts';
 import { OrderEntries } from './order-entries.ts';
 import { Orders } from './orders.ts';
-import { refusedByLeader } from './refusals.ts';
 import type { ReplicationView } from './replication-view.ts';
 import { Requests } from './requests.ts';
-import { mirrored } from './roster.ts';
 import { scheduleAgain } from './schedule-document.ts';
 import { ScheduleOrders } from './schedule-orders.ts';
 import { Schedules } from './schedules.ts';
@@ -63,8 +62,6 @@ import { TakeoverWatch } from './takeover-watch.ts';
 
 /** How long an order to take over is waited for. */
 const TAKEOVER_LIMIT_MS = 60_000;
-const FENCE_LIMIT_MS = 25_000;
-const FENCE_RETRY_MS = 20;
 const MAX_PAGE = 10_000;
 /** How the core begins to say it. */
 const GIVEN_UP = 'given up';
@@ -86,14 +83,14 @@ export interface BackendOptions {
   readonly hasWholeData: () => Promise<boolean | null>;
   /** Null: no pool is replicated by snapshots. */
   readonly dataLoss?: DataLoss | null;
-  /** Told before a fence request is taken up, and after it has ended. */
-  readonly fence: { begins(peer: NodeId): void; ends(): void };
+  readonly fence: FenceWatch;
 }
 
 export class Backend implements AdminBackend {
   readonly #options: BackendOptions;
   readonly #takeovers: TakeoverWatch;
   readonly #failover: Failover;
+  readonly #fencing: FenceRequests;
   readonly #listeners = new Set<() => void>();
   readonly #switchover: Switchover;
   readonly #orders: Orders;
@@ -107,6 +104,7 @@ export class Backend implements AdminBackend {
   constructor(options: BackendOptions) {
     this.#options = options;
     this.#takeovers = new TakeoverWatch(options.clock, TAKEOVER_LIMIT_MS);
+    this.#fencing = new FenceRequests(options);
     const entries = new OrderEntries(options.driver);
     this.#entries = entries;
     const shared = { ...options, takeovers: this.#takeovers, entries, limitMs: TAKEOVER_LIMIT_MS };
@@ -172,16 +170,16 @@ export class Backend implements AdminBackend {
   }
 
   standing(node: NodeId): NodeStanding {
-    const { state, hard } = this.#options.driver.view;
+    const { state, hard } = this.#view;
     return standingOf(this.#options.config, state, node, hard.damaged !== null);
   }
 
   authority(): object {
-    return authorityOf(this.#options.driver.view);
+    return authorityOf(this.#view);
   }
 
   entries(from: LogIndex, limit: number) {
-    const { log, commitIndex } = this.#options.driver.view;
+    const { log, commitIndex } = this.#view;
     return { entries: log.slice(from, Math.min(limit, MAX_PAGE)), commitIndex };
   }
 
@@ -198,67 +196,12 @@ export class Backend implements AdminBackend {
     return { round: this.#options.replication.run(dataset) };
   }
 
-  /**
-   * H3: answered only after a new entry, appended after the request, is committed and applied. A holder that is just not
-   * taking proposals (a transfer that may yet be given up, a takeover that has not begun) is asked again: without an answer
-   * the I/O stays frozen, and nobody calls the handler a second time.
-   */
-  async fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
-    const { driver, fence, clock } = this.#options;
-    const others = mirrored(driver.view.state.members, driver.view.self);
-    // A peer that is no member can only be an old name: DRBD is connected to whoever is one now, so that one is meant.
-    const named = peer !== null && others.includes(peer) ? peer : null;
-    const isOldName = peer !== null && driver.view.state.removed.includes(peer);
-    const target =
-      named ?? (peer === null || isOldName ? (others.length === 1 ? others[0] : undefined) : peer);
-    if (others.length === 0 && (peer === null || isOldName)) return this.#nobodyToOutdate(peer);
-    if (target === undefined) {
-      throw new QuorateError('usage', 'there is more than one other data node: say which with --peer');
-    }
-    this.#requireLeader();
-    fence.begins(target);
-    try {
-      await this.#outdate(target);
-    } finally {
-      fence.ends();
-    }
-    if (driver.view.state.inSync.includes(target)) {
-      throw new QuorateError(
-        'refused-unsafe',
-        `${target} is still in the in-sync set: the entry was void (H3)`,
-      );
-    }
-    if (who !== null)
-      driver.propose({ kind: 'operator', who, action: `fence-peer ${target}`, at: clock.wallMs() });
-    return 'outdated';
-  }
-
-  /** H3: nobody else can ever be promoted here. Only a leader that is one still may say so: it has an entry committed first. */
-  async #nobodyToOutdate(peer: NodeId | null): Promise<'outdated'> {
-    const { driver } = this.#options;
-    this.#requireLeader();
-    if (!driver.view.mayHold)
-      throw new QuorateError('refused-unsafe', 'only the holder changes the in-sync set (H3)');
-    const text = `fence request for ${peer ?? 'the peer'}: no other member is mirrored`;
-    await driver.commit({ kind: 'note', text }, FENCE_LIMIT_MS);
-    return 'outdated';
-  }
-
-  async #outdate(target: NodeId): Promise<void> {
-    const { driver, clock } = this.#options;
-    const deadline = clock.now() + FENCE_LIMIT_MS;
-    for (;;) {
-      const result = driver.propose({ kind: 'peer-outdated', peer: target });
-      if (!('refused' in result)) return driver.committed(result, Math.max(1, deadline - clock.now()));
-      this.#requireLeader();
-      if (clock.now() >= deadline) throw new QuorateError('refused-unsafe', `refused: ${result.refused}`);
-      // mark: fence-request-waits
-      await clock.sleep(FENCE_RETRY_MS);
-    }
+  fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {
+    return this.#fencing.outdate(peer, who);
   }
 
   async switchover(order: SwitchoverOrder): Promise<SwitchoverOutcome> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     const run = () => this.#switchover.run(order);
     if (order.dryRun) return run();
     const asked = { id: order.requestId, kind: 'switchover', node: order.to } as const;
@@ -268,7 +211,7 @@ export class Backend implements AdminBackend {
   }
 
   async scheduleSwitchover(order: ScheduleOrder): Promise<ScheduleOutcome> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     const run = () => this.#scheduleOrders.schedule(order);
     if (order.dryRun) return run();
     return this.#requests.once(
@@ -276,22 +219,22 @@ export class Backend implements AdminBackend {
       run,
       (record) => ({
         ...{ dryRun: false, checks: [], alreadyDone: true },
-        schedule: scheduleAgain(this.#options.driver.view, record),
+        schedule: scheduleAgain(this.#view, record),
       }),
     );
   }
 
   async cancelSwitchover(order: CancelOrder): Promise<CancelOutcome> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     return this.#requests.once(
       { id: order.requestId, kind: 'switchover-cancel', node: null },
       () => this.#scheduleOrders.cancel(order),
-      (record) => ({ schedule: scheduleAgain(this.#options.driver.view, record), alreadyDone: true }),
+      (record) => ({ schedule: scheduleAgain(this.#view, record), alreadyDone: true }),
     );
   }
 
   async failover(order: FailoverOrder): Promise<FailoverOutcome> {
-    this.#requireLeader();
+    requireLeader(this.#view);
     const run = () => this.#failover.run(order);
     if (order.dryRun) return run();
     const asked = { id: order.requestId, kind: 'failover', node: order.to } as const;
@@ -306,7 +249,7 @@ export class Backend implements AdminBackend {
    */
   async restart(order: RestartOrder): Promise<RestartOutcome> {
     const run = () => this.#options.restart(order);
-    const { self: node, hold } = this.#options.driver.view;
+    const { self: node, hold } = this.#view;
     if (order.dryRun) return run();
     const asked = { id: order.requestId, kind: 'restart', node } as const;
     const known = this.#requests.isKnown(order.requestId);
@@ -323,7 +266,7 @@ export class Backend implements AdminBackend {
   }
 
   async #setPaused(paused: boolean, order: PauseOrder): Promise<PauseOutcome> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     return this.#requests.once(
       { id: order.requestId, kind: paused ? 'pause' : 'resume', node: null },
       () => this.#orders.setPaused(paused, order),
@@ -332,7 +275,7 @@ export class Backend implements AdminBackend {
   }
 
   async standby(order: StandbyOrder): Promise<StandbyOutcome> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     return this.#requests.once(
       { id: order.requestId, kind: 'standby', node: order.node },
       () => this.#orders.standby(order),
@@ -341,7 +284,7 @@ export class Backend implements AdminBackend {
   }
 
   async activate(order: StandbyOrder): Promise<StandbyOutcome> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     return this.#requests.once(
       { id: order.requestId, kind: 'activate', node: order.node },
       () => this.#orders.activate(order),
@@ -350,7 +293,7 @@ export class Backend implements AdminBackend {
   }
 
   async allowDrop(order: AllowDropOrder): Promise<{ readonly index: number }> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     return allowDrop(order, this.#options);
   }
 
@@ -375,7 +318,7 @@ export class Backend implements AdminBackend {
     { requestId, node }: MemberOrder,
     run: () => Promise<MemberOutcome>,
   ): Promise<MemberOutcome> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     return this.#requests.once({ id: requestId, kind, node }, run, (record) =>
       membersAgain(record, this.members()),
     );
@@ -386,7 +329,7 @@ export class Backend implements AdminBackend {
   }
 
   async setSettings(order: SettingsOrder): Promise<SettingsOutcome> {
-    this.#requireSettledLeader();
+    requireSettledLeader(this.#view);
     return this.#requests.once(
       { id: order.requestId, kind: 'settings', node: null },
       () => this.#settings.set(order),
@@ -394,28 +337,11 @@ export class Backend implements AdminBackend {
     );
   }
 
+  get #view(): CoreView {
+    return this.#options.driver.view;
+  }
+
   get #log(): CoreView['log'] {
-    return this.#options.driver.view.log;
-  }
-
-  /** What an earlier leader has written may not be committed here yet: until it is, this one does not know what is so. */
-  #requireSettledLeader(): void {
-    this.#requireLeader();
-    const { leadership, commitIndex, self, isWitness } = this.#options.driver.view;
-    if (leadership === null || (commitIndex >= leadership.firstIndex && !isWitness)) return;
-    const why = isWitness
-      ? `${self} leads as a caretaker, which decides nothing (W3): it hands over to a data node`
-      : `${self} was only just elected: ask again in a second`;
-    throw refusedByLeader(self, 'refused', why);
-  }
-
-  #requireLeader(): void {
-    const { view } = this.#options.driver;
-    if (view.role.kind === 'leader') return;
-    const leader = view.role.kind === 'follower' ? view.role.leader : null;
-    const hint =
-      leader === null ? 'no leader is known here' : `the leader is ${leader}: run the command there`;
-    const facts = leader === null ? {} : { leader };
-    throw new QuorateError('not-leader', `${view.self} does not lead; ${hint}`, { context: { facts } });
+    return this.#view.log;
   }
 }

@@ -7,11 +7,12 @@
  */
 import type { SecureContext } from 'node:tls';
 import type { Entry, Message, NodeId, Released } from '../core/index.ts';
+import { REMOVED } from './callers.ts';
 import { secureContext } from './channel.ts';
 import { encodeMessage, type Lane, laneOf, type WireProblem } from './codec.ts';
 import { splitAddress } from './dialer.ts';
 import type { NodeFacts } from './facts.ts';
-import { PeerServer, REMOVED } from './inbound.ts';
+import { PeerServer } from './inbound.ts';
 import { LIMITS, TIMES } from './limits.ts';
 import type { PeerLogger } from './logger.ts';
 import { OutboundStream } from './outbound.ts';

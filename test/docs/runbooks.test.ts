@@ -15,7 +15,12 @@ const INDEX = `${FOLDER}/README.md`;
 const PAGES = filesBelow(FOLDER, '.md').filter((page) => page !== INDEX);
 
 /** Whose faults are those of others: at moments that are drawn, or in a smaller pool; or in which nothing fails. */
-const LIKE_OTHERS: readonly string[] = ['random-power-cut', 'replication-failover', 'replication-model'];
+const LIKE_OTHERS: readonly string[] = [
+  'random-power-cut',
+  'replication-failover',
+  'replication-model',
+  'replication-throughput',
+];
 
 it.each(SCENARIOS.map(({ name }) => name).filter((name) => !LIKE_OTHERS.includes(name)))(
   'the scenario %s has a page',

@@ -267,12 +267,12 @@ export const SWITCHES = {
     harms: 'safety',
     edits: [
       {
-        file: 'src/agent/backend.ts',
+        file: 'src/agent/fence-requests.ts',
         find: "if (!('refused' in result)) return driver.committed(result, Math.max(1, deadline - clock.now()));",
         replace: "if (!('refused' in result)) return;",
       },
       {
-        file: 'src/agent/backend.ts',
+        file: 'src/agent/fence-requests.ts',
         find: '    if (driver.view.state.inSync.includes(target)) {',
         replace: '    if (driver.view.now < 0) {',
       },

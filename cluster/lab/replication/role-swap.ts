@@ -60,7 +60,7 @@ export async function swapRoles(stage: Stage, swap: RoleSwap): Promise<void> {
 async function expectDiscovered(stage: Stage, copies: Copies, swap: RoleSwap): Promise<void> {
   const datasets = [...swap.fileSystems, ...swap.volumes];
   let found = await copies.discovered(stage.holder);
-  // A slow guest may take more than the ten seconds that a pool's reading has; then it says that it does not know.
+  // A slow guest may take longer than it has for an answer; then it says that it does not know.
   await stage.waitFor('both pools are read', async () => {
     if (!found.complete) found = await copies.discovered(stage.holder);
     return found.complete;

@@ -15,6 +15,7 @@ import { replicationInterrupted } from './replication-interrupted.ts';
 import { replicationModel } from './replication-model.ts';
 import { replicationNfs } from './replication-nfs.ts';
 import { replicationFailover, replicationRoleSwap } from './replication-role-swap.ts';
+import { replicationThroughput } from './replication-throughput.ts';
 import { staleStandby } from './stale-standby.ts';
 import { switchover } from './switchover.ts';
 import { witnessLoss } from './witness-loss.ts';
@@ -40,4 +41,5 @@ export const SCENARIOS: readonly Scenario[] = [
   replicationConflict,
   replicationModel,
   replicationNfs,
+  replicationThroughput,
 ];
