@@ -1,27 +1,22 @@
 /** The guard's thread: its resources, its socket, its orders. What may happen when is decided in `guard-core.ts`. */
 import type { Clock } from '../clock.ts';
 import type { LocalResourceConfig } from '../config/index.ts';
-import { assert, assertNever, type Epoch, type Instant, instant, type NodeId } from '../core/index.ts';
+import { assert, assertNever, type Epoch, type Instant, instant } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import {
   type ActionContext,
   type CommandRunner,
   DrbdResource,
-  type DrbdState,
   GatewayMemory,
-  isSuspended,
   PoolMemory,
   type Resource,
-  replicatedData,
   type StartLimit,
-  syncingVolumes,
 } from '../resources/index.ts';
-import { DrbdFollower } from './drbd-follower.ts';
+import { DrbdWatches } from './drbd-watches.ts';
 import { FrozenIoRelease } from './frozen-io.ts';
 import { GuardCore } from './guard-core.ts';
 import type { GuardOptions } from './guard-options.ts';
 import {
-  type FreshData,
   type GuardAnswers,
   type GuardData,
   type GuardOrder,
@@ -38,8 +33,6 @@ import type { SuspendCheck } from './suspend-check.ts';
 import type { VerifiedReleaseOptions } from './verified-release.ts';
 import type { Watchdog } from './watchdog.ts';
 
-/** A reading by `events2 --now` counts this long where no follower runs. */
-const READING_LIFE_MS = 15_000;
 const REATTACH_LIMIT_MS = 30_000;
 
 /** Everything outside that the guard is put together from: the real things in production, models in a simulation. */
@@ -60,12 +53,11 @@ export interface GuardParts {
 export class GuardWorker {
   readonly #data: GuardData;
   readonly #parts: GuardParts;
-  #otherDataNodes: readonly NodeId[];
   readonly #core: GuardCore;
   readonly #lease: SharedLease;
   readonly #local = new Map<string, Resource>();
   readonly #gated = new Map<string, (epoch: Epoch) => Resource>();
-  readonly #drbd = new Map<string, DrbdWatch>();
+  readonly #drbd: DrbdWatches;
   #tried: { readonly epoch: Epoch; readonly names: Set<string> } | null = null;
   #had: { readonly epoch: Epoch; readonly names: Set<string> } | null = null;
   /** For what may run on when its order has been answered. */
@@ -74,16 +66,18 @@ export class GuardWorker {
   readonly #network: NetworkFollower | null;
   readonly #frozenIo: FrozenIoRelease;
   #socket: Pick<GuardSocket, 'setSession' | 'close'> | null = null;
-  #reported = '';
 
   constructor(data: GuardData, parts: GuardParts) {
     this.#data = data;
-    this.#otherDataNodes = data.otherDataNodes;
     this.#parts = parts;
+    this.#drbd = new DrbdWatches({
+      ...{ runner: parts.runner, clock: parts.clock, local: this.#local, report: parts.report },
+      otherDataNodes: data.otherDataNodes,
+    });
     this.#frozenIo = new FrozenIoRelease({
       graph: data.graph,
       local: this.#local,
-      lastSeen: (name) => this.#drbd.get(name)?.follower.state() ?? null,
+      lastSeen: (name) => this.#drbd.lastSeen(name),
       log: (level, fields) => parts.report({ kind: 'log', level, fields }),
     });
     for (const config of data.resources) this.#addResource(config);
@@ -118,7 +112,7 @@ export class GuardWorker {
       onRenew: (epoch, until) => this.#core.renew(epoch, until),
       onClosed: () => this.#core.onAgentClosed(),
     });
-    for (const watch of this.#drbd.values()) watch.follower.start();
+    this.#drbd.start();
     this.#network?.start();
     this.#parts.report({ kind: 'listening' });
     // O1: what a dead predecessor left is released now, not only when an agent comes.
@@ -126,8 +120,7 @@ export class GuardWorker {
   }
 
   #addResource(config: LocalResourceConfig): void {
-    const watch = config.kind === 'drbd' ? this.#watch(config.resource) : null;
-    if (watch !== null) this.#drbd.set(config.name, watch);
+    if (config.kind === 'drbd') this.#drbd.add(config.name, config.resource);
     const memories = { gatewayMemory: new GatewayMemory(), poolMemory: new PoolMemory() };
     const make = (runner: CommandRunner): Resource =>
       localResource(config, {
@@ -137,8 +130,8 @@ export class GuardWorker {
         mayKill: this.#data.mayKill,
         frozenIo: STORAGE_ON_DRBD.has(config.kind) ? this.#frozenIo.of(config.name) : null,
         devicesBelow: (context) => this.#frozenIo.devicesBelow(config.name, context),
-        otherDataNodes: this.#otherDataNodes,
-        lastSeen: () => watch?.follower.state() ?? null,
+        otherDataNodes: this.#drbd.otherDataNodes,
+        lastSeen: () => this.#drbd.lastSeen(config.name),
         ...memories,
         dataDir: this.#data.dataDir,
       });
@@ -149,13 +142,6 @@ export class GuardWorker {
   #reattach(): void {
     const { signal } = new AbortController();
     void this.#frozenIo.reattach({ deadline: this.#after(REATTACH_LIMIT_MS), signal });
-  }
-
-  #watch(resource: string): DrbdWatch {
-    const follower = new DrbdFollower(resource, this.#parts.runner, this.#parts.clock, () =>
-      this.#reportData(),
-    );
-    return { follower, reading: null };
   }
 
   /**
@@ -211,10 +197,7 @@ export class GuardWorker {
         this.#core.setTiming(order.timing);
         return null;
       case 'others':
-        this.#otherDataNodes = order.ids;
-        // Also where nothing has changed: who asks does not know that.
-        this.#reported = '';
-        this.#reportData();
+        this.#drbd.setOthers(order.ids);
         return null;
       case 'arm':
         await this.#core.arm();
@@ -253,11 +236,11 @@ export class GuardWorker {
         if (this.#upkeep?.epoch === order.epoch) this.#upkeep.abort.abort();
         return null;
       case 'probe':
-        return this.#probe(order, { deadline: this.#after(order.limitMs), signal });
+        return this.#drbd.probe(order, { deadline: this.#after(order.limitMs), signal });
       case 'resume-io':
         return this.#resumeIo(order, signal);
       case 'look':
-        return this.#look({ deadline: this.#after(order.limitMs), signal });
+        return this.#drbd.look({ deadline: this.#after(order.limitMs), signal });
       case 'hand-over':
         this.#core.handOver(order.epoch, order.until);
         return null;
@@ -274,7 +257,7 @@ export class GuardWorker {
         this.#core.adopt(order.epoch, order.until);
         return null;
       case 'close':
-        for (const watch of this.#drbd.values()) watch.follower.close();
+        this.#drbd.close();
         this.#network?.close();
         this.#core.close();
         this.#socket?.close();
@@ -320,40 +303,10 @@ export class GuardWorker {
     return this.#actContext(order, AbortSignal.any([signal, this.#upkeep.abort.signal]));
   }
 
-  async #probe(
-    order: { name: string; isFresh: boolean },
-    context: ActionContext,
-  ): Promise<GuardAnswers['probe']> {
-    const watch = this.#drbd.get(order.name);
-    const resource = this.#local.get(order.name);
-    assert(resource !== undefined, `no local resource ${order.name}`);
-    if (!(resource instanceof DrbdResource) || watch === undefined) return resource.probe(context);
-    const seen = watch.follower.state();
-    if (seen !== null && !order.isFresh) return DrbdResource.probeOf(seen);
-    const look = await resource.look(context);
-    watch.reading = look.state === null ? null : { state: look.state, at: this.#parts.clock.now() };
-    this.#reportData();
-    return DrbdResource.probeOf(look.state, look.detail);
-  }
-
-  /** H3: for decisions that a cached state is too old for. */
-  async #look(context: ActionContext): Promise<FreshData> {
-    const readAt = this.#parts.clock.now();
-    const states = await Promise.all(
-      [...this.#drbd.keys()].map(async (name) => {
-        const resource = this.#local.get(name);
-        assert(resource instanceof DrbdResource, `${name} is not a DRBD resource`);
-        return (await resource.look(context)).state;
-      }),
-    );
-    const { peers, disk, isWhole } = replicatedData(states, this.#otherDataNodes);
-    return { readAt, peers: Object.fromEntries(peers), disk, isWhole };
-  }
-
   async #resumeIo(order: { epoch: Epoch; limitMs: number }, signal: AbortSignal): Promise<string> {
     const context = this.#actContext(order, signal);
     const said: string[] = [];
-    for (const name of this.#drbd.keys()) {
+    for (const name of this.#drbd.names) {
       const resource = this.#gatedResource(name, order.epoch);
       assert(resource instanceof DrbdResource, `${name} is not a DRBD resource`);
       said.push(`${name}: ${await resource.resumeIo(context)}`);
@@ -367,31 +320,6 @@ export class GuardWorker {
     return make(epoch);
   }
 
-  /** Peers and own disk, told when they change (H3). */
-  #reportData(): void {
-    const now = this.#parts.clock.now();
-    const states = [...this.#drbd.values()].map((watch): DrbdState | null => {
-      const seen = watch.follower.state();
-      if (seen !== null) return seen;
-      return watch.reading !== null && now - watch.reading.at < READING_LIFE_MS ? watch.reading.state : null;
-    });
-    const data = replicatedData(states, this.#otherDataNodes);
-    const report = {
-      kind: 'data',
-      peers: Object.fromEntries(data.peers),
-      disk: data.disk,
-      ioSuspended: states.some(isSuspendedState),
-      syncing: [...this.#drbd.keys()].flatMap((name, at) =>
-        syncingVolumes(states[at] ?? null, this.#otherDataNodes).map((volume) => ({ name, ...volume })),
-      ),
-    } as const;
-    // The role is not in it, but a change of role must be looked at too.
-    const text = JSON.stringify([report, states.map((state) => state?.role)]);
-    if (text === this.#reported) return;
-    this.#reported = text;
-    this.#parts.report(report);
-  }
-
   #after(limitMs: number): Instant {
     return instant(this.#parts.clock.now() + limitMs);
   }
@@ -399,9 +327,3 @@ export class GuardWorker {
 
 /** Whose unmount waits for the writes of the device below. */
 const STORAGE_ON_DRBD: ReadonlySet<LocalResourceConfig['kind']> = new Set(['mount', 'zfs-pool'] as const);
-const isSuspendedState = (state: DrbdState | null): boolean => state !== null && isSuspended(state);
-
-interface DrbdWatch {
-  readonly follower: DrbdFollower;
-  reading: { readonly state: DrbdState; readonly at: Instant } | null;
-}
