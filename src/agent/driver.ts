@@ -17,11 +17,10 @@ import type {
   NodeId,
   Persist,
   Proposal,
-  Term,
 } from '../core/index.ts';
 import { assert, assertNever, Core } from '../core/index.ts';
-import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
+import { CommitWaiters, type Place } from './commit-waiters.ts';
 import { formatNeeded } from './format.ts';
 import { refusedByLeader, refusedFor } from './refusals.ts';
 
@@ -51,20 +50,10 @@ export interface DriverOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
-export type ProposeResult =
-  | { readonly index: LogIndex; readonly term: Term }
-  | { readonly refused: string; readonly isFormat?: true };
-
-interface Waiter {
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
+export type ProposeResult = Place | { readonly refused: string; readonly isFormat?: true };
 
 /** `setTimeout` counts in whole ms and may not be asked for more than this. */
 const MAX_TIMER_MS = 60_000;
-const MAX_WAITERS = 1_000;
 
 export class Driver {
   readonly #options: DriverOptions;
@@ -76,12 +65,13 @@ export class Driver {
   #timer: Timer | null = null;
   /** When the timer fires, which may be before the core has something to do. */
   #timerAt = Number.POSITIVE_INFINITY;
-  #waiters: Waiter[] = [];
+  readonly #waiting: CommitWaiters;
   /** L7: it was kept for this process, which had begun without it by then. */
   #keptTooLong: Epoch | null = null;
 
   constructor(options: DriverOptions) {
     this.#options = options;
+    this.#waiting = new CommitWaiters(options.clock);
     this.#core = new Core(options.core, options.clock.now());
     this.#arm();
   }
@@ -94,7 +84,7 @@ export class Driver {
   end(): void {
     this.#isEnded = true;
     this.#timer?.cancel();
-    this.#dropWaiters(() => true);
+    this.#waiting.drop();
   }
 
   /** An ending node may still lead for a moment, and its vote may be needed, but it takes nothing any more. */
@@ -134,7 +124,7 @@ export class Driver {
   }
 
   /** Proposes at once. @throws QuorateError `refused-unsafe` */
-  place(proposal: Proposal): { readonly index: LogIndex; readonly term: Term } {
+  place(proposal: Proposal): Place {
     const result = this.propose(proposal);
     if (!('refused' in result)) return result;
     if (result.isFormat !== true) throw refusedByLeader(this.view.self, 'refused', result.refused);
@@ -147,25 +137,8 @@ export class Driver {
   }
 
   /** Resolves when this very entry is committed; rejects `timed-out-unknown` when that is lost sight of. */
-  committed({ index, term }: { index: LogIndex; term: Term }, limitMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.view.commitIndex >= index) return resolve();
-      if (this.#waiters.length >= MAX_WAITERS) return reject(unknownOutcome());
-      const timer = this.#options.clock.after(limitMs, () => this.#dropWaiters((other) => other === waiter));
-      const waiter: Waiter = {
-        index,
-        term,
-        resolve: () => {
-          timer.cancel();
-          resolve();
-        },
-        reject: (error) => {
-          timer.cancel();
-          reject(error);
-        },
-      };
-      this.#waiters.push(waiter);
-    });
+  committed(place: Place, limitMs: number): Promise<void> {
+    return this.view.commitIndex >= place.index ? Promise.resolve() : this.#waiting.add(place, limitMs);
   }
 
   /** Asks for a transfer (R3); why not, or null. */
@@ -304,10 +277,9 @@ export class Driver {
       case 'release':
         return effect.epoch === null ? executor.disarm() : executor.release(effect.epoch, effect.mode);
       case 'committed':
-        this.#onCommitted(effect.entry);
-        return;
+        return this.#onCommitted(effect.entry);
       case 'event':
-        if (effect.event.event === 'stepped-down') this.#dropWaiters(() => true);
+        if (effect.event.event === 'stepped-down') this.#waiting.drop();
         return this.#options.onEvent(effect.event);
       case 'proposed':
       case 'refused':
@@ -372,6 +344,13 @@ export class Driver {
     );
   }
 
+  #onCommitted(entry: Entry): void {
+    // Who waits is answered last, and is answered also where this is the end of the agent.
+    const answer = this.#waiting.take(entry.index);
+    this.#options.onCommitted(entry);
+    answer((index) => this.view.log.termAt(index));
+  }
+
   #arm(): void {
     const at = this.#core.nextDeadline() ?? Number.POSITIVE_INFINITY;
     // Every heartbeat puts a follower's election off: a timer that is too early looks again when it fires, which costs less.
@@ -387,30 +366,7 @@ export class Driver {
       else this.input({ kind: 'tick' });
     });
   }
-
-  #onCommitted(entry: Entry): void {
-    const done = this.#waiters.filter(({ index }) => index <= entry.index);
-    if (done.length > 0) this.#waiters = this.#waiters.filter(({ index }) => index > entry.index);
-    this.#options.onCommitted(entry);
-    for (const waiter of done) {
-      if (waiter.term === this.view.log.termAt(waiter.index)) waiter.resolve();
-      else waiter.reject(unknownOutcome());
-    }
-  }
-
-  #dropWaiters(isLost: (waiter: Waiter) => boolean): void {
-    const lost = this.#waiters.filter(isLost);
-    this.#waiters = this.#waiters.filter((waiter) => !isLost(waiter));
-    for (const waiter of lost) waiter.reject(unknownOutcome());
-  }
 }
 
 const notUnderstood = (old: readonly NodeId[]): string =>
   `${old.join(' and ')} may not understand it: an agent of an older version, to be upgraded first`;
-
-function unknownOutcome(): QuorateError {
-  return new QuorateError(
-    'timed-out-unknown',
-    'leadership or time ran out before the entry was known to be committed',
-  );
-}

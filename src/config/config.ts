@@ -223,8 +223,8 @@ export interface RouteTableResourceConfig extends ResourceCommon {
   readonly table: number;
   readonly interface: string;
   readonly gateway: string | null;
-  /** Whose packets use the table: addresses or networks, at least one. */
-  readonly from: readonly string[];
+  /** Whose packets use the table: addresses or networks, at least one. Null: what addresses the interface has when the table is taken. */
+  readonly from: readonly string[] | null;
   /** `to` is a network or "default"; without `via` it is on the link. */
   readonly routes: readonly { readonly to: string; readonly via: string | null }[];
   /** Of the rule, as in `ip rule`. */
@@ -241,7 +241,10 @@ export interface VirtualIpResourceConfig extends ResourceCommon {
 }
 
 interface CloudCommon extends ResourceCommon {
-  /** Local address of this node that cloud calls leave from; null means the system's choice. */
+  /**
+   * Local address of this node that cloud calls leave from, or an interface, for the address that it has at the moment of a call; null means
+   * the system's choice.
+   */
   readonly via: string | null;
 }
 

@@ -83,7 +83,7 @@ export function normalise(
       const { within, required } = section;
       const name = interfaceOf(section, place);
       const given = ownValue(section.addresses, [...path, 'addresses'], 'addresses', '[10.0.1.11]', context);
-      const addresses = given ?? addressesOn(name, place, ['port', 'virtual-ip'], 'addresses');
+      const addresses = given ?? servedOn(name, place);
       return {
         ...common,
         kind: 'inbound',
@@ -152,8 +152,8 @@ function routeTableOf(section: Section<'route-table'>, place: Place): ResourceCo
   if (section.gateway === undefined && routes.length === 0)
     context.problems.add(path, 'a route table needs a "gateway", or "routes"', 'as "gateway: 10.0.1.1"');
   const { table, priority } = section;
-  const from = given ?? addressesOn(name, place, ['port'], 'from');
-  checkFamilies(from, [gateway, ...routes.map(({ to, via }) => (to === 'default' ? via : to))], place);
+  const from = given ?? sourcesOn(name, place);
+  checkFamilies(from ?? [], [gateway, ...routes.map(({ to, via }) => (to === 'default' ? via : to))], place);
   for (const [index, { to, via }] of routes.entries()) {
     const at = [...path, 'routes', index];
     if (to === 'default' && section.routes[index]?.via === undefined)
@@ -191,27 +191,50 @@ function ownIp(given: PerNode<string> | undefined, key: string, { path, context 
   return ownValue(given, [...path, key], 'address', '10.0.1.1', context);
 }
 
+/**
+ * The addresses of the `port` on this interface; null where it has none here: whatever the interface has then. Not beside a virtual address,
+ * which comes later and would have no rule.
+ */
+function sourcesOn(name: string, place: Place): readonly string[] | null {
+  const ports = addressesOn(name, place, ['port']);
+  if (ports.length > 0) return ports;
+  if (addressesOn(name, place, ['virtual-ip']).length === 0) return null;
+  place.context.problems.add(
+    place.path,
+    'needs "from": a resource of kind "virtual-ip" puts an address on this interface, and none of kind "port" says what it has before that',
+    'as "from: [10.0.1.11]"',
+  );
+  return [];
+}
+
+/** What `inbound` is for, where it does not say so itself. */
+function servedOn(name: string, place: Place): readonly string[] {
+  const found = addressesOn(name, place, ['port', 'virtual-ip']);
+  const { members, self, problems } = place.context;
+  const isWitness = members.some(({ id, witness }) => witness && id === self);
+  if (found.length === 0 && !isWitness)
+    problems.add(
+      place.path,
+      'needs "addresses": no resource of kind "port" or "virtual-ip" puts an address on this interface',
+      'as "addresses: [10.0.1.11]"',
+    );
+  return found;
+}
+
 /** What other resources put on this interface of this node, without prefix lengths. */
 function addressesOn(
   name: string,
-  { path, context }: Place,
+  { context }: Place,
   kinds: readonly ('port' | 'virtual-ip')[],
-  key: string,
-): string[] {
+): readonly string[] {
   const silent = { ...context, problems: null };
-  const found = context.sections.flatMap((section): readonly string[] => {
-    if (section.kind !== 'port' && section.kind !== 'virtual-ip') return [];
-    if (!kinds.includes(section.kind) || pick(section.interface, silent) !== name) return [];
-    return section.kind === 'virtual-ip' ? [section.address] : (pick(section.addresses, silent) ?? []);
-  });
-  const isWitness = context.members.some(({ id, witness }) => witness && id === context.self);
-  if (found.length === 0 && !isWitness)
-    context.problems.add(
-      path,
-      `needs "${key}": no resource of kind ${kinds.map((kind) => `"${kind}"`).join(' or ')} puts an address on this interface`,
-      `as "${key}: [10.0.1.11]"`,
-    );
-  return found.map(withoutPrefix);
+  return context.sections
+    .flatMap((section): readonly string[] => {
+      if (section.kind !== 'port' && section.kind !== 'virtual-ip') return [];
+      if (!kinds.includes(section.kind) || pick(section.interface, silent) !== name) return [];
+      return section.kind === 'virtual-ip' ? [section.address] : (pick(section.addresses, silent) ?? []);
+    })
+    .map(withoutPrefix);
 }
 
 function pick<Value>(
@@ -236,7 +259,7 @@ function cloud(
   return { ...common, interfaces: section.interfaces, via: viaOf(section.via, place) };
 }
 
-/** An address, or the name of a `port`, whose first address it means. */
+/** An address, or the name of a `port`: its first address, or where it has none here the interface, for what that has then. */
 function viaOf(given: PerNode<string> | undefined, { path, context }: Place): string | null {
   if (given === undefined) return null;
   const { names, sections, problems } = context;
@@ -257,7 +280,7 @@ function viaOf(given: PerNode<string> | undefined, { path, context }: Place): st
     problems.add(at, why, hint);
     return null;
   }
-  if (port.addresses === undefined) problems.add(at, `"${given.value}" has no "addresses" here`, hint);
+  if (port.addresses === undefined) return pick(port.interface, context);
   const first = pick(port.addresses, context)?.[0];
   return first === undefined ? null : withoutPrefix(first);
 }

@@ -1,4 +1,5 @@
 /** Whether the cloud's endpoint answers from where this node will ask it, without the address that moves (complaint 2). */
+import { isIP } from 'node:net';
 import { endpointsOf } from './cloud-needs.ts';
 import type { MovingAddressView } from './cloud-probe.ts';
 import type { CheckContext, Reach } from './context.ts';
@@ -38,7 +39,7 @@ function findingOf(
     case 'no-local-address':
       return unknown(
         subject,
-        `${via} is not on this host now: its port is down, as is right for a node that does not hold`,
+        `${via} ${isIP(via ?? '') === 0 ? 'has no address' : 'is not on this host'} now: its port is down, as is right for a node that does not hold`,
         'Bring the port up for a moment and ask again; or ask while this node holds.',
       );
     case 'refused':

@@ -30,7 +30,7 @@ export interface DoctorContext {
   readonly network: Network;
   /** Asks a peer's agent about itself, several times; throws a QuorateError. */
   readonly askFacts: (member: FactsQuestion) => Promise<readonly FactsAnswer[]>;
-  /** Calls to the cloud that leave from this local address; null: from wherever the system chooses. */
+  /** Calls to the cloud that leave from this local address or interface; null: from wherever the system chooses. */
   readonly cloud: (localAddress: string | null) => Promise<CloudProbe>;
   readonly watchdog: WatchdogAccess;
   /** The committed log, from the own agent or, where it does not run, from its directory; throws. */

@@ -18,6 +18,7 @@ import { networkInterfaces, release, uptime } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import type { TlsFiles } from '../config/index.ts';
+import { localAddressOf } from '../resources/index.ts';
 import type { FileKind, Files, Host, HttpAnswer, Network, PeerCertificate, Reach } from './context.ts';
 
 const MAX_FILE_BYTES = 1024 * 1024;
@@ -123,9 +124,11 @@ function connect(
   limitMs: number,
   signal: AbortSignal,
 ): Promise<Reach> {
+  const from = localAddress === null ? null : localAddressOf(localAddress);
+  if (from === null && localAddress !== null) return Promise.resolve({ kind: 'no-local-address' });
   return new Promise((resolve) => {
     const startedAt = performance.now();
-    const socket = connectTcp({ host, port, ...(localAddress === null ? {} : { localAddress }) });
+    const socket = connectTcp({ host, port, ...(from === null ? {} : { localAddress: from }) });
     const end = (reach: Reach): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);

@@ -34,6 +34,7 @@ export { Ec2Fencer, type FenceResult } from './fencing.ts';
 export { HookResource } from './hook.ts';
 export { InboundResource } from './inbound.ts';
 export { GatewayMemory } from './link-gateway.ts';
+export { localAddressOf } from './local-address.ts';
 export { type DeviceIdentity, MountResource } from './mount.ts';
 export type { FrozenIo } from './mount-users.ts';
 export { PortResource } from './port.ts';

@@ -12,8 +12,8 @@ export interface Route {
 /** One family's share of the config. */
 export interface FamilyWish {
   readonly family: Family;
-  /** Sources, in route form. */
-  readonly from: readonly string[];
+  /** Sources, in route form; null: the interface's own addresses (`sourcesOf`). */
+  readonly from: readonly string[] | null;
   readonly gateway: Cidr | null;
   readonly routes: readonly Route[];
 }
@@ -34,16 +34,17 @@ export interface Target {
 export function familyWishes(options: {
   readonly name: string;
   readonly gateway: string | null;
-  readonly from: readonly string[];
+  readonly from: readonly string[] | null;
   readonly routes: readonly { readonly to: string; readonly via: string | null }[];
 }): readonly FamilyWish[] {
-  const from = options.from.map(parseCidr);
+  const from = options.from?.map(parseCidr) ?? null;
   const gateway = options.gateway === null ? null : parseCidr(options.gateway);
   const routes = options.routes.map(({ to, via }) => readRoute(to, via));
+  const targets = [gateway, ...routes].filter((item) => item !== null);
   const families = (['inet', 'inet6'] as const).filter((family) =>
-    from.some((source) => source.family === family),
+    (from ?? targets).some((one) => one.family === family),
   );
-  const lost = [gateway, ...routes].find((item) => item !== null && !families.includes(item.family));
+  const lost = targets.find((item) => !families.includes(item.family));
   if (families.length === 0 || lost) {
     throw new QuorateError(
       'config-invalid',
@@ -53,7 +54,7 @@ export function familyWishes(options: {
   const unique = (texts: readonly string[]): string[] => [...new Set(texts)];
   return families.map((family) => ({
     family,
-    from: unique(from.filter((source) => source.family === family).map(routeForm)),
+    from: from && unique(from.filter((source) => source.family === family).map(routeForm)),
     gateway: gateway?.family === family ? gateway : null,
     routes: routes.filter((route) => route.family === family).map(({ to, via }) => ({ to, via })),
   }));
@@ -68,6 +69,16 @@ function readRoute(to: string, via: string | null): Route & { readonly family: F
     throw new QuorateError('config-invalid', `route ${to} cannot go via ${via}: IPv4 and IPv6 are mixed`);
   }
   return { family: destination.family, to: routeForm(destination), via: gateway?.address ?? null };
+}
+
+/** Whose packets are to use the table, in route form. Empty where the interface has no address of that family. */
+export function sourcesOf(
+  { from, family }: FamilyWish,
+  addresses: readonly LinkAddress[],
+): readonly string[] {
+  if (from !== null) return from;
+  const own = addresses.filter((address) => address.family === family && address.scope === 'global');
+  return [...new Set(own.map(({ address }) => address))];
 }
 
 /**
@@ -126,9 +137,10 @@ export function judge({ family, interface: name }: Target, state: FamilyState): 
     return { kind: 'part', why: `rules lead to tables ${used.join(' and ')}` };
   }
   const sources = rules.map((rule) => rule.from);
-  const missing = family.from.filter((from) => !sources.includes(from));
+  const wantedSources = sourcesOf(family, state.addresses);
+  const missing = wantedSources.filter((from) => !sources.includes(from));
   if (missing.length > 0) return { kind: 'part', why: `no rule for ${missing.join(', ')}` };
-  const surplus = sources.filter((from) => !family.from.includes(from));
+  const surplus = sources.filter((from) => !wantedSources.includes(from));
   if (surplus.length > 0) return { kind: 'part', why: `a rule for ${surplus.join(', ')} is left` };
   const wanted = wantedRoutes(family, state.addresses);
   const present = tables.get(table) ?? [];

@@ -22,6 +22,7 @@ import {
   familyWishes,
   judge,
   type Route,
+  sourcesOf,
   tablesInUse,
   wantedRoutes,
 } from './route-table-view.ts';
@@ -40,8 +41,8 @@ export interface RouteTableOptions {
   readonly table: number;
   readonly interface: string;
   readonly gateway: string | null;
-  /** Addresses or networks whose packets go by this table. */
-  readonly from: readonly string[];
+  /** Addresses or networks whose packets go by this table; null: the addresses that the interface has when it is taken. */
+  readonly from: readonly string[] | null;
   /** Beside the interface's own networks and the default route. */
   readonly routes: readonly { readonly to: string; readonly via: string | null }[];
   readonly priority: number;
@@ -50,6 +51,7 @@ export interface RouteTableOptions {
 }
 
 const FLAG = { inet: '-4', inet6: '-6' } as const;
+const IP = { inet: 'IPv4', inet6: 'IPv6' } as const;
 
 export class RouteTableResource implements Resource {
   readonly kind = 'route-table';
@@ -80,6 +82,11 @@ export class RouteTableResource implements Resource {
     let state = await this.#mustLook(family, context);
     const before = this.#judge(family, state);
     if (before.kind === 'whole') return `table ${before.table} is in use`;
+    if (sourcesOf(family, state.addresses).length === 0)
+      throw new QuorateError(
+        'not-as-wanted',
+        `${this.name}: ${this.#interface} has no ${IP[family.family]} address whose packets could use the table (or name them under "from")`,
+      );
     const wanted = wantedRoutes(family, state.addresses);
     const isExact = (table: number): boolean =>
       compareRoutes(state.tables.get(table) ?? [], wanted, this.#interface).isExact;
@@ -176,11 +183,12 @@ export class RouteTableResource implements Resource {
   async #pointAt(
     table: number,
     family: FamilyWish,
-    { rules }: FamilyState,
+    { rules, addresses }: FamilyState,
     context: ActionContext,
   ): Promise<void> {
-    const isWanted = (rule: RuleState): boolean => rule.table === table && family.from.includes(rule.from);
-    const adds = family.from
+    const sources = sourcesOf(family, addresses);
+    const isWanted = (rule: RuleState): boolean => rule.table === table && sources.includes(rule.from);
+    const adds = sources
       .filter((from) => !rules.some((rule) => isWanted(rule) && rule.from === from))
       .map((from) => ['rule', 'add', ...this.#ruleWords({ from, table })]);
     const old = rules.filter((rule) => !isWanted(rule));

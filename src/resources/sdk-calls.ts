@@ -21,6 +21,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { type CloudWatch, type MiddlewareStack, watchCalls } from './cloud-watch.ts';
 import { type Ec2CallOptions, Ec2Failure } from './ec2.ts';
+import { localAddressOf } from './local-address.ts';
 import { calledOff, isNotFromHere, outOfTime, translated } from './sdk-failure.ts';
 
 const CONNECT_TIMEOUT_MS = 500;
@@ -33,7 +34,7 @@ const MAX_SOCKETS = 8;
 export interface CloudClientOptions {
   readonly region: string | null;
   readonly endpoint: string | null;
-  /** The address of this node that calls leave from (`via`); null means the system's choice. */
+  /** The address of this node that calls leave from (`via`), or an interface of it; null means the system's choice. */
   readonly localAddress: string | null;
   /** True only while epoch and lease are valid (O2). */
   readonly mayMutate: () => boolean;
@@ -230,15 +231,24 @@ export class SdkCalls<Client extends SdkClient> {
   }
 
   #makeAgents(localAddress: string | null): Agents {
-    const how = {
-      keepAlive: true,
-      maxSockets: MAX_SOCKETS,
-      ...(localAddress === null ? {} : { localAddress }),
-    };
+    const how = { keepAlive: true, maxSockets: MAX_SOCKETS };
     const agents = { httpAgent: new HttpAgent(how), httpsAgent: new HttpsAgent(how) };
+    if (localAddress !== null) for (const agent of Object.values(agents)) leaveBy(localAddress, agent);
     this.#agents.push(agents);
     return agents;
   }
+}
+
+/** Looked up for each connection: the port of a standby is down, and has its address only once it is taken. */
+function leaveBy(via: string, agent: HttpAgent): void {
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (options, callback) => {
+    const localAddress = localAddressOf(via);
+    if (localAddress !== null) return connect({ ...options, localAddress }, callback);
+    const error = Object.assign(new Error(`${via} is down, or has no address`), { code: 'EADDRNOTAVAIL' });
+    callback?.(error, undefined as never);
+    return undefined;
+  };
 }
 
 /** The second only where the first is late; a refusal that comes in time is the answer. Rejects as the first that failed. */

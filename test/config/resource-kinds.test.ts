@@ -88,10 +88,6 @@ describe('the way in', () => {
 
   it.each([
     [
-      '{name: r, kind: route-table, table: 200, interface: eth2, gateway: 10.0.1.1}',
-      /needs "from": no resource of kind "port" puts an address on this interface/,
-    ],
-    [
       '{name: r, kind: route-table, table: 252, interface: eth1, gateway: 10.0.1.1, from: 10.0.1.11}',
       /table: .*253 to 255 are the kernel's own/,
     ],
@@ -123,6 +119,14 @@ describe('the way in', () => {
     expect(problem([PORT, item])).toMatch(why);
   });
 
+  it('a table is for what the interface has, where the config does not say that; not beside a virtual address', () => {
+    const table = '{name: r, kind: route-table, table: 200, interface: eth2, gateway: 10.0.1.1}';
+    expect(resources([table])[0]).toMatchObject({ from: null });
+    expect(resources(['{name: p, kind: port, interface: eth2}', table])[1]).toMatchObject({ from: null });
+    const vip = '{name: vip, kind: virtual-ip, interface: eth2, address: 10.0.0.50/24}';
+    expect(problem([vip, table])).toMatch(/needs "from": a resource of kind "virtual-ip" puts an address/);
+  });
+
   it('data comes in for the addresses of the port and the virtual address', () => {
     const vip = '{name: vip, kind: virtual-ip, interface: {a: eth1, b: ens6}, address: 10.0.0.50/24}';
     const inbound = '{name: data, kind: inbound, interface: {a: eth1, b: ens6}, within: 500ms}';
@@ -140,9 +144,12 @@ describe('the cloud', () => {
   it('`via` may name a port: its first address is meant', () => {
     const eip = `{name: eip, kind: elastic-ip, allocation: eipalloc-03a7e962, ${ENIS}, via: port2}`;
     expect(resources([PORT, eip], 'b')[1]).toMatchObject({ via: '10.0.2.11' });
-    expect(problem(['{name: port2, kind: port, interface: eth1}', eip])).toContain(
-      'via: "port2" has no "addresses" here',
-    );
+    // Whose addresses something else configures: what the interface has then.
+    expect(
+      resources(['{name: port2, kind: port, interface: {a: eth1, b: ens6}}', eip], 'b')[1],
+    ).toMatchObject({
+      via: 'ens6',
+    });
   });
 
   it('routes, private addresses and target groups', () => {

@@ -101,6 +101,23 @@ describe('a warm client', () => {
   });
 });
 
+describe('an interface instead of an address', () => {
+  it('is left by the address that it has', async () => {
+    const client = await ec2('lo');
+    await client.warm({ kind: 'address', allocationId: VIP.allocation }, how);
+    await client.associateAddress(moveTo(B.eni), how);
+    expect(new Set(running.controller.calls().map(({ source }) => source))).toEqual(new Set(['127.0.0.1']));
+  });
+
+  it('that is down: readings leave from elsewhere, a mutation does not', async () => {
+    const client = await ec2('not-there0');
+    const report = await client.warm({ kind: 'address', allocationId: VIP.allocation }, how);
+    expect(report).toEqual({ hasRead: true, hasRehearsed: true });
+    expect(await kindOf(client.associateAddress(moveTo(B.eni), how))).toBe('unreachable EADDRNOTAVAIL');
+    expect(actions()).not.toContain('AssociateAddress');
+  });
+});
+
 describe('a local address that is not on this host (an idle node: its second port is down)', () => {
   it('readings leave from elsewhere; the client is warm', async () => {
     const client = await ec2(NOT_HERE);

@@ -14,13 +14,13 @@ const WANTED: readonly FakeRoute[] = [
   { to: '203.0.113.0/24', via: '10.9.0.3' },
 ];
 
-const resource = (ip: FakeIp) =>
+const resource = (ip: FakeIp, from: readonly string[] | null = SOURCES) =>
   new RouteTableResource({
     name: 'routes',
     table: 200,
     interface: 'eth1',
     gateway: '10.9.0.2',
-    from: SOURCES,
+    from,
     routes: [{ to: '203.0.113.0/24', via: '10.9.0.3' }],
     priority: 100,
     runner: ip.runner,
@@ -132,6 +132,21 @@ describe('route table', () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  it('without sources it is for the addresses that the interface has; without any it says so', async () => {
+    const ip = new FakeIp();
+    const own = resource(ip, null);
+    expect(await own.probe(context())).toMatchObject({ probe: 'not-held' });
+    await own.acquire({ ...context(), previousReleased: true });
+    expect(ip.rules).toEqual([{ from: '10.9.0.1', table: 200 }]);
+    expect(await own.probe(context())).toMatchObject({ probe: 'held' });
+    await own.release({ ...context(), mode: 'planned' });
+    expect([ip.rules, ip.table(200)]).toEqual([[], []]);
+    ip.addresses = [];
+    const acquiring = own.acquire({ ...context(), previousReleased: true });
+    await expect(acquiring).rejects.toThrow(/routes: eth1 has no IPv4 address whose packets could use/);
+    expect([ip.rules, ip.table(200)]).toEqual([[], []]);
   });
 
   it('refuses what can have no effect', () => {

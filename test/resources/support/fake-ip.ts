@@ -14,6 +14,8 @@ export interface FakeRoute {
 export class FakeIp {
   readonly rules: FakeRule[] = [];
   readonly tables = new Map<number, FakeRoute[]>();
+  /** Of its interface. */
+  addresses: readonly object[] = [{ family: 'inet', local: '10.9.0.1', prefixlen: 24, scope: 'global' }];
   readonly changes: string[] = [];
   /** Called after every change. */
   onChange: () => void = () => undefined;
@@ -58,7 +60,8 @@ export class FakeIp {
       if (table === undefined) return failed(2, 'Error: ipv4: FIB table does not exist.\nDump terminated\n');
       return said(JSON.stringify(table.map(routeObject)));
     }
-    if (line.startsWith('addr show')) return said(JSON.stringify([LOOPBACK, LINK]));
+    if (line.startsWith('addr show'))
+      return said(JSON.stringify([LOOPBACK, { ...LINK, addr_info: this.addresses }]));
     if (this.changesLeft <= 0) return { kind: 'aborted' };
     this.changesLeft -= 1;
     const result = this.#change(words);
@@ -118,7 +121,6 @@ const LINK = {
   ifname: 'eth1',
   flags: ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP'],
   operstate: 'UP',
-  addr_info: [{ family: 'inet', local: '10.9.0.1', prefixlen: 24, scope: 'global' }],
 };
 
 function routeObject({ to, via }: FakeRoute): unknown {
