@@ -238,8 +238,8 @@ export interface AdminBackend {
   bootstrap(request: { readonly inSync: readonly NodeId[]; readonly who: string }): Promise<void>;
   /** Never blocks. */
   replication(): ReplicationDocument;
-  /** A round of snapshot replication now; null: of everything. Says of which number it is. */
-  runReplication(dataset: string | null): { readonly round: number };
+  /** A round of snapshot replication now; null: of everything. Says of which number it is. The order is in the log, its result in `replication`. */
+  runReplication(dataset: string | null, who: string): { readonly round: number };
   /** An operator's word, in the log, that a node may destroy what a change of roles has kept there (DATASET=GUID). Of whoever leads. */
   allowDrop(order: AllowDropOrder): Promise<{ readonly index: number }>;
   /**

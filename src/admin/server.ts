@@ -103,8 +103,8 @@ export class AdminServer {
       Status: this.#unary('Status', () => withoutNulls(this.#backend.status())),
       WatchStatus: (call: WatchCall) => this.#watch(call),
       Replication: this.#unary('Replication', () => withoutNulls(this.#backend.replication())),
-      RunReplication: this.#unary('RunReplication', ({ dataset }: { dataset: string }) =>
-        this.#backend.runReplication(dataset === '' ? null : dataset),
+      RunReplication: this.#unary('RunReplication', ({ dataset }: { dataset: string }, who) =>
+        this.#backend.runReplication(dataset === '' ? null : dataset, who('')),
       ),
       AllowDrop: this.#unary(
         'AllowDrop',

@@ -124,7 +124,7 @@ export const statusSchema = z.object({
   lastTakeover: orNull(lastTakeoverSchema),
   /** To come, under way, or came to nothing in this tenure. Older agents know of none. */
   scheduled: orNull(scheduledSchema),
-  /** What somebody should do about the observer's own certificates; a sentence each. Older agents tell none. */
+  /** What somebody should do about the observer: its certificates, its checks that have failed; a sentence each. Older agents tell none. */
   warnings: z.array(z.string()).default([]),
   /** Of DRBD, on the observer; older agents tell none. */
   resync: z.array(resyncSchema).default([]),

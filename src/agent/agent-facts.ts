@@ -29,6 +29,9 @@ export interface AgentFactsOptions {
   readonly isEnding: () => boolean;
 }
 
+const checkSentence = (check: string): string =>
+  `the check "${check}" has failed here: "quorate doctor" says why, and what to do`;
+
 export class AgentFacts {
   readonly #options: AgentFactsOptions;
 
@@ -45,7 +48,7 @@ export class AgentFacts {
       resources: heard.probes?.resources ?? [],
       lastTakeover: heard.takeovers.last,
       degraded: new Map([...degraded(), ...refusals()]),
-      warnings: parts.certificateWarnings?.() ?? [],
+      warnings: [...(parts.certificateWarnings?.() ?? []), ...(heard.failedChecks ?? []).map(checkSentence)],
       resync: heard.resync.running,
       replication: this.poolCopies(),
     });

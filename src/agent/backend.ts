@@ -192,8 +192,12 @@ export class Backend implements AdminBackend {
     return replication.document(status().holder as NodeId | null);
   }
 
-  runReplication(dataset: string | null): { readonly round: number } {
-    return { round: this.#options.replication.run(dataset) };
+  runReplication(dataset: string | null, who: string): { readonly round: number } {
+    const { replication, driver, clock } = this.#options;
+    const round = replication.run(dataset);
+    const action = `replication run${dataset === null ? '' : ` of ${dataset}`}: round ${round}`;
+    driver.propose({ kind: 'operator', who, action, at: clock.wallMs() });
+    return { round };
   }
 
   fencePeer(peer: NodeId | null, who: string | null): Promise<'outdated'> {

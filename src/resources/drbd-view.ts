@@ -36,6 +36,9 @@ export function isSuspended(state: DrbdState): boolean {
   return state.suspended !== '' && state.suspended !== 'no';
 }
 
+/** Each write is on both before it is acknowledged: also while the two are compared, by `drbdadm verify`, which takes hours. */
+const MIRRORS: ReadonlySet<string> = new Set(['Established', 'VerifyS', 'VerifyT']);
+
 /** H3: in sync only if the peer is connected and up to date for every volume; anything unclear is not "in sync". */
 export function peerData(state: DrbdState | null, connection: DrbdConnection | null): PeerData {
   if (state === null) return 'unknown';
@@ -43,7 +46,7 @@ export function peerData(state: DrbdState | null, connection: DrbdConnection | n
   if (connection.connection !== 'Connected') return 'not-in-sync';
   if (connection.volumes.length === 0 || connection.volumes.length < state.volumes.length) return 'unknown';
   const isUpToDate = connection.volumes.every(
-    (volume) => volume.replication === 'Established' && volume.peerDisk === 'UpToDate',
+    (volume) => MIRRORS.has(volume.replication) && volume.peerDisk === 'UpToDate',
   );
   return isUpToDate ? 'in-sync' : 'not-in-sync';
 }

@@ -27,6 +27,9 @@ const BATCH_WORD = /^[\w.:/@%+-]+$/;
 const DUMP_INTERRUPTED = 'Dump was interrupted';
 const ENVIRONMENT = { LC_ALL: 'C' };
 
+/** Of a pool with more than ten thousand datasets, as the replication has it for the same one: what is too much is unknown, and ends nothing. */
+const ZFS_OUTPUT_BYTES = 4 * 1024 * 1024;
+
 export class LinuxTools {
   readonly #runner: CommandRunner;
   readonly #clock: Clock | null;
@@ -51,7 +54,8 @@ export class LinuxTools {
     const { signal } = context;
     const isAbrupt = 'mode' in context && context.mode === 'abrupt';
     const deadline = isAbrupt && this.#clock !== null ? abruptShare(context, this.#clock) : context.deadline;
-    return this.#runner.run(command, { deadline, signal, environment: this.#environment, ...more });
+    const limit = command[0] === 'zfs' ? { maxOutputBytes: ZFS_OUTPUT_BYTES } : {};
+    return this.#runner.run(command, { deadline, signal, environment: this.#environment, ...limit, ...more });
   }
 
   /** Throws unless it ended with code 0, or with what counts as fine: mostly that nothing was to be done. */

@@ -59,7 +59,9 @@ describe('status', () => {
   it('of replication arrives likewise, and a viewer may ask for it', async () => {
     expect(await as(known.viewer, (client) => client.replication())).toEqual(REPLICATION);
     expect(await as(known.operator, (client) => client.runReplication(null))).toBe(8);
-    expect(agent.backend.asked).toEqual([{ runReplication: null }]);
+    expect(agent.backend.asked).toEqual([
+      { runReplication: null, who: expect.stringContaining('/client/operator/') },
+    ]);
   });
 
   it('arrives where nothing is known yet', async () => {

@@ -266,8 +266,8 @@ export class FakeBackend implements AdminBackend {
   replication(): ReplicationDocument {
     return REPLICATION;
   }
-  runReplication(dataset: string | null) {
-    this.asked.push({ runReplication: dataset });
+  runReplication(dataset: string | null, who: string) {
+    this.asked.push({ runReplication: dataset, who });
     if (this.failure instanceof Error) throw this.failure;
     return { round: 8 };
   }

@@ -212,7 +212,7 @@ describe('a client that learns everything by reflection', () => {
       { to: 'b', acceptDataLoss: true, why: 'a burned', requestId: 'request-6' },
       { inSync: ['a', 'b'] },
       { peer: 'b', who },
-      { runReplication: 'tank/home' },
+      { runReplication: 'tank/home', who },
       { allowDrop: { node: 'a', datasets: ['tank/.diverged/8/x=11'], why: 'old', who } },
       { add: { node: 'c', peer: '10.0.4.10:7400', zone: 'us-east-1d', witness: false, who } },
       { promote: { node: 'c', requestId: 'request-8' } },
