@@ -14,6 +14,9 @@ import { reasonOf } from './reason.ts';
 import { refusedFor, requireOpenEpoch } from './refusals.ts';
 import type { TakeoverWatch } from './takeover-watch.ts';
 
+/** Of a sentence for each pool, in the entry: far below its limit. Whoever orders it is told all of it. */
+const MAX_LOSS_CHARACTERS = 3000;
+
 export interface AcceptLossParts {
   readonly driver: Driver;
   readonly clock: Clock;
@@ -52,7 +55,7 @@ export async function acceptLoss(order: FailoverOrder, parts: AcceptLossParts): 
   taken.promise.catch(() => undefined);
   try {
     const why = reasonOf(order.why) || 'no reason given';
-    const action = acceptedText(to, why, mayLose);
+    const action = acceptedText(to, why, mayLose.slice(0, MAX_LOSS_CHARACTERS));
     const { index: forcedAt, idNotInLog } = await entries.write(
       { kind: 'operator', who, action, at: clock.wallMs() },
       { requestId, isNamed: true, to, expectedEpoch },

@@ -19,7 +19,9 @@ import type {
   Proposal,
 } from '../core/index.ts';
 import { assert, assertNever, Core } from '../core/index.ts';
+import { QuorateError } from '../errors.ts';
 import type { ExecutorClient, ExecutorEvent } from '../executor/index.ts';
+import { parseEntryBody } from '../log/index.ts';
 import { CommitWaiters, type Place } from './commit-waiters.ts';
 import { formatNeeded } from './format.ts';
 import { refusedByLeader, refusedFor } from './refusals.ts';
@@ -107,6 +109,8 @@ export class Driver {
   propose(proposal: Proposal): ProposeResult {
     const old = this.lacking(proposal);
     if (old.length > 0) return { refused: notUnderstood(old), isFormat: true };
+    const why = whyNotStorable(proposal);
+    if (why !== null) return { refused: why };
     let result: ProposeResult = { refused: 'the agent is ending' };
     this.#step({ kind: 'propose', proposal }, (effect) => {
       if (effect.kind === 'proposed') result = effect;
@@ -365,6 +369,24 @@ export class Driver {
       if (this.#options.clock.now() < (this.#core.nextDeadline() ?? Number.POSITIVE_INFINITY)) this.#arm();
       else this.input({ kind: 'tick' });
     });
+  }
+}
+
+/** Those that become entries as they are. */
+const ENTRY_BODIES: ReadonlySet<Proposal['kind']> = new Set([
+  ...(['note', 'operator', 'operator-result', 'takeover-done', 'fenced', 'forced'] as const),
+  ...(['pause', 'standby', 'switchover-scheduled', 'switchover-begun', 'switchover-ended'] as const),
+]);
+
+/** What the log does not take must not go out to the others first: there it would end them, or this leader (D1). */
+function whyNotStorable(proposal: Proposal): string | null {
+  if (!ENTRY_BODIES.has(proposal.kind)) return null;
+  try {
+    parseEntryBody(proposal);
+    return null;
+  } catch (error) {
+    if (error instanceof QuorateError) return error.message;
+    throw error;
   }
 }
 

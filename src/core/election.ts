@@ -188,6 +188,8 @@ function becomeLeader(node: CoreNode, campaign: Campaign): void {
     isStandingAside: false,
     handOverAt: node.now,
     transfer: null,
+    dataMoveAt: node.now,
+    failedDataMoves: 0,
     restart: null,
   };
   node.role = { kind: 'leader', leadership };

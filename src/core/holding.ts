@@ -19,6 +19,9 @@ const LEAST_PREPARATION_MS = 1_000;
 const STALE_PATIENCE_PROMISES = 16;
 const MAX_STALE_DOUBLINGS = 2;
 
+/** Between two attempts to move because the own data is bad: the first pause, doubled up to the last. */
+const DATA_MOVE_PAUSE_MS = { first: 60_000, most: 900_000 } as const;
+
 /** After every step of a leader: as far through the gate as the facts allow. */
 export function advanceHolding(node: CoreNode, leadership: Leadership): void {
   switch (node.hold.kind) {
@@ -200,6 +203,7 @@ export function onReleaseFailed(node: CoreNode): void {
   )
     return;
   // mark: planned-release-undone
+  if (leadership.transfer.reason === 'stale-data') putOffDataMove(node, leadership);
   leadership.transfer = null;
   node.hold = {
     kind: 'held',
@@ -208,6 +212,16 @@ export function onReleaseFailed(node: CoreNode): void {
     announcedUntil: node.leaseUntil ?? node.now,
   };
   node.outbox.event({ event: 'transfer', to: null, phase: 'given up: the release could not end' });
+}
+
+/** R1, H3: each attempt stops what stands in front of whatever is busy. What cannot end now is not tried without pause. */
+function putOffDataMove(node: CoreNode, leadership: Leadership): void {
+  const pauseMs = Math.min(
+    DATA_MOVE_PAUSE_MS.first * 2 ** leadership.failedDataMoves,
+    DATA_MOVE_PAUSE_MS.most,
+  );
+  leadership.failedDataMoves += 1;
+  leadership.dataMoveAt = instant(node.now + pauseMs);
 }
 
 /** O1: without its executor a node does not know what it holds: it stops leading and votes for nobody (L3). */

@@ -65,6 +65,10 @@ export interface Leadership {
   /** A renounced leader hands over from here on: at once, or later where nobody seems able to hold. */
   handOverAt: Instant;
   transfer: Transfer | null;
+  /** H3: before this nothing is moved for its own bad data: an attempt could not end. */
+  dataMoveAt: Instant;
+  /** How many could not. */
+  failedDataMoves: number;
   restart: OwnRestart | null;
 }
 

@@ -64,15 +64,20 @@ export function advanceTransfer(node: CoreNode, leadership: Leadership): void {
   if (leadership.renounced && transfer === null && mayNowHold(node, leadership)) leadAnew(node);
   else if (leadership.renounced && node.commitIndex >= leadership.firstIndex)
     handOver(node, leadership, transfer);
-  else if (mustMoveForItsData(node)) startTransfer(node, null, 'stale-data');
+  else if (mustMoveForItsData(node, leadership)) startTransfer(node, null, 'stale-data');
 }
 
 /**
- * H3: its own data is bad, and somebody may take over. Where everybody who is in sync is on standby, nobody would hold
- * afterwards: it goes on with the peer's data until one of them is active again.
+ * H3: its own data is bad, and somebody who may take over is there. Where nobody is, or who is in sync is on standby, nobody would hold
+ * afterwards: it goes on with the peer's data until one of them is there again.
  */
-function mustMoveForItsData(node: CoreNode): boolean {
-  return node.hold.kind === 'held' && !node.isEligible(node.self) && successors(node).length > 0;
+function mustMoveForItsData(node: CoreNode, leadership: Leadership): boolean {
+  return (
+    node.hold.kind === 'held' &&
+    !node.isEligible(node.self) &&
+    node.now >= leadership.dataMoveAt &&
+    successors(node).some((id) => isReadyToLead(node, leadership, id))
+  );
 }
 
 /** What it has renounced for is over by an operator's word. */
@@ -84,17 +89,15 @@ function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: T
   const isLate = node.now >= transfer.deadline;
   const isReady =
     transfer.to === null
-      ? isAnybodyReady(node, leadership)
+      ? isAnybodyReady(node, leadership, transfer)
       : hasAnswered(node, leadership, transfer, transfer.to);
   if (!isReady && !isLate) return;
-  if (!isReady && transfer.to !== null) {
+  // Who is told to end lets go, whoever is there.
+  if (!isReady && !(transfer.to === null && transfer.reason === 'shutdown')) {
     // mark: transfer-given-up
     leadership.transfer = null;
-    node.outbox.event({
-      event: 'transfer',
-      to: transfer.to,
-      phase: 'given up: the target does not catch up',
-    });
+    const who = transfer.to === null ? 'nobody catches up' : 'the target does not catch up';
+    node.outbox.event({ event: 'transfer', to: transfer.to, phase: `given up: ${who}` });
     return;
   }
   if (node.hold.kind === 'preparing') node.dropPreparation();
@@ -109,10 +112,11 @@ function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: T
   }
 }
 
-/** An orderly shutdown need not wait for somebody who is not there. */
-function isAnybodyReady(node: CoreNode, leadership: Leadership): boolean {
+/** An orderly shutdown need not wait for somebody who is not there; anything else would end the service for nothing. */
+function isAnybodyReady(node: CoreNode, leadership: Leadership, { reason }: Transfer): boolean {
   const reachable = successors(node).filter((id) => isReachable(node, leadership, id));
-  return reachable.length === 0 || reachable.some((id) => hasWholeLog(node, leadership, id));
+  if (reachable.length === 0) return reason === 'shutdown';
+  return reachable.some((id) => hasWholeLog(node, leadership, id));
 }
 
 /** An explicit target must answer after the order: one that died a moment ago would cost the service everything. */

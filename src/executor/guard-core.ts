@@ -89,8 +89,12 @@ export class GuardCore {
       this.#startAbrupt(`the lease ended ${Math.round(now - this.#guard.until)} ms ago`);
       return;
     }
-    if (this.#guard.confirmedAt <= resumedAt)
+    if (this.#guard.confirmedAt <= resumedAt) {
+      // Nor is anything petted any more for what was confirmed before: the clock that stood still would count it as new.
+      this.#guard.confirmedAt = instant(0);
+      this.#guard.kept = null;
       this.#startAbrupt('the host was suspended: the lease is void (T3)');
+    }
   }
 
   /** With every confirmed round (T4). One for an epoch that has not begun waits for its order. */
@@ -261,7 +265,7 @@ export class GuardCore {
 
   close(): void {
     this.#deadlineTimer?.cancel();
-    this.#petting.stopTicking();
+    this.#petting.end();
   }
 
   /** One timer that looks again when it fires, instead of a new one for each round. */

@@ -27,7 +27,7 @@ export class Petting {
   #timer: Timer | null = null;
 
   constructor(options: PettingOptions) {
-    const { guard, watchdog, state, onLost } = options;
+    const { watchdog, state, onLost } = options;
     this.#options = options;
     this.watchdog =
       watchdog === null
@@ -36,8 +36,12 @@ export class Petting {
             ...watchdog,
             state,
             onLost,
-            onProblem: (why) => guard.log('error', { event: 'watchdog-not-closed', why }),
+            onProblem: (why) => this.#onProblem(why),
           });
+  }
+
+  #onProblem(why: string): void {
+    this.#options.guard.log('error', { event: 'watchdog-not-closed', why });
   }
 
   /** Invariant 5. */
@@ -67,8 +71,11 @@ export class Petting {
     });
   }
 
-  stopTicking(): void {
+  /** The process ends. What is not verified as released stays armed (R1). */
+  end(): void {
     this.#timer?.cancel();
+    if (this.#options.guard.phase.kind !== 'released') return;
+    this.watchdog?.end().catch((error: unknown) => this.#onProblem(String(error)));
   }
 
   async closeWatchdog(): Promise<void> {

@@ -72,7 +72,8 @@ export class GuardRelease {
     void releaseUntilVerified({
       ...this.#options,
       limitMs: this.#guard.releaseMs,
-      isReadFirst,
+      // What a dead one has left may be under way still where it cannot be read, as a start that waits in systemd's queue: a stop ends that.
+      isReadFirst: isReadFirst && !(tenure === null && isUnfinished && !isOfEarlierBoot),
       mayHaveLeftovers: wasUnverified,
       onUnverified: (fields) => this.#complain(fields),
     })

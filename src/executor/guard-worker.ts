@@ -31,7 +31,7 @@ import type { SelfFence } from './self-fence.ts';
 import { SharedLease } from './shared-lease.ts';
 import type { SuspendCheck } from './suspend-check.ts';
 import type { VerifiedReleaseOptions } from './verified-release.ts';
-import type { Watchdog } from './watchdog.ts';
+import type { WatchdogKeeperOptions } from './watchdog-keeper.ts';
 
 const REATTACH_LIMIT_MS = 30_000;
 
@@ -41,7 +41,7 @@ export interface GuardParts {
   readonly runner: CommandRunner & VerifiedReleaseOptions['children'];
   readonly state: GuardOptions['state'];
   readonly suspendCheck: () => SuspendCheck;
-  readonly openWatchdog: (device: string) => Promise<Watchdog>;
+  readonly openWatchdog: WatchdogKeeperOptions['open'];
   readonly selfFence: SelfFence;
   readonly fatal: GuardOptions['fatal'];
   /** The agent's renewals (T4). */

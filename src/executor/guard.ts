@@ -32,7 +32,7 @@ const worker = new GuardWorker(data, {
     ? (StateFile.openWhole(data.dataDir) ?? forgetfulState())
     : StateFile.open(data.dataDir),
   suspendCheck: () => new SuspendCheck(),
-  openWatchdog: (device) => openWatchdog(device, data.watchdog?.statedMs ?? null),
+  openWatchdog: (device, whyUnfit) => openWatchdog(device, data.watchdog?.statedMs ?? null, whyUnfit),
   fatal: (error) => {
     // Uncaught on purpose: it ends this thread, and the main thread ends the process (O1).
     setImmediate(() => {

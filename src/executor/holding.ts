@@ -273,7 +273,7 @@ function laterIn({ hasProof }: Tenure): Pick<PlanOrder, 'previousReleased' | 'pr
 }
 
 function clipped(steps: PlanReport['steps']): { name: string; ms: number; result: string }[] {
-  return steps.map(({ name, ms, result }) => ({ name, ms, result: clip(result) }));
+  return steps.map(({ name, ms, result }) => ({ name, ms, result: clip(result, steps.length) }));
 }
 
 function rounded(ms: number): number {

@@ -160,7 +160,7 @@ export class Lookout {
     const { observations, peers, disk, ioSuspended } = this.#observer;
     const resources = observations.map((observation) => ({
       ...observation,
-      detail: clip(observation.detail),
+      detail: clip(observation.detail, observations.length),
     }));
     this.#options.send({ kind: 'probes', resources, peers: { ...peers }, disk, ioSuspended });
   }

@@ -14,6 +14,7 @@
 import { z } from 'zod';
 import { durationMs, epoch, instant, nodeId, term } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
+import { MAX_LINE_BYTES } from '../lines.ts';
 import { MAX_DATASET_NAME, reportSchema } from '../replication/index.ts';
 import type { ResyncFacts } from '../resync.ts';
 import type { CopyWords } from '../state/index.ts';
@@ -291,8 +292,13 @@ export const greetingSchema = z.discriminatedUnion('kind', [
 
 export type Greeting = z.output<typeof greetingSchema>;
 
-export function clip(value: string): string {
-  return value.length <= MAX_TEXT ? value : `${value.slice(0, MAX_TEXT - 1)}…`;
+/** Characters of all texts of one line: a longer line would cost the channel, and with it what is held. Each may need an escape. */
+const LINE_CHARACTERS = MAX_LINE_BYTES / 2;
+
+/** `count`: how many such texts are in its line. */
+export function clip(value: string, count = 1): string {
+  const most = Math.min(MAX_TEXT, Math.floor(LINE_CHARACTERS / Math.max(1, count)));
+  return value.length <= most ? value : `${value.slice(0, most - 1)}…`;
 }
 
 /** An error for a line on the channel. */

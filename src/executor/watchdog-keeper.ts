@@ -7,12 +7,12 @@
  */
 import { QuorateError } from '../errors.ts';
 import type { ExecutorState } from './state-file.ts';
-import type { Watchdog } from './watchdog.ts';
+import type { Watchdog, WhyUnfit } from './watchdog.ts';
 
 export interface WatchdogKeeperOptions {
   readonly device: string;
   readonly mode: 'required' | 'automatic';
-  readonly open: (device: string) => Promise<Watchdog>;
+  readonly open: (device: string, whyUnfit?: WhyUnfit) => Promise<Watchdog>;
   readonly state: {
     readonly state: ExecutorState;
     update(change: Partial<ExecutorState>, how: 'written' | 'durable'): Promise<void>;
@@ -61,7 +61,8 @@ export class WatchdogKeeper {
   async #armNow(limitMs: number | null): Promise<void> {
     const { device } = this.#options;
     if (this.#opened === null) {
-      const opened = await this.#options.open(device);
+      const opened = await this.#options.open(device, (timeoutMs) => misfitOf(timeoutMs, limitMs));
+      // The stand-in says its timeout only when it is open.
       const misfit = misfitOf(opened.timeoutMs, limitMs);
       if (misfit !== null) {
         await opened.disarm();
@@ -114,6 +115,16 @@ export class WatchdogKeeper {
     await opened.disarm();
     // Unless it was armed again meanwhile.
     if (this.#opened === null) await state.update({ isArmed: false }, 'written');
+  }
+
+  /**
+   * The process ends, with everything released. Where the kernel does not say whether it can be disarmed, it may all the same; where it cannot,
+   * nobody could pet it any more anyway.
+   */
+  async end(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = null;
+    await opened?.disarm();
   }
 
   #keep(opened: Watchdog): void {

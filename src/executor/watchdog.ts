@@ -27,10 +27,20 @@ const MAX_LINE = 200;
 const PET = '\0';
 const MAGIC_CLOSE = 'V';
 
-/** `statedMs`: `watchdog.timeout` of the config, for a device that the kernel says nothing about; null: not stated. */
-export async function openWatchdog(device: string, statedMs: number | null = null): Promise<Watchdog> {
+/** Why a timeout cannot be used; null: it can. */
+export type WhyUnfit = (timeoutMs: number) => string | null;
+
+/**
+ * `statedMs`: `watchdog.timeout` of the config, for a device that the kernel says nothing about; null: not stated. One that is unfit is not
+ * opened: with `nowayout` nothing would ever stop it again. Rejects `watchdog-unusable`.
+ */
+export async function openWatchdog(
+  device: string,
+  statedMs: number | null = null,
+  whyUnfit: WhyUnfit = () => null,
+): Promise<Watchdog> {
   try {
-    return statSync(device).isSocket() ? await openSocket(device) : openDevice(device, statedMs);
+    return statSync(device).isSocket() ? await openSocket(device) : openDevice(device, statedMs, whyUnfit);
   } catch (error) {
     if (error instanceof QuorateError) throw error;
     throw new QuorateError(
@@ -54,10 +64,12 @@ export function readWatchdogTimeoutMs(device: string): number | null {
   return statSync(device).isSocket() ? null : deviceTimeoutMs(device);
 }
 
-function openDevice(device: string, statedMs: number | null): Watchdog {
+function openDevice(device: string, statedMs: number | null, whyUnfit: WhyUnfit): Watchdog {
   const timeoutMs = deviceTimeoutMs(device) ?? statedMs;
   if (timeoutMs === null)
     throw new QuorateError('watchdog-unusable', `${device} does not say its timeout: set watchdog.timeout`);
+  const why = whyUnfit(timeoutMs);
+  if (why !== null) throw new QuorateError('watchdog-unusable', `${device} ${why}`);
   const canDisarm = readSysfsNumber(device, 'nowayout') === 0;
   const file = openSync(device, 'w');
   let lost: (why: string) => void = () => undefined;
@@ -68,6 +80,8 @@ function openDevice(device: string, statedMs: number | null): Watchdog {
       try {
         writeSync(file, PET);
       } catch (error) {
+        // A device can be open only once: nobody else, and no later order to arm it, could try again.
+        closeSync(file);
         lost(String(error));
       }
     },

@@ -128,7 +128,7 @@ export function lossText(loss: CopyLoss, isoTime: (ms: number) => string | null)
       const { pool, snapshot, from, epoch, takenAtMs, ageMs, of } = loss;
       const guid = of === null ? '' : ` (GUID ${of.guid} of ${of.dataset})`;
       const moment = `@${snapshot}${guid} of ${isoTime(takenAtMs)}, ${seconds(ageMs)} old`;
-      return `${pool} goes on from ${moment}: what ${from} wrote after that in epoch ${epoch} is on ${from} only, how many bytes is unknown until ${from} is back`;
+      return `${pool} goes on from ${moment}: what ${from} wrote after that in epoch ${epoch} is on ${from} only (single datasets may be newer here), how many bytes is unknown until ${from} is back`;
     }
   }
 }

@@ -59,3 +59,13 @@ describe('L7: what was kept is told of when the agent has begun without it', () 
     expect(driver.view.isBoundByHolding).toBe(false);
   });
 });
+
+it('D1: what the log would not take is refused before anybody is told of it', () => {
+  const { driver } = begunWithout();
+  const operator = (action: string) => driver.propose({ kind: 'operator', who: 'alice', action, at: 0 });
+  expect(operator('x'.repeat(4097))).toMatchObject({
+    refused: expect.stringMatching(/operator is not valid/),
+  });
+  // A follower has another reason.
+  expect(operator('x'.repeat(4096))).toMatchObject({ refused: expect.not.stringMatching(/not valid/) });
+});

@@ -98,6 +98,8 @@ describe('lease', () => {
     bench.bootMs = 60;
     bench.renew(7);
     expect(bench.core.phase).toBe('releasing');
+    // L5: what was confirmed before is as void, however new it looks by the clock that stood still.
+    expect(bench.core.mayPet(instant(Date.now()))).toBe(false);
   });
 });
 

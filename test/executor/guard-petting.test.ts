@@ -52,6 +52,26 @@ describe('watchdog', () => {
     expect(bench.isArmed).toBe(false);
   });
 
+  it('one that is not known to be disarmed by its close is closed once, at the end, where nothing is held', async () => {
+    const bench = new Bench();
+    bench.canDisarm = false;
+    await bench.hold(7);
+    void bench.core.abrupt(epoch(7), 'test');
+    await vi.advanceTimersByTimeAsync(2000);
+    expect([bench.isArmed, bench.journal.includes('disarm')]).toEqual([true, false]);
+    bench.core.close();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(bench.isArmed).toBe(false);
+  });
+
+  it('R1: at the end one stays armed where something may be held', async () => {
+    const bench = new Bench();
+    await bench.hold(7);
+    bench.core.close();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(bench.isArmed).toBe(true);
+  });
+
   it('R1: is not closed while something is held, whoever asks', async () => {
     const bench = new Bench();
     await bench.hold(7);

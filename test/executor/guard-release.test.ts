@@ -87,6 +87,18 @@ describe('release', () => {
     expect(await released).toMatchObject({ epoch: 7 });
   });
 
+  it.each([true, false])(
+    'R2: what an executor that died in its tenure has begun is stopped, also where nothing is seen of it yet (of an earlier boot: %s)',
+    async (isOfEarlierBoot) => {
+      const bench = new Bench({ begunEpoch: 7, begunTerm: 2, isOfEarlierBoot });
+      void bench.core.verify('the executor starts');
+      await vi.advanceTimersByTimeAsync(100);
+      expect(bench.released).toHaveLength(1);
+      // The host's start has ended everything.
+      expect(bench.journal.includes('release store')).toBe(!isOfEarlierBoot);
+    },
+  );
+
   it('R1: one whose executor alone has started again is', async () => {
     const bench = new Bench({ begunEpoch: 7, begunTerm: 2, isOfEarlierBoot: false });
     bench.store.state = 'held';

@@ -11,10 +11,12 @@ import { Channel } from '../../src/executor/channel.ts';
 import { GuardSocket } from '../../src/executor/guard-socket.ts';
 import { lockOwner, takeLock } from '../../src/executor/lock.ts';
 import { ownProcess } from '../../src/executor/processes.ts';
+import { clip } from '../../src/executor/protocol.ts';
 import { leaseGate, newLeaseBuffer, SharedLease } from '../../src/executor/shared-lease.ts';
 import { StateFile } from '../../src/executor/state-file.ts';
 import { ResumeWatch, SuspendCheck } from '../../src/executor/suspend-check.ts';
 import { openWatchdog } from '../../src/executor/watchdog.ts';
+import { MAX_LINE_BYTES } from '../../src/lines.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -353,12 +355,31 @@ describe("the guard's socket", () => {
   });
 });
 
+it('H4: a report is never longer than a line, however much each of its resources has to say', () => {
+  const long = 'x'.repeat(10_000);
+  const steps = Array.from({ length: 100 }, () => ({
+    name: 'n'.repeat(100),
+    ms: 0.1,
+    result: clip(long, 100),
+  }));
+  expect(JSON.stringify({ kind: 'taken', epoch: 1, steps, totalMs: 1 }).length).toBeLessThan(MAX_LINE_BYTES);
+  expect([clip(long).length, clip(long, 9).length > 3000, clip('short', 100)]).toEqual([4096, true, 'short']);
+});
+
 describe('a watchdog of a kernel without CONFIG_WATCHDOG_SYSFS', () => {
   // Any character device that sysfs has nothing about.
   const device = '/dev/null';
 
   it('L5: is not opened when nobody says its timeout', async () => {
     await expect(openWatchdog(device)).rejects.toThrow('set watchdog.timeout');
+  });
+
+  it('L5: one that is unfit is not opened: that could never be taken back', async () => {
+    const opened = openWatchdog('/dev', 1000, (timeoutMs) => `fires after ${timeoutMs} ms`);
+    await expect(opened).rejects.toMatchObject({
+      code: 'watchdog-unusable',
+      message: '/dev fires after 1000 ms',
+    });
   });
 
   it('L5: has the stated timeout, and counts as one that ticks on after its close', async () => {

@@ -101,6 +101,8 @@ export interface TestNode {
   propose(command: TestCommand, nowMs: number): 'accepted' | 'refused';
   transfer(to: string, nowMs: number): void;
   released(nowMs: number): void;
+  /** Beyond the contract: a planned release could not end, and everything is held again (R1). */
+  releaseFailed(nowMs: number): void;
   fsyncDone(nowMs: number): void;
   fsyncFail(nowMs: number): void;
   pendingFsyncs(): number;
@@ -274,6 +276,9 @@ class CoreUnderTest implements TestNode {
   }
   released(nowMs: number): void {
     this.#run({ kind: 'released', evidence: 'nothing held, says the harness' }, nowMs);
+  }
+  releaseFailed(nowMs: number): void {
+    this.#run({ kind: 'release-failed' }, nowMs);
   }
 
   fsyncDone(nowMs: number): void {

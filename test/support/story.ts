@@ -114,6 +114,10 @@ export class Table {
     this.node(id).released(this.now);
     this.settle();
   }
+  releaseFailed(id: string): void {
+    this.node(id).releaseFailed(this.now);
+    this.settle();
+  }
   /** To its addressee, whatever `lets` says; answers obey it. */
   deliver(...messages: OpaqueMessage[]): void {
     for (const message of messages) {

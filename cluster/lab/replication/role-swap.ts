@@ -14,7 +14,7 @@ export interface RoleSwap extends Contents {
   readonly periods: number;
 }
 
-const LIMIT_MS = 1_200_000;
+const LIMIT_MS = 2_400_000;
 
 export async function swapRoles(stage: Stage, swap: RoleSwap): Promise<void> {
   const datasets = [...swap.fileSystems, ...swap.volumes];
@@ -29,6 +29,7 @@ export async function swapRoles(stage: Stage, swap: RoleSwap): Promise<void> {
   const writer = new PoolWriter(copies, swap.written, `run ${Date.now()}`);
   writer.writeOn(holder);
   try {
+    // A round of 22 datasets takes an emulated guest up to two minutes.
     await copies.rounds(holder, swap.periods, LIMIT_MS);
     const replicated = writer.acknowledged.length;
     await stage.waitFor(

@@ -68,6 +68,7 @@ export class GuardBench {
   bootMs = 0;
   stored: Partial<ExecutorState>[] = [];
   isArmed = false;
+  canDisarm = true;
   openMs = 0;
   inFlightIsGone = true;
   lose: (why: string) => void = () => undefined;
@@ -76,9 +77,12 @@ export class GuardBench {
 
   constructor(state: Partial<ExecutorState> = {}, watchdogTimeoutMs = W, hasAgent = true) {
     this.state = { ...FRESH_STATE, ...state };
+    const canDisarm = (): boolean => this.canDisarm;
     const device: Watchdog = {
       timeoutMs: watchdogTimeoutMs,
-      canDisarm: true,
+      get canDisarm() {
+        return canDisarm();
+      },
       pet: () => this.pets.push(Date.now()),
       disarm: async () => {
         this.journal.push('disarm');
