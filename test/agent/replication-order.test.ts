@@ -6,7 +6,8 @@ import { VirtualClock } from '../resources/support/virtual-clock.ts';
 
 function backend(run: (dataset: string | null) => number) {
   const proposals: unknown[] = [];
-  const driver = { propose: (proposal: unknown) => proposals.push(proposal) };
+  const view = { log: { slice: () => [] }, commitIndex: 0 };
+  const driver = { view, propose: (proposal: unknown) => proposals.push(proposal) };
   const parts = { driver, clock: new VirtualClock(), replication: { run } };
   return { proposals, backend: new Backend(parts as unknown as BackendOptions) };
 }

@@ -19,7 +19,7 @@ import { type RunningReceive, startReceive, whyNotSeen } from './receive.ts';
 import { endReceiveOf, register, registerOrder } from './registry.ts';
 import { forgetReceived, rememberReceived } from './remembered.ts';
 import { replayLog } from './replay.ts';
-import { finishOpen, isHeirOf, isRoleOrder, performRole, registerAside } from './roles.ts';
+import { asidePools, finishOpen, isHeirOf, isRoleOrder, performRole, registerAside } from './roles.ts';
 import { type DatasetNow, PropertiesNotUnderstood, Zfs } from './zfs.ts';
 
 export interface ReceiverParts {
@@ -53,6 +53,12 @@ export class Receiver {
    * dataset that is only under another name looks as if it were not here, and would be sent anew.
    */
   async read(): Promise<PoolsReading> {
+    // Nothing of it could be planned with, and the reading of a large pool would only hold up what it waits for.
+    const [busy] = await asidePools(this.#parts.dataDir);
+    if (busy !== undefined) {
+      const why = `what only this node has of ${busy} is being set aside`;
+      return { version: 1, pools: this.#parts.pools.map((name) => ({ kind: 'unknown', name, why })) };
+    }
     const first = await this.#parts.read();
     const { signal } = new AbortController();
     const why = new Map<string, string>();

@@ -18,7 +18,7 @@ import {
   setAside,
 } from '../roles/index.ts';
 import { refused } from './perform.ts';
-import { RECEIVE_MARK, type Registration, register } from './registry.ts';
+import { RECEIVE_MARK, type Registration, register, registered } from './registry.ts';
 
 export type RoleOrder = Extract<ReceiverOrder, { readonly kind: 'set-aside' | 'complete' }>;
 
@@ -103,6 +103,12 @@ export async function registerAside(
   const registration = await register(dataDir, { ...what, dataset: `(set-aside ${pool})` });
   if (registration === null) throw refused(`what only this node has of ${pool} is being set aside`);
   return registration;
+}
+
+/** Pools of which something is being set aside now, by a process that lives. */
+export async function asidePools(dataDir: string): Promise<readonly string[]> {
+  const names = (await registered(dataDir)).map(({ dataset }) => /^\(set-aside (.+)\)$/.exec(dataset)?.[1]);
+  return names.filter((name) => name !== undefined);
 }
 
 /** Null: every name has its dataset; or why not, so that nobody takes what is missing for what is not there. */
