@@ -85,13 +85,13 @@ describe('run', () => {
     expect(code).toBe(EXIT.done);
     expect(out).toContain('round 8');
     expect(answers).toHaveLength(1);
-    expect(agent.backend.asked).toEqual([{ runReplication: 'tank/bulk' }]);
+    expect(agent.backend.asked).toMatchObject([{ runReplication: 'tank/bulk' }]);
   });
 
   it('says by its exit code that it has failed', async () => {
     answers = [after(8, 'failed')];
     expect((await quorate('run')).code).toBe(EXIT.failed);
-    expect(agent.backend.asked).toEqual([{ runReplication: null }]);
+    expect(agent.backend.asked).toMatchObject([{ runReplication: null }]);
   });
 
   it('does not wait longer than it is told, nor at all where that is asked', async () => {
