@@ -254,6 +254,15 @@ describe('a conflict', () => {
     ]);
   });
 
+  it('is what may be in a log that cannot be replayed there, though nothing counts as written', () => {
+    a.snapshot('tank/a', 's2');
+    const task = planOf(a, b, () => true).tasks.find(({ dataset }) => dataset === 'tank/a');
+    expect(task?.decision).toMatchObject({
+      reason: 'modified',
+      why: expect.stringMatching(/^tank\/a may have been written to on b since @s1, in its intent log/),
+    });
+  });
+
   it('is a dataset of that name with other snapshots, or none', () => {
     a.create('tank/c');
     a.snapshot('tank/c', 's1');

@@ -10,6 +10,7 @@ import type { Tail } from '../channel.ts';
 import { batchesOf, HOLDS, heldIn } from '../holds.ts';
 import { type HasDevice, whyNotReplayed } from '../intent-log.ts';
 import { ListTextError } from '../list-text.ts';
+import type { Guid } from '../pool.ts';
 import { saysOnly } from '../says-only.ts';
 import { type AsideStep, nextAside, UNREPLAYED } from './aside.ts';
 import {
@@ -75,9 +76,16 @@ async function perform(
   replay: (dataset: AsideDataset) => Promise<string | null>,
 ): Promise<SetAside> {
   const done: string[] = [];
+  let unreplayed: ReadonlySet<Guid> | null = null;
   let limit = Number.POSITIVE_INFINITY;
   for (;;) {
-    const read = await readAside(pool, parts);
+    let read = await readAside(pool, parts);
+    if (unreplayed === null) {
+      const perhaps = perhapsLogged(read, tails);
+      unreplayed = await notReplayed(perhaps, replay);
+      if (perhaps.length > 0) read = await readAside(pool, parts);
+    }
+    read = withoutWritten(read, unreplayed);
     if (limit === Number.POSITIVE_INFINITY) limit = (read.size + tails.length) * LIMITS.stepsPerDataset;
     const next = nextAside(pool, read, epoch, tails);
     if (next.kind === 'done') return { commands: done };
@@ -101,6 +109,27 @@ async function perform(
     return { ...step, name: `${step.name}${UNREPLAYED}` };
   }
 }
+
+/** Of what ZFS counts nothing as written since the common snapshot, and something may be in its log all the same: a snapshot lacks that. */
+const perhapsLogged = (pool: AsidePool, tails: readonly Tail[]): readonly AsideDataset[] =>
+  tails.flatMap(({ dataset, common }) => {
+    const found = pool.get(dataset);
+    const isAll = found?.written === 0 && found.snapshots.at(-1)?.guid === common;
+    return isAll && found.mark === null && !found.isKept ? [found] : [];
+  });
+
+async function notReplayed(
+  all: readonly AsideDataset[],
+  replay: (dataset: AsideDataset) => Promise<string | null>,
+): Promise<ReadonlySet<Guid>> {
+  const left = new Set<Guid>();
+  for (const one of all) if ((await replay(one)) !== null) left.add(one.guid);
+  return left;
+}
+
+/** Of these nobody knows. */
+const withoutWritten = (pool: AsidePool, unreplayed: ReadonlySet<Guid>): AsidePool =>
+  new Map([...pool].map(([name, one]) => [name, unreplayed.has(one.guid) ? { ...one, written: null } : one]));
 
 /** Whether a crash has left something undone: until it is done, names are missing. Rejects where the pool cannot be read. */
 export async function isAsideOpen(pool: string, parts: Omit<AsideParts, 'mayChange'>): Promise<boolean> {

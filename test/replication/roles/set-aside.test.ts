@@ -14,6 +14,7 @@ import type { Guid } from '../../../src/replication/pool.ts';
 import {
   endAside,
   finishAside,
+  isHeir,
   keptIn,
   readAside,
   setAside,
@@ -438,6 +439,39 @@ describe('one failover', () => {
     ]);
     const logs = ['a', 'b'].map((name) => a.get(`tank/.diverged/20/${name}`).log ?? null);
     expect(logs).toEqual([expect.stringMatching(/^\d,$/), null]);
+  });
+
+  it('what cannot be replayed is a tail, though ZFS counts nothing as written: set aside once, and the copy goes on', async () => {
+    const pair = make();
+    pair.period();
+    await pair.round(null);
+    await pair.failover();
+    const { a } = pair.pools;
+    a.isLocked = true;
+    const tails = ['tank/secret', 'tank/secret/in', 'tank/disk', 'tank/b'].map((dataset) => ({
+      dataset,
+      common: commonOf(pair, dataset),
+    }));
+    const parts = {
+      ...{ commands: pair.zfs.a, clock: new VirtualClock(), signal: new AbortController().signal },
+      ...{ mayChange: () => true, hasDevice: async () => false },
+    };
+    const order = { pool: POOL, epoch: 20, tails };
+    await setAside(order, parts);
+    const kept = () => readAside(POOL, parts).then((pool) => keptIn(pool));
+    const places = ['disk', 'secret', 'secret/in'].map((name) => `tank/.diverged/20/${name}`);
+    expect((await kept()).map(({ dataset }) => dataset)).toEqual(places);
+    for (const { snapshots } of await kept()) expect(snapshots).toEqual(['quorate-diverged-20-unreplayed']);
+    pair.zfs.a.calls.length = 0;
+    await setAside(order, parts);
+    expect(pair.zfs.a.calls.filter((call) => !call.startsWith('unshare'))).toEqual([]);
+    // Whatever it receives in that tenure, it has no log.
+    const isHeirIn = async (epoch: number) => isHeir(await readAside(POOL, parts), epoch, 'tank/secret');
+    expect([await isHeirIn(20), await isHeirIn(30)]).toEqual([true, false]);
+    pair.period();
+    await pair.round(null).catch(() => undefined);
+    a.receive('tank/secret', pair.source.send('tank/secret', 'p2', '@p1', true), false);
+    expect(await isHeirIn(20)).toBe(true);
   });
 
   it(

@@ -215,7 +215,7 @@ function cellOf(
     case 'encryptionroot':
       return [one.keyOf?.name ?? '-', '-'];
     case 'keystatus':
-      return [one.isEncrypted ? 'available' : '-', '-'];
+      return [pool.isShut(one) ? 'unavailable' : one.isEncrypted ? 'available' : '-', '-'];
     case 'written':
       return [
         String(Math.abs(one.content.length - newest.length) + (one.isLogChanged === true ? 1 : 0)),
