@@ -27,9 +27,13 @@ import {
 const LIMITS = {
   commandMs: 30_000,
   outputBytes: 4 * 1024 * 1024,
+  /** All snapshots of a pool: some 150,000 of them, and on a slow host each ten thousand take seconds. */
+  reading: { commandMs: 60_000, outputBytes: 16 * 1024 * 1024 },
   /** Of one dataset; what needs more is going round in circles. */
   stepsPerDataset: 12,
 } as const;
+
+type CommandLimits = Readonly<Record<'commandMs' | 'outputBytes', number>>;
 
 /** Of the holds that keep a tail; the operator's `drop` lets go of them. */
 export const ASIDE_TAG = 'quorate-diverged';
@@ -143,6 +147,8 @@ export async function isAsideOpen(pool: string, parts: Omit<AsideParts, 'mayChan
  * their datasets. Where nothing was renamed yet, it is called off, and the tail is what goes on. Returns what was done.
  */
 export async function endAside(pool: string, parts: AsideParts): Promise<SetAside> {
+  // As in `isAsideOpen`; and a takeover that has nothing to end does not fail because the pool has more snapshots than can be read.
+  if (!isPerhapsOpen(pool, await said(ASIDE_COMMANDS.open(pool), parts))) return { commands: [] };
   const read = await readAside(pool, parts);
   const open = [...read.values()].filter(({ mark, isDone }) => mark !== null && !isDone);
   // What lay below is brought back last, and has no mark of its own.
@@ -167,9 +173,9 @@ async function mustBeOwn({ pool, tails }: AsideOrder, parts: AsideParts): Promis
 
 /** Also for the list that operators see. Rejects where the pool cannot be read. */
 export async function readAside(pool: string, parts: Omit<AsideParts, 'mayChange'>): Promise<AsidePool> {
-  const datasets = await said(ASIDE_COMMANDS.datasets(pool), parts);
-  const snapshots = await said(ASIDE_COMMANDS.snapshots(pool), parts);
-  const marks = await said(ASIDE_COMMANDS.marks(pool), parts);
+  const datasets = await said(ASIDE_COMMANDS.datasets(pool), parts, LIMITS.reading);
+  const snapshots = await said(ASIDE_COMMANDS.snapshots(pool), parts, LIMITS.reading);
+  const marks = await said(ASIDE_COMMANDS.marks(pool), parts, LIMITS.reading);
   try {
     return parseAside(pool, { datasets, snapshots, marks });
   } catch (error) {
@@ -258,15 +264,20 @@ const isHeldAlready = saysOnly(/tag already exists/);
 export async function said(
   command: readonly string[],
   parts: Omit<AsideParts, 'mayChange'>,
+  limits: CommandLimits = LIMITS,
 ): Promise<string> {
-  const result = await run(command, parts);
+  const result = await run(command, parts, limits);
   if (result.kind !== 'exited') throw commandError(command, result);
   if (result.code !== 0) throw exitError(command, result.code, result.stderr);
   return result.stdout;
 }
 
-function run(command: readonly string[], { commands, clock, signal }: Omit<AsideParts, 'mayChange'>) {
-  const deadline = instant(clock.now() + LIMITS.commandMs);
+function run(
+  command: readonly string[],
+  { commands, clock, signal }: Omit<AsideParts, 'mayChange'>,
+  { commandMs, outputBytes }: CommandLimits = LIMITS,
+) {
+  const deadline = instant(clock.now() + commandMs);
   const environment = { LC_ALL: 'C' };
-  return commands.run(command, { deadline, signal, environment, maxOutputBytes: LIMITS.outputBytes });
+  return commands.run(command, { deadline, signal, environment, maxOutputBytes: outputBytes });
 }

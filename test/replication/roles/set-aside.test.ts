@@ -20,6 +20,7 @@ import {
   setAside,
   tailsOf,
 } from '../../../src/replication/roles/index.ts';
+import type { CommandOptions } from '../../../src/resources/index.ts';
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { perform, stepsIn } from '../perform.ts';
 import { PowerCut, ZfsCommand } from '../zfs-command.ts';
@@ -472,6 +473,31 @@ describe('one failover', () => {
     await pair.round(null).catch(() => undefined);
     a.receive('tank/secret', pair.source.send('tank/secret', 'p2', '@p1', true), false);
     expect(await isHeirIn(20)).toBe(true);
+  });
+
+  it('a takeover with nothing to end asks for the marks only; with something, for as long and as much as a large pool takes', async () => {
+    const pair = make();
+    pair.period();
+    const asked: { readonly command: string; readonly ms: number; readonly bytes: number }[] = [];
+    const clock = new VirtualClock();
+    const parts = {
+      ...{ clock, signal: new AbortController().signal, mayChange: () => true },
+      commands: {
+        run: (command: readonly string[], { deadline, maxOutputBytes = 0 }: CommandOptions) => {
+          asked.push({ command: command.join(' '), ms: deadline - clock.now(), bytes: maxOutputBytes });
+          return pair.zfs.a.run(command);
+        },
+      },
+    };
+    expect(await endAside(POOL, parts)).toEqual({ commands: [] });
+    expect(asked.map(({ command }) => command)).toEqual([
+      'zfs list -H -p -r -t filesystem,volume -o name,guid,quorate:set-aside,quorate:readonly tank',
+    ]);
+    const { guid, properties } = pair.pools.a.get('tank/b');
+    properties.set('quorate:set-aside', `1:20:${guid}:77:tank/b`);
+    expect(await endAside(POOL, parts)).toEqual({ commands: ['zfs inherit quorate:set-aside tank/b'] });
+    const snapshots = asked.find(({ command }) => command.includes('-t snapshot'));
+    expect(snapshots).toMatchObject({ ms: 60_000, bytes: 16 * 1024 * 1024 });
   });
 
   it(
