@@ -295,6 +295,25 @@ describe('a conflict', () => {
     expect(taskOf('tank/a').decision.kind).toBe('incremental');
   });
 
+  it('is what does not fit below its own quota, whatever goes elsewhere', () => {
+    a.create('tank/c');
+    a.snapshot('tank/c', 's1');
+    replicate();
+    const sizes = { 'tank/a': 900, 'tank/c': 40 };
+    for (const [name, bytes] of Object.entries(sizes)) {
+      a.write(name, 'x'.repeat(bytes));
+      a.snapshot(name, 's2');
+    }
+    b.availableBytes = 1000;
+    b.get('tank/c').properties.set('quota', '50');
+    expect(Object.keys(sizes).map((name) => taskOf(name).decision.kind)).toEqual([
+      'incremental',
+      'incremental',
+    ]);
+    b.get('tank/c').properties.set('quota', '39');
+    expect(conflictOf(taskOf('tank/c'))).toBe('too-small: needs 40 bytes on b, where 39 are left for it');
+  });
+
   it('is a place that is not there', () => {
     a.create('tank/a/x');
     a.snapshot('tank/a/x', 's1');
