@@ -190,10 +190,12 @@ export class ModelPool {
 
   // ---- clones
 
-  /** `zfs clone`: shares the key of its origin, whoever has that. */
-  clone(from: string, of: string, to: string): void {
+  /** `zfs clone`: shares the key of its origin, whoever has that. `refquota`: as set by the command. */
+  clone(from: string, of: string, to: string, refquota = Number.POSITIVE_INFINITY): void {
     const source = this.get(from);
     const origin = find(source, of);
+    // `dsl_dataset_set_refquota_check`; the clone is destroyed again (`zfs_ioc_clone`).
+    if (origin.content.length > refquota) throw new ZfsRefusal(`cannot create '${to}': out of space`);
     this.create(to, source.isEncrypted, source.kind);
     const clone = this.get(to);
     const log = { hasLog: false, isLogChanged: origin.hasLog === true };

@@ -22,6 +22,7 @@ import {
   ownNames,
   ownValues,
   parseAside,
+  withoutQuotas,
 } from './aside-reading.ts';
 
 const LIMITS = {
@@ -97,10 +98,8 @@ async function perform(
     for (const step of next.steps) {
       if (done.length >= limit)
         throw new QuorateError('replication-conflict', `${pool}: setting aside did not come to an end`);
-      for (const command of await commandsOf(await afterReplay(step), parts)) {
-        await changeAside(command, parts);
-        done.push(command.join(' '));
-      }
+      for (const command of await commandsOf(await afterReplay(step), parts))
+        done.push((await changedOrLess(command, parts)).join(' '));
     }
   }
 
@@ -230,6 +229,23 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
     default:
       return assertNever(step);
   }
+}
+
+/**
+ * The common snapshot may refer to more than the refquota allows that the dataset has had since, and ZFS makes no clone with such a one
+ * (ENOSPC, as where the pool is full). Its name would be missing for ever: so it is made without quotas. Returns what was done.
+ */
+async function changedOrLess(command: readonly string[], parts: AsideParts): Promise<readonly string[]> {
+  const less = command[1] === 'clone' ? withoutQuotas(command) : command;
+  try {
+    await changeAside(command, parts);
+    return command;
+  } catch (error) {
+    const isRefused = error instanceof QuorateError && error.code === 'command-failed';
+    if (!isRefused || less.length === command.length) throw error;
+  }
+  await changeAside(less, parts);
+  return less;
 }
 
 /**

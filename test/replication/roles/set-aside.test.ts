@@ -475,6 +475,47 @@ describe('one failover', () => {
     expect(await isHeirIn(20)).toBe(true);
   });
 
+  it.each([
+    ['too small', '3', [undefined, undefined, 'lz4']],
+    ['enough', '900', ['900', '1000', 'lz4']],
+  ])(
+    'a refquota that is %s for the common snapshot keeps no name from coming back',
+    async (_, refquota, left) => {
+      const pair = make();
+      for (let count = 0; count < 2; count++) pair.write('tank/b');
+      pair.period();
+      await pair.round(null);
+      pair.write('tank/b');
+      await pair.failover();
+      const { properties } = pair.pools.a.get('tank/b');
+      const own = { refquota, quota: '1000', compression: 'lz4' };
+      for (const [name, value] of Object.entries(own)) properties.set(name, value);
+      await pair.quietDown();
+      const { a } = pair.pools;
+      const ofHeir = a.get('tank/b').properties;
+      expect(Object.keys(own).map((name) => ofHeir.get(name))).toEqual(left);
+      expect(a.get('tank/.diverged/20/b').properties.get('refquota')).toBe(refquota);
+    },
+  );
+
+  it('a clone that is refused for something else is an error, and made by the next attempt', async () => {
+    const pair = await diverged();
+    pair.pools.a.get('tank/a').properties.set('refquota', '1000');
+    const parts = {
+      ...{ clock: new VirtualClock(), signal: new AbortController().signal, mayChange: () => true },
+      hasDevice: async () => true,
+    };
+    const tails = [{ dataset: 'tank/a', common: pair.pools.a.get('tank/a').snapshots[0]?.guid as Guid }];
+    const run = async (command: readonly string[]) =>
+      command[1] === 'clone'
+        ? ({ kind: 'exited', code: 1, stdout: '', stderr: "cannot create 'tank/a': out of space" } as const)
+        : pair.zfs.a.run(command);
+    const order = { pool: POOL, epoch: 20, tails };
+    await expect(setAside(order, { ...parts, commands: { run } })).rejects.toThrow(/out of space/);
+    await setAside(order, { ...parts, commands: pair.zfs.a });
+    expect(pair.pools.a.get('tank/a').properties.get('refquota')).toBe('1000');
+  });
+
   it('a takeover with nothing to end asks for the marks only; with something, for as long and as much as a large pool takes', async () => {
     const pair = make();
     pair.period();

@@ -254,7 +254,9 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
     }
     case 'clone': {
       const name = args.at(-1) ?? '';
-      pool.clone(...split(args.at(-2) ?? '', '@'), name);
+      const refquota = optionsOf(args).find((one) => one.startsWith('refquota='));
+      const bytes = refquota === undefined ? [] : [Number(refquota.split('=')[1])];
+      pool.clone(...split(args.at(-2) ?? '', '@'), name, ...bytes);
       return set(pool, [...optionsOf(args), name]);
     }
     case 'promote':
