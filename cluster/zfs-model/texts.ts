@@ -28,11 +28,17 @@ export function textsOf(pool: ModelPool): PoolTexts {
   };
 }
 
+/** By its own quota only. */
+function availableOf({ availableBytes }: ModelPool, { properties, content }: ModelDataset): number {
+  const quota = properties.get('quota');
+  return quota === undefined ? availableBytes : Math.min(availableBytes, Number(quota) - content.length);
+}
+
 function cellsOf(pool: ModelPool, one: ModelDataset): readonly (string | number)[] {
   const newest = (one.snapshots.at(-1) ?? one.origin)?.content ?? '';
   const isModified = newest !== one.content || one.isLogChanged === true;
   return [
-    ...[one.name, one.kind, one.guid, one.content.length, pool.availableBytes, one.content.length, 0],
+    ...[one.name, one.kind, one.guid, one.content.length, availableOf(pool, one), one.content.length, 0],
     ...[
       isModified ? 1 : 0,
       one.kind === 'volume' ? 1024 : '-',

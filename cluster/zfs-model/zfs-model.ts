@@ -96,6 +96,8 @@ export class ModelPool {
   readonly datasets = new Map<string, ModelDataset>();
   #txg = 10;
   availableBytes = 1e9;
+  /** Of what is encrypted no key is loaded. */
+  isLocked = false;
   /** For the times of snapshots. */
   wallMs: number | null = null;
 
@@ -181,12 +183,19 @@ export class ModelPool {
     else dataset.properties.delete(property);
   }
 
+  /** Nothing is mounted of it, and nothing replayed. */
+  isShut({ isEncrypted }: ModelDataset): boolean {
+    return isEncrypted && this.isLocked;
+  }
+
   // ---- clones
 
-  /** `zfs clone`: shares the key of its origin, whoever has that. */
-  clone(from: string, of: string, to: string): void {
+  /** `zfs clone`: shares the key of its origin, whoever has that. `refquota`: as set by the command. */
+  clone(from: string, of: string, to: string, refquota = Number.POSITIVE_INFINITY): void {
     const source = this.get(from);
     const origin = find(source, of);
+    // `dsl_dataset_set_refquota_check`; the clone is destroyed again (`zfs_ioc_clone`).
+    if (origin.content.length > refquota) throw new ZfsRefusal(`cannot create '${to}': out of space`);
     this.create(to, source.isEncrypted, source.kind);
     const clone = this.get(to);
     const log = { hasLog: false, isLogChanged: origin.hasLog === true };
@@ -245,6 +254,7 @@ export class ModelPool {
     const dataset = this.get(name);
     if (this.#isUnfinished(dataset)) throw new ZfsRefusal(`filesystem '${name}' is not there whole`);
     if (this.isReadonly(name)) throw new ZfsRefusal('Read-only file system');
+    if (this.isShut(dataset)) throw new ZfsRefusal('encryption key not loaded');
     dataset.content += text;
     if (isSynced) dataset.hasLog = true;
   }
@@ -253,16 +263,19 @@ export class ModelPool {
   powerCut(late: (name: string) => string | null): void {
     for (const dataset of this.datasets.values()) {
       if (this.isReadonly(dataset.name) || dataset.hasLog !== true) continue;
+      // Nobody has written to it since the cut before.
+      if (this.isShut(dataset) || dataset.log !== undefined) continue;
       const log = late(dataset.name);
       if (log === null) continue;
       Object.assign(dataset, { log, isLogChanged: true });
-      if (dataset.kind === 'volume') this.replay(dataset.name);
+      if (dataset.kind === 'volume' && !dataset.isEncrypted) this.replay(dataset.name);
     }
   }
 
   /** As every mount does, also a read-only one. */
   replay(name: string): void {
     const dataset = this.get(name);
+    if (this.isShut(dataset)) throw new ZfsRefusal(`cannot mount '${name}': encryption key not loaded`);
     if (dataset.log === undefined) return;
     dataset.content += dataset.log;
     delete dataset.log;
@@ -286,7 +299,8 @@ export class ModelPool {
     for (const dataset of datasets) {
       const { snapshots, content, hasLog = false } = dataset;
       snapshots.push({ name: as, guid: this.#guids.next(), txg, content, holds: 0, hasLog, ...time });
-      dataset.isLogChanged = dataset.log !== undefined;
+      // What is in its log alone it lacks, and no sign of that is left.
+      dataset.isLogChanged = false;
     }
   }
 

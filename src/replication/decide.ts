@@ -175,12 +175,17 @@ function next(
 
 /** A receive would first have to throw it away. */
 function modified({ name, written }: Dataset, newest: Snapshot, to: string): Decision {
-  const since = `was written to on ${to} since @${newest.name}`;
+  const since = `written to on ${to} since @${newest.name}`;
+  if (written === 0)
+    return conflict(
+      'modified',
+      `${name} may have been ${since}, in its intent log, which cannot be replayed there: nothing is sent. ${ROLE_CHANGE}`,
+    );
   return conflict(
     'modified',
     written === null
-      ? `whether ${name} ${since} is not known: nothing is sent`
-      : `${name} ${since} (${written} bytes): nothing is sent. ${ROLE_CHANGE}`,
+      ? `whether ${name} was ${since} is not known: nothing is sent`
+      : `${name} was ${since} (${written} bytes): nothing is sent. ${ROLE_CHANGE}`,
   );
 }
 

@@ -16,6 +16,9 @@ export const HOLDS = {
   asked: 100,
 } as const;
 
+/** On the newest that both sides have and what is on its way, on either side: roles change. */
+export const HOLD_TAG = 'quorate';
+
 export function* batchesOf<One>(all: readonly One[], most: number): Generator<readonly One[]> {
   for (let at = 0; at < all.length; at += most) yield all.slice(at, at + most);
 }

@@ -203,9 +203,9 @@ class Planner {
     const free = this.#tree.freeFor(source.name);
     if (bytes > free)
       return refused('too-small', `needs ${bytes} bytes on ${ends.to}, where ${free} are left for it`);
-    this.#tree.spend(bytes);
     const steps = stepsOf(source, here, decision);
     if (isToMove) this.#tree.rename(here, source.name);
+    this.#tree.spend(source.name, bytes);
     if (decision.kind === 'resume' || (isNew && decision.snapshots.length > 0)) this.#tree.add(source.name);
     else if (isNew && copy === null) this.#awaited.add(source.name);
     return { decision, bytes, steps };

@@ -30,6 +30,7 @@ export {
 export type { DryRunAction, DryRunResult } from './ec2-dry-run.ts';
 export { ElasticIpResource } from './elastic-ip.ts';
 export { type ElbApi, gatedElb, type Target, type TargetHealth } from './elb.ts';
+export { CLOSED, COMPLETE } from './empty-logs.ts';
 export { Ec2Fencer, type FenceResult } from './fencing.ts';
 export { HookResource } from './hook.ts';
 export { InboundResource } from './inbound.ts';

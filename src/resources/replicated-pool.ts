@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts';
 import { DEGRADED } from '../degraded.ts';
 import { QuorateError } from '../errors.ts';
 import { commandError, exitError } from './command-error.ts';
+import { EmptyLogs, NOT_CLOSED } from './empty-logs.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import { BUSY_POLL_MS, busyEnd, MountUsers } from './mount-users.ts';
 import type { MountEntry } from './mountinfo.ts';
@@ -75,6 +76,7 @@ export class ReplicatedPoolResource implements Resource {
   readonly #volumes: VolumeUsers;
   readonly #tree: PoolTree;
   readonly #unmount: PoolUnmount;
+  readonly #logs: EmptyLogs;
 
   constructor(options: ReplicatedPoolOptions) {
     this.name = options.name;
@@ -92,6 +94,7 @@ export class ReplicatedPoolResource implements Resource {
       ...{ pool: this.#pool, tools: this.#tools, users: this.#users },
       read: () => this.#mustRead(),
     });
+    this.#logs = new EmptyLogs({ ...options, tools: this.#tools });
   }
 
   // ---- acquire
@@ -130,8 +133,10 @@ export class ReplicatedPoolResource implements Resource {
     const names = toOpen(copies);
     const written = context.epoch === undefined ? [] : [`${WRITTEN}=${context.epoch}`];
     const own = names.includes(this.#pool) ? OPEN : [];
-    if (written.length + own.length > 0 && (names.length > 0 || context.isFirst !== false))
-      await this.#tools.must(['zfs', 'set', ...written, ...own, this.#pool], context);
+    if (names.length > 0 || context.isFirst !== false) {
+      await this.#logs.begin(context.epoch, context);
+      await this.#tools.must(['zfs', 'set', ...written, NOT_CLOSED, ...own, this.#pool], context);
+    }
     const rest = names.filter((name) => name !== this.#pool);
     for (const error of await this.#set(OPEN, rest, context)) throw error;
   }
@@ -163,6 +168,7 @@ export class ReplicatedPoolResource implements Resource {
   async release(context: ReleaseContext): Promise<string> {
     const { clock } = this.#options;
     const end = busyEnd(context, clock);
+    if (context.mode === 'abrupt') this.#logs.forget();
     const pass =
       context.mode === 'abrupt'
         ? this.#abruptly(context)
@@ -222,7 +228,9 @@ export class ReplicatedPoolResource implements Resource {
       if (unmounted !== null) return unmounted;
       const copies = await this.#copies(context);
       const open = (await this.#closeVolumes(copies, context)) ?? (await this.#shut(copies, context));
-      return open ?? (await this.#whatIsLeft(context));
+      const failure = open ?? (await this.#whatIsLeft(context));
+      if (failure === null) await this.#logs.close(context);
+      return failure;
     };
   }
 

@@ -4,6 +4,7 @@
  * What comes later in a tenure (a replica, a clone) and what has no place of its own is left out and said: to mount it would be
  * a repair, before which the doors are shut; and where it cannot be mounted, the role would move for it (H6).
  */
+import type { Epoch } from '../core/index.ts';
 import { QuorateError } from '../errors.ts';
 import { firstWords } from './command-error.ts';
 import type { LinuxTools, Reading } from './linux-tools.ts';
@@ -24,9 +25,12 @@ import {
 /** File systems that are mounted side by side. */
 const MOUNTS_AT_ONCE = 8;
 
-/** What a tenure has found to mount, for all objects that are made for one pool; null: it has not imported it. */
+/** Of a tenure, for all objects that are made for one pool. */
 export class PoolMemory {
+  /** What it has found to mount; null: it has not imported it. */
   mounted: ReadonlySet<string> | null = null;
+  /** Which one began with empty intent logs (empty-logs.ts). */
+  emptyLogsIn: Epoch | null = null;
 }
 
 export interface TreeOptions {

@@ -174,8 +174,8 @@ describe('diverged drop', () => {
 
   it('is refused while something else holds it, or is a clone of it, or it is not set aside whole', async () => {
     const held = await World.make();
-    held.pool.hold(BELOW, 'quorate-diverged-20', 'quorate');
-    await expect(held.look(BELOW)).rejects.toThrow(/held by "quorate": "zfs release quorate/);
+    held.pool.hold(BELOW, 'quorate-diverged-20', 'backup');
+    await expect(held.look(BELOW)).rejects.toThrow(/held by "backup": "zfs release backup/);
     const cloned = await World.make();
     cloned.pool.clone(BELOW, 'quorate-diverged-20', 'tank/found');
     await expect(cloned.look(BELOW)).rejects.toThrow(/is what tank\/found is a clone of/);
@@ -318,6 +318,27 @@ describe('diverged drop', () => {
       ['t2', 'backup', 'quorate-diverged'],
       ['quorate-diverged-20', 'quorate-diverged'],
     ]);
+  });
+
+  it("lets go of the replication's own holds too, and takes both again where ZFS refuses the destroy", async () => {
+    const world = await World.make();
+    const { pool, zfs } = world;
+    pool.hold(BELOW, 'quorate-diverged-20', 'quorate');
+    const found = await world.look(BELOW);
+    const [destroy, both] = [`zfs destroy ${BELOW}@quorate-diverged-20`, tagsOf(world, BELOW)];
+    expect(both[0]?.slice(1).toSorted()).toEqual(['quorate', 'quorate-diverged']);
+    for (const refused of ['zfs release quorate ', destroy]) {
+      const run = async (command: readonly string[]) =>
+        `${command.join(' ')} `.startsWith(refused)
+          ? ({ kind: 'exited', code: 1, stdout: '', stderr: 'busy\n' } as const)
+          : zfs.run(command);
+      const parts = { ...world.parts, commands: { run } };
+      await expect(drop(config, found, world.log, {}, parts)).rejects.toThrow(/busy/);
+      expect(tagsOf(world, BELOW)[0]?.toSorted()).toEqual(both[0]?.toSorted());
+    }
+    await world.drop(BELOW);
+    expect(world.names()).not.toContain(BELOW);
+    expect(world.get('tank/home/deep')).toEqual(['p1']);
   });
 
   it('two at once, and a new tail of that name: only what was shown goes', async () => {

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Guids, type ModelDataset, ModelPool } from '../../cluster/zfs-model/index.ts';
 import type { Clock } from '../../src/clock.ts';
 import type { KeepConfig } from '../../src/config/index.ts';
-import { durationMs, epoch, instant, nodeId } from '../../src/core/index.ts';
+import { durationMs, type Epoch, epoch, instant, nodeId } from '../../src/core/index.ts';
 import { FEATURES, type ReceiveEnd, type ReceiverChannel } from '../../src/replication/channel.ts';
 import { Board, Engine, LocalPool } from '../../src/replication/engine/index.ts';
 import { endAside, type PoolsReading, readCopyWords } from '../../src/replication/index.ts';
@@ -25,6 +25,7 @@ import {
   Receiver,
 } from '../../src/replication/receiver/index.ts';
 import { replayLog } from '../../src/replication/receiver/replay.ts';
+import { isHeirOf } from '../../src/replication/receiver/roles.ts';
 import { Zfs } from '../../src/replication/receiver/zfs.ts';
 import {
   type CommandRunner,
@@ -72,7 +73,7 @@ class Node {
   readonly unmarked: string[] = [];
   known: Known = { kind: 'known', mayHold: false, tenure: null };
   readonly #mounts = new FakeCopies();
-  readonly #memory = new PoolMemory();
+  #memory = new PoolMemory();
   readonly #clock: Clock;
   readonly #dataDir: string;
 
@@ -94,7 +95,7 @@ class Node {
         },
       },
       authority: { ask: async () => this.known },
-      hasDevice: async () => true,
+      hasDevice: this.#hasDevice,
       read: async (): Promise<PoolsReading> => ({
         version: 1,
         pools: [{ kind: 'read', name: 'tank', texts: pool.texts() }],
@@ -108,15 +109,29 @@ class Node {
 
   powerCut(late: (name: string) => string | null): void {
     this.#mounts.mounts = [];
+    this.#memory = new PoolMemory();
     this.pool.powerCut(late);
+    this.pool.isLocked = true;
   }
 
+  /** A person loads the keys; whoever holds mounts what waits for them. */
+  unlock(): void {
+    this.pool.isLocked = false;
+    if (!this.isMounted) return;
+    for (const one of this.pool.datasets.values())
+      if (one.isEncrypted && !isKept('tank', one.name)) this.pool.replay(one.name);
+  }
+
+  /** "raw" has `volmode=none`. */
+  readonly #hasDevice = async (volume: string): Promise<boolean> => volume !== 'tank/raw';
+
   /** Streams go past the receiver here; this does not. */
-  async replayLog(dataset: string): Promise<void> {
+  async replayLog(dataset: string, claimed: Epoch): Promise<void> {
     const zfs = new Zfs({ dataDir: this.#dataDir, commands: this.zfs, clock: this.#clock });
     const now = await zfs.stateOf(dataset, signal);
-    if (now !== null)
-      await replayLog(dataset, now, { zfs, hasDevice: async () => true, isHeir: async () => false }, signal);
+    const host = { commands: this.zfs, clock: this.#clock, signal };
+    const isHeir = (): Promise<boolean> => isHeirOf(dataset, claimed, host);
+    if (now !== null) await replayLog(dataset, now, { zfs, hasDevice: this.#hasDevice, isHeir }, signal);
   }
 
   words() {
@@ -207,6 +222,15 @@ class Pair {
     return this.nodes[other(this.holder)];
   }
 
+  /** With what cannot be replayed, whatever anybody does, and what can be with its key. */
+  async beginShut(): Promise<void> {
+    const { pool } = this.nodes.a;
+    pool.create('tank/raw', false, 'volume');
+    pool.create('tank/secret', true);
+    pool.createBelowKey('tank/secret/in');
+    await this.begin();
+  }
+
   async begin(): Promise<void> {
     for (const name of ['tank/a', 'tank/a/x', 'tank/b']) this.nodes.a.pool.create(name);
     this.nodes.a.pool.create('tank/disk', false, 'volume');
@@ -217,8 +241,10 @@ class Pair {
   }
 
   write(name: string): void {
-    if (this.source.pool.datasets.has(name) && !this.source.pool.isReadonly(name))
-      this.source.pool.write(name, `${this.#writes++},`);
+    const { pool } = this.source;
+    const found = this.ownOf(this.source).find((one) => one.name === name);
+    if (found !== undefined && !pool.isReadonly(name) && !pool.isShut(found))
+      pool.write(name, `${this.#writes++},`);
   }
 
   create(name: string): void {
@@ -386,7 +412,7 @@ class Pair {
       receive: async (claimed, { dataset, kind, snapshot: keep, letGo }) => {
         const verdict = judge(target.known, self, peer, claimed);
         if (verdict.kind !== 'yes') throw new Error(verdict.why);
-        if (kind !== 'full') await target.replayLog(dataset);
+        if (kind !== 'full') await target.replayLog(dataset, claimed);
         return {
           sink: new PassThrough(),
           ended: new Promise<ReceiveEnd>((resolve) => this.#ends.set(dataset, resolve)).then(async (end) => {
@@ -440,7 +466,18 @@ class Pair {
   }
 }
 
-const NAMES = ['tank/a', 'tank/a/x', 'tank/b', 'tank/disk', 'tank/new-20', 'tank/new-30'];
+const NAMES = [
+  ...[
+    'tank/a',
+    'tank/a/x',
+    'tank/b',
+    'tank/disk',
+    'tank/secret',
+    'tank/secret/in',
+    'tank/new-20',
+    'tank/new-30',
+  ],
+];
 const event = fc.oneof(
   {
     weight: 6,
@@ -456,6 +493,13 @@ const event = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('switchOver' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('create' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('lock' as const, 'unlock' as const),
+      side: fc.constantFrom<Side>('a', 'b'),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('breaks' as const), at: fc.option(fc.nat(4)) }),
@@ -478,6 +522,12 @@ async function happens(pair: Pair, one: typeof event extends fc.Arbitrary<infer 
     case 'breaks':
       pair.breaksAt = one.at;
       return;
+    case 'lock':
+      // What is mounted keeps its key.
+      if (pair.holder !== one.side) pair.nodes[one.side].pool.isLocked = true;
+      return;
+    case 'unlock':
+      return pair.nodes[one.side].unlock();
     default:
       return pair[one.kind]();
   }
@@ -513,13 +563,66 @@ it('a full copy, changes, a power cut with a tail, the other side holds, the rol
   for (const side of ['a', 'b'] as const) expect(pair.nodes[side].unmarked).toEqual([]);
 });
 
+it('what cannot be replayed is set aside once, where nobody knows of its log, and after orderly releases never', async () => {
+  const pair = new Pair(number++);
+  await pair.beginShut();
+  pair.write('tank/secret');
+  await pair.round(null);
+  const kept = (side: Side) =>
+    [...pair.nodes[side].pool.datasets.values()].flatMap(({ name, snapshots }) =>
+      isKept('tank', name) && snapshots.length > 0 ? [[name, snapshots.at(-1)?.name]] : [],
+    );
+  const turn = async (): Promise<void> => {
+    const from = pair.nodes[pair.holder];
+    await pair.switchOver();
+    from.pool.isLocked = true;
+    pair.write('tank/secret');
+    await pair.quietDown();
+    pair.target.unlock();
+  };
+  await turn();
+  // Its first tenure: nobody has had everything before.
+  expect(kept('a')).toEqual(
+    ['raw', 'secret', 'secret/in'].map((name) => [
+      `tank/.diverged/30/${name}`,
+      'quorate-diverged-30-unreplayed',
+    ]),
+  );
+  const before = kept('a');
+  await turn();
+  await turn();
+  expect([pair.holder, kept('a'), kept('b')]).toEqual(['b', before, []]);
+});
+
+it('what stayed locked in a tenure that has ended in order may have the log of the one before, and keeps it', async () => {
+  const pair = new Pair(number++);
+  await pair.beginShut();
+  for (let turn = 0; turn < 2; turn++) {
+    await pair.quietDown();
+    await pair.switchOver();
+  }
+  pair.write('tank/secret');
+  await pair.quietDown();
+  // Synced, and in the log alone; then back to a, which has no key by now.
+  await pair.powerCut(['tank/secret']);
+  await pair.powerCut([]);
+  expect([pair.holder, pair.source.pool.get('tank/secret').log]).toEqual(['a', '1,']);
+  await pair.quietDown();
+  await pair.switchOver();
+  await pair.quietDown();
+  const kept = [...pair.nodes.a.pool.datasets.values()].filter(({ log }) => log !== undefined);
+  expect(kept.map(({ name, log }) => [name.replace(/\d+/, 'N'), log])).toEqual([
+    ['tank/.diverged/N/secret', '1,'],
+  ]);
+});
+
 it(
   `whatever happens, nothing is destroyed, words are true, and everything is common in the end (${RUNS})`,
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(event, { minLength: 3, maxLength: 20 }), async (events) => {
         const pair = new Pair(number++);
-        await pair.begin();
+        await pair.beginShut();
         // A pool of nothing has nothing to send, and no word.
         await pair.round(null);
         for (const one of events) await happens(pair, one);

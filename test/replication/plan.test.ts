@@ -254,6 +254,15 @@ describe('a conflict', () => {
     ]);
   });
 
+  it('is what may be in a log that cannot be replayed there, though nothing counts as written', () => {
+    a.snapshot('tank/a', 's2');
+    const task = planOf(a, b, () => true).tasks.find(({ dataset }) => dataset === 'tank/a');
+    expect(task?.decision).toMatchObject({
+      reason: 'modified',
+      why: expect.stringMatching(/^tank\/a may have been written to on b since @s1, in its intent log/),
+    });
+  });
+
   it('is a dataset of that name with other snapshots, or none', () => {
     a.create('tank/c');
     a.snapshot('tank/c', 's1');
@@ -284,6 +293,25 @@ describe('a conflict', () => {
     expect(conflictOf(taskOf('tank/a'))).toBe('too-small: needs 50 bytes on b, where 49 are left for it');
     b.availableBytes = 50;
     expect(taskOf('tank/a').decision.kind).toBe('incremental');
+  });
+
+  it('is what does not fit below its own quota, whatever goes elsewhere', () => {
+    a.create('tank/c');
+    a.snapshot('tank/c', 's1');
+    replicate();
+    const sizes = { 'tank/a': 900, 'tank/c': 40 };
+    for (const [name, bytes] of Object.entries(sizes)) {
+      a.write(name, 'x'.repeat(bytes));
+      a.snapshot(name, 's2');
+    }
+    b.availableBytes = 1000;
+    b.get('tank/c').properties.set('quota', '50');
+    expect(Object.keys(sizes).map((name) => taskOf(name).decision.kind)).toEqual([
+      'incremental',
+      'incremental',
+    ]);
+    b.get('tank/c').properties.set('quota', '39');
+    expect(conflictOf(taskOf('tank/c'))).toBe('too-small: needs 40 bytes on b, where 39 are left for it');
   });
 
   it('is a place that is not there', () => {

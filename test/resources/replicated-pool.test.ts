@@ -144,7 +144,7 @@ describe('a takeover', () => {
     expect(zfs.changes).toEqual([
       'end receives',
       'end aside',
-      'zfs set quorate:written=7 readonly=off quorate:readonly=off tank',
+      'zfs set quorate:written=7 quorate:closed=no readonly=off quorate:readonly=off tank',
       'zfs mount tank',
       'zfs mount tank/home',
       'zfs mount tank/home/deep',
@@ -363,6 +363,85 @@ describe('a release', () => {
     expect((await probe()).probe).toBe('unknown');
     await expect(release()).rejects.toThrow(/what Quorate runs from/);
     expect(zfs.calls).toEqual([]);
+  });
+});
+
+describe('the word that all intent logs are empty', () => {
+  const word = () => zfs.datasets.get('tank')?.own.get('quorate:closed');
+  const set = (...words: string[]) => zfs.set('tank', ...words);
+  beforeEach(async () => {
+    await release();
+    set('quorate:complete=1:5:1790000000:running:p1');
+  });
+
+  it('is said by an orderly release of a tenure that has begun so, and taken away before anything is opened', async () => {
+    await acquire();
+    expect(word()).toBe('no');
+    await release(make(), 'planned');
+    expect(zfs.changes.at(-1)).toBe('zfs set quorate:closed=7 tank');
+    // Undone (R1), and what is written then is closed anew.
+    await acquire(make(), { isFirst: false });
+    expect(word()).toBe('no');
+    await release(make(), 'planned');
+    expect(word()).toBe('7');
+    await acquire(make(), { epoch: epoch(9) });
+    expect(word()).toBe('no');
+    await release(make(), 'planned');
+    expect([word(), zfs.datasets.get('tank')?.own.get('quorate:written')]).toEqual(['9', '9']);
+  });
+
+  it('a takeover that was tried twice has begun once', async () => {
+    zfs.failures.set('zfs mount tank/home', 'busy\n');
+    await expect(acquire()).rejects.toThrow(/busy/);
+    zfs.failures.clear();
+    await acquire();
+    await release(make(), 'planned');
+    expect(word()).toBe('7');
+  });
+
+  it.each<[string, () => void]>([
+    ['after a power cut', () => set('quorate:written=6', 'quorate:closed=no')],
+    ['after one in the tenure after an orderly one', () => set('quorate:written=6', 'quorate:closed=5')],
+    ['by a version before', () => set('quorate:written=6')],
+    [
+      'where it never had everything of the other node',
+      () => zfs.datasets.get('tank')?.own.delete('quorate:complete'),
+    ],
+    ['where that cannot be read', () => zfs.failures.set('zfs get -H -p -o property', 'I/O error\n')],
+  ])('is not said where nobody knows what they have at its beginning: %s', async (_, before) => {
+    before();
+    await acquire();
+    await release(make(), 'planned');
+    expect([word(), isReleased(await probe())]).toEqual(['no', true]);
+  });
+
+  it('is said neither by an abrupt release nor after one, nor by a process that has not opened the pool', async () => {
+    await acquire();
+    await release();
+    await release(make(), 'planned');
+    expect(word()).toBe('no');
+    await acquire(make(), { epoch: epoch(9) });
+    memory = new PoolMemory();
+    await release(make(), 'planned');
+    expect(word()).toBe('no');
+  });
+
+  it.each([
+    ['fails', () => zfs.failures.set('zfs set quorate:closed', 'I/O error\n')],
+    ['hangs', () => zfs.hangs.push('zfs set quorate:closed')],
+  ])('where saying it %s everything is released all the same', async (_, act) => {
+    await acquire();
+    act();
+    const startedAt = clock.now();
+    expect(await release(make(), 'planned')).toBe('tank is read-only and not mounted');
+    expect([word(), clock.now() - startedAt < 10_000]).toEqual(['no', true]);
+  });
+
+  it('is not said of a release that has not ended', async () => {
+    await acquire();
+    zfs.busy.add('/srv/home');
+    await expect(release(make(), 'planned')).rejects.toThrow(/busy/);
+    expect(word()).toBe('no');
   });
 });
 

@@ -11,6 +11,8 @@ const REFUSAL = /destination .+ has been modified/;
 interface Refused {
   readonly newest: Guid | null;
   readonly written: number;
+  /** The receiver was asked to set it aside since. What is there still has no tail by now, as one whose key has been loaded: a stream is tried. */
+  readonly isAsked: boolean;
 }
 
 export class ChangedCopies {
@@ -25,18 +27,27 @@ export class ChangedCopies {
   heard(why: string, copy: Dataset | null): boolean {
     if (copy === null || !REFUSAL.test(why)) return false;
     const [newest, written, before] = [newestOf(copy), copy.written ?? 0, this.#refused.get(copy.guid)];
-    this.#refused.set(copy.guid, { newest, written });
+    this.#refused.set(copy.guid, { newest, written, isAsked: false });
     return before?.newest !== newest || before.written !== written;
+  }
+
+  /** These were ordered to be set aside, and that is done. */
+  asked(copies: readonly Dataset[]): void {
+    for (const { guid } of copies) {
+      const refused = this.#refused.get(guid);
+      if (refused !== undefined) this.#refused.set(guid, { ...refused, isAsked: true });
+    }
   }
 
   readonly isChanged = (copy: Dataset): boolean => {
     const { guid, written } = copy;
     if (written === null) return true;
-    if (written === 0) return false;
-    if (!this.#channel.features.has('replays')) return true;
+    if (written !== 0 && !this.#channel.features.has('replays')) return true;
+    // Also without a byte that ZFS counts: a log that cannot be replayed may have some (receiver/replay.ts).
     const refused = this.#refused.get(guid);
+    if (refused === undefined || refused.isAsked) return false;
     // Received since, or rolled back by a person: then ZFS says it anew.
-    return refused !== undefined && refused.newest === newestOf(copy) && written >= refused.written;
+    return refused.newest === newestOf(copy) && written >= refused.written;
   };
 }
 

@@ -6,11 +6,11 @@ import type { Clock } from '../../clock.ts';
 import { type Instant, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import { type CommandRunner, commandError, exitError, type KernelFiles } from '../../resources/index.ts';
-import { batchesOf, HOLDS, heldIn } from '../holds.ts';
+import { batchesOf, HOLD_TAG, HOLDS, heldIn } from '../holds.ts';
 import type { Guid, Snapshot } from '../pool.ts';
 import { type PoolsReading, readPools } from '../reading.ts';
 import { saysOnly } from '../says-only.ts';
-import { cursorName, HOLD_TAG } from './names.ts';
+import { cursorName } from './names.ts';
 
 export interface LocalPoolOptions {
   readonly pools: readonly string[];

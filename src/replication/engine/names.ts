@@ -9,9 +9,6 @@ import { randomBytes } from 'node:crypto';
 import { assert, type Epoch, epoch } from '../../core/index.ts';
 import type { Guid } from '../pool.ts';
 
-/** Of every hold. */
-export const HOLD_TAG = 'quorate';
-
 const OURS = /^quorate-(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)-(\d{1,15})(?:-last-[0-9a-f]{8})?$/;
 const CURSOR = /^quorate-[1-9]\d{0,19}$/;
 /** Seconds to look ahead for a name that is free, where the clock was set back. */

@@ -74,7 +74,7 @@ export class Planning {
 
   /** What is only there is set aside first; then renames, one at a time. The plan is void after each. */
   async plan(own: PoolsReading, first: PoolsReading, problems: string[]): Promise<readonly Planned[]> {
-    const { signal, board, clock, order } = this.#options;
+    const { signal, board, clock, order, changed } = this.#options;
     let theirs = first;
     const failed: Rename[] = [];
     const stuck = new Set<string>();
@@ -85,6 +85,7 @@ export class Planning {
       if (aside !== null && !signal.aborted) {
         asides += 1;
         const why = await this.#setAside(aside, last);
+        if (why === null) changed.asked(copiesOf(aside, planned));
         last = JSON.stringify(aside);
         if (why !== null) {
           stuck.add(aside.pool);
@@ -156,6 +157,11 @@ export class Planning {
     return isFree && parent !== undefined && !isFirstPart(parent) ? step : null;
   }
 }
+
+const copiesOf = ({ pool, tails }: SetAsideOrder, planned: readonly Planned[]): readonly Dataset[] => {
+  const target = planned.find(({ plan }) => plan.pool === pool)?.target;
+  return tails.flatMap(({ dataset }) => target?.get(dataset) ?? []);
+};
 
 /** With an encrypted dataset the root of its key goes, and what lies below that: the highest that is encrypted is as far as that can be. */
 function movedWith(dataset: string, target: ReadonlyMap<string, Dataset>): string {

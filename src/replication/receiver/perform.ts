@@ -10,15 +10,12 @@ import { assertNever } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
 import { readOwnName } from '../engine/index.ts';
-import { batchesOf, HOLDS } from '../holds.ts';
+import { batchesOf, HOLD_TAG, HOLDS } from '../holds.ts';
 import { saysOnly } from '../says-only.ts';
 import type { SnapshotNow, Zfs } from './zfs.ts';
 
 /** Those of a change of roles are performed in `roles.ts`. */
 export type DatasetOrder = Exclude<ReceiverOrder, { readonly kind: 'set-aside' | 'complete' }>;
-
-/** The user reference on the newest common snapshot: the sender holds its own by the same one, and roles change. */
-export const HOLD_TAG = 'quorate';
 
 export const refused = (why: string): QuorateError => new QuorateError('replication-refused', why);
 

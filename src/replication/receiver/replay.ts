@@ -4,7 +4,8 @@
  *
  * 1. Whether there is a log nothing tells: a snapshot that was taken of a file system that nobody had mounted lacks it, and `written` is 0 then.
  *    So it is replayed wherever this node has held since everything was in common, and wherever `written` says something.
- * 2. What cannot be replayed counts as written to, and is set aside, with its log: but what has just been cloned for that has none.
+ * 2. What cannot be replayed counts as written to, and is set aside, with its log: but what has been cloned for that in this tenure has
+ *    none, and nothing has where this node's last tenure has ended in order (resources/empty-logs.ts).
  */
 import { type HasDevice, whyNotReplayed } from '../intent-log.ts';
 import { oneLine } from './failure.ts';
@@ -30,7 +31,7 @@ export async function replayLog(
   if (((await zfs.snapshotsOf(dataset, signal)) ?? []).length === 0) return;
   const command = (words: readonly string[]): Promise<unknown> => zfs.command(words, signal);
   const why = await whyNotReplayed({ name: dataset, kind: now.kind }, { hasDevice, command }, signal);
-  if (why === null || (await isHeir())) return;
+  if (why === null || now.isClosed || (await isHeir())) return;
   // The sender takes it for ZFS's own words (engine/changed.ts).
   throw refused(`destination ${dataset} has been modified, perhaps: ${oneLine(why)}`);
 }

@@ -51,7 +51,7 @@ export async function performRole(
   await markComplete(order.pool, { ...order, epoch }, { ...parts, commands: askingFirst(parts) });
 }
 
-/** It was cloned when this tenure's sender had its tail set aside. False also where that cannot be read. */
+/** It was cloned when this tenure's sender had its tail set aside, whatever it has received since. False also where that cannot be read. */
 export async function isHeirOf(
   dataset: string,
   epoch: Epoch,
@@ -59,8 +59,7 @@ export async function isHeirOf(
 ): Promise<boolean> {
   try {
     const pool = await readAside(dataset.split('/')[0] ?? '', parts);
-    const own = pool.get(dataset);
-    return own !== undefined && isHeir(pool, epoch, own);
+    return pool.has(dataset) && isHeir(pool, epoch, dataset);
   } catch (error) {
     if (error instanceof QuorateError) return false;
     throw error;

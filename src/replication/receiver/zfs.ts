@@ -2,7 +2,7 @@
 import type { Clock } from '../../clock.ts';
 import { type Instant, instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
-import { type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
+import { CLOSED, type CommandRunner, commandError, exitError, WRITTEN } from '../../resources/index.ts';
 import { type DatasetKind, NOT_TAKEN, type PropertiesNow, type PropertyNow } from './not-taken.ts';
 import { RECEIVE_MARK } from './registry.ts';
 
@@ -39,6 +39,8 @@ export interface DatasetNow {
   readonly isMounted: boolean;
   /** This node has held since everything of its pool was last in common (`quorate:written`). */
   readonly hasHeld: boolean;
+  /** And has ended that in order, so that no intent log has anything (`quorate:closed`). */
+  readonly isClosed: boolean;
   /** Those of `NOT_TAKEN` that its kind has. */
   readonly properties: PropertiesNow;
 }
@@ -107,7 +109,7 @@ export class Zfs {
   /** Null: there is no such dataset. Kind and properties by one command. Rejects with `PropertiesNotUnderstood`, or what `zfs` said. */
   async stateOf(dataset: string, signal: AbortSignal): Promise<DatasetNow | null> {
     const columns = 'property,source,value';
-    const names = ['type', 'guid', 'written', 'mounted', WRITTEN, ...NOT_TAKEN.filesystem];
+    const names = ['type', 'guid', 'written', 'mounted', WRITTEN, CLOSED, ...NOT_TAKEN.filesystem];
     const text = await this.#ask(['get', '-H', '-p', '-o', columns, names.join(','), dataset], signal);
     if (text === null) return null;
     const all = propertiesIn(text, names);
@@ -123,7 +125,8 @@ export class Zfs {
     const written = /^\d+$/.test(said) ? Number(said) : null;
     // Set on the pool, and inherited: a word that came with a stream makes it true at worst.
     const hasHeld = (all.get(WRITTEN)?.source ?? '-') !== '-';
-    return { kind, guid, written, isMounted, hasHeld, properties: new Map(own) };
+    const isClosed = isSaidClosed(dataset, all.get(WRITTEN), all.get(CLOSED));
+    return { kind, guid, written, isMounted, hasHeld, isClosed, properties: new Map(own) };
   }
 
   /** Throws `command-failed` where it is refused, with what ZFS said; false where that is to be borne. */
@@ -211,6 +214,14 @@ function propertiesIn(text: string, names: readonly string[]): PropertiesNow | n
     found.set(name, { source, value });
   }
   return found;
+}
+
+/** By the pool alone: a word that came with a stream is another node's about itself. */
+function isSaidClosed(dataset: string, ...words: readonly (PropertyNow | undefined)[]): boolean {
+  const [pool = ''] = dataset.split('/');
+  const source = dataset === pool ? 'local' : `inherited from ${pool}`;
+  const [written, closed] = words.map((word) => (word?.source === source ? word.value : null));
+  return /^\d+$/.test(written ?? '') && written === closed;
 }
 
 /** Somebody has given a property a value that hides what the others are. */

@@ -244,6 +244,12 @@ export function ownValues(text: string, names: readonly string[]): readonly stri
   return lines.map((line, at) => line.slice((names[at]?.length ?? 0) + 1));
 }
 
+/** The words of a `zfs clone`, without these properties. */
+export function withoutQuotas(command: readonly string[]): readonly string[] {
+  const isQuota = (word = ''): boolean => /^(ref)?quota=/.test(word);
+  return command.filter((word, at) => !isQuota(word) && !(word === '-o' && isQuota(command[at + 1])));
+}
+
 /** Fixed when a dataset is made, told by its data, taken care of elsewhere, or space that both would claim. */
 const NOT_COPIED: ReadonlySet<string> = new Set([
   ...['encryption', 'keyformat', 'keylocation', 'pbkdf2iters', 'volblocksize', 'volsize', 'version'],

@@ -155,19 +155,14 @@ function hasTail(
   { name, snapshots, written }: AsideDataset,
   common: Guid,
 ): boolean {
-  return snapshots.at(-1)?.guid !== common || (written !== 0 && !isHeir(pool, epoch, { name, snapshots }));
+  return snapshots.at(-1)?.guid !== common || (written !== 0 && !isHeir(pool, epoch, name, common));
 }
 
-/** In this tenure it has taken the place of what was set aside, and has received nothing yet. */
-export function isHeir(
-  pool: AsidePool,
-  epoch: number,
-  { name, snapshots }: Pick<AsideDataset, 'name' | 'snapshots'>,
-): boolean {
-  const newest = snapshots.at(-1)?.guid;
+/** It has taken the place of what was set aside in this tenure; `newest`: and has received nothing since. */
+export function isHeir(pool: AsidePool, epoch: number, name: string, newest: Guid | null = null): boolean {
   return [...pool.values()].some(
     ({ isKept, mark: has }) =>
-      isKept && has?.epoch === epoch && has.original === name && has.common === newest,
+      isKept && has?.epoch === epoch && has.original === name && (newest === null || has.common === newest),
   );
 }
 

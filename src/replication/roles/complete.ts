@@ -6,6 +6,7 @@ import type { Clock } from '../../clock.ts';
 import { instant } from '../../core/index.ts';
 import { QuorateError } from '../../errors.ts';
 import {
+  COMPLETE,
   type CommandResult,
   type CommandRunner,
   commandError,
@@ -18,7 +19,6 @@ import {
 import type { CompleteCopy, CopyWords } from '../../state/index.ts';
 import type { NamedSnapshot } from '../channel.ts';
 
-export const COMPLETE = 'quorate:complete';
 /** GUID:DATASET of one of its snapshots: a name alone can be given twice. For the audit; nothing is decided by it. */
 export const COMPLETE_OF = 'quorate:complete-of';
 

@@ -3,14 +3,16 @@
  *
  * 1. Only a dataset that a set-aside has finished: it is a clone of the common snapshot, which its successor has. So what both nodes
  *    have, the newest too, is never among what goes.
- * 2. Not while something else needs it: a hold that is not the set-aside's own, a clone, a dataset below that is not dropped with it.
+ * 2. Not while something else needs it: a hold that is not Quorate's own (the set-aside's, or the replication's, of what it had before it was a
+ *    tail), a clone, a dataset below that is not dropped with it.
  * 3. By name and GUID: everything is compared with what was shown before the first change (`requireSame`), and the GUID of each dataset and
  *    snapshot once more right before its own destroy: ZFS destroys by name only.
  * 4. No -r, -R or -d: ZFS refuses what is more than was said.
- * 5. A snapshot's hold goes right before its own destroy, and is taken again where that is refused: what is left is held as it was.
+ * 5. A snapshot's holds go right before its own destroy, and are taken again where that is refused: what is left is held as it was.
  */
 import { createHash } from 'node:crypto';
 import { QuorateError } from '../../errors.ts';
+import { batchesOf, HOLD_TAG, HOLDS } from '../holds.ts';
 import type { Guid } from '../pool.ts';
 import type { AsideDataset, AsidePool } from './aside-reading.ts';
 import { keptIn } from './kept.ts';
@@ -30,8 +32,7 @@ export interface Dropped {
   readonly usedBytes: number;
 }
 
-/** Names in one command. */
-const AT_ONCE = 100;
+const OWN_TAGS: readonly string[] = [ASIDE_TAG, HOLD_TAG];
 
 /**
  * `what`: a dataset as `list` names it, or an epoch. What lies below others comes first. Throws `usage` where nothing of that name is
@@ -103,15 +104,26 @@ export async function requireOnlyOwnHolds(
   dropped: Dropped,
   parts: Omit<AsideParts, 'mayChange'>,
 ): Promise<void> {
-  for (const names of pieces(dropped)) {
-    const text = await said(['zfs', 'holds', '-H', ...names], parts);
-    for (const line of text.split('\n').filter((one) => one !== '')) {
-      const [snapshot = '', tag = ''] = line.split('\t');
-      if (tag === ASIDE_TAG) continue;
+  const { dataset, snapshots } = dropped;
+  const names = snapshots.map(({ name }) => `${dataset}@${name}`);
+  for (const some of batchesOf(names, HOLDS.asked))
+    for (const [snapshot, tag] of await holdsOf(some, parts)) {
+      if (OWN_TAGS.includes(tag)) continue;
       const remedy = `"zfs release ${tag} ${snapshot}", if you know what it is for`;
       throw new QuorateError('refused-unsafe', `${snapshot} is held by "${tag}": ${remedy}`);
     }
-  }
+}
+
+async function holdsOf(
+  names: readonly string[],
+  parts: Omit<AsideParts, 'mayChange'>,
+): Promise<readonly (readonly [snapshot: string, tag: string])[]> {
+  const text = await said(['zfs', 'holds', '-H', ...names], parts);
+  const lines = text.split('\n').filter((one) => one !== '');
+  return lines.map((line) => {
+    const [snapshot = '', tag = ''] = line.split('\t');
+    return [snapshot, tag];
+  });
 }
 
 /** Rejects with what ZFS said, in the middle of it: what has gone is gone, and the rest is as it was. */
@@ -143,34 +155,40 @@ async function requireGuid(name: string, guid: Guid, types: string, parts: Aside
 /** (5) */
 async function destroySnapshot(name: string, guid: Guid, parts: AsideParts): Promise<void> {
   await requireGuid(name, guid, 'snapshot', parts);
-  const isHeld = (await said(['zfs', 'holds', '-H', name], parts)) !== '';
-  if (isHeld) await changeAside(['zfs', 'release', ASIDE_TAG, name], parts);
+  const held = (await holdsOf([name], parts)).map(([, tag]) => tag);
+  const own = OWN_TAGS.filter((tag) => held.includes(tag));
+  const gone: string[] = [];
   try {
-    if (isHeld) await requireGuid(name, guid, 'snapshot', parts);
+    for (const tag of own) {
+      await changeAside(['zfs', 'release', tag, name], parts);
+      gone.push(tag);
+    }
+    if (gone.length > 0) await requireGuid(name, guid, 'snapshot', parts);
     await changeAside(['zfs', 'destroy', name], parts);
   } catch (error) {
-    if (isHeld && error instanceof QuorateError) throw await heldAgain(name, error, parts);
+    if (gone.length > 0 && error instanceof QuorateError) throw await heldAgain(name, gone, error, parts);
     throw error;
   }
 }
 
-/** The error with which the destroy has failed, or both. */
-async function heldAgain(name: string, error: QuorateError, parts: AsideParts): Promise<QuorateError> {
+/** The error with which the destroy has failed, with that of each hold that could not be taken again. */
+async function heldAgain(
+  name: string,
+  tags: readonly string[],
+  error: QuorateError,
+  parts: AsideParts,
+): Promise<QuorateError> {
   // Not the caller's signal: who gives up meanwhile has destroyed nothing.
   const { signal } = new AbortController();
-  try {
-    await changeAside(['zfs', 'hold', ASIDE_TAG, name], { ...parts, signal });
-    return error;
-  } catch (cause) {
-    if (!(cause instanceof QuorateError)) throw cause;
-    const why = `${error.message}; and its hold "${ASIDE_TAG}" is gone: ${cause.message}`;
-    return new QuorateError(error.code, why, { cause: error });
-  }
-}
-
-function pieces({ dataset, snapshots }: Dropped): readonly (readonly string[])[] {
-  const names = snapshots.map(({ name }) => `${dataset}@${name}`);
-  return Array.from({ length: Math.ceil(names.length / AT_ONCE) }, (_, at) =>
-    names.slice(at * AT_ONCE, (at + 1) * AT_ONCE),
-  );
+  const lost: string[] = [];
+  for (const tag of tags)
+    try {
+      await changeAside(['zfs', 'hold', tag, name], { ...parts, signal });
+    } catch (cause) {
+      if (!(cause instanceof QuorateError)) throw cause;
+      lost.push(`; and its hold "${tag}" is gone: ${cause.message}`);
+    }
+  return lost.length === 0
+    ? error
+    : new QuorateError(error.code, `${error.message}${lost.join('')}`, { cause: error });
 }

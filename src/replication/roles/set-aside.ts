@@ -10,6 +10,7 @@ import type { Tail } from '../channel.ts';
 import { batchesOf, HOLDS, heldIn } from '../holds.ts';
 import { type HasDevice, whyNotReplayed } from '../intent-log.ts';
 import { ListTextError } from '../list-text.ts';
+import type { Guid } from '../pool.ts';
 import { saysOnly } from '../says-only.ts';
 import { type AsideStep, nextAside, UNREPLAYED } from './aside.ts';
 import {
@@ -21,14 +22,19 @@ import {
   ownNames,
   ownValues,
   parseAside,
+  withoutQuotas,
 } from './aside-reading.ts';
 
 const LIMITS = {
   commandMs: 30_000,
   outputBytes: 4 * 1024 * 1024,
+  /** All snapshots of a pool: some 150,000 of them, and on a slow host each ten thousand take seconds. */
+  reading: { commandMs: 60_000, outputBytes: 16 * 1024 * 1024 },
   /** Of one dataset; what needs more is going round in circles. */
   stepsPerDataset: 12,
 } as const;
+
+type CommandLimits = Readonly<Record<'commandMs' | 'outputBytes', number>>;
 
 /** Of the holds that keep a tail; the operator's `drop` lets go of them. */
 export const ASIDE_TAG = 'quorate-diverged';
@@ -75,9 +81,16 @@ async function perform(
   replay: (dataset: AsideDataset) => Promise<string | null>,
 ): Promise<SetAside> {
   const done: string[] = [];
+  let unreplayed: ReadonlySet<Guid> | null = null;
   let limit = Number.POSITIVE_INFINITY;
   for (;;) {
-    const read = await readAside(pool, parts);
+    let read = await readAside(pool, parts);
+    if (unreplayed === null) {
+      const perhaps = perhapsLogged(read, tails);
+      unreplayed = await notReplayed(perhaps, replay);
+      if (perhaps.length > 0) read = await readAside(pool, parts);
+    }
+    read = withoutWritten(read, unreplayed);
     if (limit === Number.POSITIVE_INFINITY) limit = (read.size + tails.length) * LIMITS.stepsPerDataset;
     const next = nextAside(pool, read, epoch, tails);
     if (next.kind === 'done') return { commands: done };
@@ -85,10 +98,8 @@ async function perform(
     for (const step of next.steps) {
       if (done.length >= limit)
         throw new QuorateError('replication-conflict', `${pool}: setting aside did not come to an end`);
-      for (const command of await commandsOf(await afterReplay(step), parts)) {
-        await changeAside(command, parts);
-        done.push(command.join(' '));
-      }
+      for (const command of await commandsOf(await afterReplay(step), parts))
+        done.push((await changedOrLess(command, parts)).join(' '));
     }
   }
 
@@ -102,6 +113,27 @@ async function perform(
   }
 }
 
+/** Of what ZFS counts nothing as written since the common snapshot, and something may be in its log all the same: a snapshot lacks that. */
+const perhapsLogged = (pool: AsidePool, tails: readonly Tail[]): readonly AsideDataset[] =>
+  tails.flatMap(({ dataset, common }) => {
+    const found = pool.get(dataset);
+    const isAll = found?.written === 0 && found.snapshots.at(-1)?.guid === common;
+    return isAll && found.mark === null && !found.isKept ? [found] : [];
+  });
+
+async function notReplayed(
+  all: readonly AsideDataset[],
+  replay: (dataset: AsideDataset) => Promise<string | null>,
+): Promise<ReadonlySet<Guid>> {
+  const left = new Set<Guid>();
+  for (const one of all) if ((await replay(one)) !== null) left.add(one.guid);
+  return left;
+}
+
+/** Of these nobody knows. */
+const withoutWritten = (pool: AsidePool, unreplayed: ReadonlySet<Guid>): AsidePool =>
+  new Map([...pool].map(([name, one]) => [name, unreplayed.has(one.guid) ? { ...one, written: null } : one]));
+
 /** Whether a crash has left something undone: until it is done, names are missing. Rejects where the pool cannot be read. */
 export async function isAsideOpen(pool: string, parts: Omit<AsideParts, 'mayChange'>): Promise<boolean> {
   // Nearly always not, which the marks tell; all the snapshots of a large pool cost many times as much.
@@ -114,6 +146,8 @@ export async function isAsideOpen(pool: string, parts: Omit<AsideParts, 'mayChan
  * their datasets. Where nothing was renamed yet, it is called off, and the tail is what goes on. Returns what was done.
  */
 export async function endAside(pool: string, parts: AsideParts): Promise<SetAside> {
+  // As in `isAsideOpen`; and a takeover that has nothing to end does not fail because the pool has more snapshots than can be read.
+  if (!isPerhapsOpen(pool, await said(ASIDE_COMMANDS.open(pool), parts))) return { commands: [] };
   const read = await readAside(pool, parts);
   const open = [...read.values()].filter(({ mark, isDone }) => mark !== null && !isDone);
   // What lay below is brought back last, and has no mark of its own.
@@ -138,9 +172,9 @@ async function mustBeOwn({ pool, tails }: AsideOrder, parts: AsideParts): Promis
 
 /** Also for the list that operators see. Rejects where the pool cannot be read. */
 export async function readAside(pool: string, parts: Omit<AsideParts, 'mayChange'>): Promise<AsidePool> {
-  const datasets = await said(ASIDE_COMMANDS.datasets(pool), parts);
-  const snapshots = await said(ASIDE_COMMANDS.snapshots(pool), parts);
-  const marks = await said(ASIDE_COMMANDS.marks(pool), parts);
+  const datasets = await said(ASIDE_COMMANDS.datasets(pool), parts, LIMITS.reading);
+  const snapshots = await said(ASIDE_COMMANDS.snapshots(pool), parts, LIMITS.reading);
+  const marks = await said(ASIDE_COMMANDS.marks(pool), parts, LIMITS.reading);
   try {
     return parseAside(pool, { datasets, snapshots, marks });
   } catch (error) {
@@ -198,6 +232,23 @@ async function commandsOf(step: AsideStep, parts: AsideParts): Promise<readonly 
 }
 
 /**
+ * The common snapshot may refer to more than the refquota allows that the dataset has had since, and ZFS makes no clone with such a one
+ * (ENOSPC, as where the pool is full). Its name would be missing for ever: so it is made without quotas. Returns what was done.
+ */
+async function changedOrLess(command: readonly string[], parts: AsideParts): Promise<readonly string[]> {
+  const less = command[1] === 'clone' ? withoutQuotas(command) : command;
+  try {
+    await changeAside(command, parts);
+    return command;
+  } catch (error) {
+    const isRefused = error instanceof QuorateError && error.code === 'command-failed';
+    if (!isRefused || less.length === command.length) throw error;
+  }
+  await changeAside(less, parts);
+  return less;
+}
+
+/**
  * The names first, which have no line breaks: a value may have some, and lines after them that look like another property, as a mount point
  * that a stream has brought in what is nobody's. Where the values cannot be told apart, each is asked for itself.
  */
@@ -229,15 +280,20 @@ const isHeldAlready = saysOnly(/tag already exists/);
 export async function said(
   command: readonly string[],
   parts: Omit<AsideParts, 'mayChange'>,
+  limits: CommandLimits = LIMITS,
 ): Promise<string> {
-  const result = await run(command, parts);
+  const result = await run(command, parts, limits);
   if (result.kind !== 'exited') throw commandError(command, result);
   if (result.code !== 0) throw exitError(command, result.code, result.stderr);
   return result.stdout;
 }
 
-function run(command: readonly string[], { commands, clock, signal }: Omit<AsideParts, 'mayChange'>) {
-  const deadline = instant(clock.now() + LIMITS.commandMs);
+function run(
+  command: readonly string[],
+  { commands, clock, signal }: Omit<AsideParts, 'mayChange'>,
+  { commandMs, outputBytes }: CommandLimits = LIMITS,
+) {
+  const deadline = instant(clock.now() + commandMs);
   const environment = { LC_ALL: 'C' };
-  return commands.run(command, { deadline, signal, environment, maxOutputBytes: LIMITS.outputBytes });
+  return commands.run(command, { deadline, signal, environment, maxOutputBytes: outputBytes });
 }

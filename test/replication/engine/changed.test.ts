@@ -52,3 +52,15 @@ it('another failure says nothing of the copy', () => {
   expect(changed.heard(WHY, null)).toBe(false);
   expect(changed.isChanged(copyWith(8192))).toBe(false);
 });
+
+it('what is refused without a byte that ZFS counts is changed, until it was asked to be set aside and is there still', () => {
+  const changed = of(...FEATURES);
+  const copy = copyWith(0);
+  expect(changed.heard(WHY, copy)).toBe(true);
+  expect(changed.isChanged(copy)).toBe(true);
+  changed.asked([copy]);
+  expect(changed.isChanged(copy)).toBe(false);
+  // Refused once more it is set aside in the next round, and there is no reason for one at once.
+  expect(changed.heard(WHY, copy)).toBe(false);
+  expect(changed.isChanged(copy)).toBe(true);
+});

@@ -1,6 +1,6 @@
 /** Orders that are no streams: what is pruned, held, renamed and given up. */
 import { expect, it } from 'vitest';
-import { HOLD_TAG } from '../../../src/replication/receiver/index.ts';
+import { HOLD_TAG } from '../../../src/replication/holds.ts';
 import {
   filesystem,
   held,

@@ -2,7 +2,7 @@
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { HOLD_TAG } from '../../../src/replication/receiver/index.ts';
+import { HOLD_TAG } from '../../../src/replication/holds.ts';
 import type { DatasetState } from '../support/hosts.ts';
 import {
   BOTH,

@@ -66,16 +66,45 @@ it('a volume without its device has not been replayed', async () => {
   expect(calls('receive')).toBe(0);
 });
 
+const volume: Partial<DatasetState> = { type: 'volume', properties: { volmode: 'none' } };
+
+it.each([volume, { isLocked: true }])(
+  'what this node has closed in order has nothing in its log: %j takes the next stream',
+  async (state) => {
+    has({ ...state, inherited: { 'quorate:written': '6', 'quorate:closed': '6' } });
+    expect(await send()).toEqual({ kind: 'received' });
+  },
+);
+
+it.each<[string, Partial<DatasetState>]>([
+  ['no word', { inherited: { 'quorate:written': '6' } }],
+  ['the word of another tenure', { inherited: { 'quorate:written': '6', 'quorate:closed': '5' } }],
+  ['a word that is none', { inherited: { 'quorate:written': 'no', 'quorate:closed': 'no' } }],
+  [
+    'a word that came with a stream',
+    { inherited: { 'quorate:written': '6' }, received: { 'quorate:closed': '6' } },
+  ],
+  [
+    'two that came with a stream',
+    { inherited: {}, received: { 'quorate:written': '6', 'quorate:closed': '6' } },
+  ],
+])('with %s nothing is known of a log that cannot be replayed', async (_, words) => {
+  has({ ...volume, ...words });
+  await expect(send()).rejects.toThrow(/has been modified, perhaps/);
+  expect(calls('receive')).toBe(0);
+});
+
 it.each([true, false])(
   'of what was cloned for a set-aside there is no log to be replayed: %s',
   async (isHeir) => {
-    const now = { kind: 'filesystem', guid: '1', written: 8192, isMounted: false, hasHeld: true } as const;
+    const now = { kind: 'filesystem', guid: '1', written: 8192, isMounted: false } as const;
+    const tenure = { hasHeld: true, isClosed: false };
     const locked = async (): Promise<boolean> => {
       throw new QuorateError('command-failed', 'encryption key not loaded');
     };
     const zfs = { snapshotsOf: async () => [held('s1', 11, 1)], command: locked } as unknown as Zfs;
     const parts = { zfs, hasDevice: async () => true, isHeir: async () => isHeir };
-    const replayed = replayLog('tank/home', { ...now, properties: new Map() }, parts, signal);
+    const replayed = replayLog('tank/home', { ...now, ...tenure, properties: new Map() }, parts, signal);
     if (isHeir) await replayed;
     else await expect(replayed).rejects.toThrow('has been modified, perhaps');
   },

@@ -14,11 +14,13 @@ import type { Guid } from '../../../src/replication/pool.ts';
 import {
   endAside,
   finishAside,
+  isHeir,
   keptIn,
   readAside,
   setAside,
   tailsOf,
 } from '../../../src/replication/roles/index.ts';
+import type { CommandOptions } from '../../../src/resources/index.ts';
 import { VirtualClock } from '../../resources/support/virtual-clock.ts';
 import { perform, stepsIn } from '../perform.ts';
 import { PowerCut, ZfsCommand } from '../zfs-command.ts';
@@ -438,6 +440,105 @@ describe('one failover', () => {
     ]);
     const logs = ['a', 'b'].map((name) => a.get(`tank/.diverged/20/${name}`).log ?? null);
     expect(logs).toEqual([expect.stringMatching(/^\d,$/), null]);
+  });
+
+  it('what cannot be replayed is a tail, though ZFS counts nothing as written: set aside once, and the copy goes on', async () => {
+    const pair = make();
+    pair.period();
+    await pair.round(null);
+    await pair.failover();
+    const { a } = pair.pools;
+    a.isLocked = true;
+    const tails = ['tank/secret', 'tank/secret/in', 'tank/disk', 'tank/b'].map((dataset) => ({
+      dataset,
+      common: commonOf(pair, dataset),
+    }));
+    const parts = {
+      ...{ commands: pair.zfs.a, clock: new VirtualClock(), signal: new AbortController().signal },
+      ...{ mayChange: () => true, hasDevice: async () => false },
+    };
+    const order = { pool: POOL, epoch: 20, tails };
+    await setAside(order, parts);
+    const kept = () => readAside(POOL, parts).then((pool) => keptIn(pool));
+    const places = ['disk', 'secret', 'secret/in'].map((name) => `tank/.diverged/20/${name}`);
+    expect((await kept()).map(({ dataset }) => dataset)).toEqual(places);
+    for (const { snapshots } of await kept()) expect(snapshots).toEqual(['quorate-diverged-20-unreplayed']);
+    pair.zfs.a.calls.length = 0;
+    await setAside(order, parts);
+    expect(pair.zfs.a.calls.filter((call) => !call.startsWith('unshare'))).toEqual([]);
+    // Whatever it receives in that tenure, it has no log.
+    const isHeirIn = async (epoch: number) => isHeir(await readAside(POOL, parts), epoch, 'tank/secret');
+    expect([await isHeirIn(20), await isHeirIn(30)]).toEqual([true, false]);
+    pair.period();
+    await pair.round(null).catch(() => undefined);
+    a.receive('tank/secret', pair.source.send('tank/secret', 'p2', '@p1', true), false);
+    expect(await isHeirIn(20)).toBe(true);
+  });
+
+  it.each([
+    ['too small', '3', [undefined, undefined, 'lz4']],
+    ['enough', '900', ['900', '1000', 'lz4']],
+  ])(
+    'a refquota that is %s for the common snapshot keeps no name from coming back',
+    async (_, refquota, left) => {
+      const pair = make();
+      for (let count = 0; count < 2; count++) pair.write('tank/b');
+      pair.period();
+      await pair.round(null);
+      pair.write('tank/b');
+      await pair.failover();
+      const { properties } = pair.pools.a.get('tank/b');
+      const own = { refquota, quota: '1000', compression: 'lz4' };
+      for (const [name, value] of Object.entries(own)) properties.set(name, value);
+      await pair.quietDown();
+      const { a } = pair.pools;
+      const ofHeir = a.get('tank/b').properties;
+      expect(Object.keys(own).map((name) => ofHeir.get(name))).toEqual(left);
+      expect(a.get('tank/.diverged/20/b').properties.get('refquota')).toBe(refquota);
+    },
+  );
+
+  it('a clone that is refused for something else is an error, and made by the next attempt', async () => {
+    const pair = await diverged();
+    pair.pools.a.get('tank/a').properties.set('refquota', '1000');
+    const parts = {
+      ...{ clock: new VirtualClock(), signal: new AbortController().signal, mayChange: () => true },
+      hasDevice: async () => true,
+    };
+    const tails = [{ dataset: 'tank/a', common: pair.pools.a.get('tank/a').snapshots[0]?.guid as Guid }];
+    const run = async (command: readonly string[]) =>
+      command[1] === 'clone'
+        ? ({ kind: 'exited', code: 1, stdout: '', stderr: "cannot create 'tank/a': out of space" } as const)
+        : pair.zfs.a.run(command);
+    const order = { pool: POOL, epoch: 20, tails };
+    await expect(setAside(order, { ...parts, commands: { run } })).rejects.toThrow(/out of space/);
+    await setAside(order, { ...parts, commands: pair.zfs.a });
+    expect(pair.pools.a.get('tank/a').properties.get('refquota')).toBe('1000');
+  });
+
+  it('a takeover with nothing to end asks for the marks only; with something, for as long and as much as a large pool takes', async () => {
+    const pair = make();
+    pair.period();
+    const asked: { readonly command: string; readonly ms: number; readonly bytes: number }[] = [];
+    const clock = new VirtualClock();
+    const parts = {
+      ...{ clock, signal: new AbortController().signal, mayChange: () => true },
+      commands: {
+        run: (command: readonly string[], { deadline, maxOutputBytes = 0 }: CommandOptions) => {
+          asked.push({ command: command.join(' '), ms: deadline - clock.now(), bytes: maxOutputBytes });
+          return pair.zfs.a.run(command);
+        },
+      },
+    };
+    expect(await endAside(POOL, parts)).toEqual({ commands: [] });
+    expect(asked.map(({ command }) => command)).toEqual([
+      'zfs list -H -p -r -t filesystem,volume -o name,guid,quorate:set-aside,quorate:readonly tank',
+    ]);
+    const { guid, properties } = pair.pools.a.get('tank/b');
+    properties.set('quorate:set-aside', `1:20:${guid}:77:tank/b`);
+    expect(await endAside(POOL, parts)).toEqual({ commands: ['zfs inherit quorate:set-aside tank/b'] });
+    const snapshots = asked.find(({ command }) => command.includes('-t snapshot'));
+    expect(snapshots).toMatchObject({ ms: 60_000, bytes: 16 * 1024 * 1024 });
   });
 
   it(

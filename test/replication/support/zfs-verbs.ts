@@ -215,7 +215,7 @@ function cellOf(
     case 'encryptionroot':
       return [one.keyOf?.name ?? '-', '-'];
     case 'keystatus':
-      return [one.isEncrypted ? 'available' : '-', '-'];
+      return [pool.isShut(one) ? 'unavailable' : one.isEncrypted ? 'available' : '-', '-'];
     case 'written':
       return [
         String(Math.abs(one.content.length - newest.length) + (one.isLogChanged === true ? 1 : 0)),
@@ -254,7 +254,9 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
     }
     case 'clone': {
       const name = args.at(-1) ?? '';
-      pool.clone(...split(args.at(-2) ?? '', '@'), name);
+      const refquota = optionsOf(args).find((one) => one.startsWith('refquota='));
+      const bytes = refquota === undefined ? [] : [Number(refquota.split('=')[1])];
+      pool.clone(...split(args.at(-2) ?? '', '@'), name, ...bytes);
       return set(pool, [...optionsOf(args), name]);
     }
     case 'promote':

@@ -137,7 +137,11 @@ export class FakeCopies {
     const last = command.at(-1) ?? '';
     switch (command.slice(0, 2).join(' ')) {
       case 'zfs get':
-        return exited(0, '', this.#get(command[9]?.split(',') ?? []));
+        return exited(
+          0,
+          '',
+          command.includes('-r') ? this.#get(command[9]?.split(',') ?? []) : this.#own(command),
+        );
       case 'zfs list':
         return exited(0, '', command.includes('snapshot') ? this.#snapshots(command) : this.#list());
       case 'zfs set':
@@ -172,6 +176,14 @@ export class FakeCopies {
   #get(properties: readonly string[]): string {
     return [...this.datasets.keys()]
       .flatMap((name) => properties.map((key) => `${name}\t${key}\t${this.#value(name, key).join('\t')}\n`))
+      .join('');
+  }
+
+  #own(command: readonly string[]): string {
+    const [properties = '', name = ''] = command.slice(-2);
+    return properties
+      .split(',')
+      .map((key) => `${key}\t${this.#value(name, key).join('\t')}\n`)
       .join('');
   }
 
