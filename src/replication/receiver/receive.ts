@@ -21,6 +21,9 @@ import { type DatasetNow, PropertiesNotUnderstood, type SnapshotNow, type Zfs } 
 const LIMITS = {
   /** How often the agent is asked whether the sender still may. */
   watchMs: 500,
+  mostWatchMs: 2000,
+  /** A pause is so many times as long as the question before it took. */
+  share: 10,
   /** For so long no answer is borne: an agent that restarts takes over nothing meanwhile, and ends receives when it does. */
   unknownMs: 5000,
   /** From the request to end until it is killed. */
@@ -260,10 +263,15 @@ class Running implements RunningReceive {
   async #watch(over: AbortSignal): Promise<void> {
     const { clock, mayGoOn } = this.#parts;
     let knownAt = clock.now();
+    let tookMs = 0;
     while (!over.aborted && this.#stopped === null) {
-      await clock.sleep(LIMITS.watchMs, over);
+      // On a slow host the questions would take the processor from the stream: a tenth of the time at most, and in time for `unknownMs`.
+      const pauseMs = Math.min(Math.max(LIMITS.watchMs, LIMITS.share * tookMs), LIMITS.mostWatchMs);
+      await clock.sleep(pauseMs, over);
       if (over.aborted) return;
+      const askedAt = clock.now();
       const verdict = await mayGoOn();
+      tookMs = clock.now() - askedAt;
       if (verdict.kind === 'yes') knownAt = clock.now();
       else if (verdict.kind === 'no') this.#stop({ kind: 'broken', code: 'refused', why: verdict.why });
       else if (clock.now() - knownAt > LIMITS.unknownMs)
