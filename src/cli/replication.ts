@@ -104,7 +104,7 @@ function directionOf(asked: NodeId | null, holder: NodeId | null, self: NodeId):
 
 async function ownPools(config: Config): Promise<Said> {
   const { PoolsReader } = await import('../executor/index.ts');
-  return { kind: 'reading', reading: await new PoolsReader(config).read() };
+  return { kind: 'reading', reading: await new PoolsReader(config, { withLeftOut: true }).read() };
 }
 
 /** Whatever keeps it from answering: then it is not known what it has. */

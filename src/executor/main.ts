@@ -122,7 +122,7 @@ async function main(): Promise<void> {
     apis: await loadCloud(config, mayMutate, calls),
   };
   const waiting = new Waiting(values.stay ? null : Number(values['wait-ms']), () => void end(EXIT.done));
-  const pools = new PoolsReader(config);
+  const pools = new PoolsReader(config, { withLeftOut: true });
   const copies = new CopiesReader(config);
   const statements = new StatementLines(config.cluster, config.tls);
   const replicating: ReplicatorOptions = {

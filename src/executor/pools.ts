@@ -4,7 +4,7 @@
  */
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/index.ts';
-import { type PoolsReading, packReading, readPools } from '../replication/index.ts';
+import { type PoolsReading, packReading, type ReadingParts, readPools } from '../replication/index.ts';
 import { ChildRunner } from './commands.ts';
 import { kernelFiles } from './kernel-files.ts';
 import { type SentEvent, words } from './protocol.ts';
@@ -16,11 +16,16 @@ const END_LIMIT_MS = 100;
 export class PoolsReader {
   readonly #names: readonly string[];
   readonly #commands: ChildRunner;
+  readonly #withLeftOut: boolean;
   readonly #stopping = new AbortController();
   #reading: Promise<PoolsReading> | null = null;
 
-  constructor({ replication, dataDir }: Pick<Config, 'replication' | 'dataDir'>) {
+  constructor(
+    { replication, dataDir }: Pick<Config, 'replication' | 'dataDir'>,
+    { withLeftOut = false }: Pick<ReadingParts, 'withLeftOut'> = {},
+  ) {
     this.#names = replication?.pools ?? [];
+    this.#withLeftOut = withLeftOut;
     this.#commands = new ChildRunner(`pools of ${dataDir}`, systemClock);
   }
 
@@ -31,6 +36,7 @@ export class PoolsReader {
       kernel: kernelFiles,
       clock: systemClock,
       signal: this.#stopping.signal,
+      withLeftOut: this.#withLeftOut,
     }).finally(() => {
       this.#reading = null;
     });

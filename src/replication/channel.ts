@@ -29,6 +29,13 @@ export interface Tail {
   readonly common: Guid;
 }
 
+/** A dataset of the receiver that is no part of what the sender has open and sends. */
+export interface LeftOutThere {
+  readonly dataset: string;
+  /** Seconds since 1970, when it had everything for the last time; null: not known. For people. */
+  readonly since: number | null;
+}
+
 /** One change on the receiver. */
 export type ReceiverOrder =
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
@@ -48,6 +55,8 @@ export type ReceiverOrder =
       readonly isFinal: boolean;
       /** More of the same moment follows: only looked for. */
       readonly hasMore?: boolean | undefined;
+      /** No takeover there opens these. Only where the receiver has the feature `left-out`. */
+      readonly leftOut?: readonly LeftOutThere[] | undefined;
     };
 
 export interface ReceiveOrder {
@@ -64,7 +73,7 @@ export interface ReceiveOrder {
 }
 
 /** What a receiver takes beyond the first version of the protocol: it says so with what it has read, to whom asks. */
-export const FEATURES = ['runs', 'settles', 'replays'] as const;
+export const FEATURES = ['runs', 'settles', 'replays', 'left-out'] as const;
 export type Feature = (typeof FEATURES)[number];
 
 export type ReceiveEnd =

@@ -1,5 +1,5 @@
 /** Which datasets are replicated: patterns of names, where a pattern counts for everything below what it matches too. */
-import { isKept } from '../resources/index.ts';
+import { isKept, LEFT_OUT, leftOutWhy } from '../resources/index.ts';
 import type { Dataset } from './pool.ts';
 
 export interface Filters {
@@ -19,12 +19,14 @@ export function whyFiltered(name: string, { include, exclude }: Filters): string
 
 /** Null: it is replicated. `from`: the node that sends. */
 export function whyNotReplicated(
-  { name, wish, ownBytes }: Pick<Dataset, 'name' | 'wish' | 'ownBytes'>,
+  { name, wish, ownBytes, leftOut }: Pick<Dataset, 'name' | 'wish' | 'ownBytes' | 'leftOut'>,
   { pool, from, filters }: { readonly pool: string; readonly from: string; readonly filters: Filters },
 ): string | null {
   if (name === pool)
     return `the pool's own file system is on both sides from the beginning, and could only be overwritten: its ${ownBytes} bytes stay on ${from}`;
   if (isKept(pool, name)) return `is kept from an earlier tenure of ${from}, and stays there`;
+  if (leftOut !== null)
+    return `is left out on ${from} (${leftOutWhy(leftOut)}), and what the other node has may be newer: "zfs inherit ${LEFT_OUT} ${name}" on ${from} takes it up as it is`;
   return whyFiltered(name, filters) ?? (wish === 'off' ? 'has quorate:replicate=off' : null);
 }
 

@@ -2,6 +2,7 @@
  * The outputs of `zpool list`, `zpool status` and `zfs list`, taken apart. Strict: a line that is not as documented is an
  * error that names it. What is skipped would count as not there, and what is not there gets a full copy.
  */
+import { LEFT_OUT, type LeftOut, readLeftOut } from '../resources/index.ts';
 import {
   type Bookmark,
   type Dataset,
@@ -23,6 +24,7 @@ const DATASETS = [
   ...['name', 'type', 'guid', 'used', 'available', 'usedbydataset', 'usedbysnapshots', 'written'],
   ...['volsize', 'encryption', 'readonly', 'origin', 'receive_resume_token', 'quorate:replicate'],
 ] as const;
+const LEFT_OUTS = ['name', 'value'] as const;
 const POINTS = ['name', 'type', 'guid', 'createtxg', 'written', 'userrefs'] as const;
 
 export const COMMANDS = {
@@ -33,12 +35,21 @@ export const COMMANDS = {
   points: (pool: string) => list('snapshot,bookmark', POINTS, pool),
 } as const;
 
+/** What was set here: what a stream has brought is another node's word. */
+export const leftOutCommand = (pool: string): readonly string[] => [
+  ...['zfs', 'get', '-H', '-p', '-r', '-t', 'filesystem,volume', '-s', 'local', '-o', LEFT_OUTS.join(',')],
+  ...[LEFT_OUT, pool],
+];
+
 function list(types: string, columns: readonly string[], pool: string): string[] {
   return ['zfs', 'list', '-H', '-p', '-r', '-t', types, '-o', columns.join(','), pool];
 }
 
 /** What the commands printed, by their names above. */
-export type PoolTexts = Readonly<Record<keyof typeof COMMANDS, string>>;
+export type PoolTexts = Readonly<Record<keyof typeof COMMANDS, string>> & {
+  /** Of `leftOutCommand`. Absent: not asked for, or nothing is; an older version does not know it. */
+  readonly leftOut?: string | undefined;
+};
 
 /** Throws `ListTextError`. */
 export function parsePool(name: string, texts: PoolTexts): Pool {
@@ -62,12 +73,13 @@ function parseDatasets(pool: string, texts: PoolTexts): readonly Dataset[] {
   if (!names.has(pool)) throw new ListTextError(`"zfs list" printed nothing of ${pool} itself`);
   if (names.size !== lines.length) throw new ListTextError('"zfs list" printed a dataset twice');
   const points = parsePoints(texts.points, names);
+  const leftOut = parseLeftOut(texts.leftOut ?? '', names);
   return lines
-    .map((line) => parseDataset(line, pool, points))
+    .map((line) => ({ ...parseDataset(line, pool, points), leftOut: leftOut.get(line.cell('name')) ?? null }))
     .toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-function parseDataset(line: Line, pool: string, points: Points): Dataset {
+function parseDataset(line: Line, pool: string, points: Points): Omit<Dataset, 'leftOut'> {
   const name = line.cell('name');
   if (name !== pool && !name.startsWith(`${pool}/`)) throw line.error(`is not of ${pool}`);
   if (!DATASET_NAME.test(name)) throw line.error('has no name of a dataset');
@@ -112,6 +124,13 @@ function parsePoints(text: string, datasets: ReadonlySet<string>): Points {
     else of.snapshots.push({ ...point, written: line.number('written'), holds: line.number('userrefs') });
   }
   return points;
+}
+
+function parseLeftOut(text: string, datasets: ReadonlySet<string>): ReadonlyMap<string, LeftOut> {
+  const lines = linesOf('zfs get', text, LEFT_OUTS);
+  const gone = lines.find((line) => !datasets.has(line.cell('name')));
+  if (gone !== undefined) throw gone.error('is of a dataset that was not there a moment before: ask again');
+  return new Map(lines.map((line) => [line.cell('name'), readLeftOut(line.cell('value'))]));
 }
 
 interface Of {

@@ -1,4 +1,6 @@
 /** What a ZFS pool holds, as it was read. Ids are texts: they have 64 bits, a JavaScript number has 53. */
+import type { LeftOut } from '../resources/index.ts';
+
 declare const brand: unique symbol;
 
 /** Of a snapshot it is the same on every pool that has received it; of a dataset each copy has its own. */
@@ -46,6 +48,8 @@ export interface Dataset {
   readonly resume: Resume | null;
   /** `quorate:replicate`, set or inherited. */
   readonly wish: 'on' | 'off' | null;
+  /** This node's takeover has not opened it, because it is old. Known of the own pool only; null also where it is not asked for. */
+  readonly leftOut: LeftOut | null;
   /** Oldest first, both. */
   readonly snapshots: readonly Snapshot[];
   readonly bookmarks: readonly Bookmark[];

@@ -16,7 +16,7 @@ import {
   readPoolState,
   usability,
 } from '../resources/index.ts';
-import { COMMANDS, ListTextError, type PoolTexts, parsePool } from './list-text.ts';
+import { COMMANDS, ListTextError, leftOutCommand, type PoolTexts, parsePool } from './list-text.ts';
 import type { PoolSide } from './pool.ts';
 
 /**
@@ -46,7 +46,10 @@ const readingSchema = z.strictObject({
         z.strictObject({
           kind: z.literal('read'),
           name: poolName,
-          texts: z.strictObject({ pool: output, status: output, datasets: output, points: output }),
+          texts: z.strictObject({
+            ...{ pool: output, status: output, datasets: output, points: output },
+            leftOut: output.optional(),
+          }),
         }),
         z.strictObject({ kind: z.literal('absent'), name: poolName, why }),
         z.strictObject({ kind: z.literal('unknown'), name: poolName, why }),
@@ -65,6 +68,8 @@ export interface ReadingParts {
   readonly signal: AbortSignal;
   /** Of a moment ago: what a snapshot does not change is taken from it, and not asked for again. */
   readonly known?: PoolsReading;
+  /** Of the own pools, which this node may send: also what is left out of its takeover. Not for another node's version of before. */
+  readonly withLeftOut?: boolean;
 }
 
 /** Never rejects for what the system says: what cannot be read is unknown. */
@@ -97,7 +102,9 @@ async function readPool(name: string, parts: ReadingParts): Promise<PoolReading>
       datasets: await said(COMMANDS.datasets(name)),
       points: await said(COMMANDS.points(name)),
     };
-    return { kind: 'read', name, texts };
+    const isAsked = parts.withLeftOut === true && known === null;
+    const leftOut = isAsked ? await said(leftOutCommand(name)) : (known?.leftOut ?? '');
+    return { kind: 'read', name, texts: leftOut === '' ? texts : { ...texts, leftOut } };
   } catch (error) {
     if (error instanceof QuorateError) return unknown(error.message);
     throw error;

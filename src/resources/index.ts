@@ -34,6 +34,7 @@ export { CLOSED, COMPLETE } from './empty-logs.ts';
 export { Ec2Fencer, type FenceResult } from './fencing.ts';
 export { HookResource } from './hook.ts';
 export { InboundResource } from './inbound.ts';
+export { LEFT_OUT, type LeftOut, leftOutText, leftOutWhy, readLeftOut } from './left-out.ts';
 export { GatewayMemory } from './link-gateway.ts';
 export { localAddressOf } from './local-address.ts';
 export { type DeviceIdentity, MountResource } from './mount.ts';

@@ -4,6 +4,7 @@
  * Quorate's own word stands beside each `readonly` that it sets, as `quorate:readonly`, in one command with it: `on` where it has
  * shut a copy, `off` where it has opened it. What is read-only without that word was made so by a person, and stays so.
  */
+import { LEFT_OUT, type LeftOut, readLeftOut } from './left-out.ts';
 
 export interface Copy {
   readonly name: string;
@@ -17,6 +18,8 @@ export interface Copy {
   readonly isLocked: boolean;
   /** Part of a stream has arrived. */
   readonly isPartial: boolean;
+  /** It, or what it lies in and has its `readonly` from, is no part of what the last holder had: no takeover opens it. `isOwn`: itself. */
+  readonly leftOut: (LeftOut & { readonly isOwn: boolean }) | null;
 }
 
 /** Where what only this node has is kept after a change of roles: nobody's to mount, open or shut. */
@@ -28,7 +31,10 @@ export const OPEN = ['readonly=off', 'quorate:readonly=off'] as const;
 /** On the pool's own file system: the epoch of the last tenure in which this node may have written to the pool. */
 export const WRITTEN = 'quorate:written';
 
-const PROPERTIES = ['type', 'readonly', 'quorate:readonly', 'keystatus', 'receive_resume_token'] as const;
+const PROPERTIES = [
+  ...['type', 'readonly', 'quorate:readonly', 'keystatus', 'receive_resume_token'],
+  LEFT_OUT,
+] as const;
 
 export const copiesCommand = (pool: string): string[] => [
   ...['zfs', 'get', '-H', '-p', '-r', '-t', 'filesystem,volume', '-o', 'name,property,value,source'],
@@ -54,13 +60,25 @@ export function parseCopies(text: string, pool: string): readonly Copy[] | null 
     row.set(property, { value, isLocal, isOwn: isLocal || source === 'received' });
     rows.set(name, row);
   }
-  const copies = [...rows].map(([name, row]) => readCopy(name, row));
+  const copies = [...rows].map(([name, row]) => readCopy(name, row, leftOutAt(name, pool, rows)));
   const sound = copies.filter((one) => one !== null);
   if (sound.length !== copies.length || !rows.has(pool)) return null;
   return sound.filter(({ name }) => !isKept(pool, name));
 }
 
-function readCopy(name: string, row: ReadonlyMap<string, Cell>): Copy | null {
+type Row = ReadonlyMap<string, Cell>;
+
+/** Of the pool's own file system no holder says so: everything lies in it. */
+function leftOutAt(name: string, pool: string, rows: ReadonlyMap<string, Row>): Copy['leftOut'] {
+  for (let at = name; at !== pool; at = at.slice(0, at.lastIndexOf('/'))) {
+    const mark = rows.get(at)?.get(LEFT_OUT);
+    if (mark?.isLocal === true) return { ...readLeftOut(mark.value), isOwn: at === name };
+    if (rows.get(at)?.get('readonly')?.isOwn !== false) return null;
+  }
+  return null;
+}
+
+function readCopy(name: string, row: Row, leftOut: Copy['leftOut']): Copy | null {
   const [kind, readonly, mark, key, token] = PROPERTIES.map((property) => row.get(property));
   if (row.size !== PROPERTIES.length || mark === undefined || key === undefined || token === undefined)
     return null;
@@ -74,6 +92,7 @@ function readCopy(name: string, row: ReadonlyMap<string, Cell>): Copy | null {
     mark: mark.isLocal && (mark.value === 'on' || mark.value === 'off') ? mark.value : null,
     isLocked: key.value === 'unavailable',
     isPartial: token.value !== '-',
+    leftOut,
   };
 }
 
@@ -90,7 +109,13 @@ export function isNearKept(name: string): boolean {
 
 /** What a takeover opens, the pool's own file system first. */
 export const toOpen = (copies: readonly Copy[]): readonly string[] =>
-  copies.filter(({ mark }) => mark === 'on').map(({ name }) => name);
+  copies.filter(({ mark, leftOut }) => mark === 'on' && leftOut === null).map(({ name }) => name);
+
+/** What is left out, and would be opened with what it inherits from: as what was made here, and never received. */
+export const toKeepShut = (copies: readonly Copy[]): readonly string[] =>
+  copies
+    .filter(({ leftOut, hasOwnReadonly }) => leftOut?.isOwn === true && !hasOwnReadonly)
+    .map(({ name }) => name);
 
 /** What a release shuts: what inherits is shut by what it inherits from. */
 export const toShut = (copies: readonly Copy[], pool: string): readonly string[] =>

@@ -4,7 +4,8 @@
  * 1. Held: its datasets can be written to, and its file systems are in the tree. Released: everything of it is `readonly=on`, none
  *    of its file systems is mounted, and nobody has the device of a volume open (R2). Never imported or exported by either.
  * 2. Before anything is opened: the pool says which tenure may write to it (`quorate:written`), and no stream runs into it.
- * 3. What a person has made read-only stays so; a copy whose first stream has not come to its end is left out, and left as it is.
+ * 3. What a person has made read-only stays so; what is no part of what the last holder had, and a copy whose first stream has not come to
+ *    its end, is left out, and left as it is (left-out.ts).
  * 4. In an abrupt release everything is shut first: from then on ZFS refuses writes, whoever keeps a file open.
  * 5. A suspended pool cannot be shut, and a command about it hangs in the kernel: its state is read first (zfs-state.ts).
  * 6. One that this program itself runs from is not touched at all.
@@ -14,6 +15,7 @@ import { DEGRADED } from '../degraded.ts';
 import { QuorateError } from '../errors.ts';
 import { commandError, exitError } from './command-error.ts';
 import { EmptyLogs, NOT_CLOSED } from './empty-logs.ts';
+import { type Left, nameSome, readLeft } from './left-out.ts';
 import { held, LinuxTools, notHeld, partly, type Reading, unknown } from './linux-tools.ts';
 import { BUSY_POLL_MS, busyEnd, MountUsers } from './mount-users.ts';
 import type { MountEntry } from './mountinfo.ts';
@@ -26,6 +28,7 @@ import {
   OPEN,
   parseCopies,
   SHUT,
+  toKeepShut,
   toOpen,
   toShut,
   WRITTEN,
@@ -107,13 +110,13 @@ export class ReplicatedPoolResource implements Resource {
     const aside = context.isFirst === false ? null : await this.#options.endAside(this.#pool, context);
     const copies = await this.#copies(context);
     await this.#open(copies, context);
-    const except = await this.#unfinished(copies, context);
-    const said = await this.#tree.mountAll(context, except);
-    const left = toOpen(await this.#copies(context));
-    if (left.length > 0)
-      throw new QuorateError('not-as-wanted', `${nameSome(left)} was opened, and is read-only`);
+    const left = await this.#tools.mustRead(this.#readLeft(copies, context));
+    const said = await this.#tree.mountAll(context, left.names);
+    const shut = toOpen(await this.#copies(context));
+    if (shut.length > 0)
+      throw new QuorateError('not-as-wanted', `${nameSome(shut)} was opened, and is read-only`);
     const more = [ended, aside].flatMap((one) => (one === null ? [] : `; ${one}`)).join('');
-    return `${this.#pool} can be written to, ${said}${leftOut(except)}${more}`;
+    return `${this.#pool} can be written to, ${said}${left.said}${more}`;
   }
 
   #mustBeUsable(): void {
@@ -130,6 +133,7 @@ export class ReplicatedPoolResource implements Resource {
 
   /** The word about who writes first: nothing is open without it, whatever ends in between. */
   async #open(copies: readonly Copy[], context: AcquireContext): Promise<void> {
+    for (const error of await this.#set(SHUT, toKeepShut(copies), context)) throw error;
     const names = toOpen(copies);
     const written = context.epoch === undefined ? [] : [`${WRITTEN}=${context.epoch}`];
     const own = names.includes(this.#pool) ? OPEN : [];
@@ -305,13 +309,13 @@ export class ReplicatedPoolResource implements Resource {
   ): Promise<ProbeResult> {
     const listed = await this.#tree.list(context);
     if (listed.kind === 'unknown') return unknown(`${says}: ${listed.why}`);
-    const unfinished = await this.#readUnfinished(copies, context);
-    if (unfinished.kind === 'unknown') return unknown(`${says}: ${unfinished.why}`);
-    const mountable = listed.value.filter(({ name }) => !unfinished.value.has(name));
+    const out = await this.#readLeft(copies, context);
+    if (out.kind === 'unknown') return unknown(`${says}: ${out.why}`);
+    const mountable = listed.value.filter(({ name }) => !out.value.names.has(name));
     const { missing, left, said } = this.#tree.look(mountable, entries);
     if (missing.length > 0) return partly(`${says}, not mounted: ${namesOf(missing)}`);
-    const isWhole = !isDegraded && left.length === 0 && unfinished.value.size === 0;
-    return held(`${isWhole ? '' : DEGRADED}${says}, ${said}${leftOut(unfinished.value)}`);
+    const isWhole = !isDegraded && left.length === 0 && out.value.names.size === 0;
+    return held(`${isWhole ? '' : DEGRADED}${says}, ${said}${out.value.said}`);
   }
 
   // ---- what is there
@@ -324,22 +328,8 @@ export class ReplicatedPoolResource implements Resource {
     return this.#tools.mustRead(this.#readCopies(context));
   }
 
-  #unfinished(copies: readonly Copy[], context: ActionContext): Promise<ReadonlySet<string>> {
-    return this.#tools.mustRead(this.#readUnfinished(copies, context));
-  }
-
-  /** Copies whose first stream has not come to its end: they have no snapshot, and nothing that could be mounted. */
-  async #readUnfinished(
-    copies: readonly Copy[],
-    context: ActionContext,
-  ): Promise<Reading<ReadonlySet<string>>> {
-    const partial = copies.filter(({ isPartial }) => isPartial).map(({ name }) => name);
-    if (partial.length === 0) return { kind: 'read', value: new Set() };
-    const command = ['zfs', 'list', '-H', '-t', 'snapshot', '-d', '1', '-o', 'name', ...partial];
-    return this.#tools.read(command, context, (text) => {
-      const whole = new Set(text.split('\n').map((line) => line.split('@')[0]));
-      return new Set(partial.filter((name) => !whole.has(name)));
-    });
+  #readLeft(copies: readonly Copy[], context: ActionContext): Promise<Reading<Left>> {
+    return readLeft(copies, this.#tools, context);
   }
 
   #mustRead(): Found {
@@ -367,13 +357,3 @@ function laterMounts(mounts: readonly MountEntry[]): ReadonlySet<string> {
 }
 
 const datasetOf = (source: string): string => source.split('@')[0] ?? source;
-
-const MAX_NAMED = 5;
-
-function nameSome(names: readonly string[]): string {
-  const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '';
-  return `${names.slice(0, MAX_NAMED).join(', ')}${more}`;
-}
-
-const leftOut = (unfinished: ReadonlySet<string>): string =>
-  unfinished.size === 0 ? '' : `, left out (never arrived whole): ${nameSome([...unfinished])}`;

@@ -1,7 +1,8 @@
 /**
  * Engine, receiver and roles together, over the model of ZFS: two data nodes that take over from each other, planned and by power cuts,
- * with streams that break off and receivers that die in the middle of an order. Nothing is destroyed, what a word promises is there, and
- * in the end everything is common. A longer search: `FUZZ_RUNS=10000 npx vitest run test/replication/failovers.test.ts`.
+ * with streams that break off and receivers that die in the middle of an order, with datasets that are excluded, switched off, or destroyed by
+ * a person. Nothing is destroyed by anybody else, what a word promises is there, no takeover opens what is older than its word, and in the
+ * end everything is common. A longer search: `FUZZ_RUNS=10000 npx vitest run test/replication/failovers.test.ts`.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -103,8 +104,19 @@ class Node {
     });
   }
 
-  get isMounted(): boolean {
-    return this.#mounts.mounts.length > 0;
+  get mounted(): readonly string[] {
+    return this.#mounts.mounts.map(({ source }) => source);
+  }
+
+  isMarked(name: string): boolean {
+    return this.pool.property(name, 'quorate:left-out')[1] === 'local';
+  }
+
+  /** No takeover opens it: by its own mark, or with what it has its readonly from. */
+  isLeftOut(name: string): boolean {
+    if (name === 'tank') return false;
+    if (this.isMarked(name)) return true;
+    return this.pool.get(name).isReadonly === null && this.isLeftOut(name.slice(0, name.lastIndexOf('/')));
   }
 
   powerCut(late: (name: string) => string | null): void {
@@ -117,7 +129,7 @@ class Node {
   /** A person loads the keys; whoever holds mounts what waits for them. */
   unlock(): void {
     this.pool.isLocked = false;
-    if (!this.isMounted) return;
+    if (this.mounted.length === 0) return;
     for (const one of this.pool.datasets.values())
       if (one.isEncrypted && !isKept('tank', one.name)) this.pool.replay(one.name);
   }
@@ -202,9 +214,18 @@ class Pair {
   #rounds = 0;
   #writes = 0;
   readonly #contents = new Map<string, string>();
-  readonly #left: { side: Side; content: string }[] = [];
+  #left: { side: Side; name: string; content: string }[] = [];
   /** By the name of what was taken: what the holder had then. */
-  readonly #moments = new Map<string, ReadonlyMap<string, string>>();
+  readonly #moments = new Map<string, ReadonlyMap<string, Moment>>();
+  /** Likewise: what was there no more. */
+  readonly #goneBy = new Map<string, ReadonlySet<string>>();
+  readonly #excluded = new Set<string>();
+  /** Whatever was not replicated for a time: its two sides may have gone different ways, which is left to people. */
+  readonly #apart = new Set<string>();
+  readonly #vanished = new Set<string>();
+  /** GUIDs of datasets that have come with a stream. */
+  readonly #received = new Set<string>();
+  #board = new Board();
   readonly #ends = new Map<string, (end: ReceiveEnd) => void>();
 
   constructor(number: number) {
@@ -248,8 +269,57 @@ class Pair {
   }
 
   create(name: string): void {
-    if (!this.source.pool.datasets.has(name)) this.source.pool.create(name);
+    if (!this.source.pool.datasets.has(name) && !this.#vanished.has(name)) this.source.pool.create(name);
   }
+
+  /** In the config of both nodes, whose replicators read it when they start. */
+  exclude(name: string, isExcluded: boolean): void {
+    if (isExcluded) this.#apart.add(name);
+    if (isExcluded) this.#excluded.add(name);
+    else this.#excluded.delete(name);
+    this.#engines.clear();
+  }
+
+  /** By the property, of the holder's own dataset. */
+  switchOff(name: string, isOff: boolean): void {
+    const { pool } = this.source;
+    if (!pool.datasets.has(name)) return;
+    for (const one of pool.below(name)) this.#apart.add(one.name);
+    if (isOff) pool.setProperty(name, 'quorate:replicate', 'off');
+    else pool.inheritProperty(name, 'quorate:replicate');
+  }
+
+  /** `zfs destroy -r` of a person who holds nothing back. */
+  vanish(name: string): void {
+    const { pool } = this.source;
+    const gone = pool.datasets.get(name);
+    if (gone === undefined || pool.below(name).length > 1) return;
+    if (gone.snapshots.some((one) => pool.clonesOf(one).length > 0)) return;
+    pool.datasets.delete(name);
+    this.#vanished.add(name);
+    for (const { guid } of gone.snapshots) this.#contents.delete(`${this.holder} ${guid}`);
+    this.#left = this.#left.filter((one) => one.side !== this.holder || one.name !== name);
+  }
+
+  /** A person takes up what the other side does not have any more, as it is. */
+  async takeUp(): Promise<void> {
+    const { source, target } = this;
+    const out = this.ownOf(source).find(
+      ({ name }) => source.isMarked(name) && !target.pool.datasets.has(name),
+    );
+    if (out === undefined) return;
+    source.pool.inheritProperty(out.name, 'quorate:left-out');
+    await this.#acquire(this.holder, false);
+  }
+
+  #isSent(node: Node, name: string): boolean {
+    const isExcluded = [...this.#excluded].some((one) => name === one || name.startsWith(`${one}/`));
+    const isOff = node.pool.property(name, 'quorate:replicate')[0] === 'off';
+    return !isExcluded && !isOff && !node.isMarked(name);
+  }
+
+  /** The sender of such a tenure says nothing of what is left out. */
+  #isOlder = (number: number): boolean => number % 3 === 0;
 
   ownOf({ pool }: Node): readonly ModelDataset[] {
     return [...pool.datasets.values()].filter(
@@ -274,8 +344,8 @@ class Pair {
   async powerCut(late: readonly string[]): Promise<void> {
     const lost = this.holder;
     this.source.powerCut((name) => (late.includes(name) ? `${this.#writes++},` : null));
-    for (const { content, log = '' } of this.ownOf(this.source))
-      this.#left.push({ side: lost, content: content + log });
+    for (const { name, content, log = '' } of this.ownOf(this.source))
+      this.#left.push({ side: lost, name, content: content + log });
     this.#know(null);
     await this.#takeOver(other(lost));
     // It comes back, and releases before anything else (L4).
@@ -300,10 +370,14 @@ class Pair {
     }
     const words = await this.target.words();
     expect(words).toMatchObject({ complete: { snapshot: name, isFinal: true, epoch: this.epoch } });
-    const had = new Map(this.ownOf(this.source).map(({ name: dataset, content }) => [dataset, content]));
+    const sent = this.ownOf(this.source).filter((one) => this.#isSent(this.source, one.name));
+    const had = new Map(sent.map(({ name: dataset, content }) => [dataset, content]));
     this.#know(null);
     await this.#takeOver(other(from));
-    for (const [dataset, content] of had) expect(this.source.pool.get(dataset).content).toBe(content);
+    for (const [dataset, content] of had) {
+      expect(this.source.pool.get(dataset).content).toBe(content);
+      expect([dataset, this.source.isLeftOut(dataset)]).toEqual([dataset, false]);
+    }
     this.check();
   }
 
@@ -314,21 +388,44 @@ class Pair {
     this.epoch += 10;
     await this.#acquire(side);
     if (words.kind !== 'read') throw new Error(words.why);
-    // What the word promised is here.
     const { complete } = words;
     if (complete === null || complete.epoch !== before) return;
-    for (const [dataset, content] of this.#moments.get(complete.snapshot) ?? [])
-      if (!this.source.pool.get(dataset).content.startsWith(content))
-        throw new Error(`${dataset} lacks what was said to be complete by @${complete.snapshot}`);
+    this.#mustBeAsSaid(complete.snapshot, this.#isOlder(before));
   }
 
-  async #acquire(side: Side): Promise<void> {
+  /** What the word promised is here, and what is older than that is not open. */
+  #mustBeAsSaid(snapshot: string, isOlder: boolean): void {
+    const { pool } = this.source;
+    const moment = this.#moments.get(snapshot) ?? new Map<string, Moment>();
+    for (const [dataset, { content, isSent, isOpen }] of moment) {
+      const here = pool.datasets.get(dataset);
+      const isAsNew = here?.content.startsWith(content) === true;
+      // What was excluded since is not promised any more.
+      if (isSent && !isAsNew && !this.#apart.has(dataset))
+        throw new Error(`${dataset} lacks what was said to be complete by @${snapshot}`);
+      if (isOpen && here !== undefined && !isAsNew && !isOlder && !pool.isReadonly(dataset))
+        throw new Error(`${dataset} is open, and older than @${snapshot}`);
+    }
+    const gone = [...(this.#goneBy.get(snapshot) ?? [])].filter((name) => !moment.has(name));
+    for (const { name, guid } of this.ownOf(this.source))
+      if (gone.includes(name) && !isOlder && this.#received.has(guid) && !pool.isReadonly(name))
+        throw new Error(`${name} is open, and was not there any more by @${snapshot}`);
+  }
+
+  async #acquire(side: Side, isFirst = true): Promise<void> {
     this.#know(side);
-    const order = { epoch: epoch(this.epoch), isFirst: true, previousReleased: false };
+    const order = { epoch: epoch(this.epoch), isFirst, previousReleased: false };
     await this.nodes[side].resource().acquire({ ...this.#within(60_000), ...order });
-    expect(this.nodes[side].isMounted).toBe(true);
-    for (const { name } of this.ownOf(this.source))
-      expect([name, this.source.pool.isReadonly(name)]).toEqual([name, false]);
+    const { mounted } = this.nodes[side];
+    expect(mounted).toContain('tank');
+    for (const one of this.ownOf(this.source)) {
+      const { name, kind } = one;
+      const isOut = this.source.isLeftOut(name);
+      expect([name, this.source.pool.isReadonly(name)]).toEqual([name, isOut]);
+      // What is locked stays locked.
+      const isMounted = !isOut && !this.source.pool.isShut(one);
+      if (isFirst && kind === 'filesystem') expect([name, mounted.includes(name)]).toEqual([name, isMounted]);
+    }
   }
 
   async #release(side: Side): Promise<void> {
@@ -363,17 +460,23 @@ class Pair {
       const result = await source.zfs.run(command);
       if (command[1] === 'snapshot' && result.kind === 'exited' && result.code === 0) {
         const [, name = ''] = (command.at(-1) ?? '').split('@');
-        this.#moments.set(name, new Map(this.ownOf(source).map((one) => [one.name, one.content])));
+        const moment = this.ownOf(source).map((one): [string, Moment] => {
+          const isOpen = !source.pool.isReadonly(one.name);
+          return [one.name, { content: one.content, isSent: this.#isSent(source, one.name), isOpen }];
+        });
+        this.#moments.set(name, new Map(moment));
+        this.#goneBy.set(name, new Set(this.#vanished));
       }
       this.check();
       return result;
     };
     const { kernel } = new FakeCopies();
     const [ends, clock] = [{ from: this.holder, to: other(this.holder) }, this.#clock];
+    this.#board = new Board();
     return new Engine({
-      ...{ ends, clock, signal, board: new Board(), epoch: epoch(number), drbdBelow: () => [] },
+      ...{ ends, clock, signal, board: this.#board, epoch: epoch(number), drbdBelow: () => [] },
       replication: {
-        ...{ pools: ['tank'], include: [], exclude: [] },
+        ...{ pools: ['tank'], include: [], exclude: [...this.#excluded] },
         send: { policy: POLICY, overrides: [], bytesPerSecond: null, answerMs: 30_000 },
       },
       local: new LocalPool({ pools: ['tank'], commands: { run }, kernel, clock, signal }),
@@ -381,6 +484,7 @@ class Pair {
       startSend: ({ step }) => {
         const isBroken = streams++ === breaksAt;
         perform(step, source.pool, target.pool, isBroken, streams % 3);
+        this.#received.add(target.pool.get(step.dataset).guid);
         for (const word of SHUT_PROPERTIES) {
           const [key = '', value = ''] = word.split('=');
           if (key !== 'readonly') target.pool.get(step.dataset).properties.set(key, value);
@@ -402,7 +506,7 @@ class Pair {
     return {
       name: 'local',
       // The other side may be of a version before. One that replays nothing gets nothing into what ZFS has cloned (engine/changed.ts).
-      features: this.epoch % 3 === 0 ? new Set(['replays' as const]) : new Set(FEATURES),
+      features: this.#isOlder(this.epoch) ? new Set(['replays' as const]) : new Set(FEATURES),
       read: () => target.receiver.read(),
       perform: async (claimed, order) => {
         for (const part of inParts(order))
@@ -444,14 +548,28 @@ class Pair {
 
   async quietDown(): Promise<void> {
     this.breaksAt = null;
+    this.#excluded.clear();
     this.#engines.clear();
+    for (const { pool } of Object.values(this.nodes))
+      for (const name of pool.datasets.keys()) pool.inheritProperty(name, 'quorate:replicate');
     for (let count = 0; count < 4; count++) await this.round(null);
-    for (const { name, snapshots, content } of this.ownOf(this.source)) {
+    const conflicts = this.ownOf(this.source).filter(
+      ({ name }) => this.#board.get(name)?.state === 'conflict',
+    );
+    for (const { name } of conflicts) {
+      expect([...this.#apart]).toContain(name);
+      this.exclude(name, true);
+    }
+    for (let count = 0; count < 4 && conflicts.length > 0; count++) await this.round(null);
+    const sent = this.ownOf(this.source).filter(({ name }) => this.#isSent(this.source, name));
+    for (const { name, snapshots, content } of sent) {
+      expect([name, this.target.isMarked(name)]).toEqual([name, false]);
       const copy = this.target.pool.get(name);
       expect([name, copy.content]).toEqual([name, content]);
       expect(copy.snapshots.at(-1)?.guid).toBe(snapshots.at(-1)?.guid);
     }
-    expect(await this.target.words()).toMatchObject({ written: null, complete: { epoch: this.epoch } });
+    if (sent.length > 0)
+      expect(await this.target.words()).toMatchObject({ written: null, complete: { epoch: this.epoch } });
     for (const { side, content } of this.#left) {
       const all = [...this.nodes[side].pool.datasets.values()];
       const isThere = all.some(
@@ -464,6 +582,12 @@ class Pair {
     for (const { zfs } of Object.values(this.nodes))
       expect(zfs.calls.filter((call) => /^zfs (destroy [^#]*$|rollback)/.test(call))).toEqual([]);
   }
+}
+
+interface Moment {
+  readonly content: string;
+  readonly isSent: boolean;
+  readonly isOpen: boolean;
 }
 
 const NAMES = [
@@ -504,6 +628,19 @@ const event = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('breaks' as const), at: fc.option(fc.nat(4)) }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('exclude' as const, 'switchOff' as const),
+      name: fc.constantFrom(...NAMES),
+      isOut: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('vanish' as const), name: fc.constantFrom(...NAMES) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('takeUp' as const) }) },
 );
 
 let number = 0;
@@ -528,6 +665,11 @@ async function happens(pair: Pair, one: typeof event extends fc.Arbitrary<infer 
       return;
     case 'unlock':
       return pair.nodes[one.side].unlock();
+    case 'exclude':
+    case 'switchOff':
+      return pair[one.kind](one.name, one.isOut);
+    case 'vanish':
+      return pair.vanish(one.name);
     default:
       return pair[one.kind]();
   }
@@ -614,6 +756,40 @@ it('what stayed locked in a tenure that has ended in order may have the log of t
   expect(kept.map(({ name, log }) => [name.replace(/\d+/, 'N'), log])).toEqual([
     ['tank/.diverged/N/secret', '1,'],
   ]);
+});
+
+it('a copy that is not replicated any more, and one that was destroyed on the holder, are opened by no takeover', async () => {
+  const pair = new Pair(number++);
+  await pair.begin();
+  for (const name of ['tank/a', 'tank/a/x', 'tank/b']) pair.write(name);
+  await pair.round(null);
+  pair.exclude('tank/b', true);
+  pair.switchOff('tank/a', true);
+  pair.nodes.a.pool.setProperty('tank/a/x', 'quorate:replicate', 'on');
+  pair.write('tank/b');
+  pair.write('tank/a/x');
+  pair.vanish('tank/disk');
+  await pair.round(null);
+  const { a, b } = pair.nodes;
+  const marked = (of: typeof a) => [...of.pool.datasets.keys()].filter((name) => of.isMarked(name));
+  expect(marked(b)).toEqual(['tank/a', 'tank/b', 'tank/disk']);
+  await pair.powerCut([]);
+  expect(pair.holder).toBe('b');
+  expect(b.mounted.toSorted()).toEqual(['tank', 'tank/a/x']);
+  expect(b.pool.get('tank/a/x').content).toBe('1,4,');
+  // What b leaves out it does not send, and says nothing of what a has of it: that is newer.
+  await pair.round(null);
+  expect([marked(a), a.pool.get('tank/b').content]).toEqual([[], '2,3,']);
+  expect([...a.pool.datasets.keys()].filter((name) => name.includes('.diverged'))).toEqual([]);
+  await pair.takeUp();
+  expect(marked(b)).toEqual(['tank/a', 'tank/b']);
+  await pair.switchOver();
+  expect(pair.holder).toBe('a');
+  expect(a.mounted.toSorted()).toEqual(['tank', 'tank/a', 'tank/a/x', 'tank/b']);
+  expect(a.pool.datasets.has('tank/disk')).toBe(true);
+  expect(a.pool.get('tank/b').content).toBe('2,3,');
+  await pair.quietDown();
+  expect([marked(a), marked(b), b.pool.get('tank/b').content]).toEqual([[], [], '2,3,']);
 });
 
 it(

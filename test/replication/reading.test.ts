@@ -36,7 +36,7 @@ function host(state: string | null, answers: Readonly<Record<string, CommandResu
           answers[name ?? ''] ?? {
             kind: 'exited',
             code: 0,
-            stdout: texts[name as keyof typeof texts],
+            stdout: texts[name as keyof typeof texts] ?? '',
             stderr: '',
           }
         );

@@ -202,6 +202,77 @@ describe('a takeover', () => {
     expect(zfs.calls.some((call) => call.includes('receive -A') || call.includes('destroy'))).toBe(false);
   });
 
+  describe('of a pool with a copy that is no part of what the last holder had', () => {
+    beforeEach(() => {
+      zfs.add('tank/old', '/srv/old');
+      zfs.add('tank/old/keep', '/srv/old/keep');
+      zfs.add('tank/old/disk', '-', 'volume');
+      for (const name of ['tank/old', 'tank/old/keep', 'tank/home'])
+        zfs.set(name, 'readonly=on', 'quorate:readonly=on');
+      zfs.set('tank/old', 'quorate:left-out=1:1790000000');
+    });
+    const said = 'left out: tank/old (not replicated since 2026-09-21T14:13:20Z), tank/old/disk';
+
+    it('leaves it read-only and unmounted with what has its readonly from it, mounts what is part below it, and says so', async () => {
+      expect(await acquire()).toContain(`4 file systems mounted, ${said}`);
+      expect(zfs.mounts.map(({ source }) => source)).toEqual([
+        ...['tank', 'tank/home', 'tank/home/deep', 'tank/old/keep'],
+      ]);
+      expect(['tank/old', 'tank/old/disk'].every((name) => zfs.isReadonly(name))).toBe(true);
+      expect(zfs.mayWrite('tank/old/keep')).toBe(true);
+      expect(zfs.datasets.get('tank/old')?.own.get('quorate:readonly')).toBe('on');
+      const found = await probe();
+      expect([found.probe, found.isPartial]).toEqual(['held', undefined]);
+      expect(found.detail).toMatch(
+        /^degraded: tank is ONLINE, 4 file systems mounted, left out: tank\/old \(/,
+      );
+      zfs.calls.length = 0;
+      await acquire(make(), { isFirst: false });
+      expect(zfs.changes).toEqual(['end receives']);
+      await release();
+      expect([zfs.mounts, isShut(), isReleased(await probe())]).toEqual([[], true, true]);
+    });
+
+    it('nor is one opened with the pool itself, from which it inherits: it is shut before that', async () => {
+      zfs.set('tank/disk', 'quorate:left-out=1:-');
+      zfs.set('tank/old/disk', 'quorate:left-out=1:7');
+      expect(zfs.isReadonly('tank/disk')).toBe(true);
+      zfs.calls.length = 0;
+      expect(await acquire()).toContain('tank/disk (not replicated any more)');
+      const sets = zfs.changes.filter((call) => call.startsWith('zfs set'));
+      expect(sets.slice(0, 2)).toEqual([
+        'zfs set readonly=on quorate:readonly=on tank/disk',
+        'zfs set readonly=on quorate:readonly=on tank/old/disk',
+      ]);
+      expect(['tank/disk', 'tank/old', 'tank/old/disk'].every((name) => zfs.isReadonly(name))).toBe(true);
+      zfs.datasets.get('tank/disk')?.own.delete('quorate:left-out');
+      await acquire(make(), { isFirst: false });
+      expect([zfs.isReadonly('tank/disk'), zfs.isReadonly('tank/old/disk')]).toEqual([false, true]);
+    });
+
+    it('and opens it once a person has taken the mark away, mounted by the next takeover', async () => {
+      await acquire();
+      zfs.datasets.get('tank/old')?.own.delete('quorate:left-out');
+      expect(await probe()).toMatchObject({ probe: 'not-held', isPartial: true });
+      expect(await acquire(make(), { isFirst: false })).toContain('left out: tank/old');
+      expect([zfs.isReadonly('tank/old'), zfs.isReadonly('tank/old/disk')]).toEqual([false, false]);
+      expect(zfs.mayWrite('tank/old')).toBe(false);
+      await release();
+      expect(await acquire(make(), { epoch: epoch(9) })).toBe(
+        'tank can be written to, 5 file systems mounted',
+      );
+      expect([...zfs.datasets.keys()].every((name) => zfs.mayWrite(name))).toBe(true);
+    });
+
+    it('or has opened it first: then nothing is repaired', async () => {
+      await acquire();
+      zfs.set('tank/old', 'readonly=off', 'quorate:readonly=off');
+      expect((await probe()).probe).toBe('held');
+      zfs.datasets.get('tank/old')?.own.delete('quorate:left-out');
+      expect(await probe()).toMatchObject({ probe: 'held', detail: expect.stringContaining('tank/old') });
+    });
+  });
+
   it('opens nothing while something else is received', async () => {
     const why = new QuorateError('pool-receiving', 'process 1 receives a stream into tank/home');
     await expect(acquire(make({ endReceives: () => Promise.reject(why) }))).rejects.toThrow(/process 1/);
@@ -500,6 +571,7 @@ describe('what "zfs get" printed', () => {
     line('tank', 'quorate:readonly', 'on', 'local'),
     line('tank', 'keystatus', '-', '-'),
     line('tank', 'receive_resume_token', '-', '-'),
+    line('tank', 'quorate:left-out', '-', '-'),
   ];
 
   it('is read whole or not at all', () => {
@@ -516,6 +588,41 @@ describe('what "zfs get" printed', () => {
     const seeded = whole.join('').replaceAll('on\tlocal', 'off\treceived');
     expect(parseCopies(seeded, 'tank')).toMatchObject([
       { mark: null, hasOwnReadonly: true, isReadonly: false },
+    ]);
+  });
+
+  it('what is left out is what is marked here, and what has its readonly from that; not what has a word of its own', () => {
+    const child = (name: string, mark: string, source: string, from: string | null) => {
+      const text = whole
+        .join('')
+        .replaceAll('tank\t', `${name}\t`)
+
+        .replace('left-out\t-\t-', `left-out\t${mark}\t${source}`);
+      return from === null ? text : text.replaceAll('on\tlocal', `on\tinherited from ${from}`);
+    };
+    const mark = '1:1790000000';
+    const text = [
+      whole.join(''),
+      child('tank/old', mark, 'local', null),
+      child('tank/old/own', mark, 'inherited from tank/old', 'tank/old'),
+      child('tank/old/own/deep', mark, 'inherited from tank/old', 'tank/old'),
+      child('tank/old/part', mark, 'inherited from tank/old', null),
+      child('tank/old/part/deep', mark, 'inherited from tank/old', 'tank/old/part'),
+      child('tank/brought', mark, 'received', null),
+      child('tank/strange', '7 who knows', 'local', null),
+    ].join('');
+    const found = parseCopies(text, 'tank')?.map(({ name, leftOut }) => [name, leftOut]);
+    const since = { sinceMs: 1_790_000_000_000, isOwn: true };
+    const above = { ...since, isOwn: false };
+    expect(found).toEqual([
+      ['tank', null],
+      ['tank/old', since],
+      ['tank/old/own', above],
+      ['tank/old/own/deep', above],
+      ['tank/old/part', null],
+      ['tank/old/part/deep', null],
+      ['tank/brought', null],
+      ['tank/strange', { sinceMs: null, isOwn: true }],
     ]);
   });
 

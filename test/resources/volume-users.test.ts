@@ -17,7 +17,7 @@ beforeEach(() => {
 const context = () => ({ deadline: instant(clock.now() + 5000), signal: new AbortController().signal });
 const volume = (name: string, more: Partial<Copy> = {}): Copy => ({
   ...{ name, kind: 'volume', isReadonly: true, hasOwnReadonly: false, mark: null },
-  ...{ isLocked: false, isPartial: false },
+  ...{ isLocked: false, isPartial: false, leftOut: null },
   ...more,
 });
 const DISK = volume('tank/disk');

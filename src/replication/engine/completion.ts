@@ -6,16 +6,20 @@
  * 3. The other side looks for each of them before it writes the word down; what is known here only says when to ask.
  * 4. Of the newest that has arrived, not only of the newest that there is: where a round takes longer than a period, that one never
  *    arrives before there is a newer one, and no takeover would ever be allowed (seen in the lab). The word never goes back.
+ * 5. What there is beside that on the other side is named with the word, so that no takeover there takes it for part of it (left-out.ts).
  */
 import type { Epoch } from '../../core/index.ts';
-import type { NamedSnapshot, ReceiverOrder } from '../channel.ts';
+import type { LeftOutThere, NamedSnapshot, ReceiverOrder } from '../channel.ts';
 import type { PoolPlan } from '../plan.ts';
 import { type Dataset, type Guid, isFirstPart } from '../pool.ts';
+import { leftOutThere } from './left-out.ts';
 import { readOwnName } from './names.ts';
 
 export interface CompletionOptions {
   readonly epoch: Epoch;
   readonly order: (order: ReceiverOrder) => Promise<void>;
+  /** The other side may be of a version before. */
+  readonly takesLeftOut: () => boolean;
   readonly onFailure: (pool: string, error: unknown) => void;
 }
 
@@ -34,6 +38,7 @@ const MAX_WANTED = 16;
 interface Wanted {
   readonly name: string;
   readonly snapshots: readonly NamedSnapshot[];
+  readonly leftOut: readonly LeftOutThere[];
   readonly missing: Set<Guid>;
   /** It, and what was taken before it, as ZFS orders them: clocks go back. */
   readonly past: ReadonlySet<string>;
@@ -113,10 +118,11 @@ export class Completion {
     return this.#ordering;
   }
 
-  async #order(pool: string, { name, snapshots, past }: Wanted): Promise<void> {
-    const { order, onFailure } = this.#options;
+  async #order(pool: string, { name, snapshots, leftOut, past }: Wanted): Promise<void> {
+    const { order, onFailure, takesLeftOut } = this.#options;
+    const more = takesLeftOut() && leftOut.length > 0 ? { leftOut } : {};
     try {
-      await order({ kind: 'complete', pool, snapshots, isFinal: name === this.#lastName });
+      await order({ kind: 'complete', pool, snapshots, isFinal: name === this.#lastName, ...more });
       this.#done.set(pool, { name, past });
     } catch (error) {
       // The next round plans it again.
@@ -141,6 +147,7 @@ export class Completion {
         return guid !== undefined && arrived.has(guid);
       });
     const whole = ofAll.findLast(isWhole);
+    const leftOut = leftOutThere({ ...input, pool: input.plan.pool }, (one) => isSent(input, one));
     const chosen = ofAll.filter((name, at) => name === whole || at >= ofAll.length - MAX_WANTED);
     return chosen.map((name) => {
       const snapshots = all.flatMap(({ name: dataset }, index): NamedSnapshot[] => {
@@ -148,7 +155,7 @@ export class Completion {
         return guid === undefined ? [] : [{ dataset, name, guid }];
       });
       const missing = new Set(snapshots.map(({ guid }) => guid).filter((guid) => !arrived.has(guid)));
-      return { name, snapshots, missing, past: new Set(names.slice(0, names.indexOf(name) + 1)) };
+      return { name, snapshots, leftOut, missing, past: new Set(names.slice(0, names.indexOf(name) + 1)) };
     });
   }
 

@@ -78,6 +78,7 @@ export class Engine {
     this.#completion = new Completion({
       epoch: options.epoch,
       order: (order) => this.#order(order, LIMITS.orderMs),
+      takesLeftOut: () => options.channel.features.has('left-out'),
       onFailure: (pool, error) => {
         const problem = `${pool}: not complete there: ${wordsOf(error)}`;
         if (!options.signal.aborted) options.board.setRound({ problem });

@@ -48,7 +48,7 @@ export class LocalPool {
   /** `known`: as it was before a snapshot of this round. */
   read(known?: PoolsReading): Promise<PoolsReading> {
     const { pools, commands, kernel, clock, signal } = this.#options;
-    const parts = { commands, kernel, clock, signal };
+    const parts = { commands, kernel, clock, signal, withLeftOut: true };
     return readPools(pools, known === undefined ? parts : { ...parts, known });
   }
 

@@ -1,6 +1,6 @@
 export { type Authority, judge, type Known, localAuthority, type Verdict } from './authority.ts';
 export { failureOf, oneLine } from './failure.ts';
-export { inParts, ORDER_LIMITS } from './orders.ts';
+export { inParts, mayBeNamed, ORDER_LIMITS } from './orders.ts';
 export type { RunningReceive } from './receive.ts';
 export { Receiver, type ReceiverParts } from './receiver.ts';
 export {

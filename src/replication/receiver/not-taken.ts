@@ -9,7 +9,7 @@
  *    received one from being replaced (1). So it is looked at afterwards, and what a stream has brought, or has taken away, is mounted by no
  *    takeover. Not by `-o` with the value that was there: under an altroot `zfs get` says another one than can be set.
  */
-import { SHUT_PROPERTIES } from '../../resources/index.ts';
+import { LEFT_OUT, SHUT_PROPERTIES } from '../../resources/index.ts';
 
 export type DatasetKind = 'filesystem' | 'volume';
 
@@ -21,7 +21,7 @@ export interface PropertyNow {
 export type PropertiesNow = ReadonlyMap<string, PropertyNow>;
 
 /** Only what is inheritable stands here: of others `-x` means something else. */
-const OF_BOTH = ['snapdev', 'volmode', 'quorate:set-aside', 'quorate:replicate'] as const;
+const OF_BOTH = ['snapdev', 'volmode', 'quorate:set-aside', 'quorate:replicate', LEFT_OUT] as const;
 /** libzfs of before refuses a stream of a volume for `-x` of a property that volumes do not have, newer ones warn. */
 const OF_FILE_SYSTEMS = [
   ...['mountpoint', 'overlay', 'sharenfs', 'sharesmb', 'setuid', 'devices', 'exec'],

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { type Epoch, epoch } from '../../core/index.ts';
 import { isNearKept, KEPT } from '../../resources/index.ts';
-import type { NamedSnapshot, ReceiveOrder, ReceiverOrder } from '../channel.ts';
+import type { ReceiveOrder, ReceiverOrder } from '../channel.ts';
 import { guid } from '../pool.ts';
 import { MAX_RUN } from '../runs.ts';
 
@@ -18,6 +18,8 @@ export const ORDER_LIMITS = {
   before: MAX_RUN - 1,
   /** Likewise; each takes a dozen commands here. */
   tails: 32,
+  /** Likewise of what is left out. */
+  leftOut: 64,
 } as const;
 
 const DATASET = /^[A-Za-z][A-Za-z0-9_.:-]*(\/[A-Za-z0-9_.:-][A-Za-z0-9_.: -]*)+$/;
@@ -56,6 +58,10 @@ const snapshots = z.array(snapshotSchema).max(ORDER_LIMITS.snapshots);
 
 const poolName = z.string().max(ORDER_LIMITS.nameCharacters).regex(POOL, 'is not the name of a pool');
 const tailSchema = z.strictObject({ dataset: datasetName, common: guidText });
+const leftOutSchema = z.strictObject({
+  dataset: datasetName,
+  since: z.number().int().nonnegative().max(999_999_999_999).nullable(),
+});
 const isIn = (pool: string) => (one: { readonly dataset: string }) => one.dataset.startsWith(`${pool}/`);
 
 export const receiverOrderSchema = z.discriminatedUnion('kind', [
@@ -77,8 +83,15 @@ export const receiverOrderSchema = z.discriminatedUnion('kind', [
       snapshots: snapshots.min(1),
       isFinal: z.boolean(),
       hasMore: z.boolean().optional(),
+      leftOut: z.array(leftOutSchema).max(ORDER_LIMITS.leftOut).optional(),
     })
     .refine((order) => order.snapshots.every(isIn(order.pool)), 'a snapshot is of another pool')
+    .refine(({ pool, leftOut = [] }) => leftOut.every(isIn(pool)), 'what is left out is of another pool')
+    .refine(
+      ({ snapshots: all, leftOut = [] }) =>
+        leftOut.every((out) => all.every(({ dataset }) => dataset !== out.dataset)),
+      'what has arrived is left out at once',
+    )
     .refine(
       (order) => order.snapshots.every(({ name }) => name === order.snapshots[0]?.name),
       'the snapshots are not of one name, so not of one moment',
@@ -116,6 +129,9 @@ export const epochSchema = z
   .max(Number.MAX_SAFE_INTEGER)
   .transform((value): Epoch => epoch(value));
 
+/** Whether an order may name it: no copy of ours has another name. */
+export const mayBeNamed = (dataset: string): boolean => datasetName.safeParse(dataset).success;
+
 /** The datasets that an order would change. */
 export function datasetsOf(order: ReceiverOrder): readonly string[] {
   switch (order.kind) {
@@ -126,8 +142,9 @@ export function datasetsOf(order: ReceiverOrder): readonly string[] {
     case 'hold':
       return [order.keep, ...order.letGo].map(({ dataset }) => dataset);
     case 'prune':
-    case 'complete':
       return order.snapshots.map(({ dataset }) => dataset);
+    case 'complete':
+      return [...order.snapshots, ...(order.leftOut ?? [])].map(({ dataset }) => dataset);
     case 'set-aside':
       return order.tails.map(({ dataset }) => dataset);
   }
@@ -136,19 +153,33 @@ export function datasetsOf(order: ReceiverOrder): readonly string[] {
 /** An order that the receiver takes only in parts, as those parts, in order. */
 export function inParts(order: ReceiverOrder): readonly ReceiverOrder[] {
   if (order.kind === 'prune')
-    return pieces(order.snapshots).map((some) => ({ kind: 'prune', snapshots: some }));
+    return pieces(order.snapshots, ORDER_LIMITS.snapshots).map((some) => ({
+      kind: 'prune',
+      snapshots: some,
+    }));
   // Written down with the last part, and only when the others were there.
   if (order.kind === 'complete') {
-    const parts = pieces(order.snapshots);
-    return parts.map((some, at) => ({ ...order, snapshots: some, hasMore: at < parts.length - 1 }));
+    const { leftOut, ...rest } = order;
+    const parts = pieces(order.snapshots, ORDER_LIMITS.snapshots);
+    const outs = pieces(leftOut ?? [], ORDER_LIMITS.leftOut);
+    const count = Math.max(parts.length, outs.length);
+    return Array.from({ length: count }, (_, at) => ({
+      ...rest,
+      // There is no part without one: the last one comes again.
+      snapshots: parts[at] ?? parts.at(-1) ?? [],
+      hasMore: at < count - 1,
+      ...(outs[at] === undefined ? {} : { leftOut: outs[at] }),
+    }));
   }
   if (order.kind !== 'hold' || order.letGo.length <= ORDER_LIMITS.snapshots) return [order];
-  return pieces(order.letGo).map((letGo) => ({ kind: 'hold', keep: order.keep, letGo }));
+  return pieces(order.letGo, ORDER_LIMITS.snapshots).map((letGo) => ({
+    kind: 'hold',
+    keep: order.keep,
+    letGo,
+  }));
 }
 
-function pieces(all: readonly NamedSnapshot[]): readonly (readonly NamedSnapshot[])[] {
-  const count = Math.ceil(all.length / ORDER_LIMITS.snapshots);
-  return Array.from({ length: count }, (_, piece) =>
-    all.slice(piece * ORDER_LIMITS.snapshots, (piece + 1) * ORDER_LIMITS.snapshots),
-  );
+function pieces<One>(all: readonly One[], most: number): readonly (readonly One[])[] {
+  const count = Math.ceil(all.length / most);
+  return Array.from({ length: count }, (_, piece) => all.slice(piece * most, (piece + 1) * most));
 }

@@ -9,11 +9,11 @@ import type { CommandRunner } from '../../resources/index.ts';
 import type { ReceiverOrder } from '../channel.ts';
 import type { HasDevice } from '../intent-log.ts';
 import {
-  findAll,
   finishAside,
   isAsideOpen,
   isHeir,
   markComplete,
+  markPart,
   readAside,
   setAside,
 } from '../roles/index.ts';
@@ -44,11 +44,8 @@ export async function performRole(
     await setAside({ ...order, epoch }, { ...parts, mayChange: () => allowed(parts) });
     return;
   }
-  if (order.hasMore === true) {
-    await findAll(order.snapshots, parts);
-    return;
-  }
-  await markComplete(order.pool, { ...order, epoch }, { ...parts, commands: askingFirst(parts) });
+  const mark = order.hasMore === true ? markPart : markComplete;
+  await mark(order.pool, { ...order, epoch }, { ...parts, commands: askingFirst(parts) });
 }
 
 /** It was cloned when this tenure's sender had its tail set aside, whatever it has received since. False also where that cannot be read. */

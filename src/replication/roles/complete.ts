@@ -18,6 +18,7 @@ import {
 } from '../../resources/index.ts';
 import type { CompleteCopy, CopyWords } from '../../state/index.ts';
 import type { NamedSnapshot } from '../channel.ts';
+import { leaveOut, type PartOfAWord, takeUp } from './left-out.ts';
 
 /** GUID:DATASET of one of its snapshots: a name alone can be given twice. For the audit; nothing is decided by it. */
 export const COMPLETE_OF = 'quorate:complete-of';
@@ -30,10 +31,9 @@ export interface CompleteParts {
   readonly signal: AbortSignal;
 }
 
-export interface CompleteOrder {
+/** `snapshots`: of every dataset that is replicated, what was taken at one moment, by one name; `leftOut`: what else there is here. */
+export interface CompleteOrder extends PartOfAWord {
   readonly epoch: number;
-  /** Of every dataset that is replicated: what was taken at one moment, by one name. */
-  readonly snapshots: readonly NamedSnapshot[];
   /** Taken after the holder had shut the pool for a planned release. */
   readonly isFinal: boolean;
 }
@@ -50,12 +50,23 @@ export async function markComplete(pool: string, order: CompleteOrder, parts: Co
   if (first === undefined)
     throw new QuorateError('replication-conflict', `${pool}: nothing was said to have arrived`);
   const takenAt = await findAll(order.snapshots, parts);
+  const again = await leaveOut(order, parts);
   if (!order.isFinal && (await isBehind(pool, order.epoch, first.name, parts))) return;
+  await takeUp(again, parts);
   const text = `1:${order.epoch}:${takenAt}:${order.isFinal ? 'final' : 'running'}:${first.name}`;
   // What this node wrote before is in common now, or set aside: the next tail here is nobody's tenure.
   await must(['zfs', 'inherit', WRITTEN, pool], parts);
   const of = `${COMPLETE_OF}=${first.guid}:${first.dataset}`;
   await must(['zfs', 'set', `${COMPLETE}=${text}`, of, pool], parts);
+}
+
+/** As `markComplete`, of an order of which more follows: nothing is written down yet. */
+export async function markPart(pool: string, order: CompleteOrder, parts: CompleteParts): Promise<void> {
+  await findAll(order.snapshots, parts);
+  const again = await leaveOut(order, parts);
+  const name = order.snapshots[0]?.name ?? '';
+  if (again.length === 0 || (!order.isFinal && (await isBehind(pool, order.epoch, name, parts)))) return;
+  await takeUp(again, parts);
 }
 
 /** By how this pool orders them; false where what the word is about is not here any more. */
@@ -75,7 +86,7 @@ async function isBehind(pool: string, epoch: number, name: string, parts: Comple
 }
 
 /** The oldest of their times, in seconds. Rejects `replication-conflict` where one is not here. */
-export async function findAll(snapshots: readonly NamedSnapshot[], parts: CompleteParts): Promise<number> {
+async function findAll(snapshots: readonly NamedSnapshot[], parts: CompleteParts): Promise<number> {
   let takenAt = Number.POSITIVE_INFINITY;
   for (let at = 0; at < snapshots.length; at += LIMITS.namesAtOnce) {
     const wanted = snapshots.slice(at, at + LIMITS.namesAtOnce);

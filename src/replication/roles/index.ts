@@ -3,8 +3,8 @@ export { isHeir } from './aside.ts';
 export {
   type CompleteOrder,
   copyWordsCommand,
-  findAll,
   markComplete,
+  markPart,
   parseCopyWords,
   readCopyWords,
 } from './complete.ts';

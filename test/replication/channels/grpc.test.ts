@@ -152,7 +152,7 @@ async function sendRun(): Promise<void> {
 
 it('takes a run, held by the receive itself', async () => {
   await channel.read(limits);
-  expect([...channel.features]).toEqual(['runs', 'settles', 'replays']);
+  expect([...channel.features]).toEqual(['runs', 'settles', 'replays', 'left-out']);
   await sendRun();
 });
 

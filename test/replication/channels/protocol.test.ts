@@ -27,7 +27,7 @@ async function ask(what: object): Promise<string> {
 it('a sender that asks hears what the receiver takes', async () => {
   const { reading, features } = await readingOf(readAnswer(await ask(ASKS)), 'b');
   expect(reading).toEqual(READING);
-  expect([...features]).toEqual(['runs', 'settles', 'replays']);
+  expect([...features]).toEqual(['runs', 'settles', 'replays', 'left-out']);
 });
 
 it('a sender of the version before asks nothing, and hears nothing that it would not understand', async () => {

@@ -241,7 +241,7 @@ describe.skipIf(SSHD === null)('over SSH', () => {
 
   it('takes a run, held by the receive itself', async () => {
     await channel.read(limits);
-    expect([...channel.features]).toEqual(['runs', 'settles', 'replays']);
+    expect([...channel.features]).toEqual(['runs', 'settles', 'replays', 'left-out']);
     await sendRun();
   });
 

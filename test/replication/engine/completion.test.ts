@@ -18,6 +18,9 @@ const SLOW = 'tank/slow';
 /** Two datasets with a snapshot each minute; what is sent of which is up to the test. */
 class World {
   readonly words: string[] = [];
+  readonly leftOut: unknown[] = [];
+  takesLeftOut = true;
+  isExcluded = (_: string): boolean => false;
   readonly #pools: Readonly<Record<'a' | 'b', ModelPool>>;
   readonly #completion: Completion;
 
@@ -26,12 +29,14 @@ class World {
     this.#pools = { a: new ModelPool('tank', guids), b: new ModelPool('tank', guids) };
     for (const name of [FAST, SLOW]) this.#pools.a.create(name);
     const order = async (said: ReceiverOrder): Promise<void> => {
-      if (said.kind === 'complete') this.words.push(said.snapshots[0]?.name ?? '');
+      if (said.kind !== 'complete') return;
+      this.words.push(said.snapshots[0]?.name ?? '');
+      this.leftOut.push('leftOut' in said ? said.leftOut : null);
     };
     const onFailure = (_: string, error: unknown): never => {
       throw error;
     };
-    this.#completion = new Completion({ epoch: E, order, onFailure });
+    this.#completion = new Completion({ epoch: E, order, onFailure, takesLeftOut: () => this.takesLeftOut });
   }
 
   /** A period's snapshot, and what its round reads. */
@@ -44,7 +49,7 @@ class World {
       plan: planOf(a, b),
       source: byName(a),
       target: byName(b),
-      isIncluded: (dataset) => dataset !== 'tank',
+      isIncluded: (dataset) => dataset !== 'tank' && !this.isExcluded(dataset),
     });
     this.#completion.check();
   }
@@ -124,4 +129,26 @@ describe('that everything has arrived', () => {
     for (const dataset of [FAST, SLOW]) await world.arrives(dataset, ONE, THREE);
     expect(world.words).toEqual([THREE, ONE]);
   });
+
+  it.each([true, false])(
+    'names what is there and no part of that, where the other side takes it: %s',
+    async (takes) => {
+      const world = new World();
+      world.takesLeftOut = takes;
+      world.round(ONE);
+      for (const dataset of [FAST, SLOW]) await world.arrives(dataset, ONE, null);
+      world.isExcluded = (dataset) => dataset === SLOW;
+      world.round(TWO);
+      await world.arrives(FAST, TWO, ONE);
+      expect(world.words).toEqual([ONE, TWO]);
+      const since = (START + 60_000) / 1000;
+      expect(world.leftOut).toEqual([null, takes ? [{ dataset: SLOW, since }] : null]);
+      world.isExcluded = () => false;
+      world.round(THREE);
+      await world.arrives(FAST, THREE, TWO);
+      await world.arrives(SLOW, TWO, ONE);
+      await world.arrives(SLOW, THREE, TWO);
+      expect([world.words.at(-1), world.leftOut.at(-1)]).toEqual([THREE, null]);
+    },
+  );
 });

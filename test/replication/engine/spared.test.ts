@@ -79,7 +79,8 @@ it('a snapshot that the word is about is awaited, also where its own dataset has
   const plan = planOf(a, b);
   const byName = (pool: ModelPool) =>
     new Map(parsePool('tank', pool.texts()).datasets.map((one) => [one.name, one]));
-  const completion = new Completion({ epoch: E, order: async () => undefined, onFailure: () => undefined });
+  const nothing = { order: async () => undefined, onFailure: () => undefined, takesLeftOut: () => true };
+  const completion = new Completion({ epoch: E, ...nothing });
   const isIncluded = (dataset: string): boolean => dataset !== 'tank';
   completion.plan({ plan, source: byName(a), target: byName(b), isIncluded });
   const awaited = a

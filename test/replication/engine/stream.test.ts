@@ -111,7 +111,8 @@ describe('a stream', () => {
       // Of the round, then of the stream; `zfs send` is another one, and the other side's calls are the reading, the stream and the word;
       // and at a start the word of what is there already: nothing is remembered of whether it was given.
       expect(bench.commands).toEqual([
-        ...['zpool list', 'zpool status', 'zfs list', 'zfs list', 'zfs snapshot', 'zfs list', 'zfs list'],
+        ...['zpool list', 'zpool status', 'zfs list', 'zfs list', 'zfs get'],
+        ...['zfs snapshot', 'zfs list', 'zfs list'],
         ...['zfs hold', 'zfs bookmark', 'zfs destroy', 'zfs release'],
       ]);
       expect(bench.channel.orders.map(({ kind }) => kind)).toEqual(['complete', 'incremental', 'complete']);

@@ -48,6 +48,33 @@ describe('the word that everything has arrived', () => {
   );
 
   it(
+    'has with it what is there and no part of it, which is marked there until it is part again',
+    async () => {
+      for (const name of ['tank/home', 'tank/mail', 'tank/gone']) await world.a.zfs('create', name);
+      const bench = new Bench();
+      await bench.round();
+      const marks = () =>
+        [...world.b.pool().datasets.values()].flatMap(({ name, properties }) =>
+          properties.has('quorate:left-out') ? [name] : [],
+        );
+      expect(marks()).toEqual([]);
+      await world.a.zfs('set', 'quorate:replicate=off', 'tank/mail');
+      await world.b.zfs('create', 'tank/own');
+      bench.engine.ask(null);
+      await bench.round();
+      expect(marks()).toEqual(['tank/mail']);
+      // To a version of before nothing is said of it.
+      await world.a.zfs('inherit', 'quorate:replicate', 'tank/mail');
+      await world.a.zfs('set', 'quorate:replicate=off', 'tank/gone');
+      const older = new Bench({}, { features: ['runs', 'settles', 'replays'] }, 7);
+      await older.round();
+      expect([marks(), older.board.round.problem]).toEqual([[], null]);
+      expect(older.channel.orders.some((order) => 'leftOut' in order)).toBe(false);
+    },
+    LIMIT_MS,
+  );
+
+  it(
     'waits for what has broken off',
     async () => {
       process.env.STAND_IN_FILLER = String(FILLER);

@@ -35,5 +35,5 @@ it('what is received really is left alone', () => {
     of(['snapdev', 'received', 'hidden'], ['volmode', 'default', '-']),
   );
   const reset = words.filter((_, at) => words[at - 1] === '-x');
-  expect(reset).toEqual(['volmode', 'quorate:set-aside', 'quorate:replicate']);
+  expect(reset).toEqual(['volmode', 'quorate:set-aside', 'quorate:replicate', 'quorate:left-out']);
 });

@@ -1,9 +1,53 @@
 /** The gateway: what no order may be about, whatever says it. */
 import { expect, it } from 'vitest';
+import { ORDER_LIMITS } from '../../../src/replication/receiver/index.ts';
+import { inParts, receiverOrderSchema } from '../../../src/replication/receiver/orders.ts';
 import { host, receiver, signal, startReceiver } from '../support/receiving.ts';
 import { named } from '../support/streams.ts';
 
 startReceiver();
+
+const COMPLETE = {
+  kind: 'complete' as const,
+  ...{ pool: 'tank', isFinal: false, snapshots: [named('tank/home', 's1', 11)] },
+};
+
+it.each([
+  ['what has arrived', { leftOut: [{ dataset: 'tank/home', since: 1 }] }, /left out at once/],
+  ['what is in another pool', { leftOut: [{ dataset: 'bank/home', since: 1 }] }, /of another pool/],
+  ['at a time that is none', { leftOut: [{ dataset: 'tank/x', since: -1 }] }, /since/],
+  [
+    'too much at once',
+    { leftOut: Array.from({ length: 65 }, (_, at) => ({ dataset: `tank/x${at}`, since: 1 })) },
+    /leftOut/,
+  ],
+] as const)('to leave out %s is refused', async (_what, change, why) => {
+  await expect(receiver.perform(7, { ...COMPLETE, ...change }, signal)).rejects.toThrow(why);
+  expect(host.calls()).toEqual([]);
+});
+
+it.each([
+  [1, 0, 1],
+  [64, 64, 1],
+  [1, 65, 2],
+  [200, 3, 4],
+  [3, 200, 4],
+])('a word of %i datasets, beside %i that are left out, comes in %i parts', (part, out, count) => {
+  const snapshots = Array.from({ length: part }, (_, at) => named(`tank/p${at}`, 's1', 100 + at));
+  const leftOut = Array.from({ length: out }, (_, at) => ({ dataset: `tank/x${at}`, since: at }));
+  const parts = inParts({ ...COMPLETE, snapshots, ...(out === 0 ? {} : { leftOut }) }).flatMap((one) =>
+    one.kind === 'complete' ? [one] : [],
+  );
+  expect(parts.map(({ hasMore }) => hasMore)).toEqual([...Array(count - 1).fill(true), false]);
+  expect(new Set(parts.flatMap((one) => one.snapshots))).toEqual(new Set(snapshots));
+  expect(parts.flatMap((one) => one.leftOut ?? [])).toEqual(leftOut);
+  // A receiver of before does not know the word.
+  expect(parts.some((one) => 'leftOut' in one)).toBe(out > 0);
+  for (const one of parts) {
+    expect(receiverOrderSchema.safeParse(one).error).toBeUndefined();
+    expect((one.leftOut ?? []).length).toBeLessThanOrEqual(ORDER_LIMITS.leftOut);
+  }
+});
 
 it.each([
   ['of another dataset', { before: [named('tank/mail', 's1', 11)] }, /of another dataset/],
@@ -35,6 +79,7 @@ it.each([
     { kind: 'rename', from: 'tank/x', to: dataset },
     { kind: 'prune', snapshots: [snapshot] },
     { kind: 'hold', keep: snapshot, letGo: [] },
+    { ...COMPLETE, leftOut: [{ dataset, since: null }] },
   ];
   for (const order of orders)
     await expect(receiver.perform(7, order, signal)).rejects.toMatchObject({ code: 'replication-refused' });

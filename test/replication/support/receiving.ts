@@ -46,7 +46,9 @@ export const held = (name: string, guid: number, createtxg: number, ...holds: st
 });
 export const SHUT = ['-o', 'readonly=on', '-o', 'quorate:readonly=on'];
 const excluded = (...properties: string[]): string[] => properties.flatMap((property) => ['-x', property]);
-export const BOTH = excluded('snapdev', 'volmode', 'quorate:set-aside', 'quorate:replicate');
+export const BOTH = excluded(
+  ...['snapdev', 'volmode', 'quorate:set-aside', 'quorate:replicate', 'quorate:left-out'],
+);
 export const FILE_SYSTEM = excluded(
   ...['mountpoint', 'overlay', 'sharenfs', 'sharesmb', 'setuid', 'devices', 'exec'],
 );

@@ -123,10 +123,12 @@ function set(pool: ModelPool, words: readonly string[]): void {
 
 function get(pool: ModelPool, args: readonly string[]): string {
   const { flags, rest } = parse(args, ['-t', '-o', '-s']);
-  const [keys = '', name = ''] = rest;
+  const [keys = '', ...names] = rest;
+  const [name = ''] = names;
   const columns = (flags.get('-o') ?? '').split(',');
   if (keys === 'all') return ownOf(pool.get(name), columns);
-  const datasets = flags.has('-r') ? below(pool, name, null) : [pool.get(name)];
+  // Of several it prints them by their names.
+  const datasets = flags.has('-r') ? below(pool, name, null) : names.toSorted().map((one) => pool.get(one));
   const sources = flags.get('-s')?.split(',');
   return datasets
     .flatMap((one) =>
@@ -246,7 +248,8 @@ function zfs(pool: ModelPool, [verb = '', ...args]: readonly string[]): unknown 
     case 'set':
       return set(pool, args);
     case 'inherit':
-      return pool.inheritProperty(args.at(-1) ?? '', args[0] ?? '');
+      for (const name of args.slice(1)) pool.inheritProperty(name, args[0] ?? '');
+      return '';
     case 'create': {
       const name = args.at(-1) ?? '';
       pool.create(name, args.includes('encryption=on'), args.includes('-V') ? 'volume' : 'filesystem');
