@@ -14,8 +14,8 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { replaceFile } from '../durable-file.ts';
 import { QuorateError } from '../errors.ts';
 
 export interface ExecutorState {
@@ -82,28 +82,9 @@ export class StateFile {
   update(change: Partial<Omit<ExecutorState, 'isOfEarlierBoot'>>, how: 'written' | 'durable'): Promise<void> {
     const isOfEarlierBoot = this.#state.isOfEarlierBoot && change.begunEpoch === undefined;
     this.#state = { ...this.#state, ...change, isOfEarlierBoot };
-    const writing = this.#writing.then(() => write(this.#path, this.#state, how === 'durable'));
+    const writing = this.#writing.then(() => replaceFile(this.#path, encode(this.#state), how));
     this.#writing = writing.catch(() => undefined);
     return writing;
-  }
-}
-
-async function write(path: string, state: ExecutorState, isDurable: boolean): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.writeFile(encode(state));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  if (!isDurable) return;
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 
