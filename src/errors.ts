@@ -88,8 +88,10 @@ export const ERRORS = {
   },
   'already-bootstrapped': {
     exit: EXIT.refused,
-    meaning: 'The node has a log already; a second first entry would be a second cluster.',
-    remedy: 'Nothing to do; `quorate status` shows the cluster.',
+    meaning:
+      'The node has a log already, or has heard of a cluster that has begun; a second first entry would be a second cluster.',
+    remedy:
+      'Nothing to do; `quorate status` shows the cluster. A node without a log is a new one that waits for `quorate members add`, or has lost its disk (docs/members.md).',
   },
   'refused-unsafe': {
     exit: EXIT.refused,
@@ -166,7 +168,7 @@ export const ERRORS = {
     meaning:
       'The file `disk-mark` of the data directory cannot be read: whether this node has lost its log, and with it its votes, is not known (D2).',
     remedy:
-      'Give the agent\'s user the right to read it. Where it is damaged: keep the data directory, remove the member, and let it join under a new id with an empty one.',
+      "Give the agent's user the right to read it. Where it is damaged: keep the data directory, remove the member, and let it join under a new id with an empty one.",
   },
   'node-removed': {
     exit: EXIT.hardState,

@@ -119,7 +119,10 @@ export class DiskLossCheck {
     const end = () => onFatal(lostDisk(self, dataDir, mark, ''));
     // Unwritten, the next start is as suspicious as this one, and finds the same.
     marks.write(mark).then(end, (error: unknown) => {
-      log.error({ event: 'disk-mark-unwritten', path: marks.path, error: String(error) }, 'no mark was written');
+      log.error(
+        { event: 'disk-mark-unwritten', path: marks.path, error: String(error) },
+        'no mark was written',
+      );
       end();
     });
     return true;

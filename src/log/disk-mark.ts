@@ -11,7 +11,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
-import { canonicalJson, type LogIndex, logIndex, type NodeId, nodeId, type Term, term } from '../core/index.ts';
+import {
+  canonicalJson,
+  type LogIndex,
+  logIndex,
+  type NodeId,
+  nodeId,
+  type Term,
+  term,
+} from '../core/index.ts';
 import { removeFile, replaceFile } from '../durable-file.ts';
 import { QuorateError } from '../errors.ts';
 import { withDeadline } from './deadline.ts';
