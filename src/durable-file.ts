@@ -2,7 +2,7 @@
  * Small files that are replaced as a whole: after a power cut at any instant there is the old content or the new one.
  *
  * The content is always synced before it gets the name: ext4 may make a rename durable long before the data that it names, and
- * a host that lost its power would come back with an empty file (seen in the lab). One writer at a time for each path.
+ * a host that lost its power in its first tenure came back with an empty file (seen in the lab). One writer at a time for each path.
  */
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';

@@ -8,9 +8,7 @@
  * 3. `isArmed`: the watchdog ticks, and only we may close it. What was armed before this boot does not: opening it "to close
  *    it" would arm one that cannot be closed (`nowayout`) on a host that holds nothing.
  * 4. `isOfEarlierBoot`, which the file says by its boot id: the kernel that began the tenure has gone, and all that it did with it.
- * Replaced atomically, checked by a digest; an unreadable file is an error, never a fresh start. So the content is always
- * synced before it gets the name: ext4 may make a rename durable long before the data that it names, and a host that lost
- * its power in its first tenure would come back with an empty file (seen in the lab).
+ * Replaced as a whole (durable-file.ts), checked by a digest; an unreadable file is an error, never a fresh start.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
