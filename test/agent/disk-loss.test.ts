@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { DiskLossCheck } from '../../src/agent/disk-loss.ts';
 import type { Entry, Message } from '../../src/core/index.ts';
-import { GENESIS, logIndex, nodeId, term } from '../../src/core/index.ts';
+import { durationMs, GENESIS, logIndex, nodeId, term } from '../../src/core/index.ts';
 import type { QuorateError } from '../../src/errors.ts';
 import type { DiskMark, DiskMarks, RecoveredLog } from '../../src/log/index.ts';
 import { a, b, chain, config, elected, note } from '../state/story.ts';
@@ -73,7 +73,7 @@ function append(
   return {
     ...{ kind: 'append', from: a, to: n, term: term(ofTerm), entries: log.slice(from - 1, to) },
     ...{ previousIndex: logIndex(from - 1), previousTerm: before?.term ?? term(0) },
-    ...{ previousHash: before?.hash ?? GENESIS, commit: logIndex(commit), renounced: false, promiseMs: 0 },
+    ...{ previousHash: before?.hash ?? GENESIS, commit: logIndex(commit), renounced: false, promiseMs: durationMs(0) },
   } as Message;
 }
 const vote = (kind: 'vote' | 'pre-vote') => ({ kind, from: b, to: n, term: term(9) }) as Message;
