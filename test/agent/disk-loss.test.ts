@@ -73,7 +73,12 @@ function append(
   return {
     ...{ kind: 'append', from: a, to: n, term: term(ofTerm), entries: log.slice(from - 1, to) },
     ...{ previousIndex: logIndex(from - 1), previousTerm: before?.term ?? term(0) },
-    ...{ previousHash: before?.hash ?? GENESIS, commit: logIndex(commit), renounced: false, promiseMs: durationMs(0) },
+    ...{
+      previousHash: before?.hash ?? GENESIS,
+      commit: logIndex(commit),
+      renounced: false,
+      promiseMs: durationMs(0),
+    },
   } as Message;
 }
 const vote = (kind: 'vote' | 'pre-vote') => ({ kind, from: b, to: n, term: term(9) }) as Message;
