@@ -88,8 +88,10 @@ export const ERRORS = {
   },
   'already-bootstrapped': {
     exit: EXIT.refused,
-    meaning: 'The node has a log already; a second first entry would be a second cluster.',
-    remedy: 'Nothing to do; `quorate status` shows the cluster.',
+    meaning:
+      'The node has a log already, or has heard of a cluster that has begun; a second first entry would be a second cluster.',
+    remedy:
+      'Nothing to do; `quorate status` shows the cluster. A node without a log is a new one that waits for `quorate members add`, or has lost its disk (docs/members.md).',
   },
   'refused-unsafe': {
     exit: EXIT.refused,
@@ -156,9 +158,17 @@ export const ERRORS = {
   },
   'disk-lost': {
     exit: EXIT.hardState,
-    meaning: "The data directory is empty, but the cluster's log says that this node has voted before.",
+    meaning:
+      "The data directory was found empty, but the cluster's log says that this node has had a vote. Every later start on that directory is refused too.",
     remedy:
-      'Give the node its own data directory back, if that still exists (never a copy from earlier, D2); otherwise docs/install.md, disaster recovery.',
+      'Give the node its own data directory back, if that still exists (never a copy from earlier, D2); otherwise a new node under a new id with a directory of its own (docs/members.md). Never delete `disk-mark` to get past this.',
+  },
+  'disk-mark-unreadable': {
+    exit: EXIT.hardState,
+    meaning:
+      'The file `disk-mark` of the data directory cannot be read: whether this node has lost its log, and with it its votes, is not known (D2).',
+    remedy:
+      "Give the agent's user the right to read it. Where it is damaged: keep the data directory, remove the member, and let it join under a new id with an empty one.",
   },
   'node-removed': {
     exit: EXIT.hardState,

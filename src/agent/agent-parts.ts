@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Instant, NodeId, Timing } from '../core/index.ts';
 import type { ExecutorClient } from '../executor/index.ts';
-import type { LogStore, RecoveredLog } from '../log/index.ts';
+import type { DiskMarks, LogStore, RecoveredLog } from '../log/index.ts';
 import type { Fitness, PeerTransport, PeerTransportOptions } from '../peer/index.ts';
 import type { Backend } from './backend.ts';
 
@@ -20,6 +20,8 @@ export interface AgentParts {
   readonly timing: Timing;
   readonly executor: ExecutorClient;
   openLog(): Promise<{ readonly store: Store; readonly recovered: RecoveredLog }>;
+  /** D2: of the directory that `openLog` opens. */
+  readonly diskMarks: DiskMarks;
   /** T3: when the host last went on after a suspend, as far as can be seen now; −∞ for never. */
   resumedAt(): number;
   /** Sentences for the status: what ends soon, or is not used. */

@@ -117,6 +117,10 @@ export class Agent {
     const { store, recovered } = await parts.openLog();
     this.#store = store;
     for (const problem of recovered.problems) this.#log.warn({ event: 'log-problem', problem }, problem);
+    this.#diskLoss = await DiskLossCheck.open(recovered, {
+      ...{ self: config.node, dataDir: config.dataDir, marks: parts.diskMarks, log: this.#log },
+      onFatal: (error) => this.#onFatal(error),
+    });
     const transport = parts.transport({
       onMessage: (message) => this.#onMessage(message),
       onStatement: (message) => this.#onMessage(message),
@@ -140,7 +144,6 @@ export class Agent {
     // L8: the executor may hold or release at this moment. It hears of the cluster's timing first, and never goes by the file's.
     this.#executor.setTiming(newestTiming(recovered.entries) ?? this.#timing);
     const isReady = await this.#executorCare.start(adoptable(config.node, recovered));
-    this.#diskLoss = new DiskLossCheck(config.node, recovered.status === 'empty');
     if (replicatedPools(config).length > 0)
       this.#dataLoss = new DataLoss({
         config,
@@ -221,15 +224,9 @@ export class Agent {
   // --- what comes in ---
 
   #onMessage(message: Message): void {
-    const lost = this.#diskLoss?.isLost(message) ?? false;
-    if (lost)
-      return this.#onFatal(
-        new QuorateError(
-          'disk-lost',
-          `${this.#config.dataDir} is empty, but ${message.from} has a log in which ${this.#config.node} votes`,
-        ),
-      );
-    this.#driver?.input({ kind: 'message', message });
+    const driver = this.#driver;
+    if (driver === null || this.#diskLoss?.mayTake(message, driver.view) !== true) return;
+    driver.input({ kind: 'message', message });
   }
 
   #onExecutor(event: ExecutorEvent): void {
@@ -269,6 +266,7 @@ export class Agent {
   #onCommitted(entry: Entry): void {
     this.#heard.onCommitted(entry);
     this.#around?.onCommitted(entry);
+    this.#diskLoss?.onCommitted(entry);
     if (entry.body.kind === 'config') {
       this.#executor.setTiming(entry.body.timing);
       if (this.#driver !== null) this.#followMembers(this.#driver);

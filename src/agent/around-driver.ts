@@ -38,7 +38,7 @@ export interface AroundDriverOptions {
   readonly waiting: Waiting;
   /** Voters that answer and have not said that they know what this version does. */
   readonly lacking: () => readonly NodeId[];
-  /** Told before the first entry is written: from now on an empty disk is a lost one. */
+  /** Told before the first entry is written; throws where a leader's log has come first (D2). */
   readonly onFirst: () => void;
   /** L7: this process is to be started again at once. `kept`: without a release. */
   readonly leave: (how: 'kept' | 'plain') => void;

@@ -1,9 +1,10 @@
 /** When the boot promise begins (L4). */
 import { readFileSync } from 'node:fs';
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../clock.ts';
 import { type Instant, instant } from '../core/index.ts';
+import { replaceFile } from '../durable-file.ts';
 import { sha256 } from '../log/index.ts';
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
@@ -21,24 +22,13 @@ export async function bootPromiseStart(dataDir: string): Promise<Instant> {
   const stored = parseRecord(await readFile(path, 'utf8').catch(() => ''));
   if (boot === null || machine === null) return systemClock.now();
   if (stored?.boot === boot && stored.machine === machine) return systemClock.now();
-  await writeDurably(dataDir, path, `${boot} ${machine} ${sha256(`${boot} ${machine}`)}\n`);
+  await replaceFile(path, `${boot} ${machine} ${sha256(`${boot} ${machine}`)}\n`, 'durable');
   return stored !== null && stored.machine === machine ? instant(0) : systemClock.now();
 }
 
 function parseRecord(text: string): { boot: string; machine: string } | null {
   const [boot = '', machine = '', checksum] = text.trim().split(' ');
   return checksum === sha256(`${boot} ${machine}`) ? { boot, machine } : null;
-}
-
-async function writeDurably(directory: string, path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, 'w', 0o600);
-  await file.writeFile(text);
-  await file.sync();
-  await file.close();
-  await rename(`${path}.new`, path);
-  const folder = await open(directory, 'r');
-  await folder.sync();
-  await folder.close();
 }
 
 function readLine(path: string): string | null {

@@ -23,7 +23,7 @@ export interface NewClusterOptions {
   readonly others: ReadonlyMap<NodeId, string>;
   /** What the executor has read last; null before that. */
   readonly probes: () => Extract<ExecutorEvent, { kind: 'probes' }> | null;
-  /** Told before the first entry is written: from now on an empty disk is a lost one. */
+  /** Told before the first entry is written; throws where a leader's log has come first (D2). */
   readonly onFirst: () => void;
   /** Resolves true once the condition holds after some step, false when the time is over. */
   readonly until: (isDone: () => boolean, limitMs: number) => Promise<boolean>;
@@ -67,7 +67,14 @@ export class NewCluster {
   }
 
   #check(entry: Entry): void {
-    const first = this.#options.driver.view.log.hashAt(logIndex(1));
+    const { log, hard } = this.#options.driver.view;
+    const first = log.hashAt(logIndex(1));
+    // Nobody has a term before every member has its first entry: this one has joined a cluster that runs, or has lost its log (D2).
+    if (first === null && hard.term > 0)
+      throw new QuorateError(
+        'already-bootstrapped',
+        `${this.#options.config.node} has no log, but has heard of a cluster that has begun (term ${hard.term})`,
+      );
     if (first !== null && first !== entry.hash) throw this.#hasLog();
   }
 

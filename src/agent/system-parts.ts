@@ -17,7 +17,7 @@ import {
 import { HOST_ID_FILE, readHostId } from '../host-id.ts';
 import { decide, HttpServer, loadStatusPage, newsOf, type ProcessFacts } from '../http/index.ts';
 import { Tap } from '../inspect/index.ts';
-import { LogStore, sha256 } from '../log/index.ts';
+import { diskMarks, LogStore, sha256 } from '../log/index.ts';
 import {
   askFacts,
   CertificateWatch,
@@ -76,6 +76,7 @@ export async function systemParts(
       tap,
     }),
     openLog: () => LogStore.open(dataDir, { digest: sha256 }),
+    diskMarks: diskMarks(dataDir),
     certificateWarnings: () => certificateWarnings(certificates.facts, systemClock.wallMs()),
     resumedAt: () => resumes.look(),
     bootPromiseStart: () => bootPromiseStart(dataDir),

@@ -8,14 +8,12 @@
  * 3. `isArmed`: the watchdog ticks, and only we may close it. What was armed before this boot does not: opening it "to close
  *    it" would arm one that cannot be closed (`nowayout`) on a host that holds nothing.
  * 4. `isOfEarlierBoot`, which the file says by its boot id: the kernel that began the tenure has gone, and all that it did with it.
- * Replaced atomically, checked by a digest; an unreadable file is an error, never a fresh start. So the content is always
- * synced before it gets the name: ext4 may make a rename durable long before the data that it names, and a host that lost
- * its power in its first tenure would come back with an empty file (seen in the lab).
+ * Replaced as a whole (durable-file.ts), checked by a digest; an unreadable file is an error, never a fresh start.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { replaceFile } from '../durable-file.ts';
 import { QuorateError } from '../errors.ts';
 
 export interface ExecutorState {
@@ -82,28 +80,9 @@ export class StateFile {
   update(change: Partial<Omit<ExecutorState, 'isOfEarlierBoot'>>, how: 'written' | 'durable'): Promise<void> {
     const isOfEarlierBoot = this.#state.isOfEarlierBoot && change.begunEpoch === undefined;
     this.#state = { ...this.#state, ...change, isOfEarlierBoot };
-    const writing = this.#writing.then(() => write(this.#path, this.#state, how === 'durable'));
+    const writing = this.#writing.then(() => replaceFile(this.#path, encode(this.#state), how));
     this.#writing = writing.catch(() => undefined);
     return writing;
-  }
-}
-
-async function write(path: string, state: ExecutorState, isDurable: boolean): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.writeFile(encode(state));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  if (!isDurable) return;
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

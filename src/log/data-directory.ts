@@ -5,11 +5,13 @@
  *   lock/     an empty LevelDB, only for its LOCK: keeps a second agent out before anything else is touched
  *   level/    LevelDB: entries and hard state
  *   marker    two slots (marker-file.ts)
+ *   disk-mark what this node knows of a disk that it may have lost (disk-mark.ts); gone once it knows that it has lost none
  *   salvage/  what an open that found damage would have cost (D3): LevelDB's write-ahead logs, which it replaces, and
  *             whole databases that it cannot open
  */
-import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { replaceFile, syncDirectory } from '../durable-file.ts';
 import { QuorateError } from '../errors.ts';
 import { chooseHardState } from './hard-state-copies.ts';
 import { findHurtTable } from './level-files.ts';
@@ -62,15 +64,6 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** @returns false where there is no FORMAT. @throws QuorateError `log-format-unknown` */
 export async function checkFormat(directory: string): Promise<boolean> {
   let text: string;
@@ -87,19 +80,6 @@ export async function checkFormat(directory: string): Promise<boolean> {
       { context: { directory } },
     );
   return true;
-}
-
-async function writeFormat(directory: string): Promise<void> {
-  const path = join(directory, PATHS.format);
-  const handle = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await handle.writeFile(`${FORMAT_NAME} ${FORMAT_VERSION}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(`${path}.new`, path);
-  await syncDirectory(directory);
 }
 
 async function createDirectory(directory: string): Promise<void> {
@@ -233,7 +213,7 @@ async function openLocked(directory: string, lock: Database): Promise<OpenedDire
     if (!hasFormat) {
       if (stored.hardStateRecord !== null) problems.push(`${join(directory, PATHS.format)} was missing`);
       await syncDirectory(directory);
-      await writeFormat(directory);
+      await replaceFile(join(directory, PATHS.format), `${FORMAT_NAME} ${FORMAT_VERSION}\n`, 'durable');
     }
     const records = database;
     const medium: LogMedium = {

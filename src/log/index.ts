@@ -1,4 +1,5 @@
 export type { LogMedium } from './data-directory.ts';
+export { type DiskMark, type DiskMarks, diskMarks, type FirstAppend } from './disk-mark.ts';
 export { decodeEntry, encodeEntry, parseEntry, parseEntryBody } from './entry-codec.ts';
 export { ENTRY_LIMITS, entryBodySchema, MAX_BODY_BYTES } from './entry-schema.ts';
 export { LogStore, type LogStoreOptions, WRITE_TIMEOUT_MS } from './log-store.ts';

@@ -47,6 +47,7 @@ async function heardWith(entries: readonly Entry[]): Promise<unknown[]> {
         store: { persist: () => Promise.resolve(), close: () => Promise.resolve() },
         recovered,
       }),
+    diskMarks: { read: () => Promise.resolve(null) },
     transport: () => ({ start: () => Promise.resolve(), close: () => Promise.resolve() }),
   } as never as AgentParts);
   await expect(agent.run()).rejects.toThrow('this is all');

@@ -302,22 +302,45 @@ describe('the cloud', () => {
 });
 
 describe('D2: a blank disk', () => {
-  test('of a voter: it stops with disk-lost, and comes back with its data', async () => {
+  test('of a voter: it stops with disk-lost at every start, and comes back with its data', async () => {
     const { cluster } = stage;
     const holder = await stage.healthy();
     const victim = stage.other(holder);
     const aside = join(cluster.directory, victim, 'data.aside');
     await cluster.powerOff(victim);
     renameSync(stage.dataDir(victim), aside);
-    await cluster.boot(victim);
-    await cluster.waitFor('the agent ends', () => cluster.node(victim).pid('agent') === null, 20_000);
-    expect(await cluster.stopAgent(victim)).toBe(12);
-    expect(stage.log(victim)).toMatch(/"event":"fatal".*disk-lost|is empty, but . has a log in which/);
+    await endsAsLost(victim, /was empty, but . has a log in which . votes \(entry 1\)/);
     expect(await stage.cluster.status(holder)).toMatchObject({ holder });
+    // A host that boots again starts its unit again, whatever its last exit status was.
+    await cluster.powerOff(victim);
+    await endsAsLost(victim, /was empty, but .* \(.*disk-mark says so\)/);
     await cluster.powerOff(victim);
     renameSync(stage.dataDir(victim), `${aside}.blank`);
+
+    // Killed where a heartbeat may have left a hard state, and nothing has been found yet.
+    const before = stage.log(victim).length;
+    await cluster.boot(victim);
+    await cluster.waitFor(
+      'it runs',
+      () => /"event":"(started|fatal)"/.test(stage.log(victim).slice(before)),
+      20_000,
+    );
+    await cluster.powerOff(victim);
+    await endsAsLost(victim, /was empty, but . has a log in which . votes/);
+    await cluster.powerOff(victim);
+    renameSync(stage.dataDir(victim), `${aside}.killed`);
+
     renameSync(aside, stage.dataDir(victim));
     await cluster.boot(victim);
     await stage.healthy();
   });
+
+  async function endsAsLost(victim: string, words: RegExp): Promise<void> {
+    const { cluster } = stage;
+    const before = stage.log(victim).length;
+    await cluster.boot(victim);
+    await cluster.waitFor('the agent ends', () => cluster.node(victim).pid('agent') === null, 20_000);
+    expect(await cluster.stopAgent(victim)).toBe(12);
+    expect(stage.log(victim).slice(before)).toMatch(words);
+  }
 });

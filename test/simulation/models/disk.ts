@@ -12,6 +12,8 @@ import { FRESH_STATE } from '../../../src/executor/state-file.ts';
 import {
   applyBatch,
   applyMarker,
+  type DiskMark,
+  type DiskMarks,
   emptyStoredLog,
   type LogMedium,
   type StoredLog,
@@ -24,6 +26,7 @@ export class Disk implements HostPart {
   readonly #random: () => number;
   log: StoredLog = emptyStoredLog();
   bootRecord: number | null = null;
+  mark: DiskMark | null = null;
   /** What the file says, and what would survive a power cut. */
   #state = { written: FRESH_STATE, durable: FRESH_STATE };
   writeMs: readonly [number, number] = [0.3, 2];
@@ -37,6 +40,14 @@ export class Disk implements HostPart {
     this.#host = host;
     this.#random = host.world.random(`disk ${host.id}`);
     host.parts.push(this);
+  }
+
+  /** Another one, blank, in its place (D2). */
+  replace(): void {
+    this.log = emptyStoredLog();
+    this.bootRecord = null;
+    this.mark = null;
+    this.#state = { written: FRESH_STATE, durable: FRESH_STATE };
   }
 
   get isBusy(): boolean {
@@ -116,6 +127,12 @@ export class Disk implements HostPart {
     for (let index = last; index > Math.max(1, last - count); index -= 1) records.delete(index);
     this.log = { ...this.log, records };
     return `the log loses its last ${last - Math.max(1, last - count)} entries`;
+  }
+
+  /** D2: the real file is replaced as a whole, so it is the old one or the new one here too. */
+  diskMarks(thread: Thread): DiskMarks {
+    const write = (mark: DiskMark | null) => this.#write(thread, () => (this.mark = mark));
+    return { path: 'disk-mark', read: async () => this.mark, write, remove: () => write(null) };
   }
 
   /** The executor's `executor-state.json`: outlives its process; only `durable` outlives the power. */

@@ -177,6 +177,7 @@ export class SimulatedNode implements HostPart {
           clock: thread.clock,
         });
       },
+      diskMarks: this.disk.diskMarks(thread),
       resumedAt: () => resumes.look(),
       bootPromiseStart: async () => {
         const isFirstOfBoot = this.disk.bootRecord !== null && this.disk.bootRecord !== host.boots;
