@@ -50,10 +50,10 @@ export class ChannelSpeed {
     const copy = fileSystem(`pipe-${when}-${this.#run}`);
     this.#stage.say(`the bare pipe, ${when}`);
     const ssh = `ssh -i ${KEY} -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@${replAddress(standby)}`;
-    // As the product sends a file system that is not encrypted.
+    // As the product sends a file system that is not encrypted, and as nice to everything else: these guests have one processor each.
     await this.#copies.must(
       holder,
-      `set -o pipefail; zfs send -L -e -c ${dataset}@pipe | ${ssh} zfs receive -s -u -o readonly=on ${copy}`,
+      `set -o pipefail; nice zfs send -L -e -c ${dataset}@pipe | nice ${ssh} nice zfs receive -s -u -o readonly=on ${copy}`,
     );
     const seconds = await this.#receivedIn(copy);
     await this.#copies.must(standby, `zfs destroy -r ${copy}`);
