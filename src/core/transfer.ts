@@ -92,8 +92,8 @@ function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: T
       ? isAnybodyReady(node, leadership, transfer)
       : hasAnswered(node, leadership, transfer, transfer.to);
   if (!isReady && !isLate) return;
-  // Who is told to end lets go, whoever is there.
-  if (!isReady && !(transfer.to === null && transfer.reason === 'shutdown')) {
+  // Who is told to end lets go, whoever is there, and so does a tenure in which nothing could be taken: only another one can try again.
+  if (!isReady && (transfer.to !== null || transfer.reason === 'stale-data')) {
     // mark: transfer-given-up
     leadership.transfer = null;
     const who = transfer.to === null ? 'nobody catches up' : 'the target does not catch up';
@@ -112,10 +112,10 @@ function releaseWhenCaughtUp(node: CoreNode, leadership: Leadership, transfer: T
   }
 }
 
-/** An orderly shutdown need not wait for somebody who is not there; anything else would end the service for nothing. */
+/** Nobody is waited for who is not there; but what still serves, with the peer's data (H3), is not ended for nobody. */
 function isAnybodyReady(node: CoreNode, leadership: Leadership, { reason }: Transfer): boolean {
   const reachable = successors(node).filter((id) => isReachable(node, leadership, id));
-  if (reachable.length === 0) return reason === 'shutdown';
+  if (reachable.length === 0) return reason !== 'stale-data';
   return reachable.some((id) => hasWholeLog(node, leadership, id));
 }
 

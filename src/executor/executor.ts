@@ -242,7 +242,7 @@ export class Executor {
 
   /** What stands in the way of a takeover here, as the own checks see it. */
   onDoctor(failed: readonly string[]): void {
-    this.#failedChecks = failed.map(clip);
+    this.#failedChecks = failed.map((one) => clip(one, failed.length));
     this.#options.send({ kind: 'doctor', failed: this.#failedChecks });
   }
 

@@ -82,6 +82,12 @@ export class GuardCore {
   /** T2: what must have happened by now, happens now. Every entry begins with it. */
   evaluate(): void {
     const resumedAt = this.#guard.resumes.look();
+    const isVoid = this.#guard.confirmedAt <= resumedAt;
+    if (isVoid) {
+      // Nor is anything petted any more for what was confirmed before: the clock that stood still would count it as new.
+      this.#guard.confirmedAt = instant(0);
+      this.#guard.kept = null;
+    }
     if (this.#guard.phase.kind !== 'tenure') return;
     const now = this.#guard.now;
     if (now >= this.#guard.until) {
@@ -89,12 +95,7 @@ export class GuardCore {
       this.#startAbrupt(`the lease ended ${Math.round(now - this.#guard.until)} ms ago`);
       return;
     }
-    if (this.#guard.confirmedAt <= resumedAt) {
-      // Nor is anything petted any more for what was confirmed before: the clock that stood still would count it as new.
-      this.#guard.confirmedAt = instant(0);
-      this.#guard.kept = null;
-      this.#startAbrupt('the host was suspended: the lease is void (T3)');
-    }
+    if (isVoid) this.#startAbrupt('the host was suspended: the lease is void (T3)');
   }
 
   /** With every confirmed round (T4). One for an epoch that has not begun waits for its order. */

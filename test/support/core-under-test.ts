@@ -101,6 +101,8 @@ export interface TestNode {
   propose(command: TestCommand, nowMs: number): 'accepted' | 'refused';
   transfer(to: string, nowMs: number): void;
   released(nowMs: number): void;
+  /** Beyond the contract: its takeover was refused as a whole (H6). */
+  failed(nowMs: number): void;
   /** Beyond the contract: a planned release could not end, and everything is held again (R1). */
   releaseFailed(nowMs: number): void;
   fsyncDone(nowMs: number): void;
@@ -276,6 +278,9 @@ class CoreUnderTest implements TestNode {
   }
   released(nowMs: number): void {
     this.#run({ kind: 'released', evidence: 'nothing held, says the harness' }, nowMs);
+  }
+  failed(nowMs: number): void {
+    this.#run({ kind: 'transfer', to: null, reason: 'failure' }, nowMs);
   }
   releaseFailed(nowMs: number): void {
     this.#run({ kind: 'release-failed' }, nowMs);

@@ -114,6 +114,10 @@ export class Table {
     this.node(id).released(this.now);
     this.settle();
   }
+  failed(id: string): void {
+    this.node(id).failed(this.now);
+    this.settle();
+  }
   releaseFailed(id: string): void {
     this.node(id).releaseFailed(this.now);
     this.settle();

@@ -42,10 +42,10 @@ export function leftOutThere(
     .map(({ name, snapshots }) => ({ dataset: name, since: sinceOf(snapshots) }));
 }
 
-/** (2) A copy has a snapshot of ours, or one that is held; one that somebody has made by hand at least one of this side's. */
+/** (2) A copy has a snapshot of ours, or at least one of this side's. That one is held says nothing: anybody holds. */
 function wasReplicated({ snapshots }: Dataset, own: Dataset | undefined): boolean {
   const ours = new Set([...(own?.snapshots ?? []), ...(own?.bookmarks ?? [])].map(({ guid }) => guid));
-  return snapshots.some(({ name, guid, holds }) => holds > 0 || readOwnName(name) !== null || ours.has(guid));
+  return snapshots.some(({ name, guid }) => readOwnName(name) !== null || ours.has(guid));
 }
 
 function sinceOf(snapshots: Dataset['snapshots']): number | null {

@@ -64,3 +64,15 @@ test('H3, R1: what is busy is not tried again and again, each time with its serv
   story.released('a');
   expect(story.holders).toEqual(['b']);
 });
+
+test('H2, H6: a tenure in which nothing could be taken is let go of also where nobody else is there: only another one can try again', () => {
+  const story = table();
+  story.crash('b');
+  story.pass(1_000);
+  const { term } = story.see('a');
+  story.failed('a');
+  story.until('a releases', () => story.see('a').releasing, 5_000);
+  story.released('a');
+  story.until('a holds again', () => story.see('a').mayHold, 60_000);
+  expect(story.see('a').term).toBeGreaterThan(term);
+});
