@@ -104,6 +104,12 @@ class Node {
     });
   }
 
+  /** With its device, where it is a volume. */
+  destroy(name: string): void {
+    this.pool.datasets.delete(name);
+    this.#mounts.zds.delete(name);
+  }
+
   get mounted(): readonly string[] {
     return this.#mounts.mounts.map(({ source }) => source);
   }
@@ -295,7 +301,7 @@ class Pair {
     const gone = pool.datasets.get(name);
     if (gone === undefined || pool.below(name).length > 1) return;
     if (gone.snapshots.some((one) => pool.clonesOf(one).length > 0)) return;
-    pool.datasets.delete(name);
+    this.source.destroy(name);
     this.#vanished.add(name);
     for (const { guid } of gone.snapshots) this.#contents.delete(`${this.holder} ${guid}`);
     this.#left = this.#left.filter((one) => one.side !== this.holder || one.name !== name);
