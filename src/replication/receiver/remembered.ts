@@ -8,9 +8,10 @@
  * none; of one that was not here yet, by its name.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { replaceFile } from '../../durable-file.ts';
 import { QuorateError } from '../../errors.ts';
 import type { PropertiesNow } from './not-taken.ts';
 import type { DatasetNow } from './zfs.ts';
@@ -41,11 +42,9 @@ export async function rememberReceived(
   );
   const of = now?.guid ?? dataset;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await writeDurably(
-    directory,
-    pathOf(directory, of),
-    JSON.stringify({ version: 1, of, received: Object.fromEntries(received) }),
-  );
+  const text = JSON.stringify({ version: 1, of, received: Object.fromEntries(received) });
+  // A power cut may end the stream: ZFS has what it has brought by then, and this must not be gone.
+  await replaceFile(pathOf(directory, of), text, 'durable');
   return properties;
 }
 
@@ -60,21 +59,6 @@ export async function forgetReceived(
 
 const namesOf = (dataset: string, now: DatasetNow | null): readonly string[] =>
   now === null ? [dataset] : [now.guid, dataset];
-
-/** A power cut may end the stream: ZFS has what it has brought by then, and this must not be gone. */
-async function writeDurably(directory: string, path: string, text: string): Promise<void> {
-  const aside = `${path}.${process.pid}`;
-  const file = await open(aside, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(aside, path);
-  const folder = await open(directory, 'r');
-  await folder.sync().finally(() => folder.close());
-}
 
 /**
  * To compare with only (`changedBy`): what has been received since is not named as such, and what has been since then taken away is. What

@@ -63,6 +63,14 @@ it('a mark that a stream has brought is nobody’s here: it stops no takeover, a
   expect(await isAsideOpen('tank', parts)).toBe(false);
 });
 
+const partsOf = (pool: ModelPool) => ({
+  commands: new ZfsCommand(pool),
+  clock: new VirtualClock(),
+  signal: new AbortController().signal,
+  mayChange: () => true,
+  hasDevice: async () => true,
+});
+
 it('that this node has written is told by its own word only, not by one that came with a stream', async () => {
   const pool = new ModelPool('tank', new Guids());
   pool.create('tank/a');
@@ -71,16 +79,7 @@ it('that this node has written is told by its own word only, not by one that cam
   pool.get('tank').received = new Set(['quorate:written']);
   const common = guid(pool.get('tank/a').snapshots[0]?.guid ?? '');
   if (common === null) throw new Error('a model with a wrong GUID');
-  const aside = setAside(
-    { pool: 'tank', epoch: 20, tails: [{ dataset: 'tank/a', common }] },
-    {
-      commands: new ZfsCommand(pool),
-      clock: new VirtualClock(),
-      signal: new AbortController().signal,
-      mayChange: () => true,
-      hasDevice: async () => true,
-    },
-  );
+  const aside = setAside({ pool: 'tank', epoch: 20, tails: [{ dataset: 'tank/a', common }] }, partsOf(pool));
   await expect(aside).rejects.toThrow(/not written by a tenure of this node/);
 });
 
@@ -102,16 +101,7 @@ it('what goes on under the old name has no mount point that hides in another pro
   pool.get('tank').properties.set('quorate:written', '10');
   const common = guid(pool.get('tank/a').snapshots[0]?.guid ?? '');
   if (common === null) throw new Error('a model with a wrong GUID');
-  await setAside(
-    { pool: 'tank', epoch: 20, tails: [{ dataset: 'tank/a', common }] },
-    {
-      commands: new ZfsCommand(pool),
-      clock: new VirtualClock(),
-      signal: new AbortController().signal,
-      mayChange: () => true,
-      hasDevice: async () => true,
-    },
-  );
+  await setAside({ pool: 'tank', epoch: 20, tails: [{ dataset: 'tank/a', common }] }, partsOf(pool));
   const { properties } = pool.get('tank/a');
   expect([properties.get('com.x:note'), properties.get('mountpoint'), properties.get('setuid')]).toEqual([
     note,
